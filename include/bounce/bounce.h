@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libbounce: a pool of bounce-buffer slots over memory that a device may reach.
+ *
+ * A driver whose own buffers the device must not see (confidential guest), cannot reach (address limit) or could not use as they
+ * lie (alignment) maps each buffer through the pool: the pool finds slots in the window, copies, and gives the address for
+ * the device. Names are those of the DMA API.
+ *
+ *   pool      one window: a contiguous run of slots that the device can reach
+ *   slot      the unit of allocation, 2048 bytes unless configured; never shared between two mappings
+ *   segment   128 consecutive slots unless configured; a mapping lies within one
+ *   area      an equal share of the segments, with a lock and a search cursor of its own
+ *
+ * The pool's metadata is private memory, never in the window: whatever the device scribbles, no decision changes.
+ *
+ * Nothing here allocates, logs, keeps a global or blocks (but for the area's lock). On error nothing has changed.
+ * Masks are 2^k - 1, or 0 for "no demand". Sizes are in bytes unless a name says slots.
+ */
+#ifndef BOUNCE_BOUNCE_H
+#define BOUNCE_BOUNCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * What a call answers when it is not 0. The group says whose move it is:
+ *
+ *   state   no room now; the same request may succeed once mappings have ended
+ *   caller  a slip of the code that called, or a request that this pool can never satisfy
+ *   pool    the private metadata contradict themselves: memory was corrupted
+ */
+enum bounce_error {
+    /* state */
+    BOUNCE_E_FULL = -1,       /* fewer free slots than the mapping needs */
+    BOUNCE_E_FRAGMENTED = -2, /* enough free slots, but no run of them that satisfies the request */
+    BOUNCE_E_BUSY = -3,       /* mappings are live, so the pool cannot be torn down; or the lock was not to be had (try mode) */
+
+    /* caller */
+    BOUNCE_E_NULL = -32,
+    BOUNCE_E_SIZE = -33,          /* size 0, or size and offset overflow */
+    BOUNCE_E_TOO_LARGE = -34,     /* longer than a segment: never fits; see bounce_max_mapping_size() */
+    BOUNCE_E_UNSATISFIABLE = -35, /* no slot of this pool satisfies these masks, even when it is empty */
+    BOUNCE_E_MASK = -36,          /* a mask is not 2^k - 1 */
+    BOUNCE_E_ALIGN = -37,         /* window or metadata less aligned than they must be */
+    BOUNCE_E_ADDR = -38,          /* a range wraps past the end of the address space */
+    BOUNCE_E_GEOMETRY = -39,      /* slot, page, segment, area or slot count out of range or not a power of two */
+    BOUNCE_E_OVERLAP = -40,       /* metadata and window share bytes, or the original lies in the window */
+    BOUNCE_E_META = -41,          /* too little metadata memory: ask bounce_meta_size() */
+    BOUNCE_E_HANDLE = -42,        /* the handle is stale, doubled, forged or of another pool */
+    BOUNCE_E_DIRECTION = -43,     /* not the direction of the mapping, or no direction at all */
+    BOUNCE_E_RANGE = -44,         /* offset and length reach beyond the mapping */
+    BOUNCE_E_STATE = -45,         /* the pool is not initialised */
+
+    /* pool */
+    BOUNCE_E_CORRUPT = -96
+};
+
+/* One English sentence for an answer, without a full stop. Static storage; never null. Any thread. */
+const char *bounce_error_text(int error);
+
+/* Who reads and who writes, as the device sees it. */
+enum bounce_direction {
+    BOUNCE_TO_DEVICE = 1,
+    BOUNCE_FROM_DEVICE = 2,
+    BOUNCE_BIDIRECTIONAL = 3
+};
+
+enum {
+    BOUNCE_KEEP_CONTENTS = 1, /* pool flag: do not clear slots when their mapping ends */
+    BOUNCE_FIRST_FIT = 2      /* pool flag: search every area from its first slot, not from its cursor: warmer caches */
+};
+
+/* A pool to be. Zero what you do not set. */
+struct bounce_config {
+    void *window;           /* slot 0, as this side addresses it */
+    uint64_t window_addr;   /* slot 0, as the device addresses it; a multiple of slot_size */
+    uint32_t slots;         /* slots in the window; need not be a multiple of segment_slots */
+    uint32_t slot_size;     /* bytes, a power of two, 256 to 65536; 0: 2048 */
+    uint32_t segment_slots; /* a power of two, 1 to 4096; 0: 128 */
+    uint32_t page_size;     /* bytes, a power of two, at least slot_size; 0: 4096 */
+    uint32_t areas;         /* a power of two; every area has at least one whole segment; 0: 1 */
+    uint32_t flags;         /* BOUNCE_KEEP_CONTENTS, BOUNCE_FIRST_FIT */
+    void *meta;             /* private memory, 8-byte aligned, at least bounce_meta_size() bytes */
+    size_t meta_size;
+    uint32_t cursor;        /* where the search of area 0 starts, in slots: 0, unless a test wants a state */
+};
+
+struct bounce_pool;
+
+/*
+ * Bytes of metadata that a pool of this configuration needs; meta and meta_size of the configuration are not looked at.
+ * Returns 0 and *size, or the error that bounce_init() would give.
+ */
+int bounce_meta_size(const struct bounce_config *config, size_t *size);
+
+/*
+ * Set up a pool and clear its window. window and meta stay the caller's and must outlive the pool.
+ * Returns 0; otherwise, with nothing written: BOUNCE_E_NULL, BOUNCE_E_GEOMETRY, BOUNCE_E_ALIGN, BOUNCE_E_ADDR, BOUNCE_E_META,
+ * BOUNCE_E_OVERLAP.
+ */
+int bounce_init(struct bounce_pool *pool, const struct bounce_config *config);
+
+/* End a pool. Returns 0; BOUNCE_E_BUSY while mappings are live, and the pool lives on; BOUNCE_E_STATE; BOUNCE_E_NULL. */
+int bounce_fini(struct bounce_pool *pool);
+
+/* Names one mapping of one pool. Never 0. Dies with the mapping; a stale, forged or foreign one is refused. */
+typedef uint64_t bounce_handle;
+
+/*
+ * One buffer to be mapped. Zero what you do not set.
+ */
+struct bounce_request {
+    void *orig;          /* the buffer; read at map unless the copy-in is pointless, written at sync_for_cpu and unmap */
+    uint64_t orig_addr;  /* its address in the numbering that min_align_mask means; any value, 0 included */
+    size_t size;         /* bytes; never 0 */
+    enum bounce_direction direction;
+    uint64_t alloc_align_mask; /* the allocation starts at a multiple of mask + 1, and is a multiple of it long */
+    uint64_t min_align_mask;   /* the device's address equals orig_addr in these bits */
+    uint64_t boundary_mask;    /* the allocation crosses no multiple of mask + 1, in device addresses; 0: no boundary */
+    uint32_t area;       /* which area to try first, modulo their number: the CPU's number, say */
+    uint32_t owner;      /* any tag, for finding out later who holds a mapping */
+};
+
+/* A live mapping. */
+struct bounce_mapping {
+    bounce_handle handle;
+    uint64_t addr;      /* of the data, for the device */
+    void *data;         /* of the data, for this side: shared memory, the device may change it at any time */
+    size_t size;        /* bytes of data */
+    uint32_t slot;      /* first slot of the allocation, padding included */
+    uint32_t slots;     /* slots of the allocation */
+    uint32_t pad_slots; /* whole slots before the data */
+    uint32_t area;
+    uint32_t owner;
+    enum bounce_direction direction; /* BOUNCE_BIDIRECTIONAL for coherent memory */
+    bool coherent;      /* made by bounce_alloc: no original */
+};
+
+/*
+ * Map a buffer: find slots, copy size bytes in (whatever the direction, so that a device that writes less than all leaves
+ * the rest of the original as it was, and never shows what a slot held before), clear the padding, and give the device's address.
+ *
+ * The two alignments are kept apart: alloc_align_mask binds where the allocation starts, min_align_mask where the data starts.
+ * With neither, a mapping of a page or more starts at a page. Slots are taken next-fit from the area's cursor, candidates being
+ * max(alloc_align, min_align) apart.
+ *
+ * mapping   written only on success
+ * Returns 0. Otherwise: BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_SIZE, BOUNCE_E_DIRECTION, BOUNCE_E_MASK, BOUNCE_E_ADDR if orig_addr + size wraps,
+ * BOUNCE_E_OVERLAP if orig lies in the window, BOUNCE_E_TOO_LARGE, BOUNCE_E_UNSATISFIABLE, BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED,
+ * BOUNCE_E_BUSY.
+ * Any thread, at any time.
+ */
+int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping);
+
+/* Copy everything back at unmap. */
+#define BOUNCE_WHOLE SIZE_MAX
+
+/*
+ * End a mapping: copy back what the device wrote (not for BOUNCE_TO_DEVICE), clear the slots and free them.
+ *
+ * direction  that of the mapping
+ * written    how many bytes to copy back, from the start: BOUNCE_WHOLE; what the device reported; or 0 for none
+ *
+ * Returns 0. Otherwise nothing has changed: BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE, BOUNCE_E_DIRECTION, BOUNCE_E_RANGE if written is
+ * neither BOUNCE_WHOLE nor within the mapping, BOUNCE_E_BUSY.
+ * Any thread; not at the same time as another call on the same mapping.
+ */
+int bounce_unmap(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t written);
+
+/*
+ * Bring len bytes at offset up to date for the CPU (device to original) or for the device (original to device). Does nothing
+ * where the direction makes it pointless: for_cpu with BOUNCE_TO_DEVICE, for_device with BOUNCE_FROM_DEVICE.
+ * Returns 0; BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE (coherent memory has no original), BOUNCE_E_DIRECTION, BOUNCE_E_RANGE.
+ * Any thread; not at the same time as another call on the same mapping.
+ */
+int bounce_sync_for_cpu(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t offset,
+                        size_t len);
+int bounce_sync_for_device(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t offset,
+                           size_t len);
+
+/*
+ * Allocate memory that both sides see (rings, tables): no original, no copies, cleared, aligned to its size rounded up to a power of
+ * two of pages. Returns as bounce_map().
+ */
+int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t owner, struct bounce_mapping *mapping);
+
+/* Free what bounce_alloc() gave. Returns as bounce_unmap(). */
+int bounce_free(struct bounce_pool *pool, bounce_handle handle);
+
+/*
+ * The largest size that a mapping with this min_align_mask can have at every offset, in an empty pool.
+ * Returns 0 for a mask that leaves nothing, is not 2^k - 1, or a pool that is not initialised.
+ */
+size_t bounce_max_mapping_size(const struct bounce_pool *pool, uint64_t min_align_mask);
+
+/* Counts over all areas, or one. */
+struct bounce_usage {
+    uint64_t slots;    /* in all */
+    uint64_t used;     /* now */
+    uint64_t high_water; /* most at any one time since init or the last reset; over all areas: the sum of theirs */
+    uint64_t mappings; /* live now */
+};
+
+/* Usage over all areas. Returns 0, BOUNCE_E_NULL or BOUNCE_E_STATE. Any thread; a moment's view while others map. */
+int bounce_usage(struct bounce_pool *pool, struct bounce_usage *usage);
+
+/*
+ * The live mapping that starts at slot *slot or after it, in slot order. Start with *slot = 0 and go on with what the call
+ * leaves there. Returns 0; BOUNCE_E_RANGE when there is none; BOUNCE_E_NULL; BOUNCE_E_STATE.
+ * Any thread; shows mappings that begin or end meanwhile or not.
+ */
+int bounce_next_mapping(struct bounce_pool *pool, uint32_t *slot, struct bounce_mapping *mapping);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

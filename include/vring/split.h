@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libvring: the split virtqueue (2.7), driver side and device side, as two concrete types.
+ *
+ *              gives        takes       makes visible    before sleeping     while busy
+ *   driver     add_avail    get_used    publish          enable_notify       disable_notify
+ *   device     add_used     get_avail   publish          enable_notify       disable_notify
+ *
+ * add stages a buffer; publish makes everything staged visible with one store and answers whether the peer must be
+ * notified. Batches are the normal way: stage as many as there are, then publish once.
+ *
+ * Threads: a queue belongs to one thread at a time; calls on one queue never overlap. The two sides share no private
+ * state and run at the same time, on different CPUs or machines. Nothing here blocks. Every call returns after a number of
+ * steps that depends on the arguments and the queue's size alone, never on what the peer wrote.
+ *
+ * The structs are transparent so that they can live in the caller's memory. Their fields are the library's.
+ */
+#ifndef VRING_SPLIT_H
+#define VRING_SPLIT_H
+
+#include "types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    VRING_SPLIT_SIZE_MAX = 32768,     /* entries (2.7) */
+    VRING_SPLIT_DESC_ALIGN = 16,      /* bytes (2.7) */
+    VRING_SPLIT_DRIVER_AREA_ALIGN = 2,
+    VRING_SPLIT_DEVICE_AREA_ALIGN = 4
+};
+
+/* Where the three areas of a split ring lie when they are put into one block of memory. All in bytes. */
+struct vring_split_layout {
+    size_t desc_size;
+    size_t driver_size; /* the available ring, with used_event, whether negotiated or not */
+    size_t device_size; /* the used ring, with avail_event */
+    size_t driver_offset; /* from the start of the descriptor area */
+    size_t device_offset;
+    size_t total;
+};
+
+/*
+ * Sizes of the areas of a ring with size entries, and where they lie in one block.
+ *
+ * queue_align   0 for the tightest legal layout; the legacy interface wants its Queue Align here, a power of two from 4 to
+ *               65536 (2.7.2).
+ * Returns 0; VRING_E_NULL; VRING_E_SIZE if size is 0, above 32768 or not a power of two; VRING_E_ALIGN.
+ */
+int vring_split_layout(uint32_t size, uint32_t queue_align, struct vring_split_layout *layout);
+
+/* The shared memory of a split ring, as one side addresses it. The spec's area names; every area may lie anywhere. */
+struct vring_split_ring {
+    void *desc;         /* descriptor table: 16 bytes per entry, written by the driver */
+    void *driver_area;  /* available ring: 6 + 2 bytes per entry, written by the driver */
+    void *device_area;  /* used ring: 6 + 8 bytes per entry, written by the device */
+    uint16_t size;      /* entries */
+    bool swap;          /* the wire's byte order is not ours */
+    bool platform;      /* ORDER_PLATFORM: fences must order against a device, not only against another CPU */
+};
+
+/* ---------------------------------------------------------------------------------------------------- driver side --- */
+
+/*
+ * Everything a driver queue needs. Zero what you do not set.
+ */
+struct vring_split_driver_config {
+    uint64_t features; /* as negotiated, bits 0 to 63; VERSION_1 must be among them (see vring_features_supported) */
+    uint32_t size;     /* entries: a power of two, 1 to 32768 (2.7) */
+    uint32_t max_chain; /* most descriptors in one buffer, direct or in a table; 0: size (2.7.5.3.1) */
+    void *desc;        /* the areas, sized and aligned as vring_split_layout() says, in memory the device can reach */
+    void *driver_area;
+    void *device_area;
+    struct vring_slot *slots; /* private memory, one per entry */
+    uint32_t slot_count;      /* how many there are: at least size */
+    uint16_t index;    /* free-running index at which both rings start: 0, unless a test wants the wrap to be near */
+    uint16_t notify_id; /* what names this queue in the notification word: its index, or what NOTIF_CONFIG_DATA gave */
+    enum vring_used_len_policy used_len;
+};
+
+struct vring_split_driver {
+    /* set by init, constant after */
+    struct vring_split_ring ring;
+    struct vring_slot *slots; /* one per entry */
+    uint32_t max_chain;
+    uint16_t notify_id;
+    uint8_t used_len; /* enum vring_used_len_policy */
+    bool event_idx;
+    bool indirect;
+    /* ours alone */
+    int live;            /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
+    uint16_t free_head;  /* first free descriptor; meaningful while free_count > 0 */
+    uint16_t free_count;
+    uint16_t next_avail; /* next position to stage at */
+    uint16_t published;  /* avail.idx as the device sees it; next_avail - published buffers are staged */
+    uint16_t next_used;  /* next position to take from; published - next_used buffers are with the device */
+    uint16_t seen_used;  /* used.idx as last observed and judged: between next_used and published */
+    uint16_t used_event; /* what we last wrote into the areas */
+    uint16_t avail_flags;
+    struct vring_fault fault;
+};
+
+/*
+ * Set up a driver queue over areas that the device does not touch yet. Clears the three areas and the slots.
+ *
+ * vq      any contents; nothing of it is read
+ * config  copied; not needed after the call. Areas and slots stay the caller's and must outlive the queue.
+ *
+ * Returns 0, and the queue is live with notifications enabled. Otherwise, with nothing written anywhere:
+ * VRING_E_NULL; VRING_E_SIZE for a size or slot_count out of range; VRING_E_ALIGN; VRING_E_ADDR for an area that wraps;
+ * VRING_E_OVERLAP when areas or slots share bytes; VRING_E_CHAIN for a max_chain above 65535 (2.7.5.3.1 and the width of next);
+ * VRING_E_FEATURE for a ring feature that this build lacks, for RING_PACKED, or when VERSION_1 is missing.
+ */
+int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_split_driver_config *config);
+
+/*
+ * Stage one buffer for the device.
+ *
+ * segments   n_readable pieces that the device reads, then n_writable pieces that it writes. Copied.
+ * token      handed back by get_used; any value, 0 included.
+ *
+ * The pieces belong to the device from publish until the token returns. Nothing is visible before publish.
+ * Returns 0. Otherwise the queue is as it was: VRING_E_NULL; VRING_E_STATE before init; VRING_E_CHAIN if there is no piece or
+ * there are more than max_chain or than the ring has entries; VRING_E_LEN for an empty piece, or more than 2^32 bytes in all
+ * (2.7.5.2); VRING_E_ADDR for a piece that wraps; VRING_E_FULL if too few descriptors are free now; or what broke the queue.
+ */
+int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments, uint16_t n_readable,
+                                 uint16_t n_writable, uint64_t token);
+
+/*
+ * Stage one buffer whose pieces are listed in an indirect table (2.7.5.3). It takes one descriptor of the ring.
+ *
+ * table   where to write the list; the caller's again when the token returns.
+ *
+ * As vring_split_driver_add_avail(); also VRING_E_FEATURE if INDIRECT_DESC was not negotiated, VRING_E_CHAIN if the table is too
+ * short, VRING_E_ALIGN if it is not 16-byte aligned, VRING_E_ADDR if it wraps.
+ */
+int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct vring_table *table,
+                                    const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
+                                    uint64_t token);
+
+/*
+ * Take back the buffer staged last, as if it had never been added. Its token is not returned.
+ * Returns 0; VRING_E_STATE if nothing is staged; or what broke the queue.
+ */
+int vring_split_driver_abort(struct vring_split_driver *vq);
+
+/*
+ * Make everything staged visible to the device, with one store (2.7.13.3), and decide once whether to notify it (2.7.10,
+ * 2.7.13.4).
+ *
+ * Returns 1 if the device must be notified, 0 if not (also when nothing was staged); VRING_E_STATE before init; or what broke
+ * the queue. Writing the doorbell is the caller's; vring_split_driver_notification() says what to write.
+ */
+int vring_split_driver_publish(struct vring_split_driver *vq);
+
+/*
+ * The word for the doorbell: with NOTIFICATION_DATA (2.9) queue and next avail index, otherwise the queue alone.
+ * Host byte order.
+ */
+uint32_t vring_split_driver_notification(const struct vring_split_driver *vq, bool notification_data);
+
+/*
+ * Take one buffer that the device has used (2.7.14).
+ *
+ * used   receives token and length; written only on success. The buffer and its table are the caller's again.
+ *
+ * Returns 0; VRING_E_NULL; VRING_E_STATE before init; VRING_E_EMPTY; or what broke the queue: VRING_E_PEER_INDEX, VRING_E_PEER_ID, and
+ * VRING_E_PEER_LEN under VRING_USED_LEN_BREAK.
+ */
+int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used);
+
+/*
+ * Ask to be notified of the next used buffer (2.7.7), and look once more, so that none slips by between the look and the sleep.
+ * Returns 1 if used buffers wait already, 0 if it is safe to sleep; or an error as get_used.
+ */
+int vring_split_driver_enable_notify(struct vring_split_driver *vq);
+
+/*
+ * As enable_notify, but ask only for the time when about three quarters of the buffers in flight have been used. Without
+ * EVENT_IDX the same as enable_notify.
+ */
+int vring_split_driver_enable_notify_delayed(struct vring_split_driver *vq);
+
+/* Ask not to be notified: a hint (2.7.7), spurious notifications stay possible. Returns 0 or an error as get_used. */
+int vring_split_driver_disable_notify(struct vring_split_driver *vq);
+
+/* Descriptors free for add_avail. A buffer of n pieces fits if n <= free, an indirect one if free > 0. */
+uint16_t vring_split_driver_free(const struct vring_split_driver *vq);
+
+/* Buffers added and not yet taken back: staged ones and those with the device. */
+uint16_t vring_split_driver_in_flight(const struct vring_split_driver *vq);
+
+/*
+ * Stop using the shared memory, after the device has been reset (2.6.1.1) or because it broke the protocol. The tokens of all
+ * buffers that never came back are then returned by take_unused; the areas are the caller's again.
+ */
+void vring_split_driver_reset(struct vring_split_driver *vq);
+
+/*
+ * After reset: the next token that never came back, each exactly once, in the order in which they were added.
+ * Returns 0; VRING_E_EMPTY when all have been returned; VRING_E_STATE while the queue is live or broken; VRING_E_NULL.
+ */
+int vring_split_driver_take_unused(struct vring_split_driver *vq, uint64_t *token);
+
+/* What broke the queue; error is 0 if nothing did. Readable until the next init. */
+struct vring_fault vring_split_driver_fault(const struct vring_split_driver *vq);
+
+/* The ring as it is now. Reads shared memory, changes nothing. Returns 0, VRING_E_NULL or VRING_E_STATE. */
+int vring_split_driver_snapshot(const struct vring_split_driver *vq, struct vring_snapshot *snapshot);
+
+/* Entry number position of the ring as it is now. Also VRING_E_SIZE for a position past the end. */
+int vring_split_driver_snapshot_entry(const struct vring_split_driver *vq, uint32_t position,
+                                      struct vring_snapshot_entry *entry);
+
+/* ---------------------------------------------------------------------------------------------------- device side --- */
+
+/*
+ * Everything a device queue needs. Zero what you do not set.
+ */
+struct vring_split_device_config {
+    uint64_t features;  /* as negotiated, bits 0 to 63 */
+    uint32_t size;      /* entries, as the driver configured the queue; frozen here */
+    uint32_t max_chain; /* most descriptors in one buffer, direct and in its table together; 0: size */
+    void *desc;         /* the areas, as this side addresses them */
+    void *driver_area;
+    void *device_area;
+    struct vring_head *heads; /* private memory, one per entry */
+    uint32_t head_count;      /* how many there are: at least size */
+    const struct vring_region *regions; /* what the driver's addresses mean; stays the caller's */
+    uint32_t region_count;
+    uint16_t index;     /* free-running index at which both rings start: 0, unless a test wants the wrap to be near */
+};
+
+struct vring_split_device {
+    /* set by init, constant after */
+    struct vring_split_ring ring;
+    struct vring_head *heads; /* one per entry */
+    const struct vring_region *regions;
+    uint32_t region_count;
+    uint32_t max_chain;
+    bool event_idx;
+    bool indirect;
+    /* ours alone */
+    int live;             /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
+    uint32_t region_hint; /* the region that the last address fell into */
+    uint16_t next_avail;  /* next position to take from */
+    uint16_t seen_avail;  /* avail.idx as last observed and judged: 0 .. size ahead of published */
+    uint16_t next_used;   /* next position to stage at; never passes next_avail */
+    uint16_t published;   /* used.idx as the driver sees it */
+    uint16_t avail_event; /* what we last wrote into the device area */
+    uint16_t used_flags;
+    uint16_t generation;  /* of the next handle */
+    struct vring_fault fault;
+};
+
+/*
+ * Set up a device queue over areas that the driver has prepared. Writes avail_event alone; used.idx is taken to be index.
+ *
+ * Returns 0, and the queue is live with notifications enabled. Otherwise, with nothing written anywhere: as
+ * vring_split_driver_init(), and for the regions VRING_E_NULL, VRING_E_ADDR for an empty one or one that wraps, VRING_E_OVERLAP for
+ * regions that overlap or are not sorted.
+ */
+int vring_split_device_init(struct vring_split_device *vq, const struct vring_split_device_config *config);
+
+/*
+ * Take the next buffer that the driver has made available (2.7.13). Each descriptor is read once, judged, and translated.
+ *
+ * iov     receives the pieces: readable ones first, then writable ones; one more where a piece spans regions
+ * n_iov   how many fit; max_chain, and some for pieces that span regions, is always enough
+ * chain   receives handle, counts and bytes
+ *
+ * Returns 0, and the pieces are the device's until add_used or rewind.
+ * VRING_E_EMPTY; VRING_E_NULL; VRING_E_STATE before init.
+ * VRING_E_ROOM: n_iov is too small; chain says how many are needed; the buffer was not taken, ask again with more.
+ * VRING_E_CHAIN_*: the buffer is unusable but taken: chain->handle is valid, there are no pieces, and it must be completed with
+ * add_used(handle, 0). The queue lives.
+ * VRING_E_PEER_*: the driver broke the queue.
+ */
+int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                 struct vring_chain *chain);
+
+/*
+ * Give back the buffer taken last, unused; get_avail returns it again.
+ * Returns 0; VRING_E_HANDLE if the handle is not that of the buffer taken last, or that one was used already; VRING_E_STATE; or
+ * what broke the queue.
+ */
+int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle);
+
+/*
+ * Stage one buffer as used (2.7.8.2).
+ *
+ * len   bytes written, from the first device-writable byte, without gaps
+ *
+ * The pieces are the driver's from publish on; the handle is dead now.
+ * Returns 0. Otherwise nothing has changed: VRING_E_HANDLE for a handle that is stale, doubled or foreign; VRING_E_LEN for more
+ * than the device-writable bytes of the buffer; VRING_E_STATE; or what broke the queue.
+ */
+int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len);
+
+/*
+ * Make everything staged visible to the driver, with one store, and decide once whether to notify it (2.7.7.2).
+ * Returns 1 if the driver must be notified, 0 if not; VRING_E_STATE before init; or what broke the queue.
+ */
+int vring_split_device_publish(struct vring_split_device *vq);
+
+/*
+ * Ask to be notified of the next available buffer (2.7.10), and look once more.
+ * Returns 1 if buffers wait already, 0 if it is safe to sleep; or an error as get_avail.
+ */
+int vring_split_device_enable_notify(struct vring_split_device *vq);
+
+/* Ask not to be notified: a hint. Returns 0 or an error as get_avail. */
+int vring_split_device_disable_notify(struct vring_split_device *vq);
+
+/* Buffers taken and not yet staged as used. */
+uint16_t vring_split_device_in_flight(const struct vring_split_device *vq);
+
+/* Stop using the shared memory. Every handle is dead; every call returns VRING_E_STATE until the next init. */
+void vring_split_device_reset(struct vring_split_device *vq);
+
+/* What broke the queue; error is 0 if nothing did. Readable until the next init. */
+struct vring_fault vring_split_device_fault(const struct vring_split_device *vq);
+
+/* The ring as it is now. Reads shared memory, changes nothing. Returns 0, VRING_E_NULL or VRING_E_STATE. */
+int vring_split_device_snapshot(const struct vring_split_device *vq, struct vring_snapshot *snapshot);
+
+/* Entry number position of the ring as it is now. Also VRING_E_SIZE for a position past the end. */
+int vring_split_device_snapshot_entry(const struct vring_split_device *vq, uint32_t position,
+                                      struct vring_snapshot_entry *entry);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libvring: the words both sides of a virtqueue share: errors, features, segments, handles.
+ *
+ * Section numbers are those of virtio 1.2, 1.3 and 1.4, which agree on chapters 2.6 to 2.9.
+ * Everything in this library runs in memory that its caller provides. It never allocates, locks, logs, calls back,
+ * keeps a global, reads a clock or rings a doorbell.
+ */
+#ifndef VRING_TYPES_H
+#define VRING_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VRING_VERSION_MAJOR 0
+#define VRING_VERSION_MINOR 1
+#define VRING_VERSION_PATCH 0
+
+/*
+ * What a call answers when it is not 0 or a count. The group says whose move it is:
+ *
+ *   state   an answer, not a failure: nothing there, no room now. Ask again later.
+ *   caller  a slip of the code that called. Nothing has changed.
+ *   chain   one buffer that the driver offered is unusable. The device holds it and must complete it with length 0;
+ *           the queue lives.
+ *   peer    the other side broke the protocol. The queue is broken: every later call returns the same error without
+ *           touching shared memory, until it is initialised again. struct vring_fault says what was seen where.
+ */
+enum vring_error {
+    /* state */
+    VRING_E_EMPTY = -1, /* the peer has nothing for us */
+    VRING_E_FULL = -2,  /* too few free descriptors now; fits once buffers have come back */
+    VRING_E_ROOM = -3,  /* the caller's array is too small for this chain; the chain was not taken */
+
+    /* caller */
+    VRING_E_NULL = -32,    /* a pointer that must not be null is null */
+    VRING_E_SIZE = -33,    /* queue size 0, above 32768, or not a power of two (2.7); or too few slots for it */
+    VRING_E_ALIGN = -34,   /* an area, a table or a state array is less aligned than its type or the spec asks (2.7) */
+    VRING_E_OVERLAP = -35, /* areas, regions or private state share bytes */
+    VRING_E_ADDR = -36,    /* an address range wraps past the end of the address space, or is empty */
+    VRING_E_LEN = -37,     /* a length is zero, beyond 2^32 in sum (2.7.5.2), or beyond what the device may write */
+    VRING_E_CHAIN = -38,   /* more segments than max_chain or than the table holds: never fits, at any time */
+    VRING_E_FEATURE = -39, /* a ring feature that this build or this queue has not got, or an illegal mix */
+    VRING_E_HANDLE = -40,  /* the handle is stale, doubled, or was never given out by this queue */
+    VRING_E_STATE = -41,   /* not now: the queue is not initialised, or there is nothing to abort or rewind */
+
+    /* chain */
+    VRING_E_CHAIN_ADDR = -64,  /* a buffer lies outside the memory regions, or device-writable in a read-only one */
+    VRING_E_CHAIN_ORDER = -65, /* a device-readable descriptor follows a device-writable one (2.7.4.2) */
+    VRING_E_CHAIN_LEN = -66,   /* the lengths of the chain add up to more than 2^32 (2.7.5.2) */
+
+    /* peer */
+    VRING_E_PEER_INDEX = -96,    /* avail.idx or used.idx moved backwards or further than the queue is long */
+    VRING_E_PEER_ID = -97,       /* a head or used id out of range, not in flight, or in flight twice */
+    VRING_E_PEER_NEXT = -98,     /* a descriptor's next lies outside its table */
+    VRING_E_PEER_LOOP = -99,     /* the chain is longer than max_chain: a loop, or a peer that ignores the limit */
+    VRING_E_PEER_INDIRECT = -100, /* indirect: not negotiated, nested, with NEXT, or a table of a bad length (2.7.5.3) */
+    VRING_E_PEER_TABLE = -101,   /* an indirect table lies outside the memory regions */
+    VRING_E_PEER_LEN = -102      /* used length beyond the device-writable part of the buffer (2.7.8.2) */
+};
+
+/* Whose move an error is. */
+enum vring_blame {
+    VRING_BLAME_NONE,   /* not an error: 0 or a count */
+    VRING_BLAME_STATE,
+    VRING_BLAME_CALLER,
+    VRING_BLAME_CHAIN,
+    VRING_BLAME_PEER
+};
+
+/* The group of an answer; VRING_BLAME_CALLER for a number that is no answer of this library. Any thread. */
+enum vring_blame vring_error_blame(int error);
+
+/* One English sentence for an answer, without a full stop. Static storage; never null. Any thread. */
+const char *vring_error_text(int error);
+
+/*
+ * What broke a queue: the first peer error, and the evidence.
+ *
+ * position   the free-running ring index, the descriptor or the table entry at which it was seen
+ * value      what the peer had written there
+ */
+struct vring_fault {
+    int error;         /* 0, or the VRING_E_PEER_* that every call now returns */
+    uint32_t position;
+    uint64_t value;
+};
+
+/*
+ * Feature bits that concern the ring, as masks (never as bit numbers): 6 and 2.7 ff.
+ */
+#define VRING_F_NOTIFY_ON_EMPTY   (UINT64_C(1) << 24)
+#define VRING_F_ANY_LAYOUT        (UINT64_C(1) << 27)
+#define VRING_F_INDIRECT_DESC     (UINT64_C(1) << 28)
+#define VRING_F_EVENT_IDX         (UINT64_C(1) << 29)
+#define VRING_F_VERSION_1         (UINT64_C(1) << 32)
+#define VRING_F_ACCESS_PLATFORM   (UINT64_C(1) << 33)
+#define VRING_F_RING_PACKED       (UINT64_C(1) << 34)
+#define VRING_F_IN_ORDER          (UINT64_C(1) << 35)
+#define VRING_F_ORDER_PLATFORM    (UINT64_C(1) << 36)
+#define VRING_F_SR_IOV            (UINT64_C(1) << 37)
+#define VRING_F_NOTIFICATION_DATA (UINT64_C(1) << 38)
+#define VRING_F_NOTIF_CONFIG_DATA (UINT64_C(1) << 39)
+#define VRING_F_RING_RESET        (UINT64_C(1) << 40)
+#define VRING_F_ADMIN_VQ          (UINT64_C(1) << 41)
+#define VRING_F_SUSPEND           (UINT64_C(1) << 43)
+
+/*
+ * The ring features that this build carries out, as a mask over bits 64 * word to 64 * word + 63.
+ * A transport that offers (device) or accepts (driver) ring features takes them from here and from nowhere else.
+ * Any thread.
+ */
+uint64_t vring_features_supported(unsigned word);
+
+/*
+ * What a driver may write back of what a device offered, over bits 64 * word to 64 * word + 63: every reserved bit (24 to
+ * 49) that this build cannot carry out is removed; bits of the device type (0 to 23, 50 and up) pass. Any thread.
+ */
+uint64_t vring_features_accept(unsigned word, uint64_t offered);
+
+/*
+ * One piece of a buffer as the device will address it. The driver side neither maps nor touches it.
+ */
+struct vring_segment {
+    uint64_t addr; /* device address: physical, or what the IOMMU or bounce pool answered */
+    uint32_t len;  /* bytes; never 0 */
+};
+
+/*
+ * Memory in which a driver keeps one indirect table, writable here and readable by the device at addr. It stays the
+ * device's until the token of its buffer returns.
+ */
+struct vring_table {
+    void *memory;     /* as this side addresses it, 16-byte aligned */
+    uint64_t addr;    /* as the device addresses it */
+    uint32_t entries; /* capacity: 16 bytes each */
+};
+
+/* A buffer that has come back from the device. */
+struct vring_used_buffer {
+    uint64_t token; /* what add_avail was given */
+    uint32_t len;   /* bytes that the device says it wrote, from the first device-writable byte */
+};
+
+/*
+ * What the driver side remembers about one ring entry. Private memory: the device must not reach it.
+ * One per entry, provided by the caller; the fields are the library's.
+ */
+struct vring_slot {
+    uint64_t token;
+    uint32_t writable; /* device-writable bytes of the buffer; 2^32 counts as 2^32 - 1 */
+    uint16_t next;     /* next descriptor of the same buffer, or of the free list */
+    uint16_t count;    /* at a head in flight: its descriptors; otherwise 0 */
+    uint16_t position; /* at a head in flight: the avail index it was added at */
+    uint16_t avail;    /* what avail.ring holds at this position */
+};
+
+/* What a driver believes about used lengths: real devices lie (2.7.8.2 allows too little, never too much). */
+enum vring_used_len_policy {
+    VRING_USED_LEN_BREAK,  /* longer than the writable part breaks the queue */
+    VRING_USED_LEN_CLAMP,  /* ... is cut to the writable part */
+    VRING_USED_LEN_TRUST   /* ... is handed on as it is: the caller must not use it as a length */
+};
+
+/*
+ * A piece of a buffer as this side can touch it. The layout is that of POSIX struct iovec.
+ */
+struct vring_iov {
+    void *base;
+    size_t len;
+};
+
+enum {
+    VRING_REGION_READ_ONLY = 1 /* the device may read it, never write */
+};
+
+/*
+ * A range of driver memory that the device side can reach. Regions are sorted by addr and do not overlap; the table stays
+ * the caller's and must not change while a queue uses it.
+ */
+struct vring_region {
+    uint64_t addr;  /* first device address */
+    uint64_t size;  /* bytes; never 0; addr + size may be exactly 2^64 */
+    void *host;     /* where this side sees addr */
+    uint32_t flags; /* 0 or VRING_REGION_READ_ONLY */
+};
+
+/* Names one buffer taken by one device queue. Dies when the buffer is used or rewound; a stale one is refused. */
+typedef uint32_t vring_handle;
+
+/*
+ * A buffer taken from the driver: iov[0 .. n_readable) is for the device to read, iov[n_readable .. n_readable + n_writable)
+ * for it to write, in the order of the chain.
+ */
+struct vring_chain {
+    vring_handle handle;
+    uint32_t n_readable;
+    uint32_t n_writable;
+    uint64_t readable; /* bytes */
+    uint64_t writable; /* bytes */
+};
+
+/*
+ * What the device side remembers about one descriptor head. Private memory: the driver must not reach it.
+ * One per ring entry, provided by the caller; the fields are the library's.
+ */
+struct vring_head {
+    uint32_t writable;   /* while taken: device-writable bytes; 2^32 counts as 2^32 - 1 */
+    uint16_t generation; /* of the handle given out last */
+    uint16_t taken;      /* 1 while the device holds the buffer */
+    uint16_t order;      /* at index i mod size: the head that avail position i named */
+    uint16_t reserved;
+};
+
+/*
+ * A ring at one moment, as data for inspectors. Shared words are as they were found, unjudged.
+ */
+struct vring_snapshot {
+    uint16_t size;
+    uint16_t avail_idx;   /* shared */
+    uint16_t used_idx;    /* shared */
+    uint16_t used_event;  /* shared */
+    uint16_t avail_event; /* shared */
+    uint16_t avail_flags; /* shared */
+    uint16_t used_flags;  /* shared */
+    uint16_t next_avail;  /* private: driver, next to stage; device, next to take */
+    uint16_t next_used;   /* private: driver, next to take; device, next to stage */
+    uint16_t published;   /* private: last index made visible to the peer */
+    uint16_t free;        /* driver: free descriptors */
+    int error;            /* 0, or what broke the queue */
+};
+
+/* One entry of a ring at one moment. */
+struct vring_snapshot_entry {
+    uint64_t addr; /* shared: descriptor table */
+    uint32_t len;
+    uint16_t flags;
+    uint16_t next;
+    uint16_t avail;    /* shared: avail.ring at this position */
+    uint32_t used_id;  /* shared: used.ring at this position */
+    uint32_t used_len;
+    uint64_t token;    /* private, driver: of the buffer whose head this is */
+    uint16_t count;    /* private, driver: descriptors of that buffer; device: 1 while taken; 0: no head in flight */
+    uint16_t link;     /* private, driver: the next descriptor of the same buffer, or of the free list */
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

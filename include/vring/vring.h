@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* libvring: everything. */
+#ifndef VRING_VRING_H
+#define VRING_VRING_H
+
+#include "split.h"
+#include "types.h"
+#include "wire.h"
+
+#endif
