@@ -88,6 +88,7 @@ struct vring_split_driver {
     uint8_t used_len; /* enum vring_used_len_policy */
     bool event_idx;
     bool indirect;
+    bool notification_data;
     /* ours alone */
     int live;            /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
     uint16_t free_head;  /* first free descriptor; meaningful while free_count > 0 */
@@ -156,10 +157,10 @@ int vring_split_driver_abort(struct vring_split_driver *vq);
 int vring_split_driver_publish(struct vring_split_driver *vq);
 
 /*
- * The word for the doorbell: with NOTIFICATION_DATA (2.9) queue and next avail index, otherwise the queue alone.
- * Host byte order.
+ * The word for the doorbell: notify_id, and with NOTIFICATION_DATA (2.9) in the upper half the avail index last published.
+ * In host byte order. 0 before init.
  */
-uint32_t vring_split_driver_notification(const struct vring_split_driver *vq, bool notification_data);
+uint32_t vring_split_driver_notification(const struct vring_split_driver *vq);
 
 /*
  * Take one buffer that the device has used (2.7.14).
@@ -173,7 +174,8 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
 
 /*
  * Ask to be notified of the next used buffer (2.7.7), and look once more, so that none slips by between the look and the sleep.
- * Returns 1 if used buffers wait already, 0 if it is safe to sleep; or an error as get_used.
+ * Returns 1 if used buffers wait already: take them, and ask again before sleeping; 0 if it is safe to sleep; or an error as
+ * get_used.
  */
 int vring_split_driver_enable_notify(struct vring_split_driver *vq);
 
@@ -199,7 +201,8 @@ uint16_t vring_split_driver_in_flight(const struct vring_split_driver *vq);
 void vring_split_driver_reset(struct vring_split_driver *vq);
 
 /*
- * After reset: the next token that never came back, each exactly once, in the order in which they were added.
+ * After reset: the next token that never came back, each exactly once, oldest first (of buffers that were added more than 65535
+ * others ago the order is not known). Takes a number of steps in proportion to the queue's size.
  * Returns 0; VRING_E_EMPTY when all have been returned; VRING_E_STATE while the queue is live or broken; VRING_E_NULL.
  */
 int vring_split_driver_take_unused(struct vring_split_driver *vq, uint64_t *token);
@@ -307,7 +310,8 @@ int vring_split_device_publish(struct vring_split_device *vq);
 
 /*
  * Ask to be notified of the next available buffer (2.7.10), and look once more.
- * Returns 1 if buffers wait already, 0 if it is safe to sleep; or an error as get_avail.
+ * Returns 1 if buffers wait already: take them, and ask again before sleeping; 0 if it is safe to sleep; or an error as
+ * get_avail.
  */
 int vring_split_device_enable_notify(struct vring_split_device *vq);
 

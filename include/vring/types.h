@@ -155,6 +155,7 @@ struct vring_slot {
     uint64_t token;
     uint32_t writable; /* device-writable bytes of the buffer; 2^32 counts as 2^32 - 1 */
     uint16_t next;     /* next descriptor of the same buffer, or of the free list */
+    uint16_t last;     /* at a head in flight: the last descriptor of its buffer */
     uint16_t count;    /* at a head in flight: its descriptors; otherwise 0 */
     uint16_t position; /* at a head in flight: the avail index it was added at */
     uint16_t avail;    /* what avail.ring holds at this position */

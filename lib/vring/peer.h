@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The only spelling of distrust. A value that the peer can choose is called peer_... until it has been judged, and every judgement
+ * reads
+ *
+ *     if (PEER_BAD(peer_id >= size))
+ *         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, where, peer_id);
+ *
+ * so that searching for PEER_BAD lists the checks.
+ */
+#ifndef VRING_PEER_H
+#define VRING_PEER_H
+
+#include <vring/types.h>
+
+#include "port.h"
+
+#ifdef VRING_ASSUME_HONEST_PEER
+/* For measuring what the checks cost. Never for use. */
+#define PEER_BAD(condition) ((void)(condition), 0)
+#else
+#define PEER_BAD(condition) PORT_UNLIKELY(condition)
+#endif
+
+/* Break a queue for good: keep the evidence, make every later call answer error. Returns error. */
+PORT_COLD int vring_poison(struct vring_fault *fault, int *live, int error, uint32_t position, uint64_t value);
+
+/* What a queue that is not live answers: VRING_E_STATE before init and after reset, otherwise what broke it. */
+static inline int peer_verdict(int live)
+{
+    return live < 0 ? live : VRING_E_STATE;
+}
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Compiler and CPU: what C11 does not say. Decides nothing, returns no error.
+ */
+#ifndef VRING_PORT_H
+#define VRING_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#if !defined(__GNUC__)
+#error "libvring needs the __atomic builtins of gcc or clang; port them here"
+#endif
+
+#define PORT_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define PORT_COLD __attribute__((cold, noinline))
+
+#define PORT_BIG_ENDIAN (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+
+/*
+ * Where a 64-bit access is one instruction. Elsewhere it is two halves: a 64-bit atomic would call libatomic on Cortex-M and rv32,
+ * and no field of a ring that must not tear is that wide.
+ */
+#define PORT_64BIT_ACCESS (UINTPTR_MAX > 0xffffffffu)
+
+/* Shifts, not builtins: without a byte-reverse instruction gcc turns the builtin into a library call (rv64gc). */
+static inline uint16_t port_swap16(uint16_t v)
+{
+    return (uint16_t)(v << 8 | v >> 8);
+}
+
+static inline uint32_t port_swap32(uint32_t v)
+{
+    return v << 24 | (v & 0xff00u) << 8 | (v >> 8 & 0xff00u) | v >> 24;
+}
+
+static inline uint64_t port_swap64(uint64_t v)
+{
+    return (uint64_t)port_swap32((uint32_t)v) << 32 | port_swap32((uint32_t)(v >> 32));
+}
+
+/*
+ * Fences against a device (ORDER_PLATFORM). C11 fences order CPUs: on Arm they are `dmb ish`, which says nothing to a device
+ * outside the inner-shareable domain. Load-acquire and store-release instructions of AArch64 have no such limit; 32-bit Arm builds
+ * them from fences and so needs the stronger one there, too.
+ */
+#if defined(__aarch64__) || (defined(__ARM_ARCH) && __ARM_ARCH >= 7) || defined(__ARM_ARCH_6M__)
+#define PORT_DEVICE_FENCE_DIFFERS 1
+static inline void port_fence_device(void)
+{
+    __asm__ __volatile__("dmb sy" ::: "memory");
+}
+#else
+#define PORT_DEVICE_FENCE_DIFFERS 0
+static inline void port_fence_device(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+#endif
+
+#if PORT_DEVICE_FENCE_DIFFERS && !defined(__aarch64__)
+#define PORT_ACQUIRE_IS_A_FENCE 1
+#else
+#define PORT_ACQUIRE_IS_A_FENCE 0
+#endif
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a driver has in flight: one slot per descriptor, a free list threaded through them, all in private memory. The device sees
+ * none of it, so nothing here needs judging but the caller's sums.
+ */
+#ifndef VRING_SLOTS_H
+#define VRING_SLOTS_H
+
+#include <vring/types.h>
+
+/* All free, in the order of the table. */
+static inline void slots_clear(struct vring_slot *slots, uint32_t size)
+{
+    static const struct vring_slot unused = {0};
+
+    for (uint32_t i = 0; i < size; i++) {
+        slots[i] = unused;
+        slots[i].next = (uint16_t)(i + 1);
+    }
+}
+
+static inline bool slot_in_flight(const struct vring_slot *slots, uint16_t id)
+{
+    return slots[id].count != 0;
+}
+
+/*
+ * Was the buffer at head added at one of the staged positions, [published, next)? Its position says so, modulo 2^16; that position's
+ * entry in avail.ring says whether it is this buffer or one that has been in flight for a whole lap of the index.
+ */
+static inline bool slot_is_staged(const struct vring_slot *slots, uint16_t size, uint16_t head, uint16_t published,
+                                  uint16_t next)
+{
+    uint16_t position = slots[head].position;
+
+    return (uint16_t)(position - published) < (uint16_t)(next - published) &&
+           slots[position & (size - 1)].avail == head;
+}
+
+/* Put the descriptors of the buffer at head back in front of the free list; free_head and free_count are the caller's. */
+static inline void slots_release(struct vring_slot *slots, uint16_t head, uint16_t *free_head, uint16_t *free_count)
+{
+    slots[slots[head].last].next = *free_head;
+    *free_head = head;
+    *free_count = (uint16_t)(*free_count + slots[head].count);
+    slots[head].count = 0;
+}
+
+/* The head in flight that was added longest before next; size if there is none. */
+static inline uint32_t slots_oldest(const struct vring_slot *slots, uint32_t size, uint16_t next)
+{
+    uint32_t oldest = size;
+
+    for (uint32_t i = 0; i < size; i++)
+        if (slots[i].count != 0 &&
+            (oldest == size || (uint16_t)(next - slots[i].position) > (uint16_t)(next - slots[oldest].position)))
+            oldest = i;
+    return oldest;
+}
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* The device side of the split virtqueue. Reads beside split_driver.c, in the same order. */
+#include <vring/split.h>
+
+#include "event.h"
+#include "features.h"
+#include "layout.h"
+#include "peer.h"
+#include "regions.h"
+#include "split_ring.h"
+
+/* ---------------------------------------------------------------------------------------------------- life and death --- */
+
+static int split_device_check(const struct vring_split_device_config *config, const struct vring_split_ring *ring)
+{
+    int error = vring_split_check(ring, config->size, config->heads, config->head_count, sizeof *config->heads);
+
+    if (error)
+        return error;
+    if (config->max_chain > UINT16_MAX)
+        return VRING_E_CHAIN;
+    error = vring_features_check(config->features);
+    return error ? error : regions_check(config->regions, config->region_count);
+}
+
+int vring_split_device_init(struct vring_split_device *vq, const struct vring_split_device_config *config)
+{
+    static const struct vring_split_device fresh = {0};
+    static const struct vring_head untaken = {0};
+
+    if (!vq || !config)
+        return VRING_E_NULL;
+
+    struct vring_split_ring ring = {
+        .desc = config->desc,
+        .driver_area = config->driver_area,
+        .device_area = config->device_area,
+        .size = (uint16_t)config->size,
+        .swap = PORT_BIG_ENDIAN,
+        .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
+    };
+    int error = split_device_check(config, &ring);
+
+    if (error)
+        return error;
+    *vq = fresh;
+    vq->ring = ring;
+    vq->heads = config->heads;
+    vq->regions = config->regions;
+    vq->region_count = config->region_count;
+    vq->max_chain = config->max_chain ? config->max_chain : config->size;
+    vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
+    vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
+    vq->next_avail = vq->seen_avail = vq->next_used = vq->published = vq->avail_event = config->index;
+    for (uint32_t i = 0; i < ring.size; i++)
+        vq->heads[i] = untaken;
+    split_store_avail_event(&vq->ring, config->index);
+    vq->live = 1;
+    return 0;
+}
+
+void vring_split_device_reset(struct vring_split_device *vq)
+{
+    if (vq)
+        vq->live = 0;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- take --- */
+
+/* Look at avail.idx again: it may have moved forward, as far as the ring can hold. */
+static int split_device_observe(struct vring_split_device *vq)
+{
+    uint16_t peer_idx = split_observe_avail(&vq->ring); /* A */
+
+    uint16_t end = (uint16_t)(vq->published + vq->ring.size); /* the ring is full: nothing more can be offered */
+
+    if (PEER_BAD((uint16_t)(peer_idx - vq->seen_avail) > (uint16_t)(end - vq->seen_avail)))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_INDEX, vq->seen_avail, peer_idx);
+    vq->seen_avail = peer_idx;
+    return 0;
+}
+
+/* Entry number i of a table at addr, gathered from as many regions as it lies in. False where there is no memory. */
+static bool split_device_fetch_entry(const struct vring_split_device *vq, uint64_t addr, uint32_t *hint,
+                                     struct chain_desc *desc)
+{
+    uint64_t words[2];
+    unsigned char *to = (unsigned char *)words;
+
+    for (size_t have = 0; have < sizeof words;) {
+        struct regions_piece piece = regions_find(vq->regions, vq->region_count, hint, addr + have);
+
+        if (PEER_BAD(!piece.host))
+            return false;
+        if (piece.len > sizeof words - have)
+            piece.len = sizeof words - have;
+        split_fetch_bytes(to + have, piece.host, (size_t)piece.len);
+        have += (size_t)piece.len;
+    }
+    *desc = split_decode(&vq->ring, words[0], words[1]);
+    return true;
+}
+
+/* Walk the indirect table that outer names (2.7.5.3). It ends the chain. */
+static enum chain_step split_device_walk_table(struct vring_split_device *vq, struct chain_walk *walk,
+                                               const struct chain_desc *outer, uint16_t position)
+{
+    uint32_t entries = outer->len / 16, table_hint = vq->region_hint, i = 0;
+    enum chain_step step = chain_table(walk, outer, position, vq->indirect);
+
+    while (step == CHAIN_MORE) {
+        struct chain_desc desc;
+
+        if (PEER_BAD(!split_device_fetch_entry(vq, outer->addr + 16 * (uint64_t)i, &table_hint, &desc)))
+            return chain_broken(walk, VRING_E_PEER_TABLE, i, outer->addr);
+        if (PEER_BAD(desc.flags & VRING_DESC_INDIRECT))
+            return chain_broken(walk, VRING_E_PEER_INDIRECT, i, desc.flags);
+        step = chain_take(walk, &desc, i, entries, vq->regions, vq->region_count, &vq->region_hint);
+        i = desc.next;
+    }
+    return step;
+}
+
+/* Walk the chain that starts at head: direct descriptors, the last of which may name a table (2.7.5.3.2). */
+static enum chain_step split_device_walk(struct vring_split_device *vq, struct chain_walk *walk, uint16_t head)
+{
+    enum chain_step step = CHAIN_MORE;
+    uint16_t i = head;
+
+    while (step == CHAIN_MORE) {
+        struct chain_desc desc = split_fetch_desc(&vq->ring, i);
+
+        if (desc.flags & VRING_DESC_INDIRECT)
+            return split_device_walk_table(vq, walk, &desc, i);
+        step = chain_take(walk, &desc, i, vq->ring.size, vq->regions, vq->region_count, &vq->region_hint);
+        i = desc.next;
+    }
+    return step;
+}
+
+/* The buffer at head is ours until it is used or rewound. */
+static void split_device_take(struct vring_split_device *vq, uint16_t head, const struct chain_walk *walk,
+                              struct vring_chain *chain)
+{
+    struct vring_head *taken = &vq->heads[head];
+
+    taken->taken = 1;
+    taken->generation = vq->generation++;
+    taken->writable = walk->refused ? 0 : walk->writable > UINT32_MAX ? UINT32_MAX : (uint32_t)walk->writable;
+    vq->heads[vq->next_avail & (vq->ring.size - 1)].order = head;
+    vq->next_avail++;
+    chain->handle = (vring_handle)taken->generation << 16 | head;
+}
+
+int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                 struct vring_chain *chain)
+{
+    static const struct vring_chain nothing = {0};
+
+    if (!vq || !chain || (!iov && n_iov > 0))
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->seen_avail == vq->next_avail) {
+        int error = split_device_observe(vq);
+
+        if (error)
+            return error;
+        if (vq->seen_avail == vq->next_avail)
+            return VRING_E_EMPTY;
+    }
+
+    uint16_t peer_head = split_load_avail_entry(&vq->ring, vq->next_avail);
+
+    if (PEER_BAD(peer_head >= vq->ring.size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail, peer_head);
+
+    uint16_t head = peer_head;
+
+    if (PEER_BAD(vq->heads[head].taken))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail, head);
+
+    struct chain_walk walk;
+
+    chain_start(&walk, iov, n_iov, vq->max_chain);
+    if (split_device_walk(vq, &walk, head) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
+
+    *chain = nothing;
+    if (!walk.refused) {
+        chain->n_readable = walk.n_readable;
+        chain->n_writable = walk.n_writable;
+        chain->readable = walk.readable;
+        chain->writable = walk.writable;
+        if (walk.n_readable + walk.n_writable > n_iov)
+            return VRING_E_ROOM;
+    }
+    split_device_take(vq, head, &walk, chain);
+    return walk.refused;
+}
+
+/* Does the handle name a buffer that we hold? */
+static bool split_device_holds(const struct vring_split_device *vq, vring_handle handle)
+{
+    uint32_t head = handle & 0xffff;
+
+    return head < vq->ring.size && vq->heads[head].taken && vq->heads[head].generation == handle >> 16;
+}
+
+int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!split_device_holds(vq, handle))
+        return VRING_E_HANDLE;
+    if (vq->heads[(vq->next_avail - 1) & (vq->ring.size - 1)].order != (handle & 0xffff))
+        return VRING_E_HANDLE;
+
+    vq->heads[handle & 0xffff].taken = 0;
+    vq->next_avail--;
+    return 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- add --- */
+
+int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!split_device_holds(vq, handle))
+        return VRING_E_HANDLE;
+
+    uint16_t head = (uint16_t)(handle & 0xffff);
+
+    if (len > vq->heads[head].writable)
+        return VRING_E_LEN;
+    vq->heads[head].taken = 0;
+    split_store_used(&vq->ring, vq->next_used, head, len);
+    vq->next_used++;
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- publish --- */
+
+int vring_split_device_publish(struct vring_split_device *vq)
+{
+    uint16_t before;
+
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->next_used == vq->published)
+        return 0;
+
+    before = vq->published;
+    split_publish_used(&vq->ring, vq->next_used); /* B */
+    vq->published = vq->next_used;
+    split_fence(&vq->ring); /* D */
+    if (vq->event_idx)
+        return event_is_due(split_load_used_event(&vq->ring), vq->published, before);
+    return !(split_load_avail_flags(&vq->ring) & VRING_NO_NOTIFY);
+}
+
+/* ----------------------------------------------------------------------------------------------------- notifications --- */
+
+int vring_split_device_enable_notify(struct vring_split_device *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->seen_avail != vq->next_avail)
+        return 1;
+    if (vq->event_idx && vq->avail_event != vq->next_avail) {
+        vq->avail_event = vq->next_avail;
+        split_store_avail_event(&vq->ring, vq->avail_event);
+    }
+    if (!vq->event_idx && vq->used_flags != 0) {
+        vq->used_flags = 0;
+        split_store_used_flags(&vq->ring, 0);
+    }
+    split_fence(&vq->ring); /* C */
+
+    int error = split_device_observe(vq);
+
+    return error ? error : vq->seen_avail != vq->next_avail;
+}
+
+int vring_split_device_disable_notify(struct vring_split_device *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->event_idx && event_is_ahead(vq->avail_event, vq->next_avail)) {
+        vq->avail_event = event_passed(vq->next_avail);
+        split_store_avail_event(&vq->ring, vq->avail_event);
+    }
+    if (!vq->event_idx && vq->used_flags != VRING_NO_NOTIFY) {
+        vq->used_flags = VRING_NO_NOTIFY;
+        split_store_used_flags(&vq->ring, VRING_NO_NOTIFY);
+    }
+    return 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------- questions --- */
+
+uint16_t vring_split_device_in_flight(const struct vring_split_device *vq)
+{
+    return vq && vq->live == 1 ? (uint16_t)(vq->next_avail - vq->next_used) : 0;
+}
+
+struct vring_fault vring_split_device_fault(const struct vring_split_device *vq)
+{
+    static const struct vring_fault none = {0};
+
+    return vq ? vq->fault : none;
+}
+
+int vring_split_device_snapshot(const struct vring_split_device *vq, struct vring_snapshot *snapshot)
+{
+    if (!vq || !snapshot)
+        return VRING_E_NULL;
+    if (vq->live == 0)
+        return VRING_E_STATE;
+    split_snapshot(&vq->ring, snapshot);
+    snapshot->next_avail = vq->next_avail;
+    snapshot->next_used = vq->next_used;
+    snapshot->published = vq->published;
+    snapshot->error = vq->fault.error;
+    return 0;
+}
+
+int vring_split_device_snapshot_entry(const struct vring_split_device *vq, uint32_t position,
+                                      struct vring_snapshot_entry *entry)
+{
+    if (!vq || !entry)
+        return VRING_E_NULL;
+    if (vq->live == 0)
+        return VRING_E_STATE;
+    if (position >= vq->ring.size)
+        return VRING_E_SIZE;
+    split_snapshot_entry(&vq->ring, (uint16_t)position, entry);
+    entry->token = 0;
+    entry->count = vq->heads[position].taken;
+    entry->link = 0;
+    return 0;
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/* The driver side of the split virtqueue. Reads beside split_device.c, in the same order. */
+#include <vring/split.h>
+
+#include "event.h"
+#include "features.h"
+#include "layout.h"
+#include "peer.h"
+#include "slots.h"
+#include "split_ring.h"
+
+/* ---------------------------------------------------------------------------------------------------- life and death --- */
+
+static int split_driver_check(const struct vring_split_driver_config *config, const struct vring_split_ring *ring)
+{
+    int error = vring_split_check(ring, config->size, config->slots, config->slot_count, sizeof *config->slots);
+
+    if (error)
+        return error;
+    if (config->max_chain > UINT16_MAX)
+        return VRING_E_CHAIN;
+    return vring_features_check(config->features);
+}
+
+int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_split_driver_config *config)
+{
+    static const struct vring_split_driver fresh = {0};
+
+    if (!vq || !config)
+        return VRING_E_NULL;
+
+    struct vring_split_ring ring = {
+        .desc = config->desc,
+        .driver_area = config->driver_area,
+        .device_area = config->device_area,
+        .size = (uint16_t)config->size,
+        .swap = PORT_BIG_ENDIAN,
+        .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
+    };
+    int error = split_driver_check(config, &ring);
+
+    if (error)
+        return error;
+    *vq = fresh;
+    vq->ring = ring;
+    vq->slots = config->slots;
+    vq->max_chain = config->max_chain ? config->max_chain : config->size;
+    vq->notify_id = config->notify_id;
+    vq->used_len = (uint8_t)config->used_len;
+    vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
+    vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
+    vq->notification_data = (config->features & VRING_F_NOTIFICATION_DATA) != 0;
+    vq->free_count = ring.size;
+    vq->next_avail = vq->published = vq->next_used = vq->seen_used = vq->used_event = config->index;
+    slots_clear(vq->slots, ring.size);
+    split_clear(&vq->ring, config->index);
+    vq->live = 1;
+    return 0;
+}
+
+void vring_split_driver_reset(struct vring_split_driver *vq)
+{
+    if (vq)
+        vq->live = 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- add --- */
+
+/* The caller's list: what can be said of it without looking at the ring. */
+static int segments_check(const struct vring_segment *segments, uint32_t count, uint32_t limit)
+{
+    uint64_t total = 0;
+
+    if (count == 0 || count > limit)
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        if (segments[i].len == 0)
+            return VRING_E_LEN;
+        if (segments[i].len - 1 > UINT64_MAX - segments[i].addr)
+            return VRING_E_ADDR;
+        total += segments[i].len;
+    }
+    return total > UINT64_C(1) << 32 ? VRING_E_LEN : 0;
+}
+
+/* 2^32 writable bytes count as one less: a used length has no word for them, either. */
+static uint32_t segments_writable(const struct vring_segment *segments, uint32_t n_readable, uint32_t count)
+{
+    uint64_t total = 0;
+
+    for (uint32_t i = n_readable; i < count; i++)
+        total += segments[i].len;
+    return total > UINT32_MAX ? UINT32_MAX : (uint32_t)total;
+}
+
+/* Stage the buffer whose descriptors run from head to last, now off the free list. */
+static int split_driver_stage(struct vring_split_driver *vq, uint16_t head, uint16_t last, uint16_t count,
+                              uint32_t writable, uint64_t token)
+{
+    struct vring_slot *slot = &vq->slots[head];
+    struct vring_slot *entry = &vq->slots[vq->next_avail & (vq->ring.size - 1)];
+
+    slot->token = token;
+    slot->writable = writable;
+    slot->last = last;
+    slot->count = count;
+    slot->position = vq->next_avail;
+    vq->free_count = (uint16_t)(vq->free_count - count);
+    /* The device polls this line: a store that changes nothing would take it away for nothing. */
+    if (entry->avail != head) {
+        entry->avail = head;
+        split_store_avail_entry(&vq->ring, vq->next_avail, head);
+    }
+    vq->next_avail++;
+    return 0;
+}
+
+int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments,
+                                 uint16_t n_readable, uint16_t n_writable, uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable;
+
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+
+    int error = segments_check(segments, count, vq->max_chain < vq->ring.size ? vq->max_chain : vq->ring.size);
+
+    if (error)
+        return error;
+    if (count > vq->free_count)
+        return VRING_E_FULL;
+
+    uint16_t head = vq->free_head, last = head;
+
+    for (uint32_t i = 0;; i++) {
+        uint16_t flags = i < n_readable ? 0 : VRING_DESC_WRITE;
+        uint16_t next = vq->slots[last].next;
+
+        if (i + 1 == count) {
+            split_store_desc(&vq->ring, vq->ring.desc, last, segments[i].addr, segments[i].len, flags, 0);
+            vq->free_head = next;
+            break;
+        }
+        flags |= VRING_DESC_NEXT;
+        split_store_desc(&vq->ring, vq->ring.desc, last, segments[i].addr, segments[i].len, flags, next);
+        last = next;
+    }
+    return split_driver_stage(vq, head, last, (uint16_t)count, segments_writable(segments, n_readable, count), token);
+}
+
+static int table_check(const struct vring_table *table, uint32_t count)
+{
+    if (!table->memory)
+        return VRING_E_NULL;
+    if ((uintptr_t)table->memory % VRING_SPLIT_DESC_ALIGN != 0)
+        return VRING_E_ALIGN;
+    if (count > table->entries)
+        return VRING_E_CHAIN;
+    if (16 * (uint64_t)count - 1 > UINT64_MAX - table->addr)
+        return VRING_E_ADDR;
+    return 0;
+}
+
+int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct vring_table *table,
+                                    const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
+                                    uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable;
+
+    if (!vq || !table)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!vq->indirect)
+        return VRING_E_FEATURE;
+
+    int error = segments_check(segments, count, vq->max_chain);
+
+    if (!error)
+        error = table_check(table, count);
+    if (error)
+        return error;
+    if (vq->free_count == 0)
+        return VRING_E_FULL;
+
+    uint16_t head = vq->free_head;
+
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned flags = (i < n_readable ? 0u : VRING_DESC_WRITE) | (i + 1 < count ? VRING_DESC_NEXT : 0u);
+
+        split_store_desc(&vq->ring, table->memory, i, segments[i].addr, segments[i].len, (uint16_t)flags,
+                         (uint16_t)(i + 1 < count ? i + 1 : 0));
+    }
+    split_store_desc(&vq->ring, vq->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
+    vq->free_head = vq->slots[head].next;
+    return split_driver_stage(vq, head, head, 1, segments_writable(segments, n_readable, count), token);
+}
+
+int vring_split_driver_abort(struct vring_split_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->next_avail == vq->published)
+        return VRING_E_STATE;
+
+    vq->next_avail--;
+    slots_release(vq->slots, vq->slots[vq->next_avail & (vq->ring.size - 1)].avail, &vq->free_head, &vq->free_count);
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- publish --- */
+
+int vring_split_driver_publish(struct vring_split_driver *vq)
+{
+    uint16_t before;
+
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->next_avail == vq->published)
+        return 0;
+
+    before = vq->published;
+    split_publish_avail(&vq->ring, vq->next_avail); /* A */
+    vq->published = vq->next_avail;
+    split_fence(&vq->ring); /* C */
+    if (vq->event_idx)
+        return event_is_due(split_load_avail_event(&vq->ring), vq->published, before);
+    return !(split_load_used_flags(&vq->ring) & VRING_NO_NOTIFY);
+}
+
+uint32_t vring_split_driver_notification(const struct vring_split_driver *vq)
+{
+    if (!vq || vq->live != 1)
+        return 0;
+    return vq->notification_data ? (uint32_t)vq->published << 16 | vq->notify_id : vq->notify_id;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- take --- */
+
+/* Look at used.idx again: it may have moved forward, as far as what the device was given. */
+static int split_driver_observe(struct vring_split_driver *vq)
+{
+    uint16_t peer_idx = split_observe_used(&vq->ring); /* B */
+
+    if (PEER_BAD((uint16_t)(peer_idx - vq->seen_used) > (uint16_t)(vq->published - vq->seen_used)))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_INDEX, vq->seen_used, peer_idx);
+    vq->seen_used = peer_idx;
+    return 0;
+}
+
+int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)
+{
+    if (!vq || !used)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->seen_used == vq->next_used) {
+        int error = split_driver_observe(vq);
+
+        if (error)
+            return error;
+        if (vq->seen_used == vq->next_used)
+            return VRING_E_EMPTY;
+    }
+
+    uint32_t peer_id = split_load_used_id(&vq->ring, vq->next_used);
+    uint32_t peer_len = split_load_used_len(&vq->ring, vq->next_used);
+
+    if (PEER_BAD(peer_id >= vq->ring.size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, peer_id);
+
+    uint16_t id = (uint16_t)peer_id;
+    const struct vring_slot *slot = &vq->slots[id];
+
+    if (PEER_BAD(!slot_in_flight(vq->slots, id) ||
+                 slot_is_staged(vq->slots, vq->ring.size, id, vq->published, vq->next_avail)))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, peer_id);
+    if (PEER_BAD(peer_len > slot->writable) && vq->used_len != VRING_USED_LEN_TRUST) {
+        if (vq->used_len == VRING_USED_LEN_BREAK)
+            return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LEN, vq->next_used, peer_len);
+        peer_len = slot->writable;
+    }
+    used->token = slot->token;
+    used->len = peer_len;
+    slots_release(vq->slots, id, &vq->free_head, &vq->free_count);
+    vq->next_used++;
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------------------------------- notifications --- */
+
+static int split_driver_enable_at(struct vring_split_driver *vq, uint16_t distance)
+{
+    uint16_t event = (uint16_t)(vq->next_used + distance);
+
+    if (vq->event_idx && vq->used_event != event) {
+        vq->used_event = event;
+        split_store_used_event(&vq->ring, event);
+    }
+    if (!vq->event_idx && vq->avail_flags != 0) {
+        vq->avail_flags = 0;
+        split_store_avail_flags(&vq->ring, 0);
+    }
+    split_fence(&vq->ring); /* D */
+
+    int error = split_driver_observe(vq);
+
+    return error ? error : (uint16_t)(vq->seen_used - vq->next_used) > distance;
+}
+
+int vring_split_driver_enable_notify(struct vring_split_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->seen_used != vq->next_used)
+        return 1;
+    return split_driver_enable_at(vq, 0);
+}
+
+int vring_split_driver_enable_notify_delayed(struct vring_split_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!vq->event_idx)
+        return vring_split_driver_enable_notify(vq);
+    return split_driver_enable_at(vq, event_most_of((uint16_t)(vq->published - vq->next_used)));
+}
+
+int vring_split_driver_disable_notify(struct vring_split_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->event_idx && event_is_ahead(vq->used_event, vq->next_used)) {
+        vq->used_event = event_passed(vq->next_used);
+        split_store_used_event(&vq->ring, vq->used_event);
+    }
+    if (!vq->event_idx && vq->avail_flags != VRING_NO_NOTIFY) {
+        vq->avail_flags = VRING_NO_NOTIFY;
+        split_store_avail_flags(&vq->ring, VRING_NO_NOTIFY);
+    }
+    return 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------- questions --- */
+
+uint16_t vring_split_driver_free(const struct vring_split_driver *vq)
+{
+    return vq && vq->live == 1 ? vq->free_count : 0;
+}
+
+uint16_t vring_split_driver_in_flight(const struct vring_split_driver *vq)
+{
+    return vq && vq->live == 1 ? (uint16_t)(vq->next_avail - vq->next_used) : 0;
+}
+
+int vring_split_driver_take_unused(struct vring_split_driver *vq, uint64_t *token)
+{
+    if (!vq || !token)
+        return VRING_E_NULL;
+    if (vq->live != 0 || !vq->slots)
+        return VRING_E_STATE;
+
+    uint32_t head = slots_oldest(vq->slots, vq->ring.size, vq->next_avail);
+
+    if (head == vq->ring.size)
+        return VRING_E_EMPTY;
+    *token = vq->slots[head].token;
+    vq->slots[head].count = 0;
+    return 0;
+}
+
+struct vring_fault vring_split_driver_fault(const struct vring_split_driver *vq)
+{
+    static const struct vring_fault none = {0};
+
+    return vq ? vq->fault : none;
+}
+
+int vring_split_driver_snapshot(const struct vring_split_driver *vq, struct vring_snapshot *snapshot)
+{
+    if (!vq || !snapshot)
+        return VRING_E_NULL;
+    if (vq->live == 0)
+        return VRING_E_STATE;
+    split_snapshot(&vq->ring, snapshot);
+    snapshot->next_avail = vq->next_avail;
+    snapshot->next_used = vq->next_used;
+    snapshot->published = vq->published;
+    snapshot->free = vq->free_count;
+    snapshot->error = vq->fault.error;
+    return 0;
+}
+
+int vring_split_driver_snapshot_entry(const struct vring_split_driver *vq, uint32_t position,
+                                      struct vring_snapshot_entry *entry)
+{
+    if (!vq || !entry)
+        return VRING_E_NULL;
+    if (vq->live == 0)
+        return VRING_E_STATE;
+    if (position >= vq->ring.size)
+        return VRING_E_SIZE;
+    split_snapshot_entry(&vq->ring, (uint16_t)position, entry);
+    entry->token = vq->slots[position].token;
+    entry->count = vq->slots[position].count;
+    entry->link = vq->slots[position].next;
+    return 0;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The split ring's shared fields, one verb each (2.7). Takes addresses, keeps the byte order, names the barriers; judges nothing.
+ *
+ * Four letters pair the barriers:
+ *
+ *   A  driver publishes avail.idx, device observes it: descriptors and buffers change hands
+ *   B  device publishes used.idx, driver observes it: results, and the licence to reuse descriptors and buffers
+ *   C  driver: A, full fence, read the device's wish.  device: write its wish, full fence, look at avail.idx again
+ *   D  device: B, full fence, read the driver's wish.  driver: write its wish, full fence, look at used.idx again
+ *
+ * C and D are store-then-load on both ends, which only a full fence orders: without it both may read the old value, and one side
+ * sleeps on work that the other did not announce.
+ */
+#ifndef VRING_SPLIT_RING_H
+#define VRING_SPLIT_RING_H
+
+#include <vring/split.h>
+#include <vring/wire.h>
+
+#include "access.h"
+#include "chain.h"
+
+/* The byte order of the wire differs from ours only with VERSION_1 on a big-endian CPU. A constant wherever it can be. */
+static inline bool split_swap(const struct vring_split_ring *r)
+{
+    return PORT_BIG_ENDIAN && r->swap;
+}
+
+static inline uint16_t split_wire16(const struct vring_split_ring *r, uint16_t v)
+{
+    return split_swap(r) ? port_swap16(v) : v;
+}
+
+static inline uint32_t split_wire32(const struct vring_split_ring *r, uint32_t v)
+{
+    return split_swap(r) ? port_swap32(v) : v;
+}
+
+static inline uint64_t split_wire64(const struct vring_split_ring *r, uint64_t v)
+{
+    return split_swap(r) ? port_swap64(v) : v;
+}
+
+/* Is the wire little-endian? */
+static inline bool split_wire_is_le(const struct vring_split_ring *r)
+{
+    return PORT_BIG_ENDIAN == split_swap(r);
+}
+
+/* ------------------------------------------------------------------------------------------------------ addresses --- */
+
+static inline uint16_t *split_avail_flags(const struct vring_split_ring *r)
+{
+    return &((struct vring_split_avail *)r->driver_area)->flags.raw;
+}
+
+static inline uint16_t *split_avail_idx(const struct vring_split_ring *r)
+{
+    return &((struct vring_split_avail *)r->driver_area)->idx.raw;
+}
+
+static inline uint16_t *split_avail_entry(const struct vring_split_ring *r, uint16_t position)
+{
+    vring_wire16 *entries = (vring_wire16 *)((struct vring_split_avail *)r->driver_area + 1);
+
+    return &entries[position & (r->size - 1)].raw;
+}
+
+/* 2.7.6: right behind the last entry. */
+static inline uint16_t *split_used_event(const struct vring_split_ring *r)
+{
+    vring_wire16 *entries = (vring_wire16 *)((struct vring_split_avail *)r->driver_area + 1);
+
+    return &entries[r->size].raw;
+}
+
+static inline uint16_t *split_used_flags(const struct vring_split_ring *r)
+{
+    return &((struct vring_split_used *)r->device_area)->flags.raw;
+}
+
+static inline uint16_t *split_used_idx(const struct vring_split_ring *r)
+{
+    return &((struct vring_split_used *)r->device_area)->idx.raw;
+}
+
+static inline struct vring_split_used_elem *split_used_elem(const struct vring_split_ring *r, uint16_t position)
+{
+    struct vring_split_used_elem *elems =
+        (struct vring_split_used_elem *)(void *)((struct vring_split_used *)r->device_area + 1);
+
+    return &elems[position & (r->size - 1)];
+}
+
+/* 2.7.8: right behind the last element. */
+static inline uint16_t *split_avail_event(const struct vring_split_ring *r)
+{
+    struct vring_split_used_elem *elems =
+        (struct vring_split_used_elem *)(void *)((struct vring_split_used *)r->device_area + 1);
+
+    return (uint16_t *)(void *)&elems[r->size];
+}
+
+/* ---------------------------------------------------------------------------------------------------- descriptors --- */
+
+/*
+ * A descriptor is two words of 64 bits: addr, and len, flags and next together. Two accesses, each made once. base is 16-byte
+ * aligned: the descriptor table, or a table of the driver's own.
+ */
+static inline void split_store_desc(const struct vring_split_ring *r, void *base, uint32_t i, uint64_t addr, uint32_t len,
+                                    uint16_t flags, uint16_t next)
+{
+    uint64_t *words = (uint64_t *)base + 2 * (size_t)i;
+    uint64_t rest = split_wire_is_le(r) ? (uint64_t)next << 48 | (uint64_t)flags << 32 | len
+                                        : (uint64_t)len << 32 | (uint64_t)flags << 16 | next;
+
+    access_store64(&words[0], split_wire64(r, addr));
+    access_store64(&words[1], split_wire64(r, rest));
+}
+
+static inline struct chain_desc split_decode(const struct vring_split_ring *r, uint64_t first, uint64_t second)
+{
+    uint64_t rest = split_wire64(r, second);
+    struct chain_desc desc;
+
+    desc.addr = split_wire64(r, first);
+    desc.len = (uint32_t)(split_wire_is_le(r) ? rest : rest >> 32);
+    desc.flags = (uint16_t)(split_wire_is_le(r) ? rest >> 32 : rest >> 16);
+    desc.next = (uint16_t)(split_wire_is_le(r) ? rest >> 48 : rest);
+    return desc;
+}
+
+static inline struct chain_desc split_fetch_desc(const struct vring_split_ring *r, uint16_t i)
+{
+    const uint64_t *words = (const uint64_t *)r->desc + 2 * (size_t)i;
+    uint64_t first = access_load64(&words[0]);
+    uint64_t second = access_load64(&words[1]);
+
+    return split_decode(r, first, second);
+}
+
+/* 16 bytes of an indirect table, byte by byte: the spec asks no alignment of it, and it may change regions anywhere. */
+static inline void split_fetch_bytes(unsigned char *to, const void *from, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        to[i] = access_load8((const uint8_t *)from + i);
+}
+
+/* ------------------------------------------------------------------------------------------------ the driver's area --- */
+
+static inline void split_store_avail_entry(const struct vring_split_ring *r, uint16_t position, uint16_t head)
+{
+    access_store16(split_avail_entry(r, position), split_wire16(r, head));
+}
+
+static inline uint16_t split_load_avail_entry(const struct vring_split_ring *r, uint16_t position)
+{
+    return split_wire16(r, access_load16(split_avail_entry(r, position)));
+}
+
+/* A, with split_observe_avail: on seeing idx the device may read the descriptors and the buffers: they must be written: release. */
+static inline void split_publish_avail(const struct vring_split_ring *r, uint16_t idx)
+{
+    access_release16(split_avail_idx(r), split_wire16(r, idx), r->platform);
+}
+
+/* A, with split_publish_avail: what we read behind idx is no older than idx: acquire. */
+static inline uint16_t split_observe_avail(const struct vring_split_ring *r)
+{
+    return split_wire16(r, access_acquire16(split_avail_idx(r), r->platform));
+}
+
+/* The driver's wishes. Relaxed: the fences of D order them. */
+
+static inline void split_store_avail_flags(const struct vring_split_ring *r, uint16_t flags)
+{
+    access_store16(split_avail_flags(r), split_wire16(r, flags));
+}
+
+static inline uint16_t split_load_avail_flags(const struct vring_split_ring *r)
+{
+    return split_wire16(r, access_load16(split_avail_flags(r)));
+}
+
+static inline void split_store_used_event(const struct vring_split_ring *r, uint16_t event)
+{
+    access_store16(split_used_event(r), split_wire16(r, event));
+}
+
+static inline uint16_t split_load_used_event(const struct vring_split_ring *r)
+{
+    return split_wire16(r, access_load16(split_used_event(r)));
+}
+
+/* ------------------------------------------------------------------------------------------------ the device's area --- */
+
+static inline void split_store_used(const struct vring_split_ring *r, uint16_t position, uint32_t id, uint32_t len)
+{
+    struct vring_split_used_elem *elem = split_used_elem(r, position);
+
+    access_store32(&elem->id.raw, split_wire32(r, id));
+    access_store32(&elem->len.raw, split_wire32(r, len));
+}
+
+/* Full width: the id is a 16-bit number in a 32-bit field, and the upper half is the device's to lie in. */
+static inline uint32_t split_load_used_id(const struct vring_split_ring *r, uint16_t position)
+{
+    return split_wire32(r, access_load32(&split_used_elem(r, position)->id.raw));
+}
+
+static inline uint32_t split_load_used_len(const struct vring_split_ring *r, uint16_t position)
+{
+    return split_wire32(r, access_load32(&split_used_elem(r, position)->len.raw));
+}
+
+/* B, with split_observe_used: on seeing idx the driver may reuse the buffers, so our reads of them must be over: release. */
+static inline void split_publish_used(const struct vring_split_ring *r, uint16_t idx)
+{
+    access_release16(split_used_idx(r), split_wire16(r, idx), r->platform);
+}
+
+/* B, with split_publish_used: results are no older than idx, and our next writes to the buffers come after it: acquire. */
+static inline uint16_t split_observe_used(const struct vring_split_ring *r)
+{
+    return split_wire16(r, access_acquire16(split_used_idx(r), r->platform));
+}
+
+/* The device's wishes. Relaxed: the fences of C order them. */
+
+static inline void split_store_used_flags(const struct vring_split_ring *r, uint16_t flags)
+{
+    access_store16(split_used_flags(r), split_wire16(r, flags));
+}
+
+static inline uint16_t split_load_used_flags(const struct vring_split_ring *r)
+{
+    return split_wire16(r, access_load16(split_used_flags(r)));
+}
+
+static inline void split_store_avail_event(const struct vring_split_ring *r, uint16_t event)
+{
+    access_store16(split_avail_event(r), split_wire16(r, event));
+}
+
+static inline uint16_t split_load_avail_event(const struct vring_split_ring *r)
+{
+    return split_wire16(r, access_load16(split_avail_event(r)));
+}
+
+/* C and D: our store is visible to the peer before we load the peer's. */
+static inline void split_fence(const struct vring_split_ring *r)
+{
+    access_full_fence(r->platform);
+}
+
+/* --------------------------------------------------------------------------------------------------------- the whole --- */
+
+/* Zero everything that is not said here (2.7.10.1), before the device is told where it is. */
+static inline void split_clear(const struct vring_split_ring *r, uint16_t idx)
+{
+    for (uint32_t i = 0; i < r->size; i++) {
+        split_store_desc(r, r->desc, i, 0, 0, 0, 0);
+        split_store_avail_entry(r, (uint16_t)i, 0);
+        split_store_used(r, (uint16_t)i, 0, 0);
+    }
+    split_store_avail_flags(r, 0);
+    split_store_used_flags(r, 0);
+    split_store_used_event(r, idx);
+    split_store_avail_event(r, idx);
+    split_publish_used(r, idx);
+    split_publish_avail(r, idx);
+}
+
+/* As found, unjudged: for people to look at. The cell adds what it knows itself. */
+static inline void split_snapshot(const struct vring_split_ring *r, struct vring_snapshot *snapshot)
+{
+    static const struct vring_snapshot empty = {0};
+
+    *snapshot = empty;
+    snapshot->size = r->size;
+    snapshot->avail_idx = split_observe_avail(r);
+    snapshot->used_idx = split_observe_used(r);
+    snapshot->used_event = split_load_used_event(r);
+    snapshot->avail_event = split_load_avail_event(r);
+    snapshot->avail_flags = split_load_avail_flags(r);
+    snapshot->used_flags = split_load_used_flags(r);
+}
+
+static inline void split_snapshot_entry(const struct vring_split_ring *r, uint16_t position,
+                                        struct vring_snapshot_entry *entry)
+{
+    struct chain_desc desc = split_fetch_desc(r, position);
+
+    entry->addr = desc.addr;
+    entry->len = desc.len;
+    entry->flags = desc.flags;
+    entry->next = desc.next;
+    entry->avail = split_load_avail_entry(r, position);
+    entry->used_id = split_load_used_id(r, position);
+    entry->used_len = split_load_used_len(r, position);
+}
+
+#endif
