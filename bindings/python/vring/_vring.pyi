@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# The extension module that cffi generates from _ffi.cdef.txt. What it holds is typed by the C compiler, not by mypy.
+from typing import Any
+
+ffi: Any
+lib: Any

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: MIT
+"""A pool of bounce-buffer slots over memory that a device may reach (``bounce/bounce.h``)."""
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, NamedTuple
+
+from vring.errors import Arguments, BounceCode, CallerError, CorruptError, caller_error, integer
+from vring.lowlevel import CData, ffi, host_address, lib
+from vring.memory import Buffer, GuestMemory
+
+__all__ = ["BouncePool", "Coherent", "Direction", "Mapping", "MappingInfo", "NoRoom", "PoolFlag", "Usage"]
+
+
+class Direction(enum.IntEnum):
+    """Who reads and who writes, as the device sees it."""
+
+    TO_DEVICE = lib.BOUNCE_TO_DEVICE
+    FROM_DEVICE = lib.BOUNCE_FROM_DEVICE
+    BIDIRECTIONAL = lib.BOUNCE_BIDIRECTIONAL
+
+
+class PoolFlag(enum.IntFlag):
+    """What a pool does otherwise than usual."""
+
+    KEEP_CONTENTS = lib.BOUNCE_KEEP_CONTENTS
+    FIRST_FIT = lib.BOUNCE_FIRST_FIT
+
+
+class NoRoom(enum.Enum):
+    """
+    The answer, which is false, to a request that may succeed once mappings have ended: fewer free slots than it needs (FULL),
+    no fitting run among them (FRAGMENTED), or a lock that was not to be had (BUSY).
+    """
+
+    FULL = BounceCode.FULL
+    FRAGMENTED = BounceCode.FRAGMENTED
+    BUSY = BounceCode.BUSY
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+class Usage(NamedTuple):
+    """Counts over all areas: slots in all, used now, most used at any one time, and live mappings."""
+
+    slots: int
+    used: int
+    high_water: int
+    mappings: int
+
+
+@dataclass(frozen=True)
+class MappingInfo:
+    """One live mapping, as the pool's metadata have it (``struct bounce_mapping``). Sizes in bytes or, as named, in slots."""
+
+    handle: int
+    addr: int
+    size: int
+    slot: int
+    slots: int
+    pad_slots: int
+    area: int
+    owner: int
+    direction: Direction
+    coherent: bool
+
+    @classmethod
+    def of(cls, mapping: CData) -> "MappingInfo":
+        """From the C struct."""
+        return cls(mapping.handle, mapping.addr, mapping.size, mapping.slot, mapping.slots, mapping.pad_slots, mapping.area,
+                   mapping.owner, Direction(mapping.direction), bool(mapping.coherent))
+
+
+class _Slots:
+    """What a mapping and coherent memory have in common: slots of a pool, while they last."""
+
+    def __init__(self, pool: "BouncePool", info: MappingInfo) -> None:
+        self.pool = pool
+        self.info = info
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(addr={self.addr:#x}, size={self.size}, slot={self.info.slot}, slots={self.info.slots})"
+
+    @property
+    def addr(self) -> int:
+        """Device address of the data."""
+        return self.info.addr
+
+    @property
+    def size(self) -> int:
+        """Bytes of data."""
+        return self.info.size
+
+    @property
+    def data(self) -> memoryview:
+        """The data in the window: shared memory, which the device may change at any time."""
+        return self.pool.memory.view(self.info.addr - self.pool.window_addr + self.pool.window, self.info.size)
+
+
+class Mapping(_Slots):
+    """
+    A buffer mapped through a pool. As a context manager it is unmapped at the end: with everything copied back, or after an
+    exception with nothing.
+    """
+
+    def __enter__(self) -> "Mapping":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.unmap(None if kind is None else 0)
+
+    def sync_for_cpu(self, offset: int = 0, length: int | None = None) -> None:
+        """
+        Bring ``length`` bytes at ``offset`` of the original up to date, all from there on unless told. Does nothing for
+        TO_DEVICE. Raises CallerError for a dead mapping or a range that reaches beyond it.
+        """
+        self.pool._sync("Mapping.sync_for_cpu", lib.bounce_sync_for_cpu, self.info, offset, length)
+
+    def sync_for_device(self, offset: int = 0, length: int | None = None) -> None:
+        """As :meth:`sync_for_cpu`, from the original to the device. Does nothing for FROM_DEVICE."""
+        self.pool._sync("Mapping.sync_for_device", lib.bounce_sync_for_device, self.info, offset, length)
+
+    def unmap(self, written: int | None = None) -> None:
+        """
+        Copy back what the device wrote (not for TO_DEVICE), clear the slots and free them. ``written`` is how many bytes, from
+        the start, to copy back: all of them unless told. Raises CallerError for a dead mapping or more than it has.
+        """
+        call = "Mapping.unmap"
+        length = lib.BOUNCE_WHOLE if written is None else integer(call, "written", written, 63, BounceCode.RANGE)
+        code = lib.bounce_unmap(self.pool._pool, self.info.handle, self.info.direction, length)
+        _judge(code, call, {BounceCode.HANDLE: ("mapping", self), BounceCode.RANGE: ("written", written)})
+        self.pool._originals.pop(self.info.handle)
+
+
+class Coherent(_Slots):
+    """Memory that both sides see, with no original and no copies. As a context manager it is freed at the end."""
+
+    def __enter__(self) -> "Coherent":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.free()
+
+    def free(self) -> None:
+        """Give the slots back. Raises CallerError if that has happened already."""
+        code = lib.bounce_free(self.pool._pool, self.info.handle)
+        _judge(code, "Coherent.free", {BounceCode.HANDLE: ("memory", self)})
+
+
+class BouncePool:
+    """
+    A pool of slots in a window of ``memory`` (``struct bounce_config``). As a context manager it is closed at the end.
+
+    >>> pool = BouncePool(GuestMemory(1 << 20, base=0x97ff0000))
+    >>> with pool.map(b"secret", Direction.TO_DEVICE) as mapping:
+    ...     bytes(mapping.data)
+    b'secret'
+    """
+
+    def __init__(self, memory: GuestMemory, window: int | None = None, slots: int | None = None, *,
+                 window_addr: int | None = None, slot_size: int = 2048, segment_slots: int = 128, page_size: int = 4096,
+                 areas: int = 1, flags: PoolFlag | int = 0, cursor: int = 0) -> None:
+        """
+        A pool of ``slots`` slots at ``window`` of ``memory``, all of it unless told; the window is cleared.
+
+        ``window_addr`` is slot 0 as the device addresses it, where that differs from ``window``; ``cursor`` is where the search
+        of area 0 starts, 0 unless a test wants a state. Everything else, and every limit, as in ``struct bounce_config``.
+
+        Raises CallerError that names the argument, IndexError for a window outside ``memory``.
+        """
+        call = "BouncePool"
+        window = memory.base if window is None else window
+        config = ffi.new("struct bounce_config *")
+        numbers = {"slot_size": slot_size, "segment_slots": segment_slots, "page_size": page_size, "areas": areas,
+                   "flags": flags, "cursor": cursor}
+        for name, value in numbers.items():
+            setattr(config, name, integer(call, name, value, 32, BounceCode.GEOMETRY))
+        if slots is None:
+            slots = (memory.base + memory.size - window) // (slot_size or 2048)
+        config.slots = integer(call, "slots", slots, 32, BounceCode.GEOMETRY)
+        config.window = memory.pointer(window, slots * (slot_size or 2048))
+        self.window_addr = integer(call, "window_addr", window if window_addr is None else window_addr, 64, BounceCode.ADDR)
+        config.window_addr = self.window_addr
+        blame: Arguments = {
+            BounceCode.GEOMETRY: ("geometry", {"slots": slots, **numbers}),
+            BounceCode.ALIGN: ("window_addr", self.window_addr), BounceCode.ADDR: ("window_addr", self.window_addr)}
+
+        size = ffi.new("size_t *")
+        _judge(lib.bounce_meta_size(config, size), call, blame)
+        # As 8-byte items, because that is how the metadata must be aligned.
+        self._meta = config.meta = ffi.new("uint64_t[]", (size[0] + 7) // 8)
+        config.meta_size = size[0]
+        self._pool = ffi.new("struct bounce_pool *")
+        self._mapping = ffi.new("struct bounce_mapping *")
+        self._originals: dict[int, CData] = {}  # by handle: what unmap writes to must outlive the mapping
+        self.memory = memory
+        self.window = window
+        self.slots = slots
+        self.slot_size = slot_size or 2048
+        _judge(lib.bounce_init(self._pool, config), call, blame)
+
+    def __repr__(self) -> str:
+        return f"BouncePool(slots={self.slots}, slot_size={self.slot_size}, window_addr={self.window_addr:#x})"
+
+    def __enter__(self) -> "BouncePool":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+
+    def close(self) -> None:
+        """End the pool. Raises CallerError (BUSY) while mappings are live, and the pool lives on."""
+        _judge(lib.bounce_fini(self._pool), "BouncePool.close", {BounceCode.BUSY: ("live mappings", len(list(self.mappings())))})
+
+    def map(self, buffer: Buffer, direction: Direction, *, orig_addr: int | None = None, alloc_align_mask: int = 0,
+            min_align_mask: int = 0, boundary_mask: int = 0, area: int = 0, owner: int = 0) -> Mapping | NoRoom:
+        """
+        Map ``buffer``, whole; it is kept alive until unmap. Unless ``direction`` is TO_DEVICE it must be writable.
+
+        ``orig_addr`` is its address in the numbering that ``min_align_mask`` means, its address in this process unless told.
+        Masks are 2**k - 1 or 0: the allocation starts at a multiple of ``alloc_align_mask`` + 1, the device's address equals
+        ``orig_addr`` in the bits of ``min_align_mask``, the allocation crosses no multiple of ``boundary_mask`` + 1. ``area`` is
+        tried first; ``owner`` is any tag.
+
+        Returns the mapping, or :class:`NoRoom`. Raises CallerError for a request that this pool can never satisfy or that is
+        malformed (``bounce_map``), TypeError for a buffer that is read-only where it must not be.
+        """
+        call = "BouncePool.map"
+        direction = _direction(call, direction)
+        try:
+            original = ffi.from_buffer(buffer, require_writable=direction != Direction.TO_DEVICE)
+        except BufferError as error:
+            raise TypeError(f"{call}: buffer must be writable for {direction.name} ({error})") from None
+        request = ffi.new("struct bounce_request *")
+        request.orig = original
+        request.size = len(original)
+        request.direction = direction
+        numbers = {"orig_addr": (host_address(original) if orig_addr is None else orig_addr, 64, BounceCode.ADDR),
+                   "alloc_align_mask": (alloc_align_mask, 64, BounceCode.MASK),
+                   "min_align_mask": (min_align_mask, 64, BounceCode.MASK),
+                   "boundary_mask": (boundary_mask, 64, BounceCode.MASK),
+                   "area": (area, 32, BounceCode.GEOMETRY), "owner": (owner, 32, BounceCode.GEOMETRY)}
+        for name, (value, bits, blame) in numbers.items():
+            setattr(request, name, integer(call, name, value, bits, blame))
+        code = lib.bounce_map(self._pool, request, self._mapping)
+        if code in (BounceCode.FULL, BounceCode.FRAGMENTED, BounceCode.BUSY):
+            return NoRoom(BounceCode(code))
+        masks = {name: hex(numbers[name][0]) for name in ("alloc_align_mask", "min_align_mask", "boundary_mask")}
+        length = ("length of buffer", len(original))
+        _judge(code, call, {
+            BounceCode.SIZE: length, BounceCode.TOO_LARGE: length, BounceCode.MASK: _blame_mask(request, masks),
+            BounceCode.UNSATISFIABLE: ("masks", masks), BounceCode.ADDR: ("orig_addr", numbers["orig_addr"][0]),
+            BounceCode.OVERLAP: ("buffer", buffer)})
+        info = MappingInfo.of(self._mapping)
+        self._originals[info.handle] = original
+        return Mapping(self, info)
+
+    def alloc(self, size: int, *, area: int = 0, owner: int = 0) -> Coherent | NoRoom:
+        """
+        Memory that both sides see (rings, tables): cleared, and aligned to its size rounded up to a power of two of pages.
+        Returns it, or :class:`NoRoom`. Raises CallerError for a size that never fits (``bounce_alloc``).
+        """
+        call = "BouncePool.alloc"
+        code = lib.bounce_alloc(self._pool, integer(call, "size", size, 63, BounceCode.SIZE),
+                                integer(call, "area", area, 32, BounceCode.GEOMETRY),
+                                integer(call, "owner", owner, 32, BounceCode.GEOMETRY), self._mapping)
+        if code in (BounceCode.FULL, BounceCode.FRAGMENTED, BounceCode.BUSY):
+            return NoRoom(BounceCode(code))
+        _judge(code, call, {blame: ("size", size)
+                            for blame in (BounceCode.SIZE, BounceCode.TOO_LARGE, BounceCode.UNSATISFIABLE)})
+        return Coherent(self, MappingInfo.of(self._mapping))
+
+    def max_mapping_size(self, min_align_mask: int = 0) -> int:
+        """The largest size that a mapping with this mask can have at every offset, in an empty pool; 0 for a mask that leaves
+        nothing or is not 2**k - 1."""
+        mask = integer("BouncePool.max_mapping_size", "min_align_mask", min_align_mask, 64, BounceCode.MASK)
+        return int(lib.bounce_max_mapping_size(self._pool, mask))
+
+    def usage(self) -> Usage:
+        """Counts over all areas."""
+        usage = ffi.new("struct bounce_usage *")
+        _judge(lib.bounce_usage(self._pool, usage), "BouncePool.usage", {})
+        return Usage(usage.slots, usage.used, usage.high_water, usage.mappings)
+
+    def mappings(self) -> Iterator[MappingInfo]:
+        """The live mappings, in slot order: who holds the slots."""
+        slot = ffi.new("uint32_t *")
+        while (code := lib.bounce_next_mapping(self._pool, slot, self._mapping)) != BounceCode.RANGE:
+            _judge(code, "BouncePool.mappings", {})
+            yield MappingInfo.of(self._mapping)
+
+    def _sync(self, call: str, sync: CData, info: MappingInfo, offset: int, length: int | None) -> None:
+        offset = integer(call, "offset", offset, 63, BounceCode.RANGE)
+        length = max(0, info.size - offset) if length is None else integer(call, "length", length, 63, BounceCode.RANGE)
+        _judge(sync(self._pool, info.handle, info.direction, offset, length), call, {
+            BounceCode.HANDLE: ("mapping", info), BounceCode.RANGE: ("offset and length", (offset, length))})
+
+
+def _direction(call: str, direction: Direction) -> Direction:
+    try:
+        return Direction(direction)
+    except ValueError:
+        raise CallerError(BounceCode.DIRECTION, call, "direction", direction) from None
+
+
+def _blame_mask(request: CData, masks: dict[str, str]) -> tuple[str, object]:
+    for name, value in masks.items():
+        mask = getattr(request, name)
+        if mask & (mask + 1):
+            return name, value
+    return "masks", masks
+
+
+def _judge(code: int, call: str, arguments: Arguments) -> None:
+    if code == BounceCode.CORRUPT:
+        raise CorruptError(BounceCode.CORRUPT, call)
+    if code:
+        raise caller_error(BounceCode(code), call, arguments)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""Where the areas of a ring lie (virtio 2.7; ``vring_split_layout``)."""
+from dataclasses import dataclass
+
+from vring.errors import RingCode, caller_error, integer
+from vring.lowlevel import ffi, lib
+from vring.memory import GuestMemory
+
+__all__ = ["SplitAreas", "SplitLayout"]
+
+
+@dataclass(frozen=True)
+class SplitLayout:
+    """
+    Sizes of the three areas of a split ring, and where they lie in one block that starts with the descriptor table. In bytes.
+    The event words (``used_event``, ``avail_event``) count, negotiated or not.
+    """
+
+    desc_size: int
+    driver_size: int
+    device_size: int
+    driver_offset: int
+    device_offset: int
+    total: int
+
+    @classmethod
+    def of(cls, size: int, queue_align: int = 0) -> "SplitLayout":
+        """
+        The layout for ``size`` entries: the tightest legal one, or with the legacy interface's Queue Align (2.7.2), a power of
+        two from 4 to 65536. Raises CallerError for a size or an alignment that the spec does not allow.
+        """
+        call = "SplitLayout.of"
+        layout = ffi.new("struct vring_split_layout *")
+        code = lib.vring_split_layout(integer(call, "size", size, 32, RingCode.SIZE),
+                                      integer(call, "queue_align", queue_align, 32, RingCode.ALIGN), layout)
+        if code:
+            raise caller_error(RingCode(code), call, {
+                RingCode.SIZE: ("size", size), RingCode.ALIGN: ("queue_align", queue_align)})
+        return cls(layout.desc_size, layout.driver_size, layout.device_size, layout.driver_offset, layout.device_offset,
+                   layout.total)
+
+
+@dataclass(frozen=True)
+class SplitAreas:
+    """The device addresses of the three areas of a split ring with ``size`` entries. Each may lie anywhere."""
+
+    size: int
+    desc: int
+    driver: int
+    device: int
+
+    @classmethod
+    def allocate(cls, memory: GuestMemory, size: int, queue_align: int = 0) -> "SplitAreas":
+        """Fresh areas in ``memory``, in one block. Raises CallerError as :meth:`SplitLayout.of`, and MemoryError."""
+        layout = SplitLayout.of(size, queue_align)
+        desc = memory.allocate(layout.total, max(16, queue_align))
+        return cls(size, desc, desc + layout.driver_offset, desc + layout.device_offset)
