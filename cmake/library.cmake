@@ -17,7 +17,8 @@ function(vring_add_library name)
 
     if(arg_SHARED)
         add_library(${name} SHARED)
-        set(exports "${PROJECT_SOURCE_DIR}/cmake/${name}.map")
+        set(exports "${PROJECT_BINARY_DIR}/${name}.map")
+        vring_write_exports("${exports}" ${arg_PUBLIC_HEADERS})
         target_link_options(${name} PRIVATE "LINKER:--version-script=${exports}" LINKER:--no-undefined)
         set_target_properties(${name} PROPERTIES
             LINK_DEPENDS "${exports}"
@@ -70,6 +71,22 @@ function(vring_add_library name)
     if(arg_ACCESS)
         vring_set_access(${name} "${arg_ACCESS}")
     endif()
+endfunction()
+
+# Writes the linker's list of what a shared library exports: the functions that its public headers declare, and nothing else.
+function(vring_write_exports file)
+    set(functions)
+    foreach(header IN LISTS ARGN)
+        set_property(DIRECTORY "${PROJECT_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${header}")
+        file(STRINGS "${header}" declarations REGEX "^[a-z][A-Za-z0-9_ ]*[ *][a-z0-9_]+\\(")
+        list(FILTER declarations EXCLUDE REGEX "^static ")
+        foreach(declaration IN LISTS declarations)
+            string(REGEX MATCH "([a-z0-9_]+)\\(" ignored "${declaration}")
+            list(APPEND functions ${CMAKE_MATCH_1})
+        endforeach()
+    endforeach()
+    list(JOIN functions "; " functions)
+    file(CONFIGURE OUTPUT "${file}" CONTENT "{ global: ${functions}; local: *; };\n")
 endfunction()
 
 # Chooses how a build of libvring touches shared memory.

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* Planted: cannot stand alone. */
+uint32_t nothing(void);

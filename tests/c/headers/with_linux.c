@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* All our headers and Linux' own in one file, in either order: no name may mean two things. */
+#ifdef LINUX_FIRST
+#include <linux/virtio_ring.h>
+#endif
+
+#include <bounce/bounce.h>
+#include <vring/vring.h>
+
+#include <linux/virtio_ring.h>
+
+struct both {
+    struct vring theirs;
+    struct vring_split_ring ours;
+};
