@@ -52,7 +52,7 @@ static int check_ranges(const struct range *ranges, int count)
         if (ranges[i].start == 0)
             return VRING_E_NULL;
     for (int i = 0; i < count; i++)
-        if (ranges[i].start % ranges[i].align != 0)
+        if (ranges[i].start & (ranges[i].align - 1))
             return VRING_E_ALIGN;
     for (int i = 0; i < count; i++)
         if (ranges[i].len - 1 > UINTPTR_MAX - ranges[i].start)

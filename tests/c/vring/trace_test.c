@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The library on the HOOK accessors: every access to shared memory, in order. What is loaded, how often, what is published when; and a
+ * peer that overwrites each word the moment it has been read.
+ */
+#include "fixture.h"
+
+#include "vring/access_hook.h"
+#include "vtest.h"
+
+enum kind { LOAD, STORE, FENCE };
+
+struct access {
+    enum kind kind;
+    const unsigned char *at;
+    size_t width;
+    uint64_t value;
+    enum vring_hook_order order;
+};
+
+static struct access trace[4096];
+static unsigned traced;
+static bool scribble; /* the peer changes its mind after every load */
+
+static void record(enum kind kind, const void *at, size_t width, uint64_t value, enum vring_hook_order order)
+{
+    if (traced == sizeof trace / sizeof *trace)
+        abort();
+    trace[traced++] = (struct access){kind, (const unsigned char *)at, width, value, order};
+}
+
+uint64_t vring_hook_load(const void *p, size_t width, enum vring_hook_order order)
+{
+    uint64_t value = width == 8   ? *(const uint64_t *)p
+                     : width == 4 ? *(const uint32_t *)p
+                     : width == 2 ? *(const uint16_t *)p
+                                  : *(const uint8_t *)p;
+
+    record(LOAD, p, width, value, order);
+    if (scribble)
+        memset((void *)(uintptr_t)p, 0xff, width);
+    return value;
+}
+
+void vring_hook_store(void *p, size_t width, uint64_t v, enum vring_hook_order order)
+{
+    record(STORE, p, width, v, order);
+    if (width == 8)
+        *(uint64_t *)p = v;
+    else if (width == 4)
+        *(uint32_t *)p = (uint32_t)v;
+    else
+        *(uint16_t *)p = (uint16_t)v;
+}
+
+void vring_hook_fence(void)
+{
+    record(FENCE, NULL, 0, 0, VRING_HOOK_RELAXED);
+}
+
+static struct ring r;
+
+static bool inside(const struct access *a, const void *area, size_t size)
+{
+    const unsigned char *start = (const unsigned char *)area;
+
+    return a->at >= start && a->at + a->width <= start + size;
+}
+
+static bool in_desc(const struct access *a)
+{
+    return inside(a, r.driver_config.desc, r.layout.desc_size);
+}
+
+static bool in_driver_area(const struct access *a)
+{
+    return inside(a, r.driver_config.driver_area, r.layout.driver_size);
+}
+
+static bool in_device_area(const struct access *a)
+{
+    return inside(a, r.driver_config.device_area, r.layout.device_size);
+}
+
+/* The word at an offset of an area is what this access is about. */
+static bool is_at(const struct access *a, enum kind kind, const unsigned char *at)
+{
+    return a->kind == kind && a->at == at;
+}
+
+/* What holds of every operation of either side. */
+static void judge_trace(VTEST)
+{
+    for (unsigned i = 0; i < traced; i++) {
+        const struct access *a = &trace[i];
+
+        if (a->kind == FENCE)
+            continue;
+        CHECK(in_desc(a) || in_driver_area(a) || in_device_area(a) || inside(a, r.guest, GUEST_SIZE));
+        CHECK(((uintptr_t)a->at & (a->width - 1)) == 0 || inside(a, r.guest, GUEST_SIZE));
+        if (a->kind == LOAD)
+            for (unsigned j = 0; j < i; j++)
+                CHECK(trace[j].kind != LOAD || trace[j].at + trace[j].width <= a->at ||
+                      a->at + a->width <= trace[j].at);
+    }
+}
+
+/* What holds of the driver alone: it reads only what the device writes, and writes only what is its own. */
+static void judge_driver(VTEST)
+{
+    judge_trace(VTEST_PASS);
+    for (unsigned i = 0; i < traced; i++) {
+        if (trace[i].kind == LOAD)
+            CHECK(in_device_area(&trace[i]));
+        if (trace[i].kind == STORE)
+            CHECK(!in_device_area(&trace[i]));
+    }
+}
+
+static void judge_device(VTEST)
+{
+    judge_trace(VTEST_PASS);
+    for (unsigned i = 0; i < traced; i++) {
+        if (trace[i].kind == LOAD)
+            CHECK(!in_device_area(&trace[i]));
+        if (trace[i].kind == STORE)
+            CHECK(in_device_area(&trace[i]));
+    }
+}
+
+#define DRIVER(call) (traced = 0, vtest_result = (call), judge_driver(VTEST_PASS), vtest_result)
+#define DEVICE(call) (traced = 0, vtest_result = (call), judge_device(VTEST_PASS), vtest_result)
+
+static int vtest_result;
+
+TEST(I6_P2_every_operation_loads_each_word_once_and_never_its_own)
+{
+    struct vring_segment segments[3] = {{GUEST, 16}, {GUEST + 64, 32}, {GUEST + 128, 8}};
+    struct vring_table table = {NULL, GUEST + 0x1000, 16};
+    struct vring_used_buffer used;
+    struct vring_chain chain;
+
+    for (int event_idx = 0; event_idx < 2; event_idx++) {
+        CHECK_OK(ring_start(&r, 8, event_idx ? features_all : features_plain | VRING_F_INDIRECT_DESC, 65534));
+        table.memory = r.guest + 0x1000;
+        for (uint64_t i = 0; i < 20; i++) {
+            CHECK_OK(DRIVER(vring_split_driver_add_avail(&r.driver, segments, 2, 1, i)));
+            CHECK_OK(DRIVER(vring_split_driver_add_indirect(&r.driver, &table, segments, 2, 1, i)));
+            CHECK_OK(DRIVER(vring_split_driver_add_avail(&r.driver, segments, 1, 0, i)));
+            CHECK_OK(DRIVER(vring_split_driver_abort(&r.driver)));
+            CHECK(DRIVER(vring_split_driver_publish(&r.driver)) >= 0);
+            CHECK_EQ(DRIVER(vring_split_driver_enable_notify(&r.driver)), 0);
+            CHECK_EQ(DRIVER(vring_split_driver_enable_notify_delayed(&r.driver)), 0);
+            CHECK_OK(DEVICE(ring_get_avail(&r, &chain)));
+            CHECK_OK(DEVICE(vring_split_device_rewind(&r.device, chain.handle)));
+            CHECK_OK(DEVICE(ring_get_avail(&r, &chain)));
+            CHECK_OK(DEVICE(vring_split_device_add_used(&r.device, chain.handle, 3)));
+            CHECK_OK(DEVICE(ring_get_avail(&r, &chain)));
+            CHECK_OK(DEVICE(vring_split_device_add_used(&r.device, chain.handle, 3)));
+            CHECK(DEVICE(vring_split_device_publish(&r.device)) >= 0);
+            CHECK_EQ(DEVICE(vring_split_device_enable_notify(&r.device)), 0);
+            CHECK_OK(DEVICE(vring_split_device_disable_notify(&r.device)));
+            CHECK_EQ(DRIVER(vring_split_driver_enable_notify(&r.driver)), 1);
+            CHECK_OK(DRIVER(vring_split_driver_get_used(&r.driver, &used)));
+            CHECK_OK(DRIVER(vring_split_driver_get_used(&r.driver, &used)));
+            CHECK_ERR(DRIVER(vring_split_driver_get_used(&r.driver, &used)), VRING_E_EMPTY);
+            CHECK_OK(DRIVER(vring_split_driver_disable_notify(&r.driver)));
+        }
+    }
+}
+
+/* The position in the trace of the first such access; traced if there is none. */
+static unsigned find(enum kind kind, const unsigned char *at)
+{
+    for (unsigned i = 0; i < traced; i++)
+        if (is_at(&trace[i], kind, at))
+            return i;
+    return traced;
+}
+
+TEST(V17_V18_C186_publish_avail_releases_then_fences_then_asks)
+{
+    struct vring_segment segments[2] = {{GUEST, 16}, {GUEST + 64, 32}};
+
+    CHECK_OK(ring_start(&r, 8, features_all, 0));
+    traced = 0;
+    for (uint64_t i = 0; i < 3; i++)
+        CHECK_OK(vring_split_driver_add_avail(&r.driver, segments, 1, 1, i));
+    CHECK_EQ(find(STORE, avail_at(&r, 2)), traced); /* staging publishes nothing */
+    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+
+    unsigned idx = find(STORE, avail_at(&r, 2));
+
+    CHECK_EQ(trace[idx].value, PORT_BIG_ENDIAN ? 0x300 : 3);
+    CHECK_EQ(trace[idx].order, VRING_HOOK_RELEASE);
+    CHECK_EQ(trace[idx + 1].kind, FENCE);
+    CHECK(is_at(&trace[idx + 2], LOAD, avail_event_at(&r)));
+    CHECK_EQ(traced, idx + 3);
+    for (unsigned i = 0; i < idx; i++)
+        CHECK(trace[i].kind == STORE && (in_desc(&trace[i]) || in_driver_area(&trace[i])));
+}
+
+TEST(V46_V49_C090_publish_used_releases_then_fences_then_asks)
+{
+    struct vring_chain chain;
+
+    CHECK_OK(ring_start(&r, 8, features_plain, 0));
+    for (uint64_t i = 0; i < 3; i++)
+        CHECK_OK(ring_add(&r, 0, 8, true, i));
+    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(ring_get_avail(&r, &chain));
+        CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 1));
+    }
+    traced = 0;
+    CHECK_EQ(vring_split_device_publish(&r.device), 1);
+    CHECK_EQ(traced, 3);
+    CHECK(is_at(&trace[0], STORE, used_at(&r, 2)));
+    CHECK_EQ(trace[0].order, VRING_HOOK_RELEASE);
+    CHECK_EQ(trace[1].kind, FENCE);
+    CHECK(is_at(&trace[2], LOAD, avail_at(&r, 0)));
+}
+
+TEST(V19_V32_V39_wishes_are_fenced_and_indices_acquired)
+{
+    struct vring_used_buffer used;
+    struct vring_chain chain;
+
+    CHECK_OK(ring_start(&r, 8, features_all, 0));
+    CHECK_OK(ring_add(&r, 0, 8, true, 1));
+    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+    traced = 0;
+    CHECK_OK(ring_get_avail(&r, &chain));
+    CHECK(is_at(&trace[0], LOAD, avail_at(&r, 2)));
+    CHECK_EQ(trace[0].order, VRING_HOOK_ACQUIRE);
+    CHECK(is_at(&trace[1], LOAD, avail_at(&r, 4)));
+    traced = 0;
+    CHECK_EQ(vring_split_device_enable_notify(&r.device), 0);
+    CHECK(is_at(&trace[0], STORE, avail_event_at(&r)));
+    CHECK_EQ(trace[1].kind, FENCE);
+    CHECK(is_at(&trace[2], LOAD, avail_at(&r, 2)));
+    CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 1));
+    CHECK_EQ(vring_split_device_publish(&r.device), 1);
+    traced = 0;
+    CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+    CHECK(is_at(&trace[0], LOAD, used_at(&r, 2)));
+    CHECK_EQ(trace[0].order, VRING_HOOK_ACQUIRE);
+    CHECK(is_at(&trace[1], LOAD, used_at(&r, 4)));
+    traced = 0;
+    CHECK_EQ(vring_split_driver_enable_notify(&r.driver), 0);
+    CHECK(is_at(&trace[0], STORE, used_event_at(&r)));
+    CHECK_EQ(trace[1].kind, FENCE);
+    CHECK(is_at(&trace[2], LOAD, used_at(&r, 2)));
+}
+
+TEST(V108_what_has_not_changed_is_not_stored_again)
+{
+    struct vring_used_buffer used;
+    struct vring_chain chain;
+
+    CHECK_OK(ring_start(&r, 2, features_all, 0));
+    for (uint64_t i = 0; i < 6; i++) {
+        traced = 0;
+        CHECK_OK(ring_add(&r, 0, 8, true, i));
+        if (i >= 2)
+            CHECK_EQ(find(STORE, avail_at(&r, 4 + 2 * (size_t)(i & 1))), traced);
+        CHECK(vring_split_driver_publish(&r.driver) >= 0);
+        CHECK_OK(ring_get_avail(&r, &chain));
+        CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 8));
+        CHECK(vring_split_device_publish(&r.device) >= 0);
+        CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+        CHECK_EQ(used.token, i);
+    }
+}
+
+/* Each word is overwritten right after it is read: whoever reads it again, or has it read for them later, sees garbage. */
+TEST(V103_C069_C070_C071_C109_C192_C194_a_peer_that_overwrites_what_was_read)
+{
+    struct vring_segment segments[3] = {{GUEST, 16}, {GUEST + 64, 32}, {GUEST + 128, 8}};
+    struct vring_table table = {NULL, GUEST + 0x1000, 16};
+    struct vring_used_buffer used;
+    struct vring_chain chain;
+
+    CHECK_OK(ring_start(&r, 8, features_all, 0));
+    table.memory = r.guest + 0x1000;
+    CHECK_OK(vring_split_driver_add_avail(&r.driver, segments, 2, 1, 1));
+    CHECK_OK(vring_split_driver_add_indirect(&r.driver, &table, segments, 2, 1, 2));
+    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+    scribble = true;
+    for (uint64_t i = 1; i <= 2; i++) {
+        CHECK_OK(ring_get_avail(&r, &chain));
+        CHECK_EQ(chain.n_readable, 2);
+        CHECK_EQ(chain.n_writable, 1);
+        CHECK_EQ(chain.readable, 48);
+        CHECK_EQ(chain.writable, 8);
+        CHECK(r.iov[0].base == r.guest && r.iov[2].base == r.guest + 128);
+        CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 8));
+    }
+    scribble = false;
+    CHECK_EQ(vring_split_device_publish(&r.device), 1);
+    scribble = true;
+    for (uint64_t i = 1; i <= 2; i++) {
+        CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+        CHECK_EQ(used.token, i);
+        CHECK_EQ(used.len, 8);
+    }
+    scribble = false;
+}
+
+/* Until add_used publishes nothing and get_used's caller has nothing: staging is invisible. */
+TEST(add_used_publishes_nothing)
+{
+    struct vring_chain chain;
+
+    CHECK_OK(ring_start(&r, 8, features_all, 0));
+    CHECK_OK(ring_add(&r, 0, 8, true, 1));
+    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+    CHECK_OK(ring_get_avail(&r, &chain));
+    traced = 0;
+    CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 1));
+    CHECK_EQ(find(STORE, used_at(&r, 2)), traced);
+    CHECK_EQ(traced, 2);
+}
