@@ -32,7 +32,7 @@ enum {
 };
 
 /* Where the three areas of a split ring lie when they are put into one block of memory. All in bytes. */
-struct vring_split_layout {
+struct vring_split_areas {
     size_t desc_size;
     size_t driver_size; /* the available ring, with used_event, whether negotiated or not */
     size_t device_size; /* the used ring, with avail_event */
@@ -48,7 +48,7 @@ struct vring_split_layout {
  *               65536 (2.7.2).
  * Returns 0; VRING_E_NULL; VRING_E_SIZE if size is 0, above 32768 or not a power of two; VRING_E_ALIGN.
  */
-int vring_split_layout(uint32_t size, uint32_t queue_align, struct vring_split_layout *layout);
+int vring_split_layout(uint32_t size, uint32_t queue_align, struct vring_split_areas *layout);
 
 /* The shared memory of a split ring, as one side addresses it. The spec's area names; every area may lie anywhere. */
 struct vring_split_ring {

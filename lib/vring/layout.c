@@ -13,7 +13,7 @@ static size_t round_up(size_t n, size_t align)
     return (n + align - 1) & ~(align - 1);
 }
 
-int vring_split_layout(uint32_t size, uint32_t queue_align, struct vring_split_layout *layout)
+int vring_split_layout(uint32_t size, uint32_t queue_align, struct vring_split_areas *layout)
 {
     if (!layout)
         return VRING_E_NULL;
@@ -67,7 +67,7 @@ static int check_ranges(const struct range *ranges, int count)
 int vring_split_check(const struct vring_split_ring *ring, uint32_t size, const void *state, uint32_t count,
                       size_t element)
 {
-    struct vring_split_layout layout;
+    struct vring_split_areas layout;
     int error = vring_split_layout(size, 0, &layout);
 
     if (error)

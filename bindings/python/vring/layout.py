@@ -30,7 +30,7 @@ class SplitLayout:
         two from 4 to 65536. Raises CallerError for a size or an alignment that the spec does not allow.
         """
         call = "SplitLayout.of"
-        layout = ffi.new("struct vring_split_layout *")
+        layout = ffi.new("struct vring_split_areas *")
         code = lib.vring_split_layout(integer(call, "size", size, 32, RingCode.SIZE),
                                       integer(call, "queue_align", queue_align, 32, RingCode.ALIGN), layout)
         if code:

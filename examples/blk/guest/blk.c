@@ -30,7 +30,7 @@ enum {
 
 static void start_queue(struct blk *blk)
 {
-    struct vring_split_layout layout;
+    struct vring_split_areas layout;
     struct vring_split_driver_config config = {
         .features = blk->mmio.features,
         .size = BLK_QUEUE_SIZE,

@@ -130,7 +130,7 @@ static void set_area(struct mmio *mmio, unsigned at, const void *area, size_t si
 
 void mmio_start_queue(struct mmio *mmio, uint32_t queue, const struct vring_split_ring *ring)
 {
-    struct vring_split_layout layout;
+    struct vring_split_areas layout;
 
     if (vring_split_layout(ring->size, 0, &layout) != 0)
         fail(FAILED_QUEUE, "transport %d: no layout for %u entries", mmio->transport, ring->size);

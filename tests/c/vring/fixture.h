@@ -25,7 +25,7 @@ struct ring {
     struct vring_split_device device;
     struct vring_split_driver_config driver_config;
     struct vring_split_device_config device_config;
-    struct vring_split_layout layout;
+    struct vring_split_areas layout;
     struct vring_region regions[2];
     unsigned char *guest; /* GUEST_SIZE bytes at device address GUEST */
     struct vring_iov iov[64];

@@ -6,7 +6,7 @@
 TEST(V1_C001_C002_C006_layout_refuses_sizes_that_are_no_power_of_two)
 {
     static const uint32_t bad[] = {0, 3, 255, 257, 32767, 32769, 65535, 65536, UINT32_C(0x80000000), UINT32_MAX};
-    struct vring_split_layout layout;
+    struct vring_split_areas layout;
 
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK_ERR(vring_split_layout(bad[i], 0, &layout), VRING_E_SIZE);
@@ -15,7 +15,7 @@ TEST(V1_C001_C002_C006_layout_refuses_sizes_that_are_no_power_of_two)
 
 TEST(V2_C005_area_sizes)
 {
-    struct vring_split_layout layout;
+    struct vring_split_areas layout;
 
     for (uint32_t size = 1; size <= 32768; size *= 2) {
         CHECK_OK(vring_split_layout(size, 0, &layout));
@@ -34,7 +34,7 @@ TEST(V2_C005_area_sizes)
 
 TEST(V6_legacy_layout_of_256_entries)
 {
-    struct vring_split_layout layout;
+    struct vring_split_areas layout;
 
     CHECK_OK(vring_split_layout(256, 4096, &layout));
     CHECK_EQ(layout.driver_offset, 4096);
@@ -45,7 +45,7 @@ TEST(V6_legacy_layout_of_256_entries)
 TEST(C022_legacy_align)
 {
     static const uint32_t bad[] = {1, 2, 3, 6, 65535, 65537, 131072};
-    struct vring_split_layout layout;
+    struct vring_split_areas layout;
 
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK_ERR(vring_split_layout(8, bad[i], &layout), VRING_E_ALIGN);
@@ -58,7 +58,7 @@ TEST(C022_legacy_align)
 
 TEST(C023_the_largest_legacy_ring)
 {
-    struct vring_split_layout layout;
+    struct vring_split_areas layout;
 
     CHECK_OK(vring_split_layout(32768, 65536, &layout));
     CHECK_EQ(layout.device_offset, 10 * 65536);
