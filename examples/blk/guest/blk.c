@@ -233,19 +233,22 @@ static void __attribute__((noreturn)) fail_ring(const struct blk *blk, int error
          (unsigned long)fault.position, (unsigned long)fault.value);
 }
 
-void blk_publish(struct blk *blk)
+bool blk_publish(struct blk *blk)
 {
     int must_notify;
 
     if (blk->staged == 0)
-        return;
+        return false;
     must_notify = vring_split_driver_publish(&blk->vq);
     if (must_notify < 0)
         fail_ring(blk, must_notify);
     blk->staged = 0;
     blk->counts.publishes++;
-    if (!must_notify)
-        return;
+    return must_notify > 0;
+}
+
+void blk_notify(struct blk *blk)
+{
     blk->counts.notifications++;
     mmio_notify(&blk->mmio, vring_split_driver_notification(&blk->vq));
 }

@@ -98,8 +98,11 @@ void blk_stop(struct blk *blk);
  */
 bool blk_submit(struct blk *blk, enum blk_type type, uint64_t sector, void *buffer, size_t len, uint32_t tag);
 
-/* Make everything staged visible, and notify the device if it asked for that. */
-void blk_publish(struct blk *blk);
+/* Make everything staged visible to the device. Returns whether the device asked to be notified of that. */
+bool blk_publish(struct blk *blk);
+
+/* Notify the device. It may be late, but must come if blk_publish() asked for it. */
+void blk_notify(struct blk *blk);
 
 /* Take one request that the device has carried out. Returns false if there is none now. Fails the guest on any error. */
 bool blk_take_done(struct blk *blk, struct blk_done *done);

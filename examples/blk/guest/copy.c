@@ -10,7 +10,7 @@ enum state { FREE, READING, READ, HASHED, WRITING };
 
 enum {
     PAGE = 4096,
-    HASH_BATCH = 8, /* chunks */
+    BATCH = 8, /* chunks to hash at a time */
     MISALIGN = 0x1a8 /* buffer n starts n times this far into a page: no two alike, none aligned */
 };
 
@@ -26,7 +26,7 @@ struct run {
     uint64_t next_hash;  /* ... these have been hashed, */
     uint64_t next_write; /* ... and these have been submitted for writing */
     uint64_t ended;
-    bool looked;
+    uint64_t next_report; /* clock */
 };
 
 static uint8_t *chunk_buffer(const struct run *run, uint64_t chunk)
@@ -77,7 +77,7 @@ static bool can_hash(const struct run *run)
 /* Requests come back in any order; the digest wants the chunks in theirs. A batch at a time, so that the disks stay busy. */
 static void hash_batch(struct run *run)
 {
-    for (unsigned n = 0; n < HASH_BATCH && can_hash(run); n++) {
+    for (unsigned n = 0; n < BATCH && can_hash(run); n++) {
         sha256_add(&run->sha, chunk_buffer(run, run->next_hash), chunk_bytes(run, run->next_hash));
         run->state[run->next_hash % run->job->depth] = run->job->to ? HASHED : FREE;
         run->ended += run->job->to == NULL;
@@ -85,35 +85,45 @@ static void hash_batch(struct run *run)
     }
 }
 
-static void submit_what_can_be(struct run *run)
+static bool submit_write(struct run *run)
 {
-    const struct copy_job *job = run->job;
-    enum state *state;
-
-    while (job->to && run->next_write < run->next_hash && submit(run, job->to, BLK_WRITE, run->next_write))
-        run->state[run->next_write++ % job->depth] = WRITING;
-    while (run->next_read < run->chunks && *(state = &run->state[run->next_read % job->depth]) == FREE &&
-           submit(run, job->from, BLK_READ, run->next_read)) {
-        *state = READING;
-        run->next_read++;
-    }
+    if (!submit(run, run->job->to, BLK_WRITE, run->next_write))
+        return false;
+    run->state[run->next_write++ % run->job->depth] = WRITING;
+    return true;
 }
 
-/* The moment for a snapshot: past a third, and the ring shows all there is to see. Past two thirds any moment will do. */
-static void look_once(struct run *run)
+static bool submit_read(struct run *run)
 {
-    const struct copy_job *job = run->job;
-    struct vring_snapshot ring;
-    bool telling;
+    enum state *state = &run->state[run->next_read % run->job->depth];
 
-    if (run->looked || !job->look || run->ended < run->chunks / 3 || vring_split_driver_snapshot(&job->from->vq, &ring) != 0)
+    if (*state != FREE || !submit(run, run->job->from, BLK_READ, run->next_read))
+        return false;
+    *state = READING;
+    run->next_read++;
+    return true;
+}
+
+static void publish(struct run *run)
+{
+    for (unsigned i = 0; i < run->job->disk_count; i++)
+        if (blk_publish(&run->job->disks[i]))
+            blk_notify(&run->job->disks[i]);
+}
+
+/* Once a second, for whoever copies a large disk. */
+static void report_progress(struct run *run)
+{
+    if (board_clock() < run->next_report)
         return;
-    telling = ring.used_idx != ring.next_used && ring.next_avail != ring.published &&
-              (uint16_t)(ring.published - ring.used_idx) >= job->depth / 4;
-    if (telling || run->ended >= run->chunks * 2 / 3) {
-        job->look(job);
-        run->looked = true;
-    }
+    run->next_report = board_clock() + board.clock_hz;
+    json_object(NULL);
+    json_object("progress");
+    json_text("name", run->job->name);
+    json_number("bytes", run->next_hash * COPY_CHUNK);
+    json_number("of", run->job->bytes);
+    json_end();
+    json_end();
 }
 
 static uint32_t requests_in_flight(const struct copy_job *job)
@@ -148,20 +158,78 @@ static void wait(struct run *run)
     }
 }
 
+/* Carry on with what there is to do, up to the given chunks, and sleep if that is nothing. */
+static void step(struct run *run, uint64_t end_read, uint64_t end_write)
+{
+    take_back(run);
+    hash_batch(run);
+    while (run->next_write < run->next_hash && run->next_write < end_write && submit_write(run))
+        continue;
+    while (run->next_read < end_read && submit_read(run))
+        continue;
+    publish(run);
+    report_progress(run);
+    if (!can_hash(run) && requests_in_flight(run->job) > 0)
+        wait(run);
+}
+
+/* Wait a moment for half of the requests on a disk to be answered, without taking them back. */
+static void await_answers(const struct blk *disk)
+{
+    uint64_t deadline = board_clock() + board.clock_hz / 50;
+    struct vring_snapshot ring;
+
+    while (vring_split_driver_snapshot(&disk->vq, &ring) == 0 && board_clock() < deadline)
+        if ((uint16_t)(ring.used_idx - ring.next_used) >= (ring.published - ring.next_used) / 2)
+            return;
+}
+
+static void submit_reads(struct run *run, uint64_t count)
+{
+    while (count-- > 0 && run->next_read < run->chunks && submit_read(run))
+        continue;
+}
+
+/*
+ * Let the caller look at a moment when there is all to be seen: writes under way, reads answered but not taken back, reads with
+ * the device, and reads staged. The disks are much faster than this CPU, so that does not come by itself: let the work run dry
+ * but for some writes, start it again, and ring the doorbell for the last reads only after the look.
+ */
+static void show(struct run *run)
+{
+    const struct copy_job *job = run->job;
+    uint64_t some = job->depth / 4;
+    uint64_t hold = run->next_read > some ? run->next_read - some : 0;
+    bool owed;
+
+    while (run->next_hash < run->next_read || run->ended < hold)
+        step(run, run->next_read, hold);
+    while (run->next_write < run->next_hash && submit_write(run))
+        continue;
+    submit_reads(run, some);
+    publish(run);
+    await_answers(job->from);
+    submit_reads(run, some);
+    owed = blk_publish(job->from);
+    submit_reads(run, some);
+    job->look(job);
+    if (owed)
+        blk_notify(job->from);
+    publish(run);
+}
+
 void copy(const struct copy_job *job, char digest[65])
 {
     struct run run = {.job = job, .chunks = (job->bytes + COPY_CHUNK - 1) / COPY_CHUNK};
+    bool shown = job->look == NULL;
 
     sha256_start(&run.sha);
     while (run.ended < run.chunks) {
-        take_back(&run);
-        hash_batch(&run);
-        submit_what_can_be(&run);
-        look_once(&run);
-        for (unsigned i = 0; i < job->disk_count; i++)
-            blk_publish(&job->disks[i]);
-        if (run.ended < run.chunks && !can_hash(&run))
-            wait(&run);
+        if (!shown && run.next_read >= run.chunks / 2) {
+            show(&run);
+            shown = true;
+        }
+        step(&run, run.chunks, run.chunks);
     }
     sha256_finish(&run.sha, digest);
 }
@@ -172,7 +240,8 @@ void copy_flush(const struct copy_job *job, struct blk *disk)
     bool in_time = blk_submit(disk, BLK_FLUSH, 0, NULL, 0, 0);
     struct blk_done done;
 
-    blk_publish(disk);
+    if (blk_publish(disk))
+        blk_notify(disk);
     while (!blk_take_done(disk, &done)) {
         if (!in_time)
             fail_timeout(job);

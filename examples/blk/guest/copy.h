@@ -14,6 +14,7 @@ enum {
 };
 
 struct copy_job {
+    const char *name;
     struct blk *disks;   /* all disks there are, for waiting */
     unsigned disk_count;
     struct blk *from;
@@ -21,7 +22,7 @@ struct copy_job {
     uint64_t bytes;      /* to hash, from the start; the last sector is read whole, and written whole */
     unsigned depth;      /* chunks under way at most: 1 to COPY_DEPTH_MAX */
     uint64_t patience;   /* clock ticks without any answer after which a disk counts as dead */
-    void (*look)(const struct copy_job *job); /* called once in the middle, with requests staged, in flight and done; or NULL */
+    void (*look)(const struct copy_job *job); /* called once, half way, with requests in all states; or NULL */
 };
 
 /* Writes the digest as text. Fails the guest on any error. */
