@@ -60,6 +60,17 @@ enum bounce_error {
     BOUNCE_E_CORRUPT = -96
 };
 
+/* Whose move an error is. */
+enum bounce_blame {
+    BOUNCE_BLAME_NONE, /* not an error */
+    BOUNCE_BLAME_STATE,
+    BOUNCE_BLAME_CALLER,
+    BOUNCE_BLAME_POOL
+};
+
+/* The group of an answer; BOUNCE_BLAME_CALLER for a number that is no answer of this library. Any thread. */
+enum bounce_blame bounce_error_blame(int error);
+
 /* One English sentence for an answer, without a full stop. Static storage; never null. Any thread. */
 const char *bounce_error_text(int error);
 
@@ -75,22 +86,50 @@ enum {
     BOUNCE_FIRST_FIT = 2      /* pool flag: search every area from its first slot, not from its cursor: warmer caches */
 };
 
-/* A pool to be. Zero what you do not set. */
+/*
+ * A pool to be. Zero what you do not set.
+ *
+ * Segments are shared out evenly, in slot order; where they do not divide, the last areas have one more. A last segment that the
+ * window cuts short goes with the last area.
+ */
 struct bounce_config {
     void *window;           /* slot 0, as this side addresses it */
     uint64_t window_addr;   /* slot 0, as the device addresses it; a multiple of slot_size */
-    uint32_t slots;         /* slots in the window; need not be a multiple of segment_slots */
+    uint32_t slots;         /* slots in the window, at most 2^31; need not be a multiple of segment_slots */
     uint32_t slot_size;     /* bytes, a power of two, 256 to 65536; 0: 2048 */
     uint32_t segment_slots; /* a power of two, 1 to 4096; 0: 128 */
-    uint32_t page_size;     /* bytes, a power of two, at least slot_size; 0: 4096 */
-    uint32_t areas;         /* a power of two; every area has at least one whole segment; 0: 1 */
+    uint32_t page_size;     /* bytes, a power of two, at least slot_size; 0: 4096 or slot_size, whichever is more */
+    uint32_t areas;         /* a power of two; with two or more, every area has at least one whole segment; 0: 1 */
     uint32_t flags;         /* BOUNCE_KEEP_CONTENTS, BOUNCE_FIRST_FIT */
     void *meta;             /* private memory, 8-byte aligned, at least bounce_meta_size() bytes */
     size_t meta_size;
     uint32_t cursor;        /* where the search of area 0 starts, in slots: 0, unless a test wants a state */
+    uint64_t seed;          /* goes into every handle: any number. Handles that outlive their pool are refused by the next pool in
+                               the same memory if its seed is another (a counter will do) */
 };
 
-struct bounce_pool;
+/*
+ * A pool. Complete, so that it can stand in static memory or in a structure of yours; its fields are the library's alone. All
+ * are constant from init to fini: what changes is in meta.
+ */
+struct bounce_pool {
+    uint32_t state; /* says that bounce_init() was here */
+    uint32_t flags;
+    unsigned char *window;
+    uint64_t window_addr;
+    unsigned char *meta; /* the first area's block; one such block per area */
+    size_t meta_size;    /* of all blocks together */
+    size_t block_size;
+    size_t index_at, longest_at, free_at, records_at; /* within a block */
+    uint32_t index_words;                             /* in a row of the index */
+    uint32_t segment_words;                           /* in a segment's bitmap */
+    uint32_t slots;
+    uint32_t area_segments; /* in the first areas */
+    uint32_t first_longer;  /* from this area on there is one segment more */
+    uint32_t key[2];        /* of the handles */
+    uint8_t slot_shift, segment_shift, page_shift, area_shift; /* powers of two, as exponents */
+    uint8_t place_shift;    /* in a handle: the area is above, the slot within the area below */
+};
 
 /*
  * Bytes of metadata that a pool of this configuration needs; meta and meta_size of the configuration are not looked at.
@@ -193,7 +232,7 @@ int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t 
 int bounce_free(struct bounce_pool *pool, bounce_handle handle);
 
 /*
- * The largest size that a mapping with this min_align_mask can have at every offset, in an empty pool.
+ * A size that fits an empty pool with this min_align_mask whatever the low bits of orig_addr: a segment less the mask in whole slots.
  * Returns 0 for a mask that leaves nothing, is not 2^k - 1, or a pool that is not initialised.
  */
 size_t bounce_max_mapping_size(const struct bounce_pool *pool, uint64_t min_align_mask);

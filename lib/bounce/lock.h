@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lock of an area. A build may bring its own: BOUNCE_LOCK_HEADER names a header with these six names.
+ *
+ *   bounce_lock             the lock; lies in the pool's metadata, at most 8-byte aligned
+ *   bounce_lock_state       what taking it saves (an interrupt mask, say)
+ *   bounce_lock_init(&l)
+ *   bounce_lock_take(&l)    returns the state
+ *   bounce_lock_try(&l, &state)   whether it was taken
+ *   bounce_lock_give(&l, state)
+ *
+ * It is held for a search and some bookkeeping, never for a copy, and never two at once.
+ */
+#ifndef BOUNCE_LOCK_H
+#define BOUNCE_LOCK_H
+
+#if defined(BOUNCE_LOCK_HEADER)
+
+#include BOUNCE_LOCK_HEADER
+
+#elif __STDC_HOSTED__
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+typedef struct {
+    atomic_bool held;
+} bounce_lock;
+
+typedef unsigned char bounce_lock_state;
+
+static inline void bounce_lock_init(bounce_lock *lock)
+{
+    atomic_init(&lock->held, false);
+}
+
+static inline bool bounce_lock_try(bounce_lock *lock, bounce_lock_state *state)
+{
+    *state = 0;
+    return !atomic_load_explicit(&lock->held, memory_order_relaxed) &&
+           !atomic_exchange_explicit(&lock->held, true, memory_order_acquire);
+}
+
+static inline bounce_lock_state bounce_lock_take(bounce_lock *lock)
+{
+    bounce_lock_state state;
+
+    while (!bounce_lock_try(lock, &state)) {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ __volatile__("yield");
+#endif
+    }
+    return state;
+}
+
+static inline void bounce_lock_give(bounce_lock *lock, bounce_lock_state state)
+{
+    (void)state;
+    atomic_store_explicit(&lock->held, false, memory_order_release);
+}
+
+#else /* firmware with one thread, and no bounce call in its interrupt handlers */
+
+#include <stdbool.h>
+
+typedef unsigned char bounce_lock;
+typedef unsigned char bounce_lock_state;
+
+static inline void bounce_lock_init(bounce_lock *lock)
+{
+    *lock = 0;
+}
+
+static inline bool bounce_lock_try(bounce_lock *lock, bounce_lock_state *state)
+{
+    (void)lock;
+    *state = 0;
+    return true;
+}
+
+static inline bounce_lock_state bounce_lock_take(bounce_lock *lock)
+{
+    (void)lock;
+    return 0;
+}
+
+static inline void bounce_lock_give(bounce_lock *lock, bounce_lock_state state)
+{
+    (void)lock;
+    (void)state;
+}
+
+#endif
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A record, told to the caller.
+ */
+#ifndef BOUNCE_MAPPING_H
+#define BOUNCE_MAPPING_H
+
+#include "area.h"
+#include "handle.h"
+
+static inline bool record_is_live(const struct record *record)
+{
+    return record->number != 0 && !record->ending;
+}
+
+/* The mapping whose first slot in the area is slot. */
+static inline void mapping_fill(const struct bounce_pool *pool, const struct area *area, uint32_t slot, struct bounce_mapping *mapping)
+{
+    const struct record *record = &area->records[slot];
+    struct handle_parts parts = {area->number << pool->place_shift | slot, record->number};
+    uint64_t start = pool_bytes(pool, area->first_slot + slot) + record->offset;
+
+    mapping->handle = handle_seal(pool->key, parts);
+    mapping->addr = pool->window_addr + start;
+    mapping->data = pool->window + (size_t)start;
+    mapping->size = record->size;
+    mapping->slot = area->first_slot + slot;
+    mapping->slots = record_slots(pool, record);
+    mapping->pad_slots = record->offset >> pool->slot_shift;
+    mapping->area = area->number;
+    mapping->owner = record->owner;
+    mapping->coherent = record->direction == 0;
+    mapping->direction = record->direction == 0 ? BOUNCE_BIDIRECTIONAL : (enum bounce_direction)record->direction;
+}
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs of free slots in the bitmap of one segment: a set bit is a free slot. Pure index arithmetic; a slot is a number here.
+ */
+#ifndef BOUNCE_RUNS_H
+#define BOUNCE_RUNS_H
+
+#include "bits.h"
+
+#define RUNS_NONE UINT32_MAX
+
+/*
+ * Which slots a run may start at: slot s where (s + phase) mod period < length. That is an alignment with length 1, and "does not
+ * cross a multiple of period" with length period - n + 1. period is a power of two, at most 2^31.
+ */
+struct runs_pattern {
+    uint32_t period;
+    uint32_t length; /* 1 to period */
+    uint32_t phase;  /* less than period */
+    bits_word word;  /* one word of it at phase 0, where the period is shorter than a word */
+};
+
+static inline struct runs_pattern runs_pattern(uint32_t period, uint32_t length, uint32_t phase)
+{
+    struct runs_pattern pattern = {period, length, phase, 0};
+
+    if (period < BITS_WIDTH) {
+        pattern.word = bits_range(0, length);
+        for (uint32_t shift = period; shift < BITS_WIDTH; shift *= 2)
+            pattern.word |= pattern.word << shift;
+    }
+    return pattern;
+}
+
+#define RUNS_ANYWHERE runs_pattern(1, 1, 0)
+
+static inline bool runs_pattern_allows(const struct runs_pattern *pattern, uint32_t slot)
+{
+    return ((slot + pattern->phase) & (pattern->period - 1)) < pattern->length;
+}
+
+/* The slots allowed among slot, slot + 1, ..., as a word. */
+static inline bits_word runs_pattern_word(const struct runs_pattern *pattern, uint32_t slot)
+{
+    uint32_t at = (slot + pattern->phase) & (pattern->period - 1);
+    uint32_t next = pattern->period - at; /* bits until the period starts over */
+
+    if (pattern->period < BITS_WIDTH)
+        return at == 0 ? pattern->word : pattern->word >> at | pattern->word << (BITS_WIDTH - at);
+    return (at < pattern->length ? bits_range(0, pattern->length - at) : 0) | bits_range(next, next + pattern->length);
+}
+
+/* How many slots are free from slot on, up to the end of the segment. */
+static inline uint32_t runs_after(const bits_word *free, uint32_t words, uint32_t slot)
+{
+    uint32_t first = slot;
+
+    while (slot < words * BITS_WIDTH) {
+        bits_word used = ~free[slot / BITS_WIDTH] >> slot % BITS_WIDTH;
+        if (used != 0)
+            return slot + bits_lowest(used) - first;
+        slot += BITS_WIDTH - slot % BITS_WIDTH;
+    }
+    return slot - first;
+}
+
+/* How many slots are free right before slot, down to the start of the segment. */
+static inline uint32_t runs_before(const bits_word *free, uint32_t slot)
+{
+    uint32_t last = slot;
+
+    while (slot > 0) {
+        uint32_t bit = (slot - 1) % BITS_WIDTH;
+        bits_word used = ~free[(slot - 1) / BITS_WIDTH] << (BITS_WIDTH - 1 - bit);
+        if (used != 0)
+            return last - (slot - (BITS_WIDTH - 1 - bits_highest(used)));
+        slot -= bit + 1;
+    }
+    return last;
+}
+
+/* Where in word w a run of n <= BITS_WIDTH free slots starts; it may go on in the word after. */
+static inline bits_word runs_short_starts(const bits_word *free, uint32_t words, uint32_t w, uint32_t n)
+{
+    bits_word low = free[w];
+    bits_word high = w + 1 < words ? free[w + 1] : 0;
+
+    /* A bit stays while a run of `have` starts there. Zeros that enter at the top of high never reach low: n is one word at most. */
+    for (uint32_t have = 1; have < n && low != 0;) {
+        uint32_t step = have < n - have ? have : n - have;
+        low &= low >> step | high << (BITS_WIDTH - step);
+        high &= high >> step;
+        have += step;
+    }
+    return low;
+}
+
+/* The same for longer runs: they start in the free bits at the top of word w. *end caches where the run there ends. */
+static inline bits_word runs_long_starts(const bits_word *free, uint32_t words, uint32_t w, uint32_t n, uint32_t *end)
+{
+    uint32_t next = (w + 1) * BITS_WIDTH;
+    uint32_t top = free[w] == BITS_ALL ? BITS_WIDTH : BITS_WIDTH - 1 - bits_highest(~free[w]);
+
+    if (*end < next)
+        *end = next + runs_after(free, words, next);
+    return *end < w * BITS_WIDTH + n ? 0 : bits_range(BITS_WIDTH - top, *end - n - w * BITS_WIDTH + 1);
+}
+
+/*
+ * The first slot in [from, to) where a run of n free slots starts and both patterns allow it; RUNS_NONE if there is none. The
+ * patterns count in slots of the area: first is the segment's.
+ */
+static inline uint32_t runs_find(const bits_word *free, uint32_t words, uint32_t first, uint32_t n,
+                                 const struct runs_pattern *align, const struct runs_pattern *boundary, uint32_t from, uint32_t to)
+{
+    uint32_t end = 0;
+
+    for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++) {
+        uint32_t base = w * BITS_WIDTH;
+        bits_word starts = n <= BITS_WIDTH ? runs_short_starts(free, words, w, n) : runs_long_starts(free, words, w, n, &end);
+        starts &= runs_pattern_word(align, first + base);
+        starts &= runs_pattern_word(boundary, first + base);
+        starts &= bits_range(from > base ? from - base : 0, to - base);
+        if (starts != 0)
+            return base + bits_lowest(starts);
+    }
+    return RUNS_NONE;
+}
+
+/* The longest run of free slots in the segment. */
+static inline uint32_t runs_longest(const bits_word *free, uint32_t words)
+{
+    uint32_t longest = 0, run = 0; /* run: free slots right before the word */
+
+    for (uint32_t w = 0; w < words; w++) {
+        bits_word used = ~free[w];
+        if (used == 0) {
+            run += BITS_WIDTH;
+            continue;
+        }
+        run += bits_lowest(used);
+        if (run > longest)
+            longest = run;
+        run = bits_longest_run(free[w]);
+        if (run > longest)
+            longest = run;
+        run = BITS_WIDTH - 1 - bits_highest(used);
+    }
+    return run > longest ? run : longest;
+}
+
+/* Are all n slots from slot on free (or, with used, all in use)? */
+static inline bool runs_all(const bits_word *free, uint32_t slot, uint32_t n, bool used)
+{
+    while (n > 0) {
+        uint32_t bit = slot % BITS_WIDTH;
+        uint32_t count = n < BITS_WIDTH - bit ? n : BITS_WIDTH - bit;
+        bits_word range = bits_range(bit, bit + count);
+        if ((free[slot / BITS_WIDTH] & range) != (used ? 0 : range))
+            return false;
+        slot += count;
+        n -= count;
+    }
+    return true;
+}
+
+/* Turn n slots from slot on over, from free to used or back; they are all alike. */
+static inline void runs_flip(bits_word *free, uint32_t slot, uint32_t n)
+{
+    while (n > 0) {
+        uint32_t bit = slot % BITS_WIDTH;
+        uint32_t count = n < BITS_WIDTH - bit ? n : BITS_WIDTH - bit;
+        free[slot / BITS_WIDTH] ^= bits_range(bit, bit + count);
+        slot += count;
+        n -= count;
+    }
+}
+
+#endif
