@@ -212,6 +212,35 @@ TEST(C054_the_last_byte_of_the_address_space_can_be_memory)
     CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_CHAIN_ADDR);
 }
 
+/* Memory at both ends of the address space: a range that wraps would be found piece by piece. */
+static void start_at_both_ends(VTEST)
+{
+    ring_configure(&r, 8, features_all, 0);
+    r.regions[0].addr = 0;
+    r.regions[0].size = 0x1000;
+    r.regions[1].addr = UINT64_MAX - 0xfff;
+    CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_split_device_init(&r.device, &r.device_config));
+}
+
+TEST(C053_a_buffer_does_not_wrap_even_into_memory)
+{
+    start_at_both_ends(VTEST_PASS);
+    raw_desc(&r, 0, UINT64_MAX, 2, 0, 0);
+    raw_avail(&r, 0);
+    CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_CHAIN_ADDR);
+}
+
+TEST(C105_a_table_does_not_wrap_even_into_memory)
+{
+    start_at_both_ends(VTEST_PASS);
+    raw_entry((unsigned char *)r.regions[1].host + 0xff0, 0, 1, N, 1);
+    raw_entry(r.guest, 0, 1, 0, 0);
+    raw_desc(&r, 0, UINT64_MAX - 15, 32, I, 0);
+    raw_avail(&r, 0);
+    CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_PEER_TABLE);
+}
+
 TEST(C052_total_length)
 {
     static unsigned char byte;

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""Every check in libvring is there for a reason that some test knows.
+
+The sources are copied and broken on purpose, one place at a time: each ``PEER_BAD`` judges nothing, each barrier is weakened or
+dropped, a load is made twice, a refusal is left out. The C tests must then fail. A mutant that survives is a check nobody would
+miss, or a test nobody wrote.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "lib" / "vring"
+TESTS = ROOT / "tests" / "c"
+COMPILE = ["gcc", "-std=c11", "-O0", "-w", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-D_GNU_SOURCE",
+           f"-I{ROOT / 'include'}", f"-I{TESTS}"]
+
+# Which tests run on which accessors.
+PROGRAMS = {
+    "ACQREL": ("split_test.c", "hostile_driver_test.c", "hostile_device_test.c", "refusals_test.c", "layout_test.c"),
+    "HOOK": ("trace_test.c",),
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """``file`` with ``old`` replaced by ``new``, at its occurrence number ``which``."""
+
+    file: str
+    old: str
+    new: str
+    which: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}[{self.which}]: {self.old!r} -> {self.new!r}"
+
+    def apply(self, sources: Path) -> None:
+        path = sources / self.file
+        parts = path.read_text().split(self.old)
+        assert len(parts) > self.which + 1, f"nothing to break: {self}"
+        head, tail = self.old.join(parts[:self.which + 1]), self.old.join(parts[self.which + 1:])
+        path.write_text(head + self.new + tail)
+
+
+def judgements() -> list[Mutant]:
+    """Each PEER_BAD of the library, judging nothing. peer.h only explains."""
+    return [Mutant(path.name, "(PEER_BAD(", "(0 && (", which)
+            for path in sorted(SOURCES.glob("*.[ch]")) if path.name != "peer.h"
+            for which in range(len(re.findall(r"\(PEER_BAD\(", path.read_text())))]
+
+
+BREAKS = [
+    # barriers and orders
+    Mutant("split_ring.h", "access_release16(split_avail_idx(r), split_wire16(r, idx), r->platform)",
+           "access_store16(split_avail_idx(r), split_wire16(r, idx))"),
+    Mutant("split_ring.h", "access_release16(split_used_idx(r), split_wire16(r, idx), r->platform)",
+           "access_store16(split_used_idx(r), split_wire16(r, idx))"),
+    Mutant("split_ring.h", "access_acquire16(split_avail_idx(r), r->platform)", "access_load16(split_avail_idx(r))"),
+    Mutant("split_ring.h", "access_acquire16(split_used_idx(r), r->platform)", "access_load16(split_used_idx(r))"),
+    Mutant("split_driver.c", "split_fence(&vq->ring); /* C */", ""),
+    Mutant("split_driver.c", "split_fence(&vq->ring); /* D */", ""),
+    Mutant("split_device.c", "split_fence(&vq->ring); /* D */", ""),
+    Mutant("split_device.c", "split_fence(&vq->ring); /* C */", ""),
+    # a word loaded twice, a store that tells nothing new
+    Mutant("split_ring.h", "uint64_t second = access_load64(&words[1]);",
+           "uint64_t second = (access_load64(&words[1]), access_load64(&words[1]));"),
+    Mutant("split_driver.c", "peer_len = split_load_used_len(&vq->ring, vq->next_used);",
+           "peer_len = (split_load_used_len(&vq->ring, vq->next_used), split_load_used_len(&vq->ring, vq->next_used));"),
+    Mutant("split_driver.c", "if (entry->avail != head) {", "{"),
+    # arithmetic
+    Mutant("event.h", "(uint16_t)(now - event - 1) < (uint16_t)(now - before)", "now > event && event >= before"),
+    Mutant("event.h", "(uint16_t)(now - event - 1) < (uint16_t)(now - before)",
+           "(uint16_t)(now - event) < (uint16_t)(now - before)"),
+    Mutant("event.h", "in_flight * 3 / 4", "in_flight / 2"),
+    # what is remembered
+    Mutant("slots.h", "slots[position & (size - 1)].avail == head", "1"),
+    Mutant("slots.h", "slots[head].count = 0;", ""),
+    Mutant("split_device.c", "vq->heads[head].generation == handle >> 16", "1"),
+    Mutant("split_device.c", "vq->heads[head].taken = 0;", ""),
+    Mutant("peer.c", "*live = error;", ""),
+    # what the caller is refused
+    Mutant("split_device.c", "if (len > vq->heads[head].writable)", "if (0)"),
+    Mutant("split_device.c", "if (walk.n_readable + walk.n_writable > n_iov)", "if (0)"),
+    Mutant("chain.h", "if (n < walk->capacity) {", "if (n <= walk->capacity) {"),
+    Mutant("split_driver.c", "if (count > vq->free_count)", "if (0)"),
+    Mutant("split_driver.c", "if (segments[i].len == 0)", "if (0)"),
+    Mutant("layout.c", "if (overlap(&ranges[i], &ranges[j]))", "if (0)"),
+]
+
+
+@pytest.fixture(scope="module")
+def test_objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """The C tests, compiled once: they do not change, only the library does."""
+    folder = tmp_path_factory.mktemp("tests")
+    objects: dict[str, list[Path]] = {}
+    for access, tests in PROGRAMS.items():
+        objects[access] = []
+        for source in (TESTS / "vtest_main.c", *(TESTS / "vring" / test for test in tests)):
+            target = folder / f"{access}-{source.stem}.o"
+            subprocess.run([*COMPILE, f"-I{ROOT / 'lib'}", "-c", source, "-o", target], check=True, timeout=120)
+            objects[access].append(target)
+    return objects
+
+
+def passes(sources: Path, objects: dict[str, list[Path]]) -> bool:
+    """Do all C tests pass with the library in this folder?"""
+    for access, tests in objects.items():
+        program = sources / f"tests-{access}"
+        subprocess.run([*COMPILE, f"-DVRING_ACCESS_{access}", *sorted(sources.glob("*.c")), *tests, "-o", program],
+                       check=True, timeout=120)
+        try:
+            done = subprocess.run([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
+        except subprocess.TimeoutExpired:
+            return False
+        if done.returncode != 0:
+            return False
+    return True
+
+
+def test_the_tests_pass_on_the_library_as_it_is(tmp_path: Path, test_objects: dict[str, list[Path]]) -> None:
+    assert passes(Path(shutil.copytree(SOURCES, tmp_path / "vring")), test_objects)
+
+
+def test_every_broken_library_is_found_out(tmp_path: Path, test_objects: dict[str, list[Path]]) -> None:
+    mutants = judgements() + BREAKS
+
+    def survives(numbered: tuple[int, Mutant]) -> bool:
+        number, mutant = numbered
+        sources = Path(shutil.copytree(SOURCES, tmp_path / str(number)))
+        mutant.apply(sources)
+        alive = passes(sources, test_objects)
+        shutil.rmtree(sources)
+        return alive
+
+    with ThreadPoolExecutor(2) as pool:
+        survivors = [str(mutant) for mutant, alive in zip(mutants, pool.map(survives, enumerate(mutants))) if alive]
+    assert len(judgements()) >= 20
+    assert not survivors, "no test misses these checks:\n  " + "\n  ".join(survivors)
