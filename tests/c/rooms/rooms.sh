@@ -42,7 +42,7 @@ offences() {
         grep -nE -e "$forbid" "$1" | { if [ -n "$unless" ]; then grep -vE -e "$unless"; else cat; fi; } || true
     elif [ -n "$after" ]; then
         grep -nE -e "$after" "$1" | while IFS=: read -r at text; do
-            sed -n "$at,$((at + 2))p" "$1" | grep -qE -e "$need" || echo "$at:$text"
+            sed -n "$at,$((at + 2))p" "$1" | grep -E -e "$need" >/dev/null || echo "$at:$text"
         done || true
     else
         grep -nE '^ *# *include' "$1" | while IFS= read -r line; do
@@ -85,8 +85,8 @@ check_rule() {
     for control in "${controls[@]}"; do
         file=${control%%: *}
         { [ -f "$tree/$file" ] && cat "$tree/$file"; echo "${control#*: }"; } >"$work/planted"
-        if printf '%s\n' "${files[@]}" | grep -qxF "$file" &&
-            offences "$work/planted" | grep -qF -e ":${control#*: }"; then
+        if printf '%s\n' "${files[@]}" | grep -xF "$file" >/dev/null &&
+            offences "$work/planted" | grep -F -e ":${control#*: }" >/dev/null; then
             verdict 0 "reported: $control"
         else
             echo "# not reported by: $rule"
