@@ -55,9 +55,9 @@ def default_image(path: pathlib.Path) -> pathlib.Path:
         files = pathlib.Path(scratch) / "files"
         shutil.copytree(ROOT, files, ignore=shutil.ignore_patterns(".*", "build", "build-*", "__pycache__", "*.egg-info"))
         done = subprocess.run([mke2fs, "-q", "-t", "ext4", "-L", "vring", "-d", files, "-F", path, "24M"],
-                              stderr=subprocess.PIPE, text=True)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
-        raise Problem(f"mke2fs could not make the default image: {done.stderr.strip()}")
+        raise Problem(f"mke2fs could not make the default image: {done.stdout.strip()}")
     return path
 
 

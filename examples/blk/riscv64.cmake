@@ -4,7 +4,7 @@ set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR riscv64)
 set(CMAKE_C_COMPILER riscv64-unknown-elf-gcc)
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
-set(CMAKE_C_FLAGS_INIT "--specs=picolibc.specs -march=rv64imac -mabi=lp64 -mcmodel=medany")
+set(CMAKE_C_FLAGS_INIT "-ffreestanding --specs=picolibc.specs -march=rv64imac -mabi=lp64 -mcmodel=medany")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-Tpicolibc.ld")
 
 set(BLK_BOARD riscv64)

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""A split ring as its driver sees it: who owns which descriptor, how buffers chain, and where the two rings' cursors stand."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .snapshot import SnapshotError, check_ring
+from .svg import Sheet
+
+DESC_F_WRITE, DESC_F_INDIRECT = 2, 4
+
+# Each state of a buffer, in the order of its life: what the legend says, and its colour.
+STATES = {"staged": ("staged, not yet visible", "amber"), "device": ("with the device", "blue"),
+          "used": ("used, not yet taken back", "green")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Buffer:
+    """One buffer in flight."""
+
+    head: int               # its first descriptor
+    state: str              # a key of STATES
+    descriptors: list[int]  # the ring entries that it takes, in the order of the chain
+    pieces: list[dict]      # addr, len, flags of its pieces, from the ring or from its table
+
+
+def buffers(snapshot: dict) -> list[Buffer]:
+    """The buffers in flight, by head."""
+    check_ring(snapshot)
+    entries, size = snapshot["entries"], snapshot["size"]
+    staged = {entries[p]["avail"] for p in _positions(snapshot["published"], snapshot["next_avail"], size)}
+    used = {entries[p]["used_id"] for p in _positions(snapshot["next_used"], snapshot["used_idx"], size)}
+    found = []
+    for head, entry in enumerate(entries):
+        if entry["count"] > 0:
+            chain = _chain(entries, head)
+            pieces = [entries[i] for i in chain]
+            if entry["flags"] & DESC_F_INDIRECT and "table" in entry:
+                pieces = entry["table"]
+            state = "staged" if head in staged else "used" if head in used else "device"
+            found.append(Buffer(head, state, chain, pieces))
+    return found
+
+
+def visible_buffers(snapshot: dict) -> list[tuple[int, int]]:
+    """Address and length of all memory that the descriptors in flight name to the device: tables, and pieces of buffers."""
+    found = []
+    for buffer in buffers(snapshot):
+        for i in buffer.descriptors:
+            found.append((snapshot["entries"][i]["addr"], snapshot["entries"][i]["len"]))
+        if snapshot["entries"][buffer.head]["flags"] & DESC_F_INDIRECT:
+            found += [(piece["addr"], piece["len"]) for piece in snapshot["entries"][buffer.head].get("table", [])]
+    return found
+
+
+def _chain(entries: list[dict], head: int) -> list[int]:
+    chain = [head]
+    while len(chain) < entries[head]["count"]:
+        link = entries[chain[-1]]["link"]
+        if link >= len(entries) or link in chain:
+            raise SnapshotError(f"the buffer at descriptor {head} links to {link}: the driver's private state is damaged")
+        chain.append(link)
+    return chain
+
+
+def _positions(start: int, end: int, size: int) -> list[int]:
+    """Ring positions from one free-running index to another. A peer's index may be anything: at most once around."""
+    return [(start + i) % size for i in range(min((end - start) & 0xffff, size))]
+
+
+# ----------------------------------------------------------------------------------------------------------- drawing ---
+
+LEFT, RIGHT, CELL_HEIGHT = 118, 28, 24
+AVAIL, TABLE, USED = 158, 262, 392  # tops of the three strips
+HEIGHT = 478
+
+
+class _RingSheet:
+    """One drawing in the making: the sheet, and where an entry is on it."""
+
+    def __init__(self, snapshot: dict):
+        self.snapshot = snapshot
+        self.size = snapshot["size"]
+        self.buffers = buffers(snapshot)
+        self.colour = {b.head: STATES[b.state][1] for b in self.buffers}
+        self.cell = min(max(960 / self.size, 5), 48)
+        width = max(LEFT + self.cell * self.size + RIGHT, 860)
+        self.sheet = Sheet(width, HEIGHT, f"{snapshot['name']}: split ring of {self.size} entries",
+                           "Available ring, descriptor table and used ring at one moment, coloured by owner.")
+
+    def x(self, entry: int) -> float:
+        return LEFT + entry * self.cell
+
+    def middle(self, entry: int) -> float:
+        return self.x(entry) + self.cell / 2
+
+    def strip(self, top: float, label: str, note: str) -> None:
+        """A row of empty cells."""
+        self.sheet.text(LEFT - 14, top + 11, label, anchor="end", bold=True)
+        self.sheet.text(LEFT - 14, top + 24, note, size=10, kind="soft", anchor="end")
+        for i in range(self.size):
+            self.sheet.rect(self.x(i), top, self.cell, CELL_HEIGHT, kind="cell", round=min(2.5, self.cell / 4))
+
+    def fill(self, top: float, entry: int, colour: str, text: str, tip: str, opacity: float = 1) -> None:
+        gap = 0.5 if self.cell > 6 else 0.25
+        self.sheet.rect(self.x(entry) + gap, top + gap, self.cell - 2 * gap, CELL_HEIGHT - 2 * gap, colour=colour,
+                        round=min(2.5, self.cell / 4), opacity=opacity, tip=tip)
+        if self.cell >= 4.4 * len(text) + 2:
+            self.sheet.text(self.middle(entry), top + 15.5, text, size=min(7.6, 0.55 * self.cell), kind="onhue",
+                            anchor="middle", bold=True)
+
+    def cursors(self, tip_y: float, down: bool, marks: list[tuple[str, int, str]]) -> None:
+        """Arrows to the left edge of cells. The further left, the further out its label, so that no arrow crosses one."""
+        step = -15 if down else 15
+        for n, (label, index, kind) in enumerate(sorted(marks, key=lambda mark: mark[1] % self.size)):
+            x = self.x(index % self.size)
+            y = tip_y + step * (len(marks) - 1 - n + 0.9)
+            back = -5 if down else 5
+            self.sheet.path(f"M{x:.2f} {y + back * -0.4:.2f}V{tip_y + back:.2f}", width=1)
+            self.sheet.path(f"M{x:.2f} {tip_y:.2f}l-3.5 {back}h7z", kind=kind, filled=True)
+            end = x > LEFT + self.cell * self.size - 170
+            self.sheet.text(x + (-4 if end else 4), y + 3, f"{label} {index}", size=10, kind=kind,
+                            anchor="end" if end else "start")
+
+
+def draw_ring(snapshot: dict) -> str:
+    """The picture of a ring, as the text of an SVG file. Raises SnapshotError for anything but a split ring of a driver."""
+    drawing = _RingSheet(snapshot)
+    _heading(drawing)
+    _connections(drawing)
+    _avail_ring(drawing)
+    _descriptor_table(drawing)
+    _used_ring(drawing)
+    return str(drawing.sheet)
+
+
+def _heading(drawing: _RingSheet) -> None:
+    sheet, snapshot = drawing.sheet, drawing.snapshot
+    sheet.text(24, 36, snapshot["name"], size=18, bold=True)
+    sheet.text(24, 55, f"split ring, {drawing.size} entries, as the driver sees it", kind="soft")
+    x = 24.0
+    for state, (label, colour) in STATES.items():
+        mine = [b for b in drawing.buffers if b.state == state]
+        taken = sum(len(b.descriptors) for b in mine)
+        x = _legend(sheet, x, 82, label, f"{len(mine)} buffers, {taken} descriptors", colour)
+    taken = sum(len(b.descriptors) for b in drawing.buffers)
+    x = _legend(sheet, x, 82, "free", f"{drawing.size - taken} descriptors", None)
+    x = sheet.width - RIGHT - 204
+    for label, write in (("device reads", False), ("device writes", True)):
+        sheet.rect(x, 27, 12, 12, colour="blue", round=2.5)
+        _access_mark(sheet, x, 27, 12, 12, write)
+        sheet.text(x + 18, 37, label, size=11, kind="soft")
+        x += 108
+
+
+def _legend(sheet: Sheet, x: float, y: float, label: str, count: str, colour: str | None) -> float:
+    sheet.rect(x, y - 10, 12, 12, colour=colour, kind="" if colour else "cell", round=2.5)
+    sheet.text(x + 18, y, label, bold=True, size=11.5)
+    sheet.text(x + 18, y + 14, count, kind="soft", size=10.5)
+    return x + 40 + 6.4 * max(len(label), len(count))
+
+
+def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
+    half = (y1 + y2) / 2
+    return f"M{x1:.2f} {y1:.2f}C{x1:.2f} {half:.2f} {x2:.2f} {half:.2f} {x2:.2f} {y2:.2f}"
+
+
+def _live_avail(drawing: _RingSheet) -> dict[int, int]:
+    """For each buffer in flight, the position of the available ring that named it: the latest that did."""
+    snapshot, size = drawing.snapshot, drawing.size
+    heads = {b.head for b in drawing.buffers}
+    where = {}
+    for position in _positions(snapshot["next_avail"] - size, snapshot["next_avail"], size):
+        if snapshot["entries"][position]["avail"] in heads:
+            where[snapshot["entries"][position]["avail"]] = position
+    return where
+
+
+def _connections(drawing: _RingSheet) -> None:
+    snapshot, size = drawing.snapshot, drawing.size
+    for head, position in _live_avail(drawing).items():
+        drawing.sheet.path(_curve(drawing.middle(position), AVAIL + CELL_HEIGHT, drawing.middle(head), TABLE),
+                           colour=drawing.colour[head], width=1.1, opacity=0.7)
+    for position in _positions(snapshot["next_used"], snapshot["used_idx"], size):
+        head = snapshot["entries"][position]["used_id"]
+        if head in drawing.colour:
+            drawing.sheet.path(_curve(drawing.middle(head), TABLE + CELL_HEIGHT, drawing.middle(position), USED),
+                               colour="green", width=1.1, opacity=0.7)
+
+
+def _avail_ring(drawing: _RingSheet) -> None:
+    snapshot = drawing.snapshot
+    drawing.strip(AVAIL, "available ring", "driver writes")
+    for head, position in _live_avail(drawing).items():
+        drawing.fill(AVAIL, position, drawing.colour[head], str(head), f"position {position}: head {head}")
+    drawing.cursors(AVAIL - 2, True, [("avail.idx", snapshot["avail_idx"], "ink"), ("next_avail (private)", snapshot["next_avail"], "ink"),
+                                      ("avail_event", snapshot["avail_event"], "soft")])
+
+
+def _used_ring(drawing: _RingSheet) -> None:
+    snapshot = drawing.snapshot
+    drawing.strip(USED, "used ring", "device writes")
+    for position in _positions(snapshot["next_used"], snapshot["used_idx"], drawing.size):
+        head = snapshot["entries"][position]["used_id"]
+        drawing.fill(USED, position, "green" if head in drawing.colour else "red", str(head),
+                     f"position {position}: head {head}, {snapshot['entries'][position].get('used_len', 0)} bytes written")
+    drawing.cursors(USED + CELL_HEIGHT + 2, False, [
+        ("next_used (private)", snapshot["next_used"], "ink"), ("used.idx", snapshot["used_idx"], "ink"),
+        ("used_event", snapshot["used_event"], "soft")])
+
+
+def _descriptor_table(drawing: _RingSheet) -> None:
+    drawing.strip(TABLE, "descriptors", "driver writes")
+    for i in range(0, drawing.size, max(drawing.size // 16, 1)):
+        drawing.sheet.text(drawing.middle(i), TABLE - 4, str(i), size=8, kind="soft halo", anchor="middle")
+    for buffer in drawing.buffers:
+        _buffer(drawing, buffer)
+
+
+def _buffer(drawing: _RingSheet, buffer: Buffer) -> None:
+    """Its cells; arcs from each to the next; and hanging from an indirect one, its table."""
+    colour, bottom = drawing.colour[buffer.head], TABLE + CELL_HEIGHT
+    for n, i in enumerate(buffer.descriptors):
+        entry = drawing.snapshot["entries"][i]
+        tip = f"descriptor {i}: {STATES[buffer.state][0]}; 0x{entry['addr']:x}, {entry['len']} bytes; token {entry['token']}"
+        drawing.fill(TABLE, i, colour, "", tip)
+        if not entry["flags"] & DESC_F_INDIRECT:
+            _access_mark(drawing.sheet, drawing.x(i), TABLE, drawing.cell, CELL_HEIGHT, bool(entry["flags"] & DESC_F_WRITE))
+        if n > 0:
+            before = buffer.descriptors[n - 1]
+            x1, x2 = drawing.middle(before), drawing.middle(i)
+            depth = min(6 + abs(x2 - x1) * 0.15, 15)
+            drawing.sheet.path(f"M{x1:.2f} {bottom + 1:.2f}C{x1:.2f} {bottom + depth:.2f} {x2:.2f} {bottom + depth:.2f} "
+                               f"{x2:.2f} {bottom + 1:.2f}", colour=colour, width=1.6)
+    if drawing.snapshot["entries"][buffer.head]["flags"] & DESC_F_INDIRECT:
+        _table(drawing, buffer, colour)
+
+
+def _table(drawing: _RingSheet, buffer: Buffer, colour: str) -> None:
+    x, y = drawing.x(buffer.head) + 1, TABLE + CELL_HEIGHT + 15
+    drawing.sheet.path(f"M{drawing.middle(buffer.head):.2f} {y - 15:.2f}v15", colour=colour, width=1.6)
+    height = min(9, 36 / max(len(buffer.pieces), 1))
+    for piece in buffer.pieces:
+        drawing.sheet.rect(x, y, drawing.cell - 2, height - 1, colour=colour, round=1.5, opacity=0.8,
+                           tip=f"in the table: 0x{piece['addr']:x}, {piece['len']} bytes")
+        _access_mark(drawing.sheet, x, y, drawing.cell - 2, height - 1, bool(piece["flags"] & DESC_F_WRITE))
+        y += height
+
+
+def _access_mark(sheet: Sheet, x: float, y: float, width: float, height: float, write: bool) -> None:
+    """A dot: hollow where the device reads, full where it writes."""
+    r = min(width, height) * 0.22
+    cx, cy = x + width / 2, y + height / 2
+    circle = f"M{cx - r:.2f} {cy:.2f}a{r:.2f} {r:.2f} 0 1 0 {2 * r:.2f} 0a{r:.2f} {r:.2f} 0 1 0 {-2 * r:.2f} 0z"
+    if write:
+        sheet.path(circle, kind="onhue", filled=True)
+    else:
+        sheet.path(circle, kind="hollow", width=max(r * 0.45, 0.8))

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Reading snapshots, and refusing what is none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+KINDS = ("vring-snapshot", "bounce-snapshot")
+VERSION = 1
+
+_RING = ("name", "format", "side", "size", "avail_idx", "used_idx", "used_event", "avail_event", "next_avail", "next_used",
+         "published", "free", "entries")
+_ENTRY = ("addr", "len", "flags", "next", "avail", "used_id", "count", "link", "token")
+_POOL = ("name", "addr", "slots", "slot_size", "segment_slots", "used", "high_water", "mappings")
+_MAPPING = ("slot", "slots", "pad_slots", "addr", "size", "direction")
+
+
+class SnapshotError(ValueError):
+    """What was given is not a snapshot, or of a version that this package does not know."""
+
+
+def read(lines: Iterable[str]) -> Iterator[dict]:
+    """The snapshots among lines of text, in order. Lines that are not JSON objects, or objects of another kind, are passed over."""
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and any(kind in record for kind in KINDS):
+            yield record
+
+
+def check_ring(snapshot: dict) -> None:
+    """Raise SnapshotError unless this is a split ring as its driver sees it, with everything that a picture needs."""
+    _check(snapshot, "vring-snapshot", _RING, "entries", _ENTRY)
+    if (snapshot["format"], snapshot["side"]) != ("split", "driver"):
+        raise SnapshotError(f"no picture of a {snapshot['format']} ring as its {snapshot['side']} sees it, only of a split "
+                            "ring as its driver does")
+    if len(snapshot["entries"]) != snapshot["size"]:
+        raise SnapshotError(f"a ring of {snapshot['size']} entries, but {len(snapshot['entries'])} are listed")
+
+
+def check_pool(snapshot: dict) -> None:
+    """Raise SnapshotError unless this is a bounce pool with everything that a picture needs."""
+    _check(snapshot, "bounce-snapshot", _POOL, "mappings", _MAPPING)
+    for mapping in snapshot["mappings"]:
+        if mapping["slot"] + mapping["slots"] > snapshot["slots"]:
+            raise SnapshotError(f"the mapping at slot {mapping['slot']} reaches past the pool's {snapshot['slots']} slots")
+
+
+def _check(snapshot: dict, kind: str, fields: tuple, items: str, item_fields: tuple) -> None:
+    if snapshot.get(kind) != VERSION:
+        raise SnapshotError(f"not a {kind} of version {VERSION}: {snapshot.get(kind)!r}")
+    missing = [field for field in fields if field not in snapshot]
+    if not missing:
+        missing = [f"{items}[].{field}" for field in item_fields if any(field not in item for item in snapshot[items])]
+    if missing:
+        raise SnapshotError(f"{kind}: {', '.join(missing)} missing")

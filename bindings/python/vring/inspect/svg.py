@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""A sheet of SVG. It brings its own background, so that it reads on light and dark pages alike."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape, quoteattr
+
+FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
+
+# One hue for each owner or direction, readable on both backgrounds; everything else is a shade of ink.
+COLOURS = {"amber": "#e09f3e", "blue": "#3d7fd9", "green": "#34a26f", "violet": "#8f6bd1", "red": "#d64545"}
+
+_STYLE = """
+.paper{fill:#ffffff;stroke:#d0d7de}
+.ink{fill:#1f2328} .soft{fill:#636c76} .onhue{fill:#ffffff}
+.cell{fill:#eef1f4;stroke:#ffffff} .ghost{fill:#f6f8fa;stroke:#e3e8ed} .line{stroke:#8c959f;fill:none}
+.halo{stroke:#ffffff;stroke-width:3px;paint-order:stroke} .hollow{fill:none;stroke:#ffffff}
+.paperless{fill:#ffffff}
+@media (prefers-color-scheme: dark) {
+.paper{fill:#0d1117;stroke:#30363d}
+.ink{fill:#e6edf3} .soft{fill:#9198a1}
+.cell{fill:#21262d;stroke:#0d1117} .ghost{fill:#151b23;stroke:#262c36} .line{stroke:#6e7681}
+.halo{stroke:#0d1117} .paperless{fill:#0d1117}
+}
+"""
+
+
+class Sheet:
+    """Shapes in the order in which they were added; str() is the file."""
+
+    def __init__(self, width: float, height: float, title: str, description: str):
+        self.width, self.height = width, height
+        self._title, self._description = title, description
+        self._parts: list[str] = []
+
+    def rect(self, x: float, y: float, width: float, height: float, *, colour: str | None = None, kind: str = "", round: float = 0,
+             opacity: float = 1, tip: str = "") -> None:
+        """A rectangle in one of COLOURS, or of a kind that the style knows. tip is shown when the pointer rests on it."""
+        rounded = f' rx="{_n(round)}"' if round else ""
+        self._add("rect", f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"{rounded}'
+                          + _paint(colour, kind, opacity), tip)
+
+    def path(self, d: str, *, colour: str | None = None, kind: str = "", width: float = 1, opacity: float = 1,
+             filled: bool = False) -> None:
+        """A line, or with filled a shape."""
+        if filled:
+            self._add("path", f'd="{d}"' + _paint(colour, kind, opacity))
+            return
+        stroke = f' stroke="{COLOURS[colour]}" fill="none"' if colour else f' class="{kind or "line"}"'
+        faint = f' stroke-opacity="{_n(opacity)}"' if opacity < 1 else ""
+        self._add("path", f'd="{d}" stroke-width="{_n(width)}"{stroke}{faint}')
+
+    def text(self, x: float, y: float, text: str, *, size: float = 12, kind: str = "ink", anchor: str = "start",
+             bold: bool = False, colour: str | None = None) -> None:
+        weight = ' font-weight="600"' if bold else ""
+        side = f' text-anchor="{anchor}"' if anchor != "start" else ""
+        self._parts.append(f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}"{side}{weight}'
+                           f'{_paint(colour, kind, 1)}>{escape(text)}</text>')
+
+    def _add(self, tag: str, attributes: str, tip: str = "") -> None:
+        self._parts.append(f"<{tag} {attributes}><title>{escape(tip)}</title></{tag}>" if tip else f"<{tag} {attributes}/>")
+
+    def __str__(self) -> str:
+        width, height = _n(self.width), _n(self.height)
+        return "\n".join([
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+            f'role="img" aria-label={quoteattr(self._title)} font-family="{FONT}">',
+            f"<title>{escape(self._title)}</title>", f"<desc>{escape(self._description)}</desc>", f"<style>{_STYLE}</style>",
+            f'<rect class="paper" x=".5" y=".5" width="{_n(self.width - 1)}" height="{_n(self.height - 1)}" rx="10"/>',
+            *self._parts, "</svg>", ""])
+
+
+def _paint(colour: str | None, kind: str, opacity: float) -> str:
+    paint = f' fill="{COLOURS[colour]}"' if colour else f' class="{kind}"'
+    return paint + (f' fill-opacity="{_n(opacity)}"' if opacity < 1 else "")
+
+
+def _n(value: float) -> str:
+    """A number as short as it can be said at a hundredth of a pixel."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
