@@ -238,7 +238,7 @@ int bounce_free(struct bounce_pool *pool, bounce_handle handle);
 size_t bounce_max_mapping_size(const struct bounce_pool *pool, uint64_t min_align_mask);
 
 /* Counts over all areas, or one. */
-struct bounce_usage {
+struct bounce_counts {
     uint64_t slots;    /* in all */
     uint64_t used;     /* now */
     uint64_t high_water; /* most at any one time since init or the last reset; over all areas: the sum of theirs */
@@ -246,7 +246,7 @@ struct bounce_usage {
 };
 
 /* Usage over all areas. Returns 0, BOUNCE_E_NULL or BOUNCE_E_STATE. Any thread; a moment's view while others map. */
-int bounce_usage(struct bounce_pool *pool, struct bounce_usage *usage);
+int bounce_usage(struct bounce_pool *pool, struct bounce_counts *usage);
 
 /*
  * The live mapping that starts at slot *slot or after it, in slot order. Start with *slot = 0 and go on with what the call

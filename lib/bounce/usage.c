@@ -4,9 +4,9 @@
  */
 #include "mapping.h"
 
-int bounce_usage(struct bounce_pool *pool, struct bounce_usage *usage)
+int bounce_usage(struct bounce_pool *pool, struct bounce_counts *usage)
 {
-    struct bounce_usage sum = {0, 0, 0, 0};
+    struct bounce_counts sum = {0, 0, 0, 0};
 
     if (!pool || !usage)
         return BOUNCE_E_NULL;

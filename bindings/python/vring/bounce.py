@@ -281,7 +281,7 @@ class BouncePool:
 
     def usage(self) -> Usage:
         """Counts over all areas."""
-        usage = ffi.new("struct bounce_usage *")
+        usage = ffi.new("struct bounce_counts *")
         _judge(lib.bounce_usage(self._pool, usage), "BouncePool.usage", {})
         return Usage(usage.slots, usage.used, usage.high_water, usage.mappings)
 

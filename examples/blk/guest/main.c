@@ -180,7 +180,7 @@ static void report_counts(const struct blk *blk)
 
 static void report_result(uint64_t ticks)
 {
-    struct bounce_usage usage;
+    struct bounce_counts usage;
     int error = bounce_usage(&pool, &usage);
 
     if (error)

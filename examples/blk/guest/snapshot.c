@@ -99,7 +99,7 @@ static const char *direction_name(const struct bounce_mapping *mapping)
 void snapshot_pool(const char *name, struct bounce_pool *pool, const struct bounce_config *config)
 {
     struct bounce_mapping mapping;
-    struct bounce_usage usage;
+    struct bounce_counts usage;
     uint32_t slot = 0;
     int error = bounce_usage(pool, &usage);
 
