@@ -30,28 +30,6 @@ function(vring_add_library name)
     endif()
     add_library(vring::${name} ALIAS ${name})
 
-    # Until all of them are written, build what is there.
-    set(all_sources ${arg_SOURCES})
-    set(arg_SOURCES)
-    foreach(file IN LISTS all_sources)
-        if(EXISTS "${PROJECT_SOURCE_DIR}/${file}")
-            list(APPEND arg_SOURCES ${file})
-        else()
-            message(WARNING "missing: ${file}")
-        endif()
-    endforeach()
-    list(TRANSFORM arg_PUBLIC_HEADERS PREPEND "${PROJECT_SOURCE_DIR}/" OUTPUT_VARIABLE arg_PUBLIC_HEADERS)
-    foreach(file IN LISTS arg_PUBLIC_HEADERS)
-        if(NOT EXISTS "${file}")
-            message(WARNING "missing: ${file}")
-            list(REMOVE_ITEM arg_PUBLIC_HEADERS "${file}")
-        endif()
-    endforeach()
-    if(NOT arg_SOURCES)
-        file(WRITE "${PROJECT_BINARY_DIR}/${name}_none.c" "typedef int ${name}_none;\n")
-        set(arg_SOURCES "../../${PROJECT_BINARY_DIR}/${name}_none.c")
-    endif()
-
     list(TRANSFORM arg_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/")
     target_sources(${name}
         PRIVATE ${arg_SOURCES}

@@ -44,7 +44,7 @@ add_consumer_test(fetch_content fetch_content C)
 add_consumer_test(add_subdirectory add_subdirectory C)
 add_consumer_test(c++17 find_package CXX)
 add_test(NAME consumer.pkg_config WORKING_DIRECTORY "${work}" COMMAND
-    sh -c "cc ${here}/main.c $(pkg-config --cflags --libs vring bounce) -o pkg_config && ./pkg_config")
+    sh -c "cc ${here}/main.c $(pkg-config --cflags --libs vring bounce) -o with_pkg_config && ./with_pkg_config")
 set_tests_properties(consumer.pkg_config PROPERTIES
     FIXTURES_REQUIRED installed ENVIRONMENT "PKG_CONFIG_PATH=${work}/prefix/lib/pkgconfig")
 
