@@ -213,8 +213,8 @@ struct vring_chain {
 struct vring_head {
     uint32_t writable;   /* while taken: device-writable bytes; 2^32 counts as 2^32 - 1 */
     uint16_t generation; /* of the handle given out last */
-    uint16_t taken;      /* 1 while the device holds the buffer */
-    uint16_t order;      /* at index i mod size: the head that avail position i named */
+    uint16_t taken;      /* while the device holds the buffer: the ring entries it takes up; otherwise 0 */
+    uint16_t order;      /* split: at i mod size, the head that avail position i named; packed: the one taken before */
     uint16_t reserved;
 };
 

@@ -4,6 +4,8 @@
 
 #include "event.h"
 #include "features.h"
+#include "heads.h"
+#include "indirect.h"
 #include "layout.h"
 #include "peer.h"
 #include "regions.h"
@@ -26,7 +28,6 @@ static int split_device_check(const struct vring_split_device_config *config, co
 int vring_split_device_init(struct vring_split_device *vq, const struct vring_split_device_config *config)
 {
     static const struct vring_split_device fresh = {0};
-    static const struct vring_head untaken = {0};
 
     if (!vq || !config)
         return VRING_E_NULL;
@@ -52,8 +53,7 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_sp
     vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
     vq->next_avail = vq->seen_avail = vq->next_used = vq->published = vq->avail_event = config->index;
-    for (uint32_t i = 0; i < ring.size; i++)
-        vq->heads[i] = untaken;
+    heads_clear(vq->heads, ring.size);
     split_store_avail_event(&vq->ring, config->index);
     vq->live = 1;
     return 0;
@@ -80,27 +80,6 @@ static int split_device_observe(struct vring_split_device *vq)
     return 0;
 }
 
-/* Entry number i of a table at addr, gathered from as many regions as it lies in. False where there is no memory. */
-static bool split_device_fetch_entry(const struct vring_split_device *vq, uint64_t addr, uint32_t *hint,
-                                     struct chain_desc *desc)
-{
-    uint64_t words[2];
-    unsigned char *to = (unsigned char *)words;
-
-    for (size_t have = 0; have < sizeof words;) {
-        struct regions_piece piece = regions_find(vq->regions, vq->region_count, hint, addr + have);
-
-        if (PEER_BAD(!piece.host))
-            return false;
-        if (piece.len > sizeof words - have)
-            piece.len = sizeof words - have;
-        split_fetch_bytes(to + have, piece.host, (size_t)piece.len);
-        have += (size_t)piece.len;
-    }
-    *desc = split_decode(&vq->ring, words[0], words[1]);
-    return true;
-}
-
 /* Walk the indirect table that outer names (2.7.5.3). It ends the chain. */
 static enum chain_step split_device_walk_table(struct vring_split_device *vq, struct chain_walk *walk,
                                                const struct chain_desc *outer, uint16_t position)
@@ -110,9 +89,11 @@ static enum chain_step split_device_walk_table(struct vring_split_device *vq, st
 
     while (step == CHAIN_MORE) {
         struct chain_desc desc;
+        uint64_t words[2];
 
-        if (PEER_BAD(!split_device_fetch_entry(vq, outer->addr + 16 * (uint64_t)i, &table_hint, &desc)))
+        if (PEER_BAD(!indirect_fetch(vq->regions, vq->region_count, &table_hint, outer->addr + 16 * (uint64_t)i, words)))
             return chain_broken(walk, VRING_E_PEER_TABLE, i, outer->addr);
+        desc = split_decode(&vq->ring, words[0], words[1]);
         if (PEER_BAD(desc.flags & VRING_DESC_INDIRECT))
             return chain_broken(walk, VRING_E_PEER_INDIRECT, i, desc.flags);
         step = chain_take(walk, &desc, i, entries, vq->regions, vq->region_count, &vq->region_hint);
@@ -142,14 +123,9 @@ static enum chain_step split_device_walk(struct vring_split_device *vq, struct c
 static void split_device_take(struct vring_split_device *vq, uint16_t head, const struct chain_walk *walk,
                               struct vring_chain *chain)
 {
-    struct vring_head *taken = &vq->heads[head];
-
-    taken->taken = 1;
-    taken->generation = vq->generation++;
-    taken->writable = walk->refused ? 0 : walk->writable > UINT32_MAX ? UINT32_MAX : (uint32_t)walk->writable;
+    chain->handle = heads_take(vq->heads, head, 1, walk->refused ? 0 : walk->writable, vq->generation++);
     vq->heads[vq->next_avail & (vq->ring.size - 1)].order = head;
     vq->next_avail++;
-    chain->handle = (vring_handle)taken->generation << 16 | head;
 }
 
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
@@ -199,26 +175,18 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
     return walk.refused;
 }
 
-/* Does the handle name a buffer that we hold? */
-static bool split_device_holds(const struct vring_split_device *vq, vring_handle handle)
-{
-    uint32_t head = handle & 0xffff;
-
-    return head < vq->ring.size && vq->heads[head].taken && vq->heads[head].generation == handle >> 16;
-}
-
 int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle)
 {
     if (!vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!split_device_holds(vq, handle))
+    if (!heads_hold(vq->heads, vq->ring.size, handle))
         return VRING_E_HANDLE;
-    if (vq->heads[(vq->next_avail - 1) & (vq->ring.size - 1)].order != (handle & 0xffff))
+    if (vq->heads[(vq->next_avail - 1) & (vq->ring.size - 1)].order != handle_head(handle))
         return VRING_E_HANDLE;
 
-    vq->heads[handle & 0xffff].taken = 0;
+    vq->heads[handle_head(handle)].taken = 0;
     vq->next_avail--;
     return 0;
 }
@@ -231,10 +199,10 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!split_device_holds(vq, handle))
+    if (!heads_hold(vq->heads, vq->ring.size, handle))
         return VRING_E_HANDLE;
 
-    uint16_t head = (uint16_t)(handle & 0xffff);
+    uint16_t head = handle_head(handle);
 
     if (len > vq->heads[head].writable)
         return VRING_E_LEN;

@@ -6,6 +6,7 @@
 #include "features.h"
 #include "layout.h"
 #include "peer.h"
+#include "segments.h"
 #include "slots.h"
 #include "split_ring.h"
 
@@ -66,35 +67,6 @@ void vring_split_driver_reset(struct vring_split_driver *vq)
 
 /* --------------------------------------------------------------------------------------------------------------- add --- */
 
-/* The caller's list: what can be said of it without looking at the ring. */
-static int segments_check(const struct vring_segment *segments, uint32_t count, uint32_t limit)
-{
-    uint64_t total = 0;
-
-    if (count == 0 || count > limit)
-        return VRING_E_CHAIN;
-    if (!segments)
-        return VRING_E_NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        if (segments[i].len == 0)
-            return VRING_E_LEN;
-        if (segments[i].len - 1 > UINT64_MAX - segments[i].addr)
-            return VRING_E_ADDR;
-        total += segments[i].len;
-    }
-    return total > UINT64_C(1) << 32 ? VRING_E_LEN : 0;
-}
-
-/* 2^32 writable bytes count as one less: a used length has no word for them, either. */
-static uint32_t segments_writable(const struct vring_segment *segments, uint32_t n_readable, uint32_t count)
-{
-    uint64_t total = 0;
-
-    for (uint32_t i = n_readable; i < count; i++)
-        total += segments[i].len;
-    return total > UINT32_MAX ? UINT32_MAX : (uint32_t)total;
-}
-
 /* Stage the buffer whose descriptors run from head to last, now off the free list. */
 static int split_driver_stage(struct vring_split_driver *vq, uint16_t head, uint16_t last, uint16_t count,
                               uint32_t writable, uint64_t token)
@@ -152,19 +124,6 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
     return split_driver_stage(vq, head, last, (uint16_t)count, segments_writable(segments, n_readable, count), token);
 }
 
-static int table_check(const struct vring_table *table, uint32_t count)
-{
-    if (!table->memory)
-        return VRING_E_NULL;
-    if ((uintptr_t)table->memory % VRING_SPLIT_DESC_ALIGN != 0)
-        return VRING_E_ALIGN;
-    if (count > table->entries)
-        return VRING_E_CHAIN;
-    if (16 * (uint64_t)count - 1 > UINT64_MAX - table->addr)
-        return VRING_E_ADDR;
-    return 0;
-}
-
 int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct vring_table *table,
                                     const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
                                     uint64_t token)
@@ -181,7 +140,7 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
     int error = segments_check(segments, count, vq->max_chain);
 
     if (!error)
-        error = table_check(table, count);
+        error = segments_check_table(table, count);
     if (error)
         return error;
     if (vq->free_count == 0)

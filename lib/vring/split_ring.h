@@ -140,13 +140,6 @@ static inline struct chain_desc split_fetch_desc(const struct vring_split_ring *
     return split_decode(r, first, second);
 }
 
-/* 16 bytes of an indirect table, byte by byte: the spec asks no alignment of it, and it may change regions anywhere. */
-static inline void split_fetch_bytes(unsigned char *to, const void *from, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        to[i] = access_load8((const uint8_t *)from + i);
-}
-
 /* ------------------------------------------------------------------------------------------------ the driver's area --- */
 
 static inline void split_store_avail_entry(const struct vring_split_ring *r, uint16_t position, uint16_t head)

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a device holds: one head per buffer that the driver can name, in private memory. A handle is a head and the generation in which
+ * it was given out, so that a stale one is refused.
+ */
+#ifndef VRING_HEADS_H
+#define VRING_HEADS_H
+
+#include <vring/types.h>
+
+static inline void heads_clear(struct vring_head *heads, uint32_t size)
+{
+    static const struct vring_head untaken = {0};
+
+    for (uint32_t i = 0; i < size; i++)
+        heads[i] = untaken;
+}
+
+static inline uint16_t handle_head(vring_handle handle)
+{
+    return (uint16_t)(handle & 0xffff);
+}
+
+/* Does the handle name a buffer that the device holds? */
+static inline bool heads_hold(const struct vring_head *heads, uint32_t size, vring_handle handle)
+{
+    uint16_t head = handle_head(handle);
+
+    return head < size && heads[head].taken != 0 && heads[head].generation == handle >> 16;
+}
+
+/* Take the buffer at head, of descriptors entries of the ring. Returns its handle. */
+static inline vring_handle heads_take(struct vring_head *heads, uint16_t head, uint16_t descriptors, uint64_t writable,
+                                      uint16_t generation)
+{
+    heads[head].taken = descriptors;
+    heads[head].generation = generation;
+    heads[head].writable = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
+    return (vring_handle)generation << 16 | head;
+}
+
+#endif
