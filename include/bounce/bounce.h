@@ -232,7 +232,8 @@ int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t 
 int bounce_free(struct bounce_pool *pool, bounce_handle handle);
 
 /*
- * A size that fits an empty pool with this min_align_mask whatever the low bits of orig_addr: a segment less the mask in whole slots.
+ * A size that fits an empty pool with this min_align_mask whatever the low bits of orig_addr: a segment less the mask in whole slots,
+ * or, without a mask, less what lies before the first page of a segment.
  * Returns 0 for a mask that leaves nothing, is not 2^k - 1, or a pool that is not initialised.
  */
 size_t bounce_max_mapping_size(const struct bounce_pool *pool, uint64_t min_align_mask);

@@ -228,6 +228,17 @@ int bounce_fini(struct bounce_pool *pool)
     return 0;
 }
 
+/* Without a mask, a mapping of a page or more starts at a page: what every segment has before its first page is lost to it. */
+static uint32_t largest_without_mask(const struct bounce_pool *pool, uint32_t longest)
+{
+    uint32_t page = UINT32_C(1) << pool->page_shift;
+    uint32_t lost = (0 - (uint32_t)pool->window_addr) & (page - 1);
+
+    if (longest < page)
+        return longest;
+    return longest - lost < page ? page - 1 : longest - lost;
+}
+
 size_t bounce_max_mapping_size(const struct bounce_pool *pool, uint64_t min_align_mask)
 {
     uint32_t longest;
@@ -237,5 +248,7 @@ size_t bounce_max_mapping_size(const struct bounce_pool *pool, uint64_t min_alig
     longest = longest_segment(pool) << pool->slot_shift;
     if (min_align_mask >= longest)
         return 0;
+    if (min_align_mask == 0)
+        return largest_without_mask(pool, longest);
     return longest - (((uint32_t)min_align_mask + slot_mask(pool)) & ~slot_mask(pool));
 }
