@@ -274,9 +274,9 @@ def explain_failure(run: machine.Run, timeout: float) -> int:
     if run.timed_out:
         print(f"FAIL: the guest did not end within {timeout:.0f} s, and was ended", file=sys.stderr)
         return TOO_SLOW
-    if run.error:
-        print(f"FAIL: {run.error['text']} (exit code {run.error['code']})", file=sys.stderr)
-        return run.error["code"]
+    if run.failure:
+        print(f"FAIL: {run.failure['text']} (exit code {run.failure['code']})", file=sys.stderr)
+        return run.failure["code"]
     what = "ended before the guest did" if run.records else "did not start the guest"
     print(f"FAIL: QEMU {what} (exit code {run.code}): {run.noise or 'it gave no reason'}", file=sys.stderr)
     return run.code if run.code > 0 else FAILED

@@ -125,9 +125,9 @@ class Run:
         return [record[key] for record in self.records if key in record]
 
     @property
-    def error(self) -> dict | None:
+    def failure(self) -> dict | None:
         """What the guest says went wrong."""
-        return next(iter(self.every("error")), None)
+        return next(iter(self.every("failure")), None)
 
 
 def run(line: list[str], timeout: float, on_record: Callable[[dict], None] = lambda record: None) -> Run:

@@ -141,7 +141,7 @@ static void __attribute__((noreturn)) fail_timeout(const struct copy_job *job)
         if (blk_in_flight(&job->disks[i]) > 0)
             fail(FAILED_TIMEOUT, "%s: no answer for %lu ms, with %lu requests in flight", job->disks[i].name,
                  (unsigned long)(job->patience * 1000 / board.clock_hz), (unsigned long)blk_in_flight(&job->disks[i]));
-    fail(FAILED_BOUNCE, "the bounce pool or the ring is too small for a single request");
+    fail(FAILED_BOUNCE, "no request could be submitted, and none is in flight");
 }
 
 /* Sleep until there is something to take back. What came back without waking us is found by looking once more. */
@@ -149,7 +149,7 @@ static void wait(struct run *run)
 {
     const struct copy_job *job = run->job;
     uint64_t deadline = board_clock() + job->patience;
-    bool in_time = requests_in_flight(job) > 0;
+    bool in_time = true;
 
     while (!take_back(run)) {
         if (!in_time)
@@ -158,9 +158,17 @@ static void wait(struct run *run)
     }
 }
 
+/* How far a run has come, in a number that grows with each step that is not in vain. */
+static uint64_t distance(const struct run *run)
+{
+    return run->next_read + run->next_hash + run->next_write + run->ended;
+}
+
 /* Carry on with what there is to do, up to the given chunks, and sleep if that is nothing. */
 static void step(struct run *run, uint64_t end_read, uint64_t end_write)
 {
+    uint64_t before = distance(run);
+
     take_back(run);
     hash_batch(run);
     while (run->next_write < run->next_hash && run->next_write < end_write && submit_write(run))
@@ -169,7 +177,9 @@ static void step(struct run *run, uint64_t end_read, uint64_t end_write)
         continue;
     publish(run);
     report_progress(run);
-    if (!can_hash(run) && requests_in_flight(run->job) > 0)
+    if (requests_in_flight(run->job) == 0 && distance(run) == before && !can_hash(run))
+        fail(FAILED_BOUNCE, "the bounce pool is too small for a single request of %d bytes", COPY_CHUNK);
+    if (requests_in_flight(run->job) > 0 && !can_hash(run))
         wait(run);
 }
 
@@ -198,7 +208,7 @@ static void submit_reads(struct run *run, uint64_t count)
 static void show(struct run *run)
 {
     const struct copy_job *job = run->job;
-    uint64_t some = job->depth / 4;
+    uint64_t some = (job->depth + 3) / 4;
     uint64_t hold = run->next_read > some ? run->next_read - some : 0;
     bool owed;
 

@@ -96,6 +96,9 @@ static void report_disk(const struct blk *blk)
     json_number("sectors", blk->capacity);
     json_bool("read_only", blk->read_only);
     json_number("features", blk->mmio.features);
+    json_number("desc", shared_address(blk->vq.ring.desc));
+    json_number("driver_area", shared_address(blk->vq.ring.driver_area));
+    json_number("device_area", shared_address(blk->vq.ring.device_area));
     json_end();
     json_end();
 }

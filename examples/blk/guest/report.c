@@ -120,7 +120,7 @@ void fail(enum outcome outcome, const char *format, ...)
     depth = 0;
     first = true;
     json_object(NULL);
-    json_object("error");
+    json_object("failure");
     json_number("code", outcome);
     json_text("text", text);
     json_end();
