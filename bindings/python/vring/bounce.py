@@ -161,12 +161,13 @@ class BouncePool:
 
     def __init__(self, memory: GuestMemory, window: int | None = None, slots: int | None = None, *,
                  window_addr: int | None = None, slot_size: int = 2048, segment_slots: int = 128, page_size: int = 4096,
-                 areas: int = 1, flags: PoolFlag | int = 0, cursor: int = 0) -> None:
+                 areas: int = 1, flags: PoolFlag | int = 0, cursor: int = 0, seed: int = 0) -> None:
         """
         A pool of ``slots`` slots at ``window`` of ``memory``, all of it unless told; the window is cleared.
 
         ``window_addr`` is slot 0 as the device addresses it, where that differs from ``window``; ``cursor`` is where the search
-        of area 0 starts, 0 unless a test wants a state. Everything else, and every limit, as in ``struct bounce_config``.
+        of area 0 starts, 0 unless a test wants a state; ``seed`` goes into every handle, so that those of an earlier pool in the
+        same memory are refused. Everything else, and every limit, as in ``struct bounce_config``.
 
         Raises CallerError that names the argument, IndexError for a window outside ``memory``.
         """
@@ -177,6 +178,7 @@ class BouncePool:
                    "flags": flags, "cursor": cursor}
         for name, value in numbers.items():
             setattr(config, name, integer(call, name, value, 32, BounceCode.GEOMETRY))
+        config.seed = integer(call, "seed", seed, 64, BounceCode.GEOMETRY)
         if slots is None:
             slots = (memory.base + memory.size - window) // (slot_size or 2048)
         config.slots = integer(call, "slots", slots, 32, BounceCode.GEOMETRY)

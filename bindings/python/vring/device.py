@@ -76,7 +76,7 @@ class SplitDevice:
         call = "SplitDevice"
         layout = SplitLayout.of(areas.size)
         regions = [Region(memory)] if regions is None else list(regions)
-        config = ffi.new("struct vring_split_device_config *")
+        config = ffi.new("struct vring_device_config *")
         config.features = integer(call, "features", features, 64, RingCode.FEATURE)
         config.size = areas.size
         config.max_chain = integer(call, "max_chain", max_chain, 32, RingCode.CHAIN)

@@ -66,7 +66,7 @@ class SplitDriver:
         """
         call = "SplitDriver"
         layout = SplitLayout.of(areas.size)
-        config = ffi.new("struct vring_split_driver_config *")
+        config = ffi.new("struct vring_driver_config *")
         config.features = integer(call, "features", features, 64, RingCode.FEATURE)
         config.size = areas.size
         config.max_chain = integer(call, "max_chain", max_chain, 32, RingCode.CHAIN)

@@ -29,11 +29,11 @@ This package uses the standard library alone. ``python -m vring.inspect snapshot
 
 from .ring import Buffer, buffers, draw_ring, visible_buffers
 from .slots import draw_slots
-from .snapshot import SnapshotError, read
+from .snapshot import Record, SnapshotError, read
 
-__all__ = ["Buffer", "SnapshotError", "buffers", "draw", "draw_ring", "draw_slots", "read", "visible_buffers"]
+__all__ = ["Buffer", "Record", "SnapshotError", "buffers", "draw", "draw_ring", "draw_slots", "read", "visible_buffers"]
 
 
-def draw(snapshot: dict) -> str:
+def draw(snapshot: Record) -> str:
     """The picture of a snapshot of either kind, as the text of an SVG file. Raises SnapshotError if it is none."""
     return draw_ring(snapshot) if "vring-snapshot" in snapshot else draw_slots(snapshot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from .snapshot import SnapshotError, check_ring
+from .snapshot import Record, SnapshotError, check_ring
 from .svg import Sheet
 
 DESC_F_WRITE, DESC_F_INDIRECT = 2, 4
@@ -22,10 +22,10 @@ class Buffer:
     head: int               # its first descriptor
     state: str              # a key of STATES
     descriptors: list[int]  # the ring entries that it takes, in the order of the chain
-    pieces: list[dict]      # addr, len, flags of its pieces, from the ring or from its table
+    pieces: list[Record]      # addr, len, flags of its pieces, from the ring or from its table
 
 
-def buffers(snapshot: dict) -> list[Buffer]:
+def buffers(snapshot: Record) -> list[Buffer]:
     """The buffers in flight, by head."""
     check_ring(snapshot)
     entries, size = snapshot["entries"], snapshot["size"]
@@ -43,7 +43,7 @@ def buffers(snapshot: dict) -> list[Buffer]:
     return found
 
 
-def visible_buffers(snapshot: dict) -> list[tuple[int, int]]:
+def visible_buffers(snapshot: Record) -> list[tuple[int, int]]:
     """Address and length of all memory that the descriptors in flight name to the device: tables, and pieces of buffers."""
     found = []
     for buffer in buffers(snapshot):
@@ -54,7 +54,7 @@ def visible_buffers(snapshot: dict) -> list[tuple[int, int]]:
     return found
 
 
-def _chain(entries: list[dict], head: int) -> list[int]:
+def _chain(entries: list[Record], head: int) -> list[int]:
     chain = [head]
     while len(chain) < entries[head]["count"]:
         link = entries[chain[-1]]["link"]
@@ -79,7 +79,7 @@ HEIGHT = 478
 class _RingSheet:
     """One drawing in the making: the sheet, and where an entry is on it."""
 
-    def __init__(self, snapshot: dict):
+    def __init__(self, snapshot: Record):
         self.snapshot = snapshot
         self.size = snapshot["size"]
         self.buffers = buffers(snapshot)
@@ -124,7 +124,7 @@ class _RingSheet:
                             anchor="end" if end else "start")
 
 
-def draw_ring(snapshot: dict) -> str:
+def draw_ring(snapshot: Record) -> str:
     """The picture of a ring, as the text of an SVG file. Raises SnapshotError for anything but a split ring of a driver."""
     drawing = _RingSheet(snapshot)
     _heading(drawing)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .snapshot import check_pool
+from .snapshot import Record, check_pool
 from .svg import Sheet
 
 # What the legend says of each direction, and its colour.
@@ -19,7 +19,7 @@ FAINT = 0.3             # opacity of what a mapping takes and its data do not fi
 class _Pool:
     """One drawing in the making: the sheet, and where a slot and a byte are on it."""
 
-    def __init__(self, snapshot: dict):
+    def __init__(self, snapshot: Record):
         self.snapshot = snapshot
         self.mappings = snapshot["mappings"]
         self.slot_size = snapshot["slot_size"]
@@ -39,22 +39,22 @@ class _Pool:
         return LEFT + (slot - row * self.per_row) * self.cell, TOP + row * ROW
 
 
-def _lead(snapshot: dict, mapping: dict) -> int:
+def _lead(snapshot: Record, mapping: Record) -> int:
     """Bytes from the start of the allocation to the data."""
     return mapping["addr"] - (snapshot["addr"] + mapping["slot"] * snapshot["slot_size"])
 
 
-def _tail(snapshot: dict, mapping: dict) -> int:
+def _tail(snapshot: Record, mapping: Record) -> int:
     """Bytes from the end of the data to the end of the allocation."""
     return mapping["slots"] * snapshot["slot_size"] - _lead(snapshot, mapping) - mapping["size"]
 
 
-def _worth_showing(snapshot: dict, mapping: dict) -> tuple:
+def _worth_showing(snapshot: Record, mapping: Record) -> tuple[int, int]:
     """Of the largest mappings, one that shows best what lies before and after the data."""
     return mapping["size"], min(_lead(snapshot, mapping), _tail(snapshot, mapping))
 
 
-def draw_slots(snapshot: dict) -> str:
+def draw_slots(snapshot: Record) -> str:
     """The picture of a pool, as the text of an SVG file. Raises SnapshotError if the snapshot is none of a pool."""
     check_pool(snapshot)
     pool = _Pool(snapshot)
@@ -116,7 +116,7 @@ def _segments(pool: _Pool) -> None:
             x += pool.cell
 
 
-def _mapping(pool: _Pool, mapping: dict) -> None:
+def _mapping(pool: _Pool, mapping: Record) -> None:
     """What it takes, faint, and what its data fill of that."""
     label, colour = DIRECTIONS[mapping["direction"]]
     x, y = pool.place(mapping["slot"])
@@ -134,7 +134,7 @@ def _mapping(pool: _Pool, mapping: dict) -> None:
         pool.sheet.text(x + width / 2, y + 12.5, text, size=9.5, kind="onhue", anchor="middle", bold=True)
 
 
-def _magnified(pool: _Pool, mapping: dict) -> None:
+def _magnified(pool: _Pool, mapping: Record) -> None:
     """The first and the last slots of one mapping, to scale, with what lies before and after the data."""
     sheet, y = pool.sheet, pool.below + 44
     colour = DIRECTIONS[mapping["direction"]][1]

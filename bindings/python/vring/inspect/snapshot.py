@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
+
+Record = dict[str, Any]  # what one line of JSON holds
 
 KINDS = ("vring-snapshot", "bounce-snapshot")
 VERSION = 1
@@ -20,7 +23,7 @@ class SnapshotError(ValueError):
     """What was given is not a snapshot, or of a version that this package does not know."""
 
 
-def read(lines: Iterable[str]) -> Iterator[dict]:
+def read(lines: Iterable[str]) -> Iterator[Record]:
     """The snapshots among lines of text, in order. Lines that are not JSON objects, or objects of another kind, are passed over."""
     for line in lines:
         try:
@@ -31,7 +34,7 @@ def read(lines: Iterable[str]) -> Iterator[dict]:
             yield record
 
 
-def check_ring(snapshot: dict) -> None:
+def check_ring(snapshot: Record) -> None:
     """Raise SnapshotError unless this is a split ring as its driver sees it, with everything that a picture needs."""
     _check(snapshot, "vring-snapshot", _RING, "entries", _ENTRY)
     if (snapshot["format"], snapshot["side"]) != ("split", "driver"):
@@ -41,7 +44,7 @@ def check_ring(snapshot: dict) -> None:
         raise SnapshotError(f"a ring of {snapshot['size']} entries, but {len(snapshot['entries'])} are listed")
 
 
-def check_pool(snapshot: dict) -> None:
+def check_pool(snapshot: Record) -> None:
     """Raise SnapshotError unless this is a bounce pool with everything that a picture needs."""
     _check(snapshot, "bounce-snapshot", _POOL, "mappings", _MAPPING)
     for mapping in snapshot["mappings"]:
@@ -49,7 +52,7 @@ def check_pool(snapshot: dict) -> None:
             raise SnapshotError(f"the mapping at slot {mapping['slot']} reaches past the pool's {snapshot['slots']} slots")
 
 
-def _check(snapshot: dict, kind: str, fields: tuple, items: str, item_fields: tuple) -> None:
+def _check(snapshot: Record, kind: str, fields: tuple[str, ...], items: str, item_fields: tuple[str, ...]) -> None:
     if snapshot.get(kind) != VERSION:
         raise SnapshotError(f"not a {kind} of version {VERSION}: {snapshot.get(kind)!r}")
     missing = [field for field in fields if field not in snapshot]

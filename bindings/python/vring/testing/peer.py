@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: MIT
+"""
+A driver and a device for the split virtqueue in pure Python, on raw bytes: an independent peer for the C library.
+
+Written from chapter 2.7 of virtio 1.2, without a look at the C. Slow and plain on purpose: dictionaries and lists where the C has
+arrays, no shadow of shared memory where the spec does not ask for one. A peer is also a judge: what the other side may not do
+raises :class:`Violation` with the section that forbids it.
+"""
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from vring.device import Chain
+from vring.driver import IndirectTable, Used
+from vring.features import Feature
+from vring.layout import SplitAreas
+from vring.memory import GuestMemory, Segment
+from vring.testing.protocol import RingSetup
+
+__all__ = ["Descriptor", "PeerDevice", "PeerDriver", "SplitWords", "Violation", "event_is_due"]
+
+NEXT, WRITE, INDIRECT = 1, 2, 4  # descriptor flags (2.7.5)
+NO_NOTIFY = 1  # bit 0 of used.flags (2.7.8) and, as NO_INTERRUPT, of avail.flags (2.7.6)
+
+
+class Violation(AssertionError):
+    """The other side did what the spec does not allow."""
+
+
+def event_is_due(event: int, new: int, old: int) -> bool:
+    """Whether moving an index from ``old`` to ``new`` passes ``event``, all modulo 2**16 (2.7.7.2, 2.7.10.1)."""
+    return (new - event - 1) % 65536 < (new - old) % 65536
+
+
+class Descriptor(NamedTuple):
+    """One entry of a descriptor table (2.7.5)."""
+
+    addr: int
+    len: int
+    flags: int
+    next: int
+
+
+class SplitWords:
+    """Every shared word of a split ring by its name (2.7.5, 2.7.6, 2.7.8); little-endian."""
+
+    def __init__(self, memory: GuestMemory, areas: SplitAreas) -> None:
+        self.memory = memory
+        self.areas = areas
+        self.size = areas.size
+
+    def descriptor(self, index: int, table: int | None = None) -> Descriptor:
+        addr = (self.areas.desc if table is None else table) + 16 * index
+        return Descriptor(*struct.unpack("<QIHH", self.memory.read(addr, 16)))
+
+    def set_descriptor(self, index: int, descriptor: Descriptor, table: int | None = None) -> None:
+        addr = (self.areas.desc if table is None else table) + 16 * index
+        self.memory.write(addr, struct.pack("<QIHH", *descriptor))
+
+    def avail(self, position: int) -> int:
+        return self._word(self.areas.driver + 4 + 2 * (position % self.size))
+
+    def set_avail(self, position: int, head: int) -> None:
+        self._set_word(self.areas.driver + 4 + 2 * (position % self.size), head)
+
+    def used(self, position: int) -> tuple[int, int]:
+        used_id, length = struct.unpack("<II", self.memory.read(self.areas.device + 4 + 8 * (position % self.size), 8))
+        return used_id, length
+
+    def set_used(self, position: int, used_id: int, length: int) -> None:
+        self.memory.write(self.areas.device + 4 + 8 * (position % self.size), struct.pack("<II", used_id, length))
+
+    avail_flags = property(lambda self: self._word(self.areas.driver),
+                           lambda self, value: self._set_word(self.areas.driver, value))
+    avail_idx = property(lambda self: self._word(self.areas.driver + 2),
+                         lambda self, value: self._set_word(self.areas.driver + 2, value))
+    used_event = property(lambda self: self._word(self.areas.driver + 4 + 2 * self.size),
+                          lambda self, value: self._set_word(self.areas.driver + 4 + 2 * self.size, value))
+    used_flags = property(lambda self: self._word(self.areas.device),
+                          lambda self, value: self._set_word(self.areas.device, value))
+    used_idx = property(lambda self: self._word(self.areas.device + 2),
+                        lambda self, value: self._set_word(self.areas.device + 2, value))
+    avail_event = property(lambda self: self._word(self.areas.device + 4 + 8 * self.size),
+                           lambda self, value: self._set_word(self.areas.device + 4 + 8 * self.size, value))
+
+    def _word(self, addr: int) -> int:
+        return int.from_bytes(self.memory.read(addr, 2), "little")
+
+    def _set_word(self, addr: int, value: int) -> None:
+        self.memory.write(addr, (value % 65536).to_bytes(2, "little"))
+
+
+class PeerDriver:
+    """The driver side (2.7.13, 2.7.14), with the verbs of :class:`vring.SplitDriver`."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        self.words = SplitWords(setup.memory, setup.areas)
+        self.event_idx = bool(setup.features & Feature.EVENT_IDX)
+        self.next_avail = self.published = self.next_used = setup.index
+        # Handed out from the back: the descriptors of a chain lie scattered and out of order.
+        self.free_descriptors = list(range(setup.areas.size))
+        self.buffers: dict[int, tuple[object, list[int], int]] = {}  # by head: token, descriptors, writable bytes
+        self.order: list[int] = []  # heads, oldest first
+        for index in range(setup.areas.size):
+            self.words.set_descriptor(index, Descriptor(0, 0, 0, 0))
+        self.words.avail_flags = self.words.used_flags = 0
+        self.words.avail_idx = self.words.used_idx = self.words.used_event = self.words.avail_event = setup.index
+
+    def add_avail(self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None) -> bool:
+        pieces = _flagged(readable, writable)
+        if len(pieces) > len(self.free_descriptors):
+            return False
+        chain = [self.free_descriptors.pop() for _ in pieces]
+        for index, (addr, length, flags), following in zip(chain, pieces, [*chain[1:], 0]):
+            more = NEXT if index != chain[-1] else 0
+            self.words.set_descriptor(index, Descriptor(addr, length, flags | more, following))
+        return self._stage(chain, token, writable)
+
+    def add_indirect(self, table: IndirectTable, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (),
+                     token: object = None) -> bool:
+        if not self.free_descriptors:
+            return False
+        pieces = _flagged(readable, writable)
+        for index, (addr, length, flags) in enumerate(pieces):
+            more = NEXT if index + 1 < len(pieces) else 0
+            self.words.set_descriptor(index, Descriptor(addr, length, flags | more, index + 1 if more else 0), table.addr)
+        head = self.free_descriptors.pop()
+        self.words.set_descriptor(head, Descriptor(table.addr, 16 * len(pieces), INDIRECT, 0))
+        return self._stage([head], token, writable)
+
+    def _stage(self, chain: list[int], token: object, writable: Sequence[Segment]) -> bool:
+        self.buffers[chain[0]] = token, chain, sum(length for _, length in writable)
+        self.order.append(chain[0])
+        self.words.set_avail(self.next_avail, chain[0])
+        self.next_avail = (self.next_avail + 1) % 65536
+        return True
+
+    def abort(self) -> object:
+        self.next_avail = (self.next_avail - 1) % 65536
+        token, chain, _ = self.buffers.pop(self.order.pop())
+        self.free_descriptors += chain
+        return token
+
+    def publish(self) -> bool:
+        before, self.published = self.published, self.next_avail
+        if before == self.published:
+            return False
+        self.words.avail_idx = self.published
+        return self.must_notify(before)
+
+    def must_notify(self, before: int) -> bool:
+        """After avail.idx went from ``before`` to ``published`` (2.7.10.1)."""
+        if self.event_idx:
+            return event_is_due(self.words.avail_event, self.published, before)
+        return not self.words.used_flags & NO_NOTIFY
+
+    @property
+    def waiting(self) -> int:
+        """Used buffers not taken yet."""
+        waiting = (self.words.used_idx - self.next_used) % 65536
+        if waiting > (self.published - self.next_used) % 65536:
+            raise Violation(f"used.idx {self.words.used_idx} is ahead of avail.idx {self.published} (2.7.8)")
+        return int(waiting)
+
+    def get_used(self) -> Used | None:
+        if not self.waiting:
+            return None
+        head, length = self.words.used(self.next_used)
+        if head not in self.buffers:
+            raise Violation(f"used id {head} is not the head of a buffer in flight (2.7.8.2)")
+        token, chain, writable = self.buffers.pop(head)
+        if length > writable:
+            raise Violation(f"used length {length} exceeds the {writable} device-writable bytes (2.7.8.2)")
+        self.order.remove(head)
+        self.free_descriptors += chain
+        self.next_used = (self.next_used + 1) % 65536
+        return Used(token, length)
+
+    def enable_notify(self) -> bool:
+        return self._enable(0)
+
+    def enable_notify_delayed(self) -> bool:
+        return self._enable((self.published - self.next_used) % 65536 * 3 // 4 if self.event_idx else 0)
+
+    def _enable(self, distance: int) -> bool:
+        if self.event_idx:
+            self.words.used_event = self.next_used + distance
+        else:
+            self.words.avail_flags = 0
+        return self.waiting > distance
+
+    def disable_notify(self) -> None:
+        if not self.event_idx:
+            self.words.avail_flags = NO_NOTIFY
+
+    def reset(self) -> list[object]:
+        unused = [self.buffers[head][0] for head in self.order]
+        self.buffers.clear()
+        self.order.clear()
+        return unused
+
+    @property
+    def free(self) -> int:
+        return len(self.free_descriptors)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self.buffers)
+
+
+class PeerDevice:
+    """The device side (2.7.7, 2.7.8, 2.7.13), with the verbs of :class:`vring.SplitDevice`."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        self.words = SplitWords(setup.memory, setup.areas)
+        self.event_idx = bool(setup.features & Feature.EVENT_IDX)
+        self.indirect = bool(setup.features & Feature.INDIRECT_DESC)
+        self.next_avail = self.next_used = self.published = setup.index
+        self.taken: dict[int, tuple[int, int]] = {}  # by handle: head, avail position
+        self.handles = 0
+        self.words.avail_event = setup.index
+
+    @property
+    def waiting(self) -> int:
+        """Available buffers not taken yet."""
+        ahead = (self.words.avail_idx - self.published) % 65536
+        if ahead > self.words.size:
+            raise Violation(f"avail.idx {self.words.avail_idx} is more than a ring ahead of used.idx {self.published} (2.7.6)")
+        return int(self.words.avail_idx - self.next_avail) % 65536
+
+    def get_avail(self) -> Chain | None:
+        if not self.waiting:
+            return None
+        head = self.words.avail(self.next_avail)
+        if head in (taken for taken, _ in self.taken.values()):
+            raise Violation(f"head {head} is made available while the device holds it (2.7.13)")
+        pieces = list(self._walk(head))
+        flags = [bool(flags & WRITE) for _, _, flags in pieces]
+        if flags != sorted(flags):
+            raise Violation("a device-readable descriptor follows a device-writable one (2.7.4.2)")
+        self.handles += 1
+        self.taken[self.handles] = head, self.next_avail
+        self.next_avail = (self.next_avail + 1) % 65536
+        views = [self.words.memory.view(addr, length) for addr, length, _ in pieces]
+        return Chain(self.handles, views[:flags.count(False)], views[flags.count(False):])
+
+    def _walk(self, index: int) -> Iterator[tuple[int, int, int]]:
+        """Address, length and flags of every piece of the buffer whose head is ``index`` (2.7.5)."""
+        table, entries, length = None, self.words.size, 0
+        while True:
+            if index >= entries:
+                raise Violation(f"descriptor {index} lies outside its table of {entries} (2.7.5)")
+            descriptor = self.words.descriptor(index, table)
+            length += 1
+            if length > 2 * self.words.size:
+                raise Violation("the chain is a loop (2.7.5.2)")
+            if descriptor.flags & INDIRECT:
+                if table is not None or not self.indirect or descriptor.flags & NEXT or not descriptor.len \
+                        or descriptor.len % 16:
+                    raise Violation(f"{descriptor} is no legal indirect descriptor (2.7.5.3.1)")
+                table, entries, index = descriptor.addr, descriptor.len // 16, 0
+                continue
+            yield descriptor.addr, descriptor.len, descriptor.flags
+            if not descriptor.flags & NEXT:
+                return
+            index = descriptor.next
+
+    def rewind(self, chain: Chain) -> None:
+        _, position = self.taken.pop(chain.handle)
+        self.next_avail = (self.next_avail - 1) % 65536
+        assert position == self.next_avail, "only the buffer taken last can be given back"
+
+    def add_used(self, chain: Chain, written: int | None = None) -> None:
+        head, _ = self.taken.pop(chain.handle)
+        self.words.set_used(self.next_used, head, chain.written if written is None else written)
+        self.next_used = (self.next_used + 1) % 65536
+
+    def publish(self) -> bool:
+        before, self.published = self.published, self.next_used
+        if before == self.published:
+            return False
+        self.words.used_idx = self.published
+        return self.must_notify(before)
+
+    def must_notify(self, before: int) -> bool:
+        """After used.idx went from ``before`` to ``published`` (2.7.7.2)."""
+        if self.event_idx:
+            return event_is_due(self.words.used_event, self.published, before)
+        return not self.words.avail_flags & NO_NOTIFY
+
+    def enable_notify(self) -> bool:
+        if self.event_idx:
+            self.words.avail_event = self.next_avail
+        else:
+            self.words.used_flags = 0
+        return self.waiting > 0
+
+    def disable_notify(self) -> None:
+        if not self.event_idx:
+            self.words.used_flags = NO_NOTIFY
+
+    @property
+    def in_flight(self) -> int:
+        return len(self.taken)
+
+
+def _flagged(readable: Sequence[Segment], writable: Sequence[Segment]) -> list[tuple[int, int, int]]:
+    return [(*piece, 0) for piece in readable] + [(*piece, WRITE) for piece in writable]

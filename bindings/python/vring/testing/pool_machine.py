@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""A bounce pool against the model of it, with a look at every byte of the window after every step."""
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from vring.bounce import BouncePool, Coherent, Direction, Mapping, NoRoom, PoolFlag
+from vring.errors import BounceCode, CallerError
+from vring.memory import GuestMemory
+from vring.testing import strategies
+from vring.testing.pool_model import Geometry, Place, PoolModel, Request
+from vring.testing.protocol import PoolLike
+
+__all__ = ["PoolMachine"]
+
+DIRECTIONS = st.sampled_from(Direction)
+
+
+@dataclass(eq=False)
+class Held:
+    """One live mapping: its original and what that must hold."""
+
+    mapping: Mapping | Coherent
+    place: Place
+    owner: int
+    original: bytearray | None = None
+    expected: bytearray | None = None
+
+
+class PoolMachine(RuleBasedStateMachine):
+    """
+    Map, sync and unmap anything, in any order, with every kind of mask, until the pool is full, and misuse it now and then.
+    What is checked: every mapping lies exactly where the model puts it, or is refused for the model's reason; the original and
+    the window hold what the directions say, byte for byte; outside live mappings the window shows nothing (of mappings that
+    ended, of the padding); dead mappings and ranges that reach too far are refused with nothing changed; counts add up; the
+    device's scribbling over the whole window changes no decision.
+
+    Override ``make_pool`` to put your own allocator under it.
+    """
+
+    def make_pool(self, memory: GuestMemory, geometry: Geometry) -> PoolLike:
+        """The pool under test, over all of ``memory``."""
+        return BouncePool(memory, slots=geometry.slots, window_addr=geometry.window_addr, slot_size=geometry.slot_size,
+                          segment_slots=geometry.segment_slots, page_size=geometry.page_size, areas=geometry.areas,
+                          cursor=geometry.cursor, flags=PoolFlag.FIRST_FIT if geometry.first_fit else 0)
+
+    @initialize(geometry=strategies.geometries())
+    def start(self, geometry: Geometry) -> None:
+        self.geometry = geometry
+        self.memory = GuestMemory(geometry.slots * geometry.slot_size)
+        self.memory.view(self.memory.base, self.memory.size)[:] = b"\xdd" * self.memory.size
+        self.pool = self.make_pool(self.memory, geometry)
+        self.model = PoolModel(geometry)
+        self.window = bytearray(self.memory.size)  # what it must show
+        self.held: list[Held] = []
+        self.dead: list[Mapping | Coherent] = []
+        self.made = 0
+
+    # ------------------------------------------------------------------------------------------------- mappings and memory ---
+
+    @rule(data=st.data(), direction=DIRECTIONS)
+    def map(self, data: st.DataObject, direction: Direction) -> None:
+        request = data.draw(strategies.requests(self.geometry), label="request")
+        self.made += 1
+        original = bytearray((31 * self.made + i) % 251 + 1 for i in range(request.size))
+        expected = self.model.map(request)
+        answer: Mapping | NoRoom | BounceCode
+        try:
+            answer = self.pool.map(original, direction, orig_addr=request.orig_addr, alloc_align_mask=request.alloc_align_mask,
+                                   min_align_mask=request.min_align_mask, boundary_mask=request.boundary_mask, area=request.area,
+                                   owner=self.made)
+        except CallerError as error:
+            answer = BounceCode(error.code)
+        held = self._compare(answer, expected)
+        if held:
+            held.original, held.expected = original, bytearray(original)
+            self._show(held.place, original)
+
+    @rule(size=st.integers(1, 8192), area=st.integers(0, 4))
+    def alloc(self, size: int, area: int) -> None:
+        self.made += 1
+        request = Request.coherent(self.geometry, size, area)
+        expected = self.model.map(request)
+        answer: Coherent | NoRoom | BounceCode
+        try:
+            answer = self.pool.alloc(size, area=area, owner=self.made)
+        except CallerError as error:
+            answer = BounceCode(error.code)
+        held = self._compare(answer, expected)
+        if held:
+            self._show(held.place, bytes(size))
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 63), part=st.sampled_from([None, 0, 1, 2, 4]))
+    def end(self, which: int, part: int | None) -> None:
+        held = self.held.pop(which % len(self.held))
+        mapping = held.mapping
+        if isinstance(mapping, Coherent):
+            mapping.free()
+        else:
+            written = None if part is None else mapping.size * part // 4
+            self._expect_copy_out(held, 0, mapping.size if written is None else written)
+            mapping.unmap(written)
+        self.model.unmap(held.place)
+        self._clear(held.place)
+        self.dead.append(mapping)
+        assert held.original == held.expected, "unmap left the original wrong"
+
+    # -------------------------------------------------------------------------------------------------- both sides write ---
+
+    @precondition(lambda self: any(held.original is not None for held in self.held))
+    @rule(which=st.integers(0, 63), offset=st.integers(0, 8191), length=st.integers(0, 8192), for_cpu=st.booleans())
+    def sync(self, which: int, offset: int, length: int, for_cpu: bool) -> None:
+        originals = [held for held in self.held if held.original is not None]
+        held = originals[which % len(originals)]
+        mapping = held.mapping
+        assert isinstance(mapping, Mapping) and held.original is not None
+        if length % 2:
+            offset, length = offset % mapping.size, length % (mapping.size - offset % mapping.size + 1)
+        sync = mapping.sync_for_cpu if for_cpu else mapping.sync_for_device
+        if offset + length > mapping.size:
+            self._refused(BounceCode.RANGE, lambda: sync(offset, length))
+            return
+        if for_cpu:
+            self._expect_copy_out(held, offset, length)
+        elif mapping.info.direction != Direction.FROM_DEVICE:
+            start = self._data(held.place) + offset
+            self.window[start:start + length] = held.original[offset:offset + length]
+        sync(offset, length)
+        assert held.original == held.expected, "sync left the original wrong"
+
+    @precondition(lambda self: any(held.original for held in self.held))
+    @rule(which=st.integers(0, 63), value=st.integers(0, 255))
+    def cpu_writes_original(self, which: int, value: int) -> None:
+        originals = [held for held in self.held if held.original is not None]
+        held = originals[which % len(originals)]
+        assert held.original is not None and held.expected is not None
+        index = which * 7 % len(held.original)
+        held.original[index] = held.expected[index] = value
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 63), value=st.integers(0, 255), length=st.integers(1, 8192))
+    def device_writes_mapping(self, which: int, value: int, length: int) -> None:
+        held = self.held[which % len(self.held)]
+        start = self._data(held.place)
+        length = min(length, held.mapping.size)
+        self.window[start:start + length] = bytes([value]) * length
+        held.mapping.data[:length] = bytes([value]) * length
+
+    @rule(value=st.integers(0, 255))
+    def device_scribbles_over_everything(self, value: int) -> None:
+        """Also over free slots and padding: nothing of that may come back, and what is mapped next covers it."""
+        self.window[:] = bytes([value]) * len(self.window)
+        self.memory.view(self.memory.base, self.memory.size)[:] = self.window
+
+    # --------------------------------------------------------------------------------------------------------- misuse ---
+
+    @precondition(lambda self: self.dead)
+    @rule(which=st.integers(0, 63))
+    def end_again(self, which: int) -> None:
+        mapping = self.dead[which % len(self.dead)]
+        self._refused(BounceCode.HANDLE, mapping.free if isinstance(mapping, Coherent) else mapping.unmap)
+
+    @precondition(lambda self: any(isinstance(mapping, Mapping) for mapping in self.dead))
+    @rule(which=st.integers(0, 63))
+    def sync_a_dead_mapping(self, which: int) -> None:
+        dead = [mapping for mapping in self.dead if isinstance(mapping, Mapping)]
+        self._refused(BounceCode.HANDLE, dead[which % len(dead)].sync_for_cpu)
+
+    @precondition(lambda self: any(isinstance(held.mapping, Mapping) for held in self.held))
+    @rule(which=st.integers(0, 63), beyond=st.integers(1, 4096))
+    def unmap_more_than_there_is(self, which: int, beyond: int) -> None:
+        live = [held.mapping for held in self.held if isinstance(held.mapping, Mapping)]
+        mapping = live[which % len(live)]
+        self._refused(BounceCode.RANGE, lambda: mapping.unmap(mapping.size + beyond))
+
+    @rule(bits=st.integers(1, 63), name=st.sampled_from(["alloc_align_mask", "min_align_mask", "boundary_mask"]))
+    def ask_with_a_mask_that_is_none(self, bits: int, name: str) -> None:
+        self._refused(BounceCode.MASK, lambda: self.pool.map(b"x", Direction.TO_DEVICE, **{name: 1 << bits}))
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def close_too_early(self) -> None:
+        self._refused(BounceCode.BUSY, self.pool.close)
+
+    # ------------------------------------------------------------------------------------------------------ what must hold ---
+
+    @invariant()
+    def the_window_shows_nothing_else(self) -> None:
+        shown = self.memory.view(self.memory.base, self.memory.size)
+        if shown != self.window:
+            first = next(i for i in range(len(self.window)) if shown[i] != self.window[i])
+            raise AssertionError(f"byte {first:#x} of the window (slot {first // self.geometry.slot_size}) shows "
+                                 f"{shown[first]:#x}, not {self.window[first]:#x}")
+
+    @invariant()
+    def counts_add_up(self) -> None:
+        assert self.pool.usage() == (self.geometry.slots, len(self.model.used), self.model.high_water, len(self.held))
+
+    @invariant()
+    def the_list_of_mappings_is_right(self) -> None:
+        listed = [(info.slot, info.slots, info.addr, info.size, info.owner) for info in self.pool.mappings()]
+        assert listed == sorted((held.place.slot, held.place.slots, held.place.addr, held.mapping.size, held.owner)
+                                for held in self.held)
+
+    def _compare(self, answer: Mapping | Coherent | NoRoom | BounceCode, expected: Place | BounceCode) -> Held | None:
+        if isinstance(answer, NoRoom):
+            answer = BounceCode(answer.value)
+        if isinstance(expected, BounceCode) or isinstance(answer, BounceCode):
+            assert answer == expected, f"the pool answered {answer!r}, the model {expected!r}"
+            return None
+        info = answer.info
+        place = Place(info.slot, info.slots, info.addr, info.pad_slots, info.area)
+        assert place == expected, f"the pool took {place}, the model {expected}"
+        held = Held(answer, place, self.made)
+        self.held.append(held)
+        return held
+
+    def _data(self, place: Place) -> int:
+        return place.addr - self.geometry.window_addr
+
+    def _show(self, place: Place, data: bytes | bytearray) -> None:
+        self._clear(place)
+        self.window[self._data(place):self._data(place) + len(data)] = data
+
+    def _clear(self, place: Place) -> None:
+        start, size = place.slot * self.geometry.slot_size, place.slots * self.geometry.slot_size
+        self.window[start:start + size] = bytes(size)
+
+    def _expect_copy_out(self, held: Held, offset: int, length: int) -> None:
+        assert held.expected is not None
+        if held.mapping.info.direction != Direction.TO_DEVICE:
+            start = self._data(held.place) + offset
+            held.expected[offset:offset + length] = self.window[start:start + length]
+
+    def _refused(self, code: BounceCode, call: object) -> None:
+        assert callable(call)
+        try:
+            answer = call()
+        except CallerError as error:
+            assert error.code == code, f"refused with {error.code!r}, not {code!r}"
+        else:
+            raise AssertionError(f"{call} should have been refused with {code!r}, not answered with {answer}")

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""Driver against device, whichever they are, with a ledger between them that knows what must come out."""
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from vring.device import Chain, SplitDevice
+from vring.driver import IndirectTable, SplitDriver
+from vring.features import Feature
+from vring.memory import Segment
+from vring.testing import strategies
+from vring.testing.peer import SplitWords, event_is_due
+from vring.testing.protocol import DeviceLike, DriverLike, RingSetup
+
+__all__ = ["RingMachine"]
+
+CELL = 16  # bytes: the longest piece of a buffer, and the distance between two
+CELLS = 128  # more than all buffers of the largest ring need, so that it is the ring that runs out
+UNTOUCHED = 0xee  # fills device-writable pieces before the device gets them
+
+
+@dataclass(eq=False)
+class Buffer:
+    """One buffer on its way round: what was put in, and what must come out."""
+
+    token: object
+    readable: list[Segment]
+    writable: list[Segment]
+    content: bytes
+    table: IndirectTable | None
+    written: bytes = b""
+    chain: Chain = field(default=Chain(0, (), ()), repr=False)
+
+    @property
+    def descriptors(self) -> int:
+        return 1 if self.table else len(self.readable) + len(self.writable)
+
+
+class RingMachine(RuleBasedStateMachine):
+    """
+    A driver and a device do anything they may, in any order, one call at a time. What is checked at every step: buffers arrive
+    in the order of publication, with every byte; tokens come back once, with the right length, and bytes beyond it untouched;
+    nothing staged is visible; counts add up; no side sleeps while work that it has not seen is published; notifications are
+    sent when the spec says so; a reset gives back what never returned, oldest first.
+
+    Override ``make_driver`` and ``make_device`` to put your own ring under it. Set ``exact_notifications`` to False if it may
+    notify more often than it must, ``indirect`` to False if it has no indirect descriptors.
+    """
+
+    exact_notifications = True
+    indirect = True
+
+    def make_driver(self, setup: RingSetup) -> DriverLike:
+        """The driver under test; made first, because it clears the areas."""
+        return SplitDriver(setup.memory, setup.areas, setup.features, index=setup.index)
+
+    def make_device(self, setup: RingSetup) -> DeviceLike:
+        """The device under test."""
+        return SplitDevice(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+
+    @initialize(setup=strategies.ring_setups())
+    def start(self, setup: RingSetup) -> None:
+        self.setup = setup
+        self.size = setup.areas.size
+        self.words = SplitWords(setup.memory, setup.areas)
+        self.event_idx = bool(setup.features & Feature.EVENT_IDX)
+        self.may_indirect = self.indirect and bool(setup.features & Feature.INDIRECT_DESC)
+        # Pieces lie around the middle of the memory, where regions may meet.
+        middle = setup.memory.base + setup.memory.size // 2
+        self.cells = [middle + CELL * i for i in range(-CELLS // 2, CELLS // 2)]
+        self.tables = [IndirectTable.allocate(setup.memory, self.size) for _ in range(self.size)]
+        self.made = 0
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self.driver = self.make_driver(self.setup)
+        self.device = self.make_device(self.setup)
+        self.staged: list[Buffer] = []  # by the driver
+        self.available: deque[Buffer] = deque()  # published, not taken by the device
+        self.taken: list[Buffer] = []
+        self.last_taken: list[Buffer] = []  # in the order of taking; the last one may be rewound if it is still held
+        self.completed: list[Buffer] = []  # staged by the device
+        self.used: deque[Buffer] = deque()  # published, not taken back by the driver
+        self.in_order: list[Buffer] = []  # all of them, oldest first
+        self.avail_index = self.used_index = self.setup.index  # as published
+        self.device_sleeps = False
+        self.driver_sleeps = 0  # 0: awake; otherwise it must be woken before so many more buffers have been used
+
+    # ------------------------------------------------------------------------------------------------------ the driver ---
+
+    @rule(n_readable=st.integers(0, 4), n_writable=st.integers(0, 4), length=st.integers(1, CELL), indirect=st.booleans())
+    def add(self, n_readable: int, n_writable: int, length: int, indirect: bool) -> None:
+        if not 0 < n_readable + n_writable <= min(self.size, len(self.cells)):
+            return
+        table = self.tables[-1] if indirect and self.may_indirect and self.tables else None
+        segments = [(self.cells.pop(), 1 + (length + i) % CELL) for i in range(n_readable + n_writable)]
+        readable, writable = segments[:n_readable], segments[n_readable:]
+        self.made += 1
+        buffer = Buffer(f"token {self.made}" if self.made % 4 else None, readable, writable, self._pattern(_bytes(readable)), table)
+        self._scatter(readable, buffer.content)
+        self._scatter(writable, bytes([UNTOUCHED]) * _bytes(writable))
+        if table:
+            added = self.driver.add_indirect(table, readable, writable, buffer.token)
+        else:
+            added = self.driver.add_avail(readable, writable, buffer.token)
+        assert added == (buffer.descriptors <= self._free), f"add answered {added} with {self._free} descriptors free"
+        if added:
+            self.staged.append(buffer)
+            self.in_order.append(buffer)
+            self.tables = self.tables[:-1] if table else self.tables
+        else:
+            self.cells += [cell for cell, _ in segments]
+
+    @precondition(lambda self: self.staged)
+    @rule()
+    def abort(self) -> None:
+        buffer = self.staged.pop()
+        assert self.driver.abort() is buffer.token
+        self._recycle(buffer)
+
+    @rule()
+    def publish_avail(self) -> None:
+        before, self.avail_index = self.avail_index, (self.avail_index + len(self.staged)) % 65536
+        must = self._must_notify(self.avail_index, before, self.words.avail_event, self.words.used_flags)
+        notify = self.driver.publish()
+        self.available += self.staged
+        self.staged = []
+        assert notify or not must, "the driver owes the device a notification"
+        assert must or not notify or not self.exact_notifications, "the driver notified for nothing"
+        self.device_sleeps = self.device_sleeps and not notify
+        assert not (self.device_sleeps and self.available), "the device sleeps while buffers are available"
+
+    @precondition(lambda self: not self.driver_sleeps)
+    @rule()
+    def get_used(self) -> None:
+        used = self.driver.get_used()
+        if not self.used:
+            assert used is None, f"{used} came back, but nothing was published as used"
+            return
+        buffer = self.used.popleft()
+        assert used is not None, "a used buffer does not come back"
+        assert used.token is buffer.token and used.length == len(buffer.written), f"{used} came back instead of {buffer}"
+        inside = self._gather(buffer.writable)
+        assert inside == buffer.written + bytes([UNTOUCHED]) * (len(inside) - len(buffer.written))
+        self._recycle(buffer)
+
+    @precondition(lambda self: not self.driver_sleeps)
+    @rule(delayed=st.booleans())
+    def driver_enables_notifications(self, delayed: bool) -> None:
+        waiting = self.driver.enable_notify_delayed() if delayed else self.driver.enable_notify()
+        if waiting:
+            assert self.used, "used buffers are announced that are not there"
+            return
+        # Delayed, the driver chooses when it wants to wake, but no later than when all that the device has are used.
+        delayed = delayed and self.event_idx
+        assert delayed or not self.used, "the driver is told to sleep while used buffers wait"
+        self.driver_sleeps = max(1, len(self.available) + len(self.taken) + len(self.completed)) if delayed else 1
+
+    @precondition(lambda self: not self.driver_sleeps)
+    @rule()
+    def driver_disables_notifications(self) -> None:
+        self.driver.disable_notify()
+
+    # ------------------------------------------------------------------------------------------------------ the device ---
+
+    @precondition(lambda self: not self.device_sleeps)
+    @rule()
+    def get_avail(self) -> None:
+        chain = self.device.get_avail()
+        if not self.available:
+            assert chain is None, f"the device took {chain}, but nothing was available"
+            return
+        buffer = self.available.popleft()
+        assert chain is not None, "the device does not see an available buffer"
+        assert chain.read() == buffer.content
+        assert chain.room == _bytes(buffer.writable)
+        buffer.chain = chain
+        self.taken.append(buffer)
+        self.last_taken.append(buffer)
+
+    @precondition(lambda self: self.last_taken and self.last_taken[-1] in self.taken and not self.device_sleeps)
+    @rule()
+    def rewind(self) -> None:
+        buffer = self.last_taken.pop()
+        self.device.rewind(buffer.chain)
+        self.taken.remove(buffer)
+        self.available.appendleft(buffer)
+
+    @precondition(lambda self: self.taken)
+    @rule(which=st.integers(0, 15), quarters=st.integers(0, 4))
+    def add_used(self, which: int, quarters: int) -> None:
+        buffer = self.taken.pop(which % len(self.taken))
+        buffer.written = self._pattern(buffer.chain.room * quarters // 4)
+        buffer.chain.write(buffer.written)
+        self.device.add_used(buffer.chain)
+        self.completed.append(buffer)
+
+    @rule()
+    def publish_used(self) -> None:
+        before, self.used_index = self.used_index, (self.used_index + len(self.completed)) % 65536
+        must = self._must_notify(self.used_index, before, self.words.used_event, self.words.avail_flags)
+        notify = self.device.publish()
+        assert notify or not must, "the device owes the driver a notification"
+        assert must or not notify or not self.exact_notifications, "the device notified for nothing"
+        if self.driver_sleeps:
+            self.driver_sleeps = 0 if notify else self.driver_sleeps - len(self.completed)
+            assert notify or self.driver_sleeps > 0, "the driver sleeps while used buffers wait"
+        self.used += self.completed
+        self.completed = []
+
+    @precondition(lambda self: not self.device_sleeps)
+    @rule()
+    def device_enables_notifications(self) -> None:
+        self.device_sleeps = not self.device.enable_notify()
+        assert self.device_sleeps == (not self.available), "enable_notify misjudged whether buffers wait"
+
+    @precondition(lambda self: not self.device_sleeps)
+    @rule()
+    def device_disables_notifications(self) -> None:
+        self.device.disable_notify()
+
+    # -------------------------------------------------------------------------------------------------------------- both ---
+
+    @precondition(lambda self: self.made >= 8)
+    @rule()
+    def reset(self) -> None:
+        """The device is reset (2.6.1.1): every token that never came back does now, and the same memory makes a new queue."""
+        assert self.driver.reset() == [buffer.token for buffer in self.in_order]
+        for buffer in list(self.in_order):
+            self._recycle(buffer)
+        self.made = 0
+        self._start_over()
+
+    @invariant()
+    def nothing_staged_is_visible(self) -> None:
+        assert (self.words.avail_idx, self.words.used_idx) == (self.avail_index, self.used_index)
+
+    @invariant()
+    def counts_add_up(self) -> None:
+        assert self.driver.in_flight == len(self.in_order)
+        assert self.driver.free == self._free
+        assert self.device.in_flight == len(self.taken)
+
+    @property
+    def _free(self) -> int:
+        return self.size - sum(buffer.descriptors for buffer in self.in_order)
+
+    def _must_notify(self, new: int, old: int, event: int, flags: int) -> bool:
+        if new == old:
+            return False
+        return event_is_due(event, new, old) if self.event_idx else not flags & 1
+
+    def _pattern(self, length: int) -> bytes:
+        return bytes((17 * self.made + i) % 251 for i in range(length))
+
+    def _scatter(self, pieces: Sequence[Segment], content: bytes) -> None:
+        for addr, length in pieces:
+            self.setup.memory.write(addr, content[:length])
+            content = content[length:]
+
+    def _gather(self, pieces: Sequence[Segment]) -> bytes:
+        return b"".join(self.setup.memory.read(addr, length) for addr, length in pieces)
+
+    def _recycle(self, buffer: Buffer) -> None:
+        self.in_order.remove(buffer)
+        self.cells += [addr for addr, _ in buffer.readable + buffer.writable]
+        self.tables += [buffer.table] if buffer.table else []
+
+
+def _bytes(pieces: Sequence[Segment]) -> int:
+    return sum(length for _, length in pieces)

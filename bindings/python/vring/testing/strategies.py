@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""What to draw rings and pools from. Indices start near their wrap, sizes are small: that is where queues break."""
+from hypothesis import strategies as st
+
+from vring.features import Feature
+from vring.layout import SplitAreas
+from vring.memory import GuestMemory, Region
+from vring.testing.pool_model import Geometry, Request
+from vring.testing.protocol import RingSetup
+
+__all__ = ["features", "geometries", "masks", "requests", "ring_setups", "start_indices"]
+
+RING_SIZES = (1, 2, 4, 8, 16)
+RING_MEMORY = 1 << 16
+
+
+def features() -> st.SearchStrategy[Feature]:
+    """Legal mixes of the features that change what a split ring does."""
+    optional = st.sets(st.sampled_from([Feature.EVENT_IDX, Feature.INDIRECT_DESC]))
+    return optional.map(lambda chosen: sum(chosen, start=Feature.VERSION_1))
+
+
+def start_indices() -> st.SearchStrategy[int]:
+    """Where free-running indices start: mostly so that they wrap within a few steps."""
+    return st.one_of(st.integers(65520, 65535), st.just(0), st.just(32767), st.integers(0, 65535))
+
+
+@st.composite
+def ring_setups(draw: st.DrawFn) -> RingSetup:
+    """
+    A ring in fresh memory, which the device sees as one region or as two that meet in the middle, so that a buffer may span
+    both.
+    """
+    memory = GuestMemory(RING_MEMORY)
+    areas = SplitAreas.allocate(memory, draw(st.sampled_from(RING_SIZES)), draw(st.sampled_from([0, 4096])))
+    whole = (Region(memory),)
+    middle = memory.base + RING_MEMORY // 2 + 8
+    halves = (Region(memory, size=middle - memory.base), Region(memory, addr=middle))
+    return RingSetup(memory, areas, draw(features()), draw(start_indices()), draw(st.sampled_from([whole, halves])))
+
+
+def masks(low: int, high: int) -> st.SearchStrategy[int]:
+    """0, or 2**k - 1 for k from ``low`` to ``high``."""
+    return st.one_of(st.just(0), st.integers(low, high).map(lambda bits: (1 << bits) - 1))
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> Geometry:
+    """Small pools, of which many are full or fragmented after a few requests; some with a tail that is no whole segment."""
+    slot_size = draw(st.sampled_from([256, 512]))
+    segment_slots = draw(st.sampled_from([4, 8, 16]))
+    areas = draw(st.sampled_from([1, 1, 2, 4]))
+    slots = areas * segment_slots * draw(st.integers(1, 3))
+    if areas == 1:
+        slots += draw(st.integers(0, segment_slots - 1))
+    base = draw(st.integers(0, 64)) * slot_size + draw(st.sampled_from([0, 0x97ff0000, 1 << 32, (1 << 64) - (1 << 20)]))
+    return Geometry(window_addr=base, slots=slots, slot_size=slot_size, segment_slots=segment_slots,
+                    page_size=draw(st.sampled_from([512, 1024])), areas=areas, cursor=draw(st.integers(0, slots // areas - 1)),
+                    first_fit=draw(st.booleans()))
+
+
+@st.composite
+def requests(draw: st.DrawFn, geometry: Geometry) -> Request:
+    """What a driver may ask of such a pool: mostly small, with all four mixes of the alignment masks (legal ones)."""
+    most = geometry.slot_size * geometry.segment_slots
+    size = draw(st.one_of(st.integers(1, 2 * geometry.slot_size), st.integers(1, most),
+                          st.sampled_from([geometry.page_size, geometry.page_size - 1, most, most + 1])))
+    return Request(
+        size=size, orig_addr=draw(st.one_of(st.just(0), st.integers(0, 0xffff), st.integers(0, (1 << 64) - 2 * most))),
+        alloc_align_mask=draw(masks(7, 12)), min_align_mask=draw(masks(4, 12)),
+        boundary_mask=draw(st.one_of(st.just(0), masks(8, 13), st.just((1 << 64) - 1))),
+        area=draw(st.integers(0, geometry.areas)))
