@@ -132,12 +132,13 @@ class Run:
 
 def run(line: list[str], timeout: float, on_record: Callable[[dict], None] = lambda record: None) -> Run:
     """Run a machine until it ends, or end it after timeout seconds. on_record sees each record as it comes."""
-    records, noise = [], []
+    records: list[dict] = []
+    noise: list[str] = []
     started = time.monotonic()
     timed_out = threading.Event()
-    with tempfile.TemporaryFile("w+", errors="replace") as complaints:
-        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, text=True,
-                                   errors="replace", start_new_session=True)
+    with tempfile.TemporaryFile("w+", errors="replace") as complaints, subprocess.Popen(
+            line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, text=True, errors="replace",
+            start_new_session=True) as process:
 
         def stop() -> None:
             timed_out.set()
@@ -153,14 +154,13 @@ def run(line: list[str], timeout: float, on_record: Callable[[dict], None] = lam
                 else:
                     records.append(record)
                     on_record(record)
-            code = process.wait()
+            process.wait()
         finally:
             alarm.cancel()
             _kill(process)
-            process.wait()
         complaints.seek(0)
         noise.append(complaints.read())
-    return Run(records, "".join(noise).strip(), code, time.monotonic() - started, timed_out.is_set())
+    return Run(records, "".join(noise).strip(), process.returncode, time.monotonic() - started, timed_out.is_set())
 
 
 def _record(text: str) -> dict | None:
@@ -172,6 +172,9 @@ def _record(text: str) -> dict | None:
 
 
 def _kill(process: subprocess.Popen) -> None:
+    """End a process and all that it started, unless it has ended."""
+    if process.returncode is not None:
+        return
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

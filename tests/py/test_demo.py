@@ -50,7 +50,7 @@ def guest(out: pathlib.Path) -> pathlib.Path:
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A small image in which no two sectors are alike, without writing anybody's file."""
-    return make_image(tmp_path_factory.mktemp("image") / "small.img", 2 << 20)
+    return make_image(tmp_path_factory.mktemp("image") / "small.img", 4 << 20)
 
 
 def make_image(path: pathlib.Path, size: int) -> pathlib.Path:
@@ -168,8 +168,8 @@ FAULTS = {
     "write-error": (20, r"disk 1: write of 65536 bytes at sector \d+: the device answered status 1: I/O error"),
     "flush-error": (20, r"disk 1: flush .* the device answered status 1: I/O error"),
     "silent": (23, r"disk 0: no answer for 500 ms, with 32 requests in flight"),
-    "small-copy": (14, r"disk 1 is too small: 1048576 bytes for a copy of 2097152"),
-    "small-image": (14, r"disk 0 has 1048576 bytes; 2097152 were to be copied"),
+    "small-copy": (14, r"disk 1 is too small: 2097152 bytes for a copy of 4194304"),
+    "small-image": (14, r"disk 0 has 2097152 bytes; 4194304 were to be copied"),
     "read-only-copy": (15, r"disk 1 cannot be written"),
     "one-disk": (10, r"found 1 of 2 virtio-blk devices"),
     "no-disk": (10, r"found 0 of 2 virtio-blk devices"),

@@ -31,7 +31,7 @@ enum {
 static void start_queue(struct blk *blk)
 {
     struct vring_split_areas layout;
-    struct vring_split_driver_config config = {
+    struct vring_driver_config config = {
         .features = blk->mmio.features,
         .size = BLK_QUEUE_SIZE,
         .max_chain = BLK_PIECES,

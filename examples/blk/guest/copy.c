@@ -231,15 +231,15 @@ static void show(struct run *run)
 void copy(const struct copy_job *job, char digest[65])
 {
     struct run run = {.job = job, .chunks = (job->bytes + COPY_CHUNK - 1) / COPY_CHUNK};
-    bool shown = job->look == NULL;
+    uint64_t end_read = job->look ? run.chunks / 2 : run.chunks;
 
     sha256_start(&run.sha);
     while (run.ended < run.chunks) {
-        if (!shown && run.next_read >= run.chunks / 2) {
+        if (run.next_read == end_read && end_read < run.chunks) {
             show(&run);
-            shown = true;
+            end_read = run.chunks;
         }
-        step(&run, run.chunks, run.chunks);
+        step(&run, end_read, run.chunks);
     }
     sha256_finish(&run.sha, digest);
 }
