@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads that map, write their name all over it, and look whether it is still theirs. Run under ThreadSanitizer, too.
+ */
+#define _POSIX_C_SOURCE 200809L /* barriers */
+
+#include "rig.h"
+
+#include <pthread.h>
+
+enum { THREADS = 3, HELD = 24 };
+
+struct worker {
+    pthread_t thread;
+    struct bounce_pool *pool;
+    uint32_t owner, area, rounds;
+    const char *wrong;
+};
+
+static struct bounce_pool pool;
+static unsigned char buffers[THREADS + 1][HELD][8192];
+
+/* One mapping in hand: its data and its original both carry the worker's name. */
+static const char *begin(struct worker *worker, unsigned which, uint64_t *seed, struct bounce_mapping *mapping)
+{
+    struct bounce_request request = {0};
+    unsigned char *original = buffers[worker->owner][which];
+
+    request.orig = original;
+    request.orig_addr = 0x10000000 + rig_below(seed, 4096);
+    request.size = 1 + rig_below(seed, rig_below(seed, 3) ? 600 : 8192);
+    request.direction = BOUNCE_FROM_DEVICE;
+    request.min_align_mask = rig_below(seed, 2) ? 0xfff : 0;
+    request.area = worker->area;
+    request.owner = worker->owner;
+    memset(original, 0, request.size);
+    if (bounce_map(worker->pool, &request, mapping) != 0) {
+        mapping->handle = 0;
+        return NULL;
+    }
+    memset(mapping->data, (int)(worker->owner + 1), mapping->size);
+    return mapping->owner == worker->owner ? NULL : "another owner's mapping";
+}
+
+static const char *end(struct worker *worker, unsigned which, const struct bounce_mapping *mapping)
+{
+    const unsigned char *original = buffers[worker->owner][which];
+
+    if (bounce_unmap(worker->pool, mapping->handle, BOUNCE_FROM_DEVICE, BOUNCE_WHOLE) != 0)
+        return "a live handle was refused";
+    for (size_t i = 0; i < mapping->size; i++)
+        if (original[i] != worker->owner + 1)
+            return "somebody else wrote to the mapping";
+    if (bounce_unmap(worker->pool, mapping->handle, BOUNCE_FROM_DEVICE, BOUNCE_WHOLE) != BOUNCE_E_HANDLE)
+        return "a dead handle was taken";
+    return NULL;
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = (struct worker *)argument;
+    struct bounce_mapping held[HELD];
+    uint64_t seed = worker->owner + 10;
+
+    memset(held, 0, sizeof(held));
+    for (uint32_t round = 0; round < worker->rounds && !worker->wrong; round++) {
+        unsigned which = rig_below(&seed, HELD);
+        if (held[which].handle != 0)
+            worker->wrong = end(worker, which, &held[which]);
+        if (!worker->wrong)
+            worker->wrong = begin(worker, which, &seed, &held[which]);
+    }
+    for (unsigned which = 0; which < HELD && !worker->wrong; which++)
+        if (held[which].handle != 0)
+            worker->wrong = end(worker, which, &held[which]);
+    return NULL;
+}
+
+static void run(VTEST, uint32_t areas, uint32_t slots)
+{
+    static struct worker workers[THREADS];
+    struct bounce_config config = rig_config(0x90000000, slots);
+
+    config.areas = areas;
+    pool = rig_start(&config);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        memset(&workers[i], 0, sizeof(workers[i]));
+        workers[i].pool = &pool;
+        workers[i].owner = i;
+        workers[i].area = i;
+        workers[i].rounds = RIG_ROUNDS(20000);
+        CHECK_OK(pthread_create(&workers[i].thread, NULL, work, &workers[i]));
+    }
+    for (uint32_t i = 0; i < THREADS; i++)
+        CHECK_OK(pthread_join(workers[i].thread, NULL));
+    for (uint32_t i = 0; i < THREADS; i++) {
+        if (workers[i].wrong)
+            printf("# thread %u: %s\n", (unsigned)i, workers[i].wrong);
+        CHECK(!workers[i].wrong);
+    }
+    CHECK_EQ(rig_usage(&pool).used, 0);
+    CHECK_OK(bounce_fini(&pool));
+}
+
+TEST(S40_C292_threads_in_one_area_never_own_a_slot_twice)
+{
+    run(VTEST_PASS, 1, 128);
+}
+
+TEST(C292_C293_threads_in_areas_of_their_own_that_overflow_into_each_other)
+{
+    run(VTEST_PASS, 4, 512);
+}
+
+/* All threads unmap the same handle at once: one succeeds. */
+struct racer {
+    pthread_t thread;
+    pthread_barrier_t *start;
+    const bounce_handle *handles;
+    uint32_t count, won;
+};
+
+static void *race(void *argument)
+{
+    struct racer *racer = (struct racer *)argument;
+
+    pthread_barrier_wait(racer->start);
+    for (uint32_t i = 0; i < racer->count; i++)
+        racer->won += bounce_unmap(&pool, racer->handles[i], BOUNCE_TO_DEVICE, 0) == 0;
+    return NULL;
+}
+
+TEST(C270_of_two_threads_that_unmap_the_same_mapping_one_does)
+{
+    static bounce_handle handles[512];
+    struct racer racers[2];
+    pthread_barrier_t start;
+
+    CHECK_OK(pthread_barrier_init(&start, NULL, 2));
+    pool = rig_pool(0x90000000, 512);
+    for (int lap = 0; lap < 20; lap++) {
+        for (uint32_t i = 0; i < 512; i++) {
+            struct bounce_request request = rig_request(0, 64);
+            struct bounce_mapping mapping;
+            request.direction = BOUNCE_TO_DEVICE;
+            CHECK_OK(bounce_map(&pool, &request, &mapping));
+            handles[i] = mapping.handle;
+        }
+        for (int i = 0; i < 2; i++) {
+            racers[i] = (struct racer){.start = &start, .handles = handles, .count = 512};
+            CHECK_OK(pthread_create(&racers[i].thread, NULL, race, &racers[i]));
+        }
+        for (int i = 0; i < 2; i++)
+            CHECK_OK(pthread_join(racers[i].thread, NULL));
+        CHECK_EQ(racers[0].won + racers[1].won, 512);
+        CHECK_EQ(rig_usage(&pool).used, 0);
+    }
+    CHECK_OK(pthread_barrier_destroy(&start));
+}
