@@ -4,7 +4,8 @@ include(CMakePackageConfigHelpers)
 
 if(VRING_ACCESS MATCHES "^(PLAIN|HOOK)$")
     # PLAIN is wrong code kept for comparison; HOOK leaves its callbacks to a checker.
-    install(CODE "message(FATAL_ERROR \"vring: a library built with VRING_ACCESS=${VRING_ACCESS} is for tests, not for use.\")")
+    set(refusal "vring: a library built with VRING_ACCESS=${VRING_ACCESS} is for tests, not for use.")
+    install(CODE "message(FATAL_ERROR \"${refusal}\")")
 endif()
 
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/vring")

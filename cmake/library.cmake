@@ -10,8 +10,8 @@ endif()
 
 # vring_add_library(<name> [SHARED] [ACCESS <variant or header>] PUBLIC_HEADERS <file>... SOURCES <file>...)
 #
-# Declares one of our libraries. Its sources are remembered in the property VRING_SOURCES, so that the tests can build the
-# same files in other ways.
+# Declares one of our libraries. Its sources are remembered in the property VRING_SOURCES, so that the tests can build
+# the same files in other ways.
 function(vring_add_library name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "SHARED" "ACCESS" "PUBLIC_HEADERS;SOURCES")
 
@@ -51,7 +51,7 @@ function(vring_add_library name)
     endif()
 endfunction()
 
-# Writes the linker's list of what a shared library exports: the functions that its public headers declare, and nothing else.
+# Writes the linker's list of what a shared library exports: the functions that its public headers declare, and no more.
 function(vring_write_exports file)
     set(functions)
     foreach(header IN LISTS ARGN)

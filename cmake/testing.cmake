@@ -19,11 +19,12 @@ foreach(access IN LISTS vring_access_variants)
     vring_set_access(${variant} ${access})
 endforeach()
 
-# vring_add_test(NAME <name> SOURCES <file>... [LIBS vring bounce] [ACCESS <variant>...] [LABELS <label>...] [TIMEOUT <s>])
+# vring_add_test(NAME <name> SOURCES <file>... [LIBS vring bounce] [ACCESS <variant>...] [LABELS <label>...]
+#                [TIMEOUT <seconds>])
 #
 # One executable of vtest tests, and one ctest of that name. Private headers are included by room: "vring/event.h",
-# "bounce/runs.h". With ACCESS, one executable and one ctest <name>.<variant> for each, linked to that build of libvring in
-# place of the one that LIBS would name; their code sees the same VRING_ACCESS_<variant>.
+# "bounce/runs.h". With ACCESS, one executable and one ctest <name>.<variant> for each, linked to that build of libvring
+# in place of the one that LIBS would name; their code sees the same VRING_ACCESS_<variant>.
 function(vring_add_test)
     cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;TIMEOUT" "SOURCES;LIBS;ACCESS;LABELS")
     if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SOURCES)

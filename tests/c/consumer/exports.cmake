@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# cmake -DLIBRARY=.. -DHEADERS=..;.. -P exports.cmake: a shared library exports what its public headers declare, no more and no less.
+# cmake -DLIBRARY=.. -DHEADERS=..;.. -P exports.cmake
+# A shared library exports what its public headers declare, no more and no less.
 cmake_minimum_required(VERSION 3.23)
 
 execute_process(COMMAND nm -D --defined-only "${LIBRARY}" OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)

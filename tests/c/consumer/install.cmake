@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# cmake -DBUILD=.. -DPREFIX=.. -DEXPECTED=..;.. -P install.cmake: installs, moves what was installed, and looks at every file of it.
+# cmake -DBUILD=.. -DPREFIX=.. -DEXPECTED=..;.. -P install.cmake
+# installs, moves what was installed, and looks at every file of it.
 cmake_minimum_required(VERSION 3.23)
 
 file(REMOVE_RECURSE "${PREFIX}" "${PREFIX}.before")

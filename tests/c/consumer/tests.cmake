@@ -4,7 +4,7 @@
 set(here "${CMAKE_CURRENT_LIST_DIR}")
 set(work "${CMAKE_CURRENT_BINARY_DIR}/consumer")
 
-# ------------------------------------------------------------------------------------------------------------ installed ---
+# -------------------------------------------------------------------------------------------------------- installed ---
 
 get_target_property(vring_headers vring HEADER_SET)
 get_target_property(bounce_headers bounce HEADER_SET)
@@ -28,14 +28,14 @@ add_test(NAME consumer.install COMMAND "${CMAKE_COMMAND}" "-DBUILD=${PROJECT_BIN
     "-DEXPECTED=${expected}" -P "${here}/install.cmake")
 set_tests_properties(consumer.install PROPERTIES FIXTURES_SETUP installed)
 
-# ------------------------------------------------------------------------------------------------------------ consumers ---
+# -------------------------------------------------------------------------------------------------------- consumers ---
 
 # add_consumer_test(<name> <how> <language> [<property> <value>]...)
 function(add_consumer_test name how language)
+    set(args -DHOW=${how} -DLANGUAGE=${language}
+        "-DVRING_SOURCE=${PROJECT_SOURCE_DIR}" "-DCMAKE_PREFIX_PATH=${work}/prefix")
     add_test(NAME "consumer.${name}" COMMAND "${CMAKE_COMMAND}"
-        "-DSOURCE=${here}" "-DBUILD=${work}/${name}"
-        "-DARGS=-DHOW=${how};-DLANGUAGE=${language};-DVRING_SOURCE=${PROJECT_SOURCE_DIR};-DCMAKE_PREFIX_PATH=${work}/prefix"
-        -P "${here}/build.cmake")
+        "-DSOURCE=${here}" "-DBUILD=${work}/${name}" "-DARGS=${args}" -P "${here}/build.cmake")
     set_tests_properties("consumer.${name}" PROPERTIES FIXTURES_REQUIRED installed ${ARGN})
 endfunction()
 
@@ -53,23 +53,26 @@ add_consumer_test(refuses.version find_package_too_new C
 add_consumer_test(refuses.component find_package_unknown_component C
     PASS_REGULAR_EXPRESSION "no component 'packed_lunch'")
 
-# -------------------------------------------------------------------------------------------------------------- options ---
+# ---------------------------------------------------------------------------------------------------------- options ---
 
 # add_configure_test(<name> <target> <argument>...): configures the tree itself, builds the target.
 function(add_configure_test name target)
     add_test(NAME "consumer.${name}" COMMAND "${CMAKE_CTEST_COMMAND}"
         --build-and-test "${PROJECT_SOURCE_DIR}" "${work}/${name}" --build-generator Ninja --build-target ${target}
-        --build-options -DVRING_BUILD_TESTS=OFF "-DCMAKE_INSTALL_PREFIX=${work}/${name}.prefix" -DCMAKE_INSTALL_LIBDIR=lib ${ARGN})
+        --build-options -DVRING_BUILD_TESTS=OFF
+            "-DCMAKE_INSTALL_PREFIX=${work}/${name}.prefix" -DCMAKE_INSTALL_LIBDIR=lib ${ARGN})
 endfunction()
 
 add_configure_test(shared install -DBUILD_SHARED_LIBS=ON)
 set_tests_properties(consumer.shared PROPERTIES FIXTURES_SETUP shared)
-add_test(NAME consumer.shared.find_package COMMAND "${CMAKE_COMMAND}" "-DSOURCE=${here}" "-DBUILD=${work}/shared.find_package"
+add_test(NAME consumer.shared.find_package COMMAND "${CMAKE_COMMAND}"
+    "-DSOURCE=${here}" "-DBUILD=${work}/shared.find_package"
     "-DARGS=-DHOW=find_package;-DLANGUAGE=C;-DCMAKE_PREFIX_PATH=${work}/shared.prefix" -P "${here}/build.cmake")
 set_tests_properties(consumer.shared.find_package PROPERTIES FIXTURES_REQUIRED shared)
 foreach(library IN ITEMS vring bounce)
     add_test(NAME consumer.shared.${library}_exports COMMAND "${CMAKE_COMMAND}"
-        "-DLIBRARY=${work}/shared.prefix/lib/lib${library}.so" "-DHEADERS=${${library}_headers}" -P "${here}/exports.cmake")
+        "-DLIBRARY=${work}/shared.prefix/lib/lib${library}.so" "-DHEADERS=${${library}_headers}"
+        -P "${here}/exports.cmake")
     set_tests_properties(consumer.shared.${library}_exports PROPERTIES FIXTURES_REQUIRED shared)
 endforeach()
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# rooms.sh ROOT WORK: holds ROOT/lib and ROOT/include against rooms.txt, and every rule against its controls. Output is TAP.
+# rooms.sh ROOT WORK: holds ROOT/lib and ROOT/include against rooms.txt, and every rule against its controls. TAP.
 set -euo pipefail
 
 root=$(realpath "$1")
@@ -33,7 +33,7 @@ strip_comments() {
 
 # The files that globs name, relative to the tree.
 expand() {
-    (cd "$tree" && shopt -s nullglob && for glob in $1; do for file in $glob; do [ -f "$file" ] && echo "$file"; done; done)
+    (cd "$tree" && shopt -s nullglob && for file in $1; do [ ! -f "$file" ] || echo "$file"; done)
 }
 
 # Offending lines of one file by the rule at hand, as number:text.
