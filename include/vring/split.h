@@ -62,23 +62,6 @@ struct vring_split_ring {
 
 /* ---------------------------------------------------------------------------------------------------- driver side --- */
 
-/*
- * Everything a driver queue needs. Zero what you do not set.
- */
-struct vring_split_driver_config {
-    uint64_t features; /* as negotiated, bits 0 to 63; VERSION_1 must be among them (see vring_features_supported) */
-    uint32_t size;     /* entries: a power of two, 1 to 32768 (2.7) */
-    uint32_t max_chain; /* most descriptors in one buffer, direct or in a table; 0: size (2.7.5.3.1) */
-    void *desc;        /* the areas, sized and aligned as vring_split_layout() says, in memory the device can reach */
-    void *driver_area;
-    void *device_area;
-    struct vring_slot *slots; /* private memory, one per entry */
-    uint32_t slot_count;      /* how many there are: at least size */
-    uint16_t index;    /* free-running index at which both rings start: 0, unless a test wants the wrap to be near */
-    uint16_t notify_id; /* what names this queue in the notification word: its index, or what NOTIF_CONFIG_DATA gave */
-    enum vring_used_len_policy used_len;
-};
-
 struct vring_split_driver {
     /* set by init, constant after */
     struct vring_split_ring ring;
@@ -113,7 +96,7 @@ struct vring_split_driver {
  * VRING_E_OVERLAP when areas or slots share bytes; VRING_E_CHAIN for a max_chain above 65535 (2.7.5.3.1 and the width of next);
  * VRING_E_FEATURE for a ring feature that this build lacks, for RING_PACKED, or when VERSION_1 is missing.
  */
-int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_split_driver_config *config);
+int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_driver_config *config);
 
 /*
  * Stage one buffer for the device.
@@ -219,23 +202,6 @@ int vring_split_driver_snapshot_entry(const struct vring_split_driver *vq, uint3
 
 /* ---------------------------------------------------------------------------------------------------- device side --- */
 
-/*
- * Everything a device queue needs. Zero what you do not set.
- */
-struct vring_split_device_config {
-    uint64_t features;  /* as negotiated, bits 0 to 63 */
-    uint32_t size;      /* entries, as the driver configured the queue; frozen here */
-    uint32_t max_chain; /* most descriptors in one buffer, direct and in its table together; 0: size */
-    void *desc;         /* the areas, as this side addresses them */
-    void *driver_area;
-    void *device_area;
-    struct vring_head *heads; /* private memory, one per entry */
-    uint32_t head_count;      /* how many there are: at least size */
-    const struct vring_region *regions; /* what the driver's addresses mean; stays the caller's */
-    uint32_t region_count;
-    uint16_t index;     /* free-running index at which both rings start: 0, unless a test wants the wrap to be near */
-};
-
 struct vring_split_device {
     /* set by init, constant after */
     struct vring_split_ring ring;
@@ -265,7 +231,7 @@ struct vring_split_device {
  * vring_split_driver_init(), and for the regions VRING_E_NULL, VRING_E_ADDR for an empty one or one that wraps, VRING_E_OVERLAP for
  * regions that overlap or are not sorted.
  */
-int vring_split_device_init(struct vring_split_device *vq, const struct vring_split_device_config *config);
+int vring_split_device_init(struct vring_split_device *vq, const struct vring_device_config *config);
 
 /*
  * Take the next buffer that the driver has made available (2.7.13). Each descriptor is read once, judged, and translated.

@@ -158,7 +158,8 @@ struct vring_slot {
     uint16_t last;     /* at a head in flight: the last descriptor of its buffer */
     uint16_t count;    /* at a head in flight: its descriptors; otherwise 0 */
     uint16_t position; /* at a head in flight: the avail index it was added at */
-    uint16_t avail;    /* what avail.ring holds at this position */
+    uint16_t avail;    /* split: what avail.ring holds at this position */
+    bool staged;       /* packed: not yet published */
 };
 
 /* What a driver believes about used lengths: real devices lie (2.7.8.2 allows too little, never too much). */
@@ -216,6 +217,42 @@ struct vring_head {
     uint16_t taken;      /* while the device holds the buffer: the ring entries it takes up; otherwise 0 */
     uint16_t order;      /* split: at i mod size, the head that avail position i named; packed: the one taken before */
     uint16_t reserved;
+};
+
+/*
+ * Everything a driver queue needs, of either format. Zero what you do not set.
+ */
+struct vring_driver_config {
+    uint64_t features;  /* as negotiated, bits 0 to 63, with VERSION_1 (see vring_features_supported); RING_PACKED says which format */
+    uint32_t size;      /* entries, 1 to 32768; split: a power of two (2.7, 2.8.10.1) */
+    uint32_t max_chain; /* most descriptors in one buffer, in the ring or in a table; 0: size (2.7.5.3.1) */
+    void *desc;         /* the areas, sized and aligned as the layout says, in memory the device can reach */
+    void *driver_area;
+    void *device_area;
+    struct vring_slot *slots; /* private memory, one per entry */
+    uint32_t slot_count;      /* how many there are: at least size */
+    uint16_t index;     /* where both sides start: 0, unless a test wants the wrap to be near. Split: free-running index. Packed: entry, */
+                        /* and bit 15 set for wrap counters of 0 instead of 1 */
+    uint16_t notify_id; /* what names this queue in the notification word: its index, or what NOTIF_CONFIG_DATA gave */
+    enum vring_used_len_policy used_len;
+    bool len_without_write; /* packed: believe a used length even without the WRITE flag (2.8.4 says no; QEMU never sets it) */
+};
+
+/*
+ * Everything a device queue needs, of either format. Zero what you do not set.
+ */
+struct vring_device_config {
+    uint64_t features;  /* as negotiated, bits 0 to 63, with VERSION_1; RING_PACKED says which format */
+    uint32_t size;      /* entries, as the driver configured the queue; frozen here */
+    uint32_t max_chain; /* most descriptors in one buffer, in the ring and in its table together; 0: size */
+    void *desc;         /* the areas, as this side addresses them */
+    void *driver_area;
+    void *device_area;
+    struct vring_head *heads; /* private memory, one per entry */
+    uint32_t head_count;      /* how many there are: at least size */
+    const struct vring_region *regions; /* what the driver's addresses mean; stays the caller's */
+    uint32_t region_count;
+    uint16_t index;     /* as in struct vring_driver_config */
 };
 
 /*

@@ -30,11 +30,13 @@ typedef struct {
     uint64_t raw;
 } vring_wire64;
 
-/* Descriptor flags (2.7.5, 2.8.1). */
+/* Descriptor flags (2.7.5, 2.8.1). The last two: packed ring only. */
 enum {
     VRING_DESC_NEXT = 1,
     VRING_DESC_WRITE = 2,
-    VRING_DESC_INDIRECT = 4
+    VRING_DESC_INDIRECT = 4,
+    VRING_DESC_AVAIL = 1 << 7,
+    VRING_DESC_USED = 1 << 15
 };
 
 /* avail.flags and used.flags (2.7.6, 2.7.8): the one bit that means something. */
@@ -66,6 +68,29 @@ struct vring_split_used {
     vring_wire16 idx;
 };
 
+/* 2.8.13: the same while available (addr, len, id, flags) and when used (len, id, flags). */
+struct vring_packed_desc {
+    vring_wire64 addr;
+    vring_wire32 len;
+    vring_wire16 id;
+    vring_wire16 flags;
+};
+
+/* 2.8.14, as one word: in the lower half a place (wrap counter in bit 15), in the upper the flags. */
+struct vring_packed_event {
+    vring_wire32 word;
+};
+
+/* Flags of an event word. The fourth value is reserved. */
+enum {
+    VRING_EVENT_ENABLE = 0,
+    VRING_EVENT_DISABLE = 1,
+    VRING_EVENT_DESC = 2
+};
+
+VRING_STATIC_ASSERT(sizeof(struct vring_packed_desc) == 16, "2.8.13: a descriptor is 16 bytes");
+VRING_STATIC_ASSERT(offsetof(struct vring_packed_desc, flags) == 14, "2.8.13: flags come last");
+VRING_STATIC_ASSERT(sizeof(struct vring_packed_event) == 4, "2.8.14: an event structure is 4 bytes");
 VRING_STATIC_ASSERT(sizeof(struct vring_split_desc) == 16, "2.7.5: a descriptor is 16 bytes");
 VRING_STATIC_ASSERT(offsetof(struct vring_split_desc, next) == 14, "2.7.5: next comes last");
 VRING_STATIC_ASSERT(sizeof(struct vring_split_avail) == 4, "2.7.6: avail.ring starts at 4");

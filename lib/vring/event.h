@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <vring/wire.h>
+
 /*
  * Has a free-running index passed event on its way from before to now (2.7.7.2, 2.7.10.1)? The entry numbered event is the one
  * whose completion matters: event in [before, now), modulo 2^16.
@@ -15,6 +17,34 @@
 static inline bool event_is_due(uint16_t event, uint16_t now, uint16_t before)
 {
     return (uint16_t)(now - event - 1) < (uint16_t)(now - before);
+}
+
+/*
+ * The same for a packed ring of size entries (2.8.14): has the place next, reached by going added entries forward, passed the place
+ * event? Both have a wrap counter in bit 15; an event of the lap before lies size entries lower. Any event is answered.
+ */
+static inline bool event_is_due_packed(uint16_t event, uint16_t next, uint16_t added, uint16_t size)
+{
+    uint16_t offset = event & 0x7fff, now = next & 0x7fff;
+
+    if ((event ^ next) & 0x8000)
+        offset = (uint16_t)(offset - size);
+    return event_is_due(offset, now, (uint16_t)(now - added));
+}
+
+/*
+ * Does a packed ring's event word ask for a notification, now that added entries have led to next (2.8.10)? DESC without EVENT_IDX and the
+ * reserved value ask for all.
+ */
+static inline bool event_word_is_due(uint32_t word, bool event_idx, uint16_t next, uint16_t added, uint16_t size)
+{
+    uint32_t wish = word >> 16 & 3;
+
+    if (wish == VRING_EVENT_DISABLE)
+        return false;
+    if (wish == VRING_EVENT_DESC && event_idx)
+        return event_is_due_packed((uint16_t)word, next, added, size);
+    return true;
 }
 
 /* An event index that will not come due for nearly 2^16 entries: the one just passed. */

@@ -4,7 +4,7 @@
 
 #include <vring/types.h>
 
-/* Can a queue run with these features (bits 0 to 63)? 0 or VRING_E_FEATURE. */
-int vring_features_check(uint64_t negotiated);
+/* Can a queue of this format run with these features (bits 0 to 63)? 0 or VRING_E_FEATURE. */
+int vring_features_check(uint64_t negotiated, bool packed);
 
 #endif

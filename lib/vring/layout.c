@@ -35,6 +35,22 @@ int vring_split_layout(uint32_t size, uint32_t queue_align, struct vring_split_a
     return 0;
 }
 
+int vring_packed_layout(uint32_t size, struct vring_packed_areas *layout)
+{
+    if (!layout)
+        return VRING_E_NULL;
+    if (size == 0 || size > VRING_PACKED_SIZE_MAX)
+        return VRING_E_SIZE;
+
+    layout->desc_size = sizeof(struct vring_packed_desc) * size;
+    layout->driver_size = sizeof(struct vring_packed_event);
+    layout->device_size = sizeof(struct vring_packed_event);
+    layout->driver_offset = layout->desc_size;
+    layout->device_offset = layout->driver_offset + layout->driver_size;
+    layout->total = layout->device_offset + layout->device_size;
+    return 0;
+}
+
 struct range {
     uintptr_t start;
     size_t len;
@@ -79,6 +95,26 @@ int vring_split_check(const struct vring_split_ring *ring, uint32_t size, const 
         {(uintptr_t)ring->desc, layout.desc_size, VRING_SPLIT_DESC_ALIGN},
         {(uintptr_t)ring->driver_area, layout.driver_size, VRING_SPLIT_DRIVER_AREA_ALIGN},
         {(uintptr_t)ring->device_area, layout.device_size, VRING_SPLIT_DEVICE_AREA_ALIGN},
+        {(uintptr_t)state, size * element, _Alignof(uint64_t)},
+    };
+    return check_ranges(ranges, (int)(sizeof ranges / sizeof *ranges));
+}
+
+int vring_packed_check(const struct vring_packed_ring *ring, uint32_t size, const void *state, uint32_t count,
+                       size_t element)
+{
+    struct vring_packed_areas layout;
+    int error = vring_packed_layout(size, &layout);
+
+    if (error)
+        return error;
+    if (count < size)
+        return VRING_E_SIZE;
+
+    struct range ranges[] = {
+        {(uintptr_t)ring->desc, layout.desc_size, VRING_PACKED_DESC_ALIGN},
+        {(uintptr_t)ring->driver_area, layout.driver_size, VRING_PACKED_EVENT_ALIGN},
+        {(uintptr_t)ring->device_area, layout.device_size, VRING_PACKED_EVENT_ALIGN},
         {(uintptr_t)state, size * element, _Alignof(uint64_t)},
     };
     return check_ranges(ranges, (int)(sizeof ranges / sizeof *ranges));

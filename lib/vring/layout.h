@@ -5,6 +5,7 @@
 #ifndef VRING_LAYOUT_H
 #define VRING_LAYOUT_H
 
+#include <vring/packed.h>
 #include <vring/split.h>
 
 /*
@@ -13,5 +14,9 @@
  */
 int vring_split_check(const struct vring_split_ring *ring, uint32_t size, const void *state, uint32_t count,
                       size_t element);
+
+/* The same for a packed ring. */
+int vring_packed_check(const struct vring_packed_ring *ring, uint32_t size, const void *state, uint32_t count,
+                       size_t element);
 
 #endif

@@ -13,7 +13,7 @@
 
 /* ---------------------------------------------------------------------------------------------------- life and death --- */
 
-static int split_device_check(const struct vring_split_device_config *config, const struct vring_split_ring *ring)
+static int split_device_check(const struct vring_device_config *config, const struct vring_split_ring *ring)
 {
     int error = vring_split_check(ring, config->size, config->heads, config->head_count, sizeof *config->heads);
 
@@ -21,11 +21,11 @@ static int split_device_check(const struct vring_split_device_config *config, co
         return error;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
-    error = vring_features_check(config->features);
+    error = vring_features_check(config->features, false);
     return error ? error : regions_check(config->regions, config->region_count);
 }
 
-int vring_split_device_init(struct vring_split_device *vq, const struct vring_split_device_config *config)
+int vring_split_device_init(struct vring_split_device *vq, const struct vring_device_config *config)
 {
     static const struct vring_split_device fresh = {0};
 

@@ -12,7 +12,7 @@
 
 /* ---------------------------------------------------------------------------------------------------- life and death --- */
 
-static int split_driver_check(const struct vring_split_driver_config *config, const struct vring_split_ring *ring)
+static int split_driver_check(const struct vring_driver_config *config, const struct vring_split_ring *ring)
 {
     int error = vring_split_check(ring, config->size, config->slots, config->slot_count, sizeof *config->slots);
 
@@ -20,10 +20,10 @@ static int split_driver_check(const struct vring_split_driver_config *config, co
         return error;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
-    return vring_features_check(config->features);
+    return vring_features_check(config->features, false);
 }
 
-int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_split_driver_config *config)
+int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_driver_config *config)
 {
     static const struct vring_split_driver fresh = {0};
 

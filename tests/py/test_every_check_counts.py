@@ -25,7 +25,8 @@ COMPILE = ["gcc", "-std=c11", "-O0", "-w", "-fsanitize=address,undefined", "-fno
 
 # Which tests run on which accessors.
 PROGRAMS = {
-    "ACQREL": ("split_test.c", "hostile_driver_test.c", "hostile_device_test.c", "refusals_test.c", "layout_test.c"),
+    "ACQREL": ("ring_test.c", "hostile_driver_test.c", "hostile_device_test.c", "hostile_packed_driver_test.c",
+               "hostile_packed_device_test.c", "refusals_test.c", "layout_test.c"),
     "HOOK": ("trace_test.c",),
 }
 
@@ -69,6 +70,24 @@ BREAKS = [
     Mutant("split_driver.c", "split_fence(&vq->ring); /* D */", ""),
     Mutant("split_device.c", "split_fence(&vq->ring); /* D */", ""),
     Mutant("split_device.c", "split_fence(&vq->ring); /* C */", ""),
+    Mutant("packed_ring.h", "access_release16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags), r->platform)",
+           "access_store16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags))"),
+    Mutant("packed_ring.h", "access_acquire16(&packed_desc(r, offset)->flags.raw, r->platform)",
+           "access_load16(&packed_desc(r, offset)->flags.raw)"),
+    Mutant("packed_driver.c", "packed_fence(&vq->ring); /* C */", ""),
+    Mutant("packed_driver.c", "packed_fence(&vq->ring); /* D */", ""),
+    Mutant("packed_device.c", "packed_fence(&vq->ring); /* D */", ""),
+    Mutant("packed_device.c", "packed_fence(&vq->ring); /* C */", ""),
+    # the packed ring's laps and batches
+    Mutant("packed_ring.h", "bool past = offset >= r->size;", "bool past = offset % r->size < at.offset % r->size;"),
+    Mutant("packed_ring.h", "bool past = at.offset < n;", "bool past = false;"),
+    Mutant("packed_driver.c", "packed_store_flags(&vq->ring, vq->next_avail.offset, packed_idle_flags(vq->next_avail.wrap));",
+           ""),
+    Mutant("packed_driver.c", "if (vq->staged == 0) {", "if (0) {"),
+    Mutant("packed_device.c", "if (vq->staged == 0) {", "if (0) {"),
+    Mutant("packed_device.c", "(len > 0 ? VRING_DESC_WRITE : 0u)", "0u"),
+    Mutant("packed_driver.c", "if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)", "if (0)"),
+    Mutant("event.h", "offset = (uint16_t)(offset - size);", ""),
     # a word loaded twice, a store that tells nothing new
     Mutant("split_ring.h", "uint64_t second = access_load64(&words[1]);",
            "uint64_t second = (access_load64(&words[1]), access_load64(&words[1]));"),

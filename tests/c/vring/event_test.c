@@ -70,3 +70,46 @@ TEST(V25_three_quarters_rounded_down)
     CHECK_EQ(event_most_of(32768), 24576);
     CHECK_EQ(event_most_of(65535), 49151);
 }
+
+/* The definition for a packed ring, by walking from where the entries started: is the place event among them? */
+static bool due_by_walking_packed(uint16_t event, uint16_t offset, bool wrap, uint16_t added, uint16_t size)
+{
+    while (added-- > 0) {
+        offset = offset == 0 ? (uint16_t)(size - 1) : (uint16_t)(offset - 1);
+        if (offset == size - 1)
+            wrap = !wrap;
+        if (event == (uint16_t)(offset | wrap << 15))
+            return true;
+    }
+    return false;
+}
+
+TEST(V77_C136_C151_packed_events_as_by_walking_for_all_small_rings)
+{
+    for (uint16_t size = 1; size <= 8; size++)
+        for (uint16_t next = 0; next < size; next++)
+            for (int wrap = 0; wrap < 2; wrap++)
+                for (uint16_t added = 1; added <= size; added++)
+                    for (uint16_t event = 0; event < size; event++)
+                        for (int event_wrap = 0; event_wrap < 2; event_wrap++) {
+                            uint16_t place = (uint16_t)(event | event_wrap << 15);
+
+                            CHECK_EQ(event_is_due_packed(place, (uint16_t)(next | wrap << 15), added, size),
+                                     due_by_walking_packed(place, next, wrap, added, size));
+                        }
+}
+
+TEST(V76_C132_C133_event_words)
+{
+    /* the place of an entry that was passed, and of one that was not */
+    CHECK(event_word_is_due(VRING_EVENT_DESC << 16 | 0x8001, true, 0x8002, 1, 8));
+    CHECK(!event_word_is_due(VRING_EVENT_DESC << 16 | 0x8000, true, 0x8002, 1, 8));
+    CHECK(event_word_is_due(VRING_EVENT_ENABLE << 16 | 0x8000, true, 0x8002, 1, 8));
+    CHECK(!event_word_is_due(VRING_EVENT_DISABLE << 16 | 0x8001, true, 0x8002, 1, 8));
+    /* DESC without EVENT_IDX, and the reserved value: all */
+    CHECK(event_word_is_due(VRING_EVENT_DESC << 16 | 0x8000, false, 0x8002, 1, 8));
+    CHECK(event_word_is_due(3u << 16 | 0x8000, true, 0x8002, 1, 8));
+    /* reserved bits of the flags mean nothing */
+    CHECK(!event_word_is_due(0xfffd0000u | 0x8001, true, 0x8002, 1, 8));
+    CHECK(!event_word_is_due(0xfffe0000u | 0x8000, true, 0x8002, 1, 8));
+}

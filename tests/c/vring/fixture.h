@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One split ring in memory of exactly the size it needs, so that a sanitizer sees the first byte too many, with a driver and a
- * device on it. What a test allocated is freed by the next one that allocates.
+ * One ring of either format in memory of exactly the size it needs, so that a sanitizer sees the first byte too many, with a driver
+ * and a device on it. What a test allocated is freed by the next one that allocates.
  */
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
 #include <vring/vring.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "vtest.h"
 
 enum {
     GUEST = 0x10000,       /* where the driver's memory lies in device addresses */
@@ -17,15 +20,50 @@ enum {
     READ_ONLY = 0x40000    /* a second region that the device must not write, far from the first */
 };
 
+/* The two formats, for stories that hold in both. */
+struct format {
+    const char *name;
+    uint64_t plain; /* features without what can be left out */
+    uint64_t all;
+};
+
+static const struct format formats[2] = {
+    {"split", VRING_F_VERSION_1, VRING_F_VERSION_1 | VRING_F_EVENT_IDX | VRING_F_INDIRECT_DESC},
+    {"packed", VRING_F_VERSION_1 | VRING_F_RING_PACKED,
+     VRING_F_VERSION_1 | VRING_F_RING_PACKED | VRING_F_EVENT_IDX | VRING_F_INDIRECT_DESC},
+};
+
+/* What the tests of the split ring alone negotiate. */
 static const uint64_t features_plain = VRING_F_VERSION_1;
 static const uint64_t features_all = VRING_F_VERSION_1 | VRING_F_EVENT_IDX | VRING_F_INDIRECT_DESC;
 
+/* A test told once and run for each format. */
+#define RING_TEST(test_name)                                                                     \
+    static void test_name##_in(struct vtest *vtest_this, const struct format *format);           \
+    TEST(test_name)                                                                              \
+    {                                                                                            \
+        for (int i = 0; i < 2 && !vtest_this->failed; i++) {                                     \
+            test_name##_in(vtest_this, &formats[i]);                                             \
+            if (vtest_this->failed)                                                              \
+                printf("#   in a %s ring\n", formats[i].name);                                   \
+        }                                                                                        \
+    }                                                                                            \
+    static void test_name##_in(struct vtest *vtest_this, const struct format *format)
+
+/* The index from which a ring has so many entries to go until it wraps. */
+static inline uint16_t index_before_wrap(const struct format *format, uint32_t size, uint32_t entries)
+{
+    if (!(format->all & VRING_F_RING_PACKED))
+        return (uint16_t)(65536 - entries);
+    return (uint16_t)((size - entries % size) % size | 0x8000);
+}
+
 struct ring {
-    struct vring_split_driver driver;
-    struct vring_split_device device;
-    struct vring_split_driver_config driver_config;
-    struct vring_split_device_config device_config;
-    struct vring_split_areas layout;
+    struct vring_driver driver;
+    struct vring_device device;
+    struct vring_driver_config driver_config;
+    struct vring_device_config device_config;
+    struct vring_split_areas layout; /* for packed, too: the sizes are what counts */
     struct vring_region regions[2];
     unsigned char *guest; /* GUEST_SIZE bytes at device address GUEST */
     struct vring_iov iov[64];
@@ -56,7 +94,16 @@ static inline void ring_configure(struct ring *r, uint32_t size, uint64_t featur
 {
     fixture_free();
     memset(r, 0, sizeof *r);
-    vring_split_layout(size, 0, &r->layout);
+    if (features & VRING_F_RING_PACKED) {
+        struct vring_packed_areas packed = {0};
+
+        vring_packed_layout(size, &packed);
+        r->layout.desc_size = packed.desc_size;
+        r->layout.driver_size = packed.driver_size;
+        r->layout.device_size = packed.device_size;
+    } else {
+        vring_split_layout(size, 0, &r->layout);
+    }
 
     r->driver_config.features = features;
     r->driver_config.size = size;
@@ -94,13 +141,13 @@ static inline int ring_start(struct ring *r, uint32_t size, uint64_t features, u
     int error;
 
     ring_configure(r, size, features, index);
-    error = vring_split_driver_init(&r->driver, &r->driver_config);
-    return error ? error : vring_split_device_init(&r->device, &r->device_config);
+    error = vring_driver_init(&r->driver, &r->driver_config);
+    return error ? error : vring_device_init(&r->device, &r->device_config);
 }
 
 static inline int ring_get_avail(struct ring *r, struct vring_chain *chain)
 {
-    return vring_split_device_get_avail(&r->device, r->iov, 64, chain);
+    return vring_device_get_avail(&r->device, r->iov, 64, chain);
 }
 
 /* Offer one piece of len bytes at GUEST + offset, for the device to read or to write. */
@@ -108,7 +155,7 @@ static inline int ring_add(struct ring *r, uint32_t offset, uint32_t len, bool w
 {
     struct vring_segment segment = {GUEST + offset, len};
 
-    return vring_split_driver_add_avail(&r->driver, &segment, !writable, writable, token);
+    return vring_driver_add_avail(&r->driver, &segment, !writable, writable, token);
 }
 
 /* --------------------------------------------------------------------------------------- a peer written by hand --- */

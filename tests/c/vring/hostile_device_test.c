@@ -2,8 +2,6 @@
 /* The driver side against a device made of bytes. */
 #include "fixture.h"
 
-#include "vtest.h"
-
 static struct ring r;
 static struct vring_used_buffer used;
 
@@ -14,10 +12,10 @@ static void start_with(VTEST, enum vring_used_len_policy policy)
 
     ring_configure(&r, 8, features_all, 65535);
     r.driver_config.used_len = policy;
-    CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
     for (uint64_t i = 0; i < 3; i++)
-        CHECK_OK(vring_split_driver_add_avail(&r.driver, segments, 1, 1, 10 + 2 * i));
-    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+        CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, 1, 10 + 2 * i));
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
     for (uint32_t i = 0; i < 3; i++)
         CHECK_EQ(get16(avail_at(&r, 4 + 2 * (size_t)((65535 + i) & 7))), 2 * i);
 }
@@ -33,25 +31,25 @@ static void breaks(VTEST, int error, unsigned tokens_left)
     struct vring_segment segment = {GUEST, 1};
     uint64_t token, sum = 0;
 
-    CHECK_ERR(vring_split_driver_get_used(&r.driver, &used), error);
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), error);
     memset(r.driver_config.device_area, 0, r.layout.device_size); /* a device that mends its ways is too late */
-    CHECK_ERR(vring_split_driver_get_used(&r.driver, &used), error);
-    CHECK_ERR(vring_split_driver_add_avail(&r.driver, &segment, 1, 0, 1), error);
-    CHECK_ERR(vring_split_driver_publish(&r.driver), error);
-    CHECK_ERR(vring_split_driver_abort(&r.driver), error);
-    CHECK_ERR(vring_split_driver_enable_notify(&r.driver), error);
-    CHECK_ERR(vring_split_driver_enable_notify_delayed(&r.driver), error);
-    CHECK_ERR(vring_split_driver_disable_notify(&r.driver), error);
-    CHECK_EQ(vring_split_driver_fault(&r.driver).error, error);
-    CHECK_ERR(vring_split_driver_take_unused(&r.driver, &token), VRING_E_STATE);
-    vring_split_driver_reset(&r.driver);
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), error);
+    CHECK_ERR(vring_driver_add_avail(&r.driver, &segment, 1, 0, 1), error);
+    CHECK_ERR(vring_driver_publish(&r.driver), error);
+    CHECK_ERR(vring_driver_abort(&r.driver), error);
+    CHECK_ERR(vring_driver_enable_notify(&r.driver), error);
+    CHECK_ERR(vring_driver_enable_notify_delayed(&r.driver), error);
+    CHECK_ERR(vring_driver_disable_notify(&r.driver), error);
+    CHECK_EQ(vring_driver_fault(&r.driver).error, error);
+    CHECK_ERR(vring_driver_take_unused(&r.driver, &token), VRING_E_STATE);
+    vring_driver_reset(&r.driver);
     for (unsigned i = 0; i < tokens_left; i++) {
-        CHECK_OK(vring_split_driver_take_unused(&r.driver, &token));
+        CHECK_OK(vring_driver_take_unused(&r.driver, &token));
         CHECK(token >= 10 && token <= 14);
         CHECK((sum & UINT64_C(1) << token) == 0);
         sum |= UINT64_C(1) << token;
     }
-    CHECK_ERR(vring_split_driver_take_unused(&r.driver, &token), VRING_E_EMPTY);
+    CHECK_ERR(vring_driver_take_unused(&r.driver, &token), VRING_E_EMPTY);
 }
 
 TEST(C153_C154_used_idx_too_far_ahead_or_back)
@@ -62,7 +60,7 @@ TEST(C153_C154_used_idx_too_far_ahead_or_back)
         start(VTEST_PASS);
         put16(used_at(&r, 2), idx[i]);
         breaks(VTEST_PASS, VRING_E_PEER_INDEX, 3);
-        CHECK_EQ(vring_split_driver_fault(&r.driver).value, idx[i]);
+        CHECK_EQ(vring_driver_fault(&r.driver).value, idx[i]);
     }
 }
 
@@ -70,7 +68,7 @@ TEST(C154_used_idx_goes_back_over_what_was_seen)
 {
     start(VTEST_PASS);
     raw_used(&r, 0, 0);
-    CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
     put16(used_at(&r, 2), 65535);
     breaks(VTEST_PASS, VRING_E_PEER_INDEX, 2);
 }
@@ -83,7 +81,7 @@ TEST(V32_V33_C155_C156_C157_C158_ids_that_were_never_heads_in_flight)
         start(VTEST_PASS);
         raw_used(&r, ids[i], 0);
         breaks(VTEST_PASS, VRING_E_PEER_ID, 3);
-        CHECK_EQ(vring_split_driver_fault(&r.driver).value, ids[i]);
+        CHECK_EQ(vring_driver_fault(&r.driver).value, ids[i]);
     }
 }
 
@@ -92,7 +90,7 @@ TEST(V33_C159_an_id_is_used_once)
     start(VTEST_PASS);
     raw_used(&r, 2, 7);
     raw_used(&r, 2, 7);
-    CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
     CHECK_EQ(used.token, 12);
     breaks(VTEST_PASS, VRING_E_PEER_ID, 2);
 }
@@ -112,20 +110,20 @@ TEST(C158_a_buffer_older_than_a_lap_of_the_index_is_not_taken_for_staged)
     start(VTEST_PASS);
     raw_used(&r, 2, 0);
     raw_used(&r, 4, 0);
-    CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
-    CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
     for (uint32_t i = 3; i < 65536; i++) { /* head 0 was added at 65535 and stays away */
         uint32_t id;
 
         CHECK_OK(ring_add(&r, 0, 8, true, 1));
-        CHECK(vring_split_driver_publish(&r.driver) >= 0);
+        CHECK(vring_driver_publish(&r.driver) >= 0);
         id = get16(avail_at(&r, 4 + 2 * (size_t)((65535 + i) & 7)));
         raw_used(&r, id, 0);
-        CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
     }
     CHECK_OK(ring_add(&r, 0, 8, true, 2)); /* staged at position 65535, where head 0 was */
     raw_used(&r, 0, 5);
-    CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
     CHECK_EQ(used.token, 10);
     CHECK_EQ(used.len, 5);
 }
@@ -141,12 +139,12 @@ TEST(C160_C161_C163_used_len_policies)
 
         start_with(VTEST_PASS, VRING_USED_LEN_CLAMP);
         raw_used(&r, 0, lens[i]);
-        CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
         CHECK_EQ(used.len, 32);
 
         start_with(VTEST_PASS, VRING_USED_LEN_TRUST);
         raw_used(&r, 0, lens[i]);
-        CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
         CHECK_EQ(used.len, lens[i]);
     }
 }
@@ -156,12 +154,12 @@ TEST(C161_a_read_only_buffer_has_no_used_bytes)
     for (int policy = VRING_USED_LEN_BREAK; policy <= VRING_USED_LEN_CLAMP; policy++) {
         start_with(VTEST_PASS, (enum vring_used_len_policy)policy);
         CHECK_OK(ring_add(&r, 0, 44, false, 11));
-        CHECK(vring_split_driver_publish(&r.driver) >= 0);
+        CHECK(vring_driver_publish(&r.driver) >= 0);
         raw_used(&r, 6, 44);
         if (policy == VRING_USED_LEN_BREAK) {
             breaks(VTEST_PASS, VRING_E_PEER_LEN, 4);
         } else {
-            CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+            CHECK_OK(vring_driver_get_used(&r.driver, &used));
             CHECK_EQ(used.len, 0);
         }
     }
@@ -172,7 +170,7 @@ TEST(V48_C162_every_length_up_to_the_writable_part_is_accepted)
     for (uint32_t len = 0; len <= 32; len++) {
         start(VTEST_PASS);
         raw_used(&r, 4, len);
-        CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
         CHECK_EQ(used.token, 14);
         CHECK_EQ(used.len, len);
     }
@@ -185,13 +183,13 @@ TEST(V34_C164_C165_what_the_device_scribbles_over_the_drivers_areas_changes_noth
     memset(r.driver_config.driver_area, 0xff, r.layout.driver_size);
     for (uint32_t i = 0; i < 3; i++) {
         raw_used(&r, 4 - 2 * i, 1);
-        CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
         CHECK_EQ(used.token, 14 - 2 * i);
     }
-    CHECK_EQ(vring_split_driver_free(&r.driver), 8);
+    CHECK_EQ(vring_driver_free(&r.driver), 8);
     for (uint64_t i = 0; i < 8; i++)
         CHECK_OK(ring_add(&r, 0, 8, true, i));
-    CHECK(vring_split_driver_publish(&r.driver) >= 0);
+    CHECK(vring_driver_publish(&r.driver) >= 0);
     CHECK_EQ(get16(avail_at(&r, 2)), (65535 + 3 + 8) & 0xffff);
 }
 
@@ -199,12 +197,12 @@ TEST(C166_C168_any_wish_of_the_device_is_answered_by_the_formula)
 {
     for (uint32_t event = 0; event < 65536; event += 7) {
         ring_configure(&r, 8, features_all, 65533);
-        CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
+        CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
         for (uint64_t i = 0; i < 6; i++)
             CHECK_OK(ring_add(&r, 0, 8, true, i));
         put16(avail_event_at(&r), event);
         put16(used_at(&r, 0), event);
-        CHECK_EQ(vring_split_driver_publish(&r.driver), event >= 65533 || event < 3);
+        CHECK_EQ(vring_driver_publish(&r.driver), event >= 65533 || event < 3);
     }
 }
 
@@ -212,5 +210,5 @@ TEST(C169_spurious_looks_find_nothing)
 {
     start(VTEST_PASS);
     for (int i = 0; i < 100000; i++)
-        CHECK_ERR(vring_split_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
+        CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
 }

@@ -2,8 +2,6 @@
 /* The device side against a driver made of bytes. Every row of what it may do wrong ends in the stated error, and stays there. */
 #include "fixture.h"
 
-#include "vtest.h"
-
 #define N VRING_DESC_NEXT
 #define W VRING_DESC_WRITE
 #define I VRING_DESC_INDIRECT
@@ -22,13 +20,13 @@ static void breaks(VTEST, int error)
     CHECK_ERR(ring_get_avail(&r, &chain), error);
     memset(r.driver_config.driver_area, 0, r.layout.driver_size); /* a driver that mends its ways is too late */
     CHECK_ERR(ring_get_avail(&r, &chain), error);
-    CHECK_ERR(vring_split_device_enable_notify(&r.device), error);
-    CHECK_ERR(vring_split_device_disable_notify(&r.device), error);
-    CHECK_ERR(vring_split_device_publish(&r.device), error);
-    CHECK_ERR(vring_split_device_add_used(&r.device, 0, 0), error);
-    CHECK_ERR(vring_split_device_rewind(&r.device, 0), error);
-    CHECK_EQ(vring_split_device_fault(&r.device).error, error);
-    CHECK_EQ(vring_split_device_in_flight(&r.device), 0);
+    CHECK_ERR(vring_device_enable_notify(&r.device), error);
+    CHECK_ERR(vring_device_disable_notify(&r.device), error);
+    CHECK_ERR(vring_device_publish(&r.device), error);
+    CHECK_ERR(vring_device_add_used(&r.device, 0, 0), error);
+    CHECK_ERR(vring_device_rewind(&r.device, 0), error);
+    CHECK_EQ(vring_device_fault(&r.device).error, error);
+    CHECK_EQ(vring_device_in_flight(&r.device), 0);
 }
 
 /* The buffer is refused alone: it can be completed with nothing, and the next one is served. */
@@ -36,13 +34,13 @@ static void rejects(VTEST, int error)
 {
     CHECK_ERR(ring_get_avail(&r, &chain), error);
     CHECK_EQ(chain.n_readable + chain.n_writable, 0);
-    CHECK_ERR(vring_split_device_add_used(&r.device, chain.handle, 1), VRING_E_LEN);
-    CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 0));
+    CHECK_ERR(vring_device_add_used(&r.device, chain.handle, 1), VRING_E_LEN);
+    CHECK_OK(vring_device_add_used(&r.device, chain.handle, 0));
     raw_desc(&r, 7, GUEST, 1, 0, 0);
     raw_avail(&r, 7);
     CHECK_OK(ring_get_avail(&r, &chain));
-    CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 0));
-    CHECK(vring_split_device_publish(&r.device) >= 0);
+    CHECK_OK(vring_device_add_used(&r.device, chain.handle, 0));
+    CHECK(vring_device_publish(&r.device) >= 0);
 }
 
 TEST(C031_next_is_itself)
@@ -84,7 +82,7 @@ TEST(V41_C037_next_outside_the_table)
         raw_desc(&r, 0, GUEST, 1, N, next[i]);
         raw_avail(&r, 0);
         breaks(VTEST_PASS, VRING_E_PEER_NEXT);
-        CHECK_EQ(vring_split_device_fault(&r.device).value, next[i]);
+        CHECK_EQ(vring_device_fault(&r.device).value, next[i]);
     }
 }
 
@@ -96,7 +94,7 @@ TEST(V41_C038_head_outside_the_table)
         start(VTEST_PASS, features_all);
         raw_avail(&r, head[i]);
         breaks(VTEST_PASS, VRING_E_PEER_ID);
-        CHECK_EQ(vring_split_device_fault(&r.device).value, head[i]);
+        CHECK_EQ(vring_device_fault(&r.device).value, head[i]);
     }
 }
 
@@ -108,7 +106,7 @@ TEST(V40_C039_C040_avail_idx_too_far_ahead_or_back)
         start(VTEST_PASS, features_all);
         put16(avail_at(&r, 2), idx[i]);
         breaks(VTEST_PASS, VRING_E_PEER_INDEX);
-        CHECK_EQ(vring_split_device_fault(&r.device).value, idx[i]);
+        CHECK_EQ(vring_device_fault(&r.device).value, idx[i]);
     }
 }
 
@@ -201,8 +199,8 @@ TEST(C054_the_last_byte_of_the_address_space_can_be_memory)
 {
     ring_configure(&r, 8, features_all, 0);
     r.regions[1].addr = UINT64_MAX - 0xfff;
-    CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
-    CHECK_OK(vring_split_device_init(&r.device, &r.device_config));
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_device_init(&r.device, &r.device_config));
     raw_desc(&r, 0, UINT64_MAX - 0xfff, 0x1000, 0, 0);
     raw_desc(&r, 1, UINT64_MAX - 0xfff, 0x1001, 0, 0);
     raw_avail(&r, 0);
@@ -219,8 +217,8 @@ static void start_at_both_ends(VTEST)
     r.regions[0].addr = 0;
     r.regions[0].size = 0x1000;
     r.regions[1].addr = UINT64_MAX - 0xfff;
-    CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
-    CHECK_OK(vring_split_device_init(&r.device, &r.device_config));
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_device_init(&r.device, &r.device_config));
 }
 
 TEST(C053_a_buffer_does_not_wrap_even_into_memory)
@@ -251,8 +249,8 @@ TEST(C052_total_length)
         r.regions[0].size = (uint64_t)UINT32_MAX + (sizeof(void *) > 4);
         r.regions[0].host = sizeof(void *) > 4 ? (void *)&byte : (void *)(uintptr_t)1; /* named, never touched */
         r.device_config.region_count = 1;
-        CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
-        CHECK_OK(vring_split_device_init(&r.device, &r.device_config));
+        CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+        CHECK_OK(vring_device_init(&r.device, &r.device_config));
         raw_desc(&r, 0, 0, UINT32_MAX, N, 1);
         raw_desc(&r, 1, 0, 1 + extra, W, 0);
         raw_avail(&r, 0);
@@ -292,14 +290,14 @@ TEST(C057_C058_a_buffer_may_be_the_ring_itself)
     ring_configure(&r, 8, features_all, 0);
     r.regions[0].host = r.driver_config.desc;
     r.regions[0].size = r.layout.desc_size;
-    CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
-    CHECK_OK(vring_split_device_init(&r.device, &r.device_config));
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_device_init(&r.device, &r.device_config));
     raw_desc(&r, 0, GUEST, (uint32_t)r.layout.desc_size, W, 0);
     raw_avail(&r, 0);
     CHECK_OK(ring_get_avail(&r, &chain));
     memset(r.iov[0].base, 0xff, r.iov[0].len);
-    CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, (uint32_t)r.layout.desc_size));
-    CHECK(vring_split_device_publish(&r.device) >= 0);
+    CHECK_OK(vring_device_add_used(&r.device, chain.handle, (uint32_t)r.layout.desc_size));
+    CHECK(vring_device_publish(&r.device) >= 0);
     CHECK_EQ(get32(used_at(&r, 4)), 0);
 }
 
@@ -312,8 +310,8 @@ TEST(C068_what_the_driver_scribbles_over_the_used_ring_changes_nothing)
         memset(r.driver_config.device_area, 0x5a, r.layout.device_size);
         CHECK_OK(ring_get_avail(&r, &chain));
         memset(r.driver_config.device_area, 0xa5, r.layout.device_size);
-        CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 1));
-        CHECK(vring_split_device_publish(&r.device) >= 0);
+        CHECK_OK(vring_device_add_used(&r.device, chain.handle, 1));
+        CHECK(vring_device_publish(&r.device) >= 0);
         CHECK_EQ(get16(used_at(&r, 2)), i + 1);
         CHECK_EQ(get32(used_at(&r, 4 + 8 * (size_t)i)), i);
         CHECK_EQ(get32(used_at(&r, 8 + 8 * (size_t)i)), 1);
@@ -395,8 +393,8 @@ TEST(V30_a_larger_max_chain_accepts_longer_tables)
 {
     ring_configure(&r, 8, features_all, 0);
     r.device_config.max_chain = 515;
-    CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
-    CHECK_OK(vring_split_device_init(&r.device, &r.device_config));
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_device_init(&r.device, &r.device_config));
     for (uint32_t i = 0; i < 515; i++)
         table_entry(i, GUEST, 1, i == 514 ? 0 : N, i + 1);
     raw_desc(&r, 0, GUEST + TABLE, 16 * 515, I, 0);
@@ -439,8 +437,8 @@ TEST(C105_an_entry_may_cross_regions_at_any_byte)
 
         ring_configure(&r, 8, features_all, 0);
         r.regions[1].addr = GUEST + GUEST_SIZE;
-        CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
-        CHECK_OK(vring_split_device_init(&r.device, &r.device_config));
+        CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+        CHECK_OK(vring_device_init(&r.device, &r.device_config));
         raw_entry(table, GUEST, 1, N, 1);
         raw_entry(table + 16, GUEST, 2, W, 0);
         memcpy(r.guest + GUEST_SIZE - split, table, split);
@@ -500,8 +498,8 @@ TEST(C108_a_table_that_lists_itself_and_lies_in_the_ring)
     ring_configure(&r, 8, features_all, 0);
     r.regions[0].host = r.driver_config.desc;
     r.regions[0].size = r.layout.desc_size;
-    CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
-    CHECK_OK(vring_split_device_init(&r.device, &r.device_config));
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_device_init(&r.device, &r.device_config));
     raw_desc(&r, 0, GUEST, 128, I, 0); /* the table is the descriptor table: entry 0 is this descriptor */
     raw_avail(&r, 0);
     breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);

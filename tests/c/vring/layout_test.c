@@ -65,13 +65,32 @@ TEST(C023_the_largest_legacy_ring)
     CHECK_EQ(layout.total, 15 * 65536);
 }
 
+TEST(V8_packed_layout)
+{
+    struct vring_packed_areas layout;
+
+    CHECK_ERR(vring_packed_layout(0, &layout), VRING_E_SIZE);
+    CHECK_ERR(vring_packed_layout(32769, &layout), VRING_E_SIZE);
+    CHECK_ERR(vring_packed_layout(0x10001, &layout), VRING_E_SIZE);
+    CHECK_ERR(vring_packed_layout(8, NULL), VRING_E_NULL);
+    for (uint32_t size = 1; size <= 32768; size++) {
+        CHECK_OK(vring_packed_layout(size, &layout));
+        CHECK_EQ(layout.desc_size, 16 * size);
+        CHECK_EQ(layout.driver_size, 4);
+        CHECK_EQ(layout.device_size, 4);
+        CHECK_EQ(layout.driver_offset, 16 * size);
+        CHECK_EQ(layout.device_offset, 16 * size + 4);
+        CHECK_EQ(layout.total, 16 * size + 8);
+    }
+}
+
 TEST(features_promise_what_is_there_and_pass_what_is_not_ours)
 {
     const uint64_t device_type = 0xffffff | ~((UINT64_C(1) << 50) - 1);
 
     CHECK_EQ(vring_features_supported(1), 0);
     CHECK((vring_features_supported(0) & VRING_F_VERSION_1) != 0);
-    CHECK_EQ(vring_features_supported(0) & VRING_F_RING_PACKED, 0);
+    CHECK_EQ(vring_features_supported(0) & VRING_F_IN_ORDER, 0);
     CHECK(vring_features_accept(0, UINT64_MAX) == (vring_features_supported(0) | device_type));
     CHECK_EQ(vring_features_accept(0, 0), 0);
     CHECK(vring_features_accept(1, UINT64_MAX) == UINT64_MAX);

@@ -2,8 +2,6 @@
 /* What init and the verbs refuse of their caller, with whose fault it is, and that nothing has changed. */
 #include "fixture.h"
 
-#include "vtest.h"
-
 /* Everything that a refused call must leave alone. */
 struct state {
     struct ring ring;
@@ -31,60 +29,88 @@ static bool state_same(const struct ring *r)
     return memcmp(&now, &kept, sizeof now) == 0;
 }
 
-/* Both inits refuse what change did to the configurations, and write nowhere. */
-static void inits_refuse(VTEST, void (*change)(struct ring *), int want)
+/* Both inits of a format refuse what change did to the configurations, and write nowhere. */
+static void inits_refuse(VTEST, const struct format *format, void (*change)(struct ring *), int want)
 {
     static struct ring good, r;
 
-    ring_configure(&good, 8, features_all, 0);
+    ring_configure(&good, 8, format->all, 0);
     state_keep(&kept, &good);
     r = good;
     change(&r);
-    CHECK_ERR(vring_split_driver_init(&r.driver, &r.driver_config), want);
-    CHECK_ERR(vring_split_device_init(&r.device, &r.device_config), want);
+    if (format == &formats[0]) {
+        CHECK_ERR(vring_split_driver_init(&r.driver.as.split, &r.driver_config), want);
+        CHECK_ERR(vring_split_device_init(&r.device.as.split, &r.device_config), want);
+    } else {
+        CHECK_ERR(vring_packed_driver_init(&r.driver.as.packed, &r.driver_config), want);
+        CHECK_ERR(vring_packed_device_init(&r.device.as.packed, &r.device_config), want);
+    }
     CHECK(memcmp(&r.driver, &good.driver, sizeof r.driver) == 0);
     CHECK(memcmp(&r.device, &good.device, sizeof r.device) == 0);
     CHECK(state_same(&good));
 }
 
-#define INITS_REFUSE(name, want, statements)                                        \
+#define INITS_REFUSE(in, name, want, statements)                                    \
     static void change_##name(struct ring *r)                                       \
     {                                                                               \
-        struct vring_split_driver_config *a = &r->driver_config;                    \
-        struct vring_split_device_config *b = &r->device_config;                    \
+        struct vring_driver_config *a = &r->driver_config;                    \
+        struct vring_device_config *b = &r->device_config;                    \
         statements;                                                                 \
     }                                                                               \
-    TEST(name) { inits_refuse(VTEST_PASS, change_##name, want); }
+    INITS_REFUSE_IN_##in(name, want)
 
-INITS_REFUSE(C001_inits_refuse_size_0, VRING_E_SIZE, a->size = b->size = 0)
-INITS_REFUSE(C002_inits_refuse_size_3, VRING_E_SIZE, a->size = b->size = 3)
-INITS_REFUSE(C006_inits_refuse_size_65536, VRING_E_SIZE, a->size = b->size = 65536)
-INITS_REFUSE(C006_inits_refuse_size_with_a_low_half_that_would_do, VRING_E_SIZE, a->size = b->size = 0x10008)
-INITS_REFUSE(C026_inits_refuse_too_little_state, VRING_E_SIZE, a->slot_count = b->head_count = 7)
-INITS_REFUSE(C025_inits_refuse_no_descriptors, VRING_E_NULL, a->desc = b->desc = NULL)
-INITS_REFUSE(C025_inits_refuse_no_driver_area, VRING_E_NULL, a->driver_area = b->driver_area = NULL)
-INITS_REFUSE(C025_inits_refuse_no_device_area, VRING_E_NULL, a->device_area = b->device_area = NULL)
-INITS_REFUSE(C025_inits_refuse_no_state, VRING_E_NULL, (a->slots = NULL, b->heads = NULL))
-INITS_REFUSE(C008_inits_refuse_misaligned_descriptors, VRING_E_ALIGN,
+#define INITS_REFUSE_IN_BOTH(name, want) \
+    RING_TEST(name) { inits_refuse(VTEST_PASS, format, change_##name, want); }
+#define INITS_REFUSE_IN_SPLIT(name, want) \
+    TEST(name) { inits_refuse(VTEST_PASS, &formats[0], change_##name, want); }
+#define INITS_REFUSE_IN_PACKED(name, want) \
+    TEST(name) { inits_refuse(VTEST_PASS, &formats[1], change_##name, want); }
+
+INITS_REFUSE(BOTH, C001_inits_refuse_size_0, VRING_E_SIZE, a->size = b->size = 0)
+INITS_REFUSE(SPLIT, C002_inits_refuse_size_3, VRING_E_SIZE, a->size = b->size = 3)
+INITS_REFUSE(BOTH, C006_inits_refuse_size_65536, VRING_E_SIZE, a->size = b->size = 65536)
+INITS_REFUSE(BOTH, C006_inits_refuse_size_with_a_low_half_that_would_do, VRING_E_SIZE, a->size = b->size = 0x10008)
+INITS_REFUSE(BOTH, C026_inits_refuse_too_little_state, VRING_E_SIZE, a->slot_count = b->head_count = 7)
+INITS_REFUSE(BOTH, C025_inits_refuse_no_descriptors, VRING_E_NULL, a->desc = b->desc = NULL)
+INITS_REFUSE(BOTH, C025_inits_refuse_no_driver_area, VRING_E_NULL, a->driver_area = b->driver_area = NULL)
+INITS_REFUSE(BOTH, C025_inits_refuse_no_device_area, VRING_E_NULL, a->device_area = b->device_area = NULL)
+INITS_REFUSE(BOTH, C025_inits_refuse_no_state, VRING_E_NULL, (a->slots = NULL, b->heads = NULL))
+INITS_REFUSE(BOTH, C008_inits_refuse_misaligned_descriptors, VRING_E_ALIGN,
              a->desc = b->desc = (unsigned char *)a->desc + 8)
-INITS_REFUSE(C008_inits_refuse_misaligned_driver_area, VRING_E_ALIGN,
+INITS_REFUSE(SPLIT, C008_inits_refuse_misaligned_driver_area, VRING_E_ALIGN,
              a->driver_area = b->driver_area = (unsigned char *)a->driver_area + 1)
-INITS_REFUSE(C008_inits_refuse_misaligned_device_area, VRING_E_ALIGN,
+INITS_REFUSE(BOTH, C008_inits_refuse_misaligned_device_area, VRING_E_ALIGN,
              a->device_area = b->device_area = (unsigned char *)a->device_area + 2)
-INITS_REFUSE(C026_inits_refuse_misaligned_state, VRING_E_ALIGN,
+INITS_REFUSE(BOTH, C026_inits_refuse_misaligned_state, VRING_E_ALIGN,
              (a->slots = (struct vring_slot *)(void *)((unsigned char *)a->slots + 4),
               b->heads = (struct vring_head *)(void *)((unsigned char *)b->heads + 4)))
-INITS_REFUSE(C010_inits_refuse_an_area_that_wraps, VRING_E_ADDR, a->desc = b->desc = (void *)(UINTPTR_MAX - 15))
-INITS_REFUSE(C012_inits_refuse_areas_that_overlap, VRING_E_OVERLAP,
+INITS_REFUSE(BOTH, C010_inits_refuse_an_area_that_wraps, VRING_E_ADDR, a->desc = b->desc = (void *)(UINTPTR_MAX - 15))
+INITS_REFUSE(SPLIT, C012_inits_refuse_areas_that_overlap, VRING_E_OVERLAP,
              a->device_area = b->device_area = (unsigned char *)a->desc + 124)
-INITS_REFUSE(C012_inits_refuse_the_same_area_twice, VRING_E_OVERLAP, a->driver_area = b->driver_area = a->desc)
-INITS_REFUSE(inits_refuse_state_in_an_area, VRING_E_OVERLAP,
+INITS_REFUSE(BOTH, C012_inits_refuse_the_same_area_twice, VRING_E_OVERLAP, a->driver_area = b->driver_area = a->desc)
+INITS_REFUSE(BOTH, inits_refuse_state_in_an_area, VRING_E_OVERLAP,
              (a->slots = (struct vring_slot *)a->desc, b->heads = (struct vring_head *)b->desc))
-INITS_REFUSE(inits_refuse_chains_no_next_can_name, VRING_E_CHAIN, a->max_chain = b->max_chain = 65536)
-INITS_REFUSE(C019_inits_refuse_packed, VRING_E_FEATURE, a->features = b->features |= VRING_F_RING_PACKED)
-INITS_REFUSE(C019_inits_refuse_in_order, VRING_E_FEATURE, a->features = b->features |= VRING_F_IN_ORDER)
-INITS_REFUSE(inits_refuse_unknown_ring_features, VRING_E_FEATURE, a->features = b->features |= UINT64_C(1) << 49)
-INITS_REFUSE(inits_refuse_no_version_1, VRING_E_FEATURE, a->features = b->features &= ~VRING_F_VERSION_1)
+INITS_REFUSE(BOTH, inits_refuse_chains_no_next_can_name, VRING_E_CHAIN, a->max_chain = b->max_chain = 65536)
+INITS_REFUSE(SPLIT, C019_inits_refuse_packed, VRING_E_FEATURE, a->features = b->features |= VRING_F_RING_PACKED)
+INITS_REFUSE(BOTH, C019_inits_refuse_in_order, VRING_E_FEATURE, a->features = b->features |= VRING_F_IN_ORDER)
+INITS_REFUSE(BOTH, inits_refuse_unknown_ring_features, VRING_E_FEATURE, a->features = b->features |= UINT64_C(1) << 49)
+INITS_REFUSE(BOTH, inits_refuse_no_version_1, VRING_E_FEATURE, a->features = b->features &= ~VRING_F_VERSION_1)
+
+INITS_REFUSE(PACKED, C008_inits_refuse_misaligned_event_area, VRING_E_ALIGN,
+             a->driver_area = b->driver_area = (unsigned char *)a->driver_area + 2)
+INITS_REFUSE(PACKED, C012_inits_refuse_an_event_area_in_the_ring, VRING_E_OVERLAP,
+             a->device_area = b->device_area = (unsigned char *)a->desc + 124)
+INITS_REFUSE(PACKED, C019_inits_refuse_split, VRING_E_FEATURE, a->features = b->features &= ~VRING_F_RING_PACKED)
+INITS_REFUSE(PACKED, C149_inits_refuse_a_start_past_the_end, VRING_E_SIZE, a->index = b->index = 8)
+
+TEST(V8_C003_C004_packed_takes_any_size)
+{
+    static const uint32_t sizes[] = {1, 2, 3, 5, 7, 100, 1000, 32767, 32768};
+    static struct ring r;
+
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        CHECK_OK(ring_start(&r, sizes[i], formats[1].all, 0));
+}
 
 TEST(C008_legal_minimum_alignments_are_accepted)
 {
@@ -96,8 +122,8 @@ TEST(C008_legal_minimum_alignments_are_accepted)
     r.driver_config.driver_area = r.device_config.driver_area = block + 2;
     r.driver_config.device_area = r.device_config.device_area = block + 2 + r.layout.driver_size + 4;
     CHECK_EQ(((uintptr_t)r.driver_config.device_area) % 8, 4);
-    CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
-    CHECK_OK(vring_split_device_init(&r.device, &r.device_config));
+    CHECK_OK(vring_split_driver_init(&r.driver.as.split, &r.driver_config));
+    CHECK_OK(vring_split_device_init(&r.device.as.split, &r.device_config));
 }
 
 TEST(C020_device_type_features_are_not_the_rings_business)
@@ -113,15 +139,15 @@ TEST(C027_C028_device_init_refuses_bad_regions)
 
     ring_configure(&r, 8, features_all, 0);
     r.regions[1].addr = GUEST + GUEST_SIZE - 1;
-    CHECK_ERR(vring_split_device_init(&r.device, &r.device_config), VRING_E_OVERLAP);
+    CHECK_ERR(vring_split_device_init(&r.device.as.split, &r.device_config), VRING_E_OVERLAP);
     r.regions[1].addr = 0;
-    CHECK_ERR(vring_split_device_init(&r.device, &r.device_config), VRING_E_OVERLAP);
+    CHECK_ERR(vring_split_device_init(&r.device.as.split, &r.device_config), VRING_E_OVERLAP);
     r.regions[1].addr = UINT64_MAX - 0xffe;
-    CHECK_ERR(vring_split_device_init(&r.device, &r.device_config), VRING_E_ADDR);
+    CHECK_ERR(vring_split_device_init(&r.device.as.split, &r.device_config), VRING_E_ADDR);
     r.regions[1].addr = UINT64_MAX - 0xfff;
-    CHECK_OK(vring_split_device_init(&r.device, &r.device_config));
+    CHECK_OK(vring_split_device_init(&r.device.as.split, &r.device_config));
     r.device_config.regions = NULL;
-    CHECK_ERR(vring_split_device_init(&r.device, &r.device_config), VRING_E_NULL);
+    CHECK_ERR(vring_split_device_init(&r.device.as.split, &r.device_config), VRING_E_NULL);
 }
 
 TEST(C025_every_verb_refuses_null)
@@ -137,25 +163,25 @@ TEST(C025_every_verb_refuses_null)
 
     CHECK_OK(ring_start(&r, 8, features_all, 0));
     CHECK_ERR(vring_split_driver_init(NULL, &r.driver_config), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_init(&r.driver, NULL), VRING_E_NULL);
+    CHECK_ERR(vring_split_driver_init(&r.driver.as.split, NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_add_avail(NULL, &segment, 1, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_add_avail(&r.driver, NULL, 1, 0, 0), VRING_E_NULL);
+    CHECK_ERR(vring_split_driver_add_avail(&r.driver.as.split, NULL, 1, 0, 0), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_add_indirect(NULL, &table, &segment, 1, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_add_indirect(&r.driver, NULL, &segment, 1, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_add_indirect(&r.driver, &table, NULL, 1, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_add_indirect(&r.driver, &table, &segment, 1, 0, 0), VRING_E_NULL);
+    CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, NULL, &segment, 1, 0, 0), VRING_E_NULL);
+    CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, &table, NULL, 1, 0, 0), VRING_E_NULL);
+    CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, &table, &segment, 1, 0, 0), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_abort(NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_publish(NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_get_used(NULL, &used), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_get_used(&r.driver, NULL), VRING_E_NULL);
+    CHECK_ERR(vring_split_driver_get_used(&r.driver.as.split, NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_enable_notify(NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_enable_notify_delayed(NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_disable_notify(NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_take_unused(NULL, &token), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_take_unused(&r.driver, NULL), VRING_E_NULL);
+    CHECK_ERR(vring_split_driver_take_unused(&r.driver.as.split, NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_snapshot(NULL, &snapshot), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_snapshot(&r.driver, NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_snapshot_entry(&r.driver, 0, NULL), VRING_E_NULL);
+    CHECK_ERR(vring_split_driver_snapshot(&r.driver.as.split, NULL), VRING_E_NULL);
+    CHECK_ERR(vring_split_driver_snapshot_entry(&r.driver.as.split, 0, NULL), VRING_E_NULL);
     CHECK_EQ(vring_split_driver_free(NULL), 0);
     CHECK_EQ(vring_split_driver_in_flight(NULL), 0);
     CHECK_EQ(vring_split_driver_notification(NULL), 0);
@@ -163,10 +189,10 @@ TEST(C025_every_verb_refuses_null)
     vring_split_driver_reset(NULL);
 
     CHECK_ERR(vring_split_device_init(NULL, &r.device_config), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_init(&r.device, NULL), VRING_E_NULL);
+    CHECK_ERR(vring_split_device_init(&r.device.as.split, NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_device_get_avail(NULL, r.iov, 1, &chain), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_get_avail(&r.device, NULL, 1, &chain), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_get_avail(&r.device, r.iov, 1, NULL), VRING_E_NULL);
+    CHECK_ERR(vring_split_device_get_avail(&r.device.as.split, NULL, 1, &chain), VRING_E_NULL);
+    CHECK_ERR(vring_split_device_get_avail(&r.device.as.split, r.iov, 1, NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_device_rewind(NULL, 0), VRING_E_NULL);
     CHECK_ERR(vring_split_device_add_used(NULL, 0, 0), VRING_E_NULL);
     CHECK_ERR(vring_split_device_publish(NULL), VRING_E_NULL);
@@ -219,7 +245,7 @@ static void add_refuses(VTEST, struct ring *r, const struct vring_segment *segme
                         uint32_t n_writable, int want)
 {
     state_keep(&kept, r);
-    CHECK_ERR(vring_split_driver_add_avail(&r->driver, segments, (uint16_t)n_readable, (uint16_t)n_writable, 1), want);
+    CHECK_ERR(vring_split_driver_add_avail(&r->driver.as.split, segments, (uint16_t)n_readable, (uint16_t)n_writable, 1), want);
     CHECK(state_same(r));
 }
 
@@ -247,9 +273,9 @@ TEST(C172_C173_C174_C175_add_refuses_bad_lists)
     segments[2] = (struct vring_segment){GUEST, 2};
     add_refuses(VTEST_PASS, &r, segments + 1, 1, 1, VRING_E_LEN);
     segments[2].len = 1;
-    CHECK_OK(vring_split_driver_add_avail(&r.driver, segments + 1, 1, 1, 1)); /* 2^32 exactly */
+    CHECK_OK(vring_split_driver_add_avail(&r.driver.as.split, segments + 1, 1, 1, 1)); /* 2^32 exactly */
     segments[0] = (struct vring_segment){UINT64_MAX, 1};
-    CHECK_OK(vring_split_driver_add_avail(&r.driver, segments, 1, 0, 1)); /* the last byte there is */
+    CHECK_OK(vring_split_driver_add_avail(&r.driver.as.split, segments, 1, 0, 1)); /* the last byte there is */
 }
 
 TEST(C171_V35_V36_a_full_ring_is_not_a_chain_that_never_fits)
@@ -260,11 +286,11 @@ TEST(C171_V35_V36_a_full_ring_is_not_a_chain_that_never_fits)
     CHECK_OK(ring_start(&r, 8, features_all, 0));
     for (int i = 0; i < 8; i++)
         segments[i] = (struct vring_segment){GUEST, 16};
-    CHECK_OK(vring_split_driver_add_avail(&r.driver, segments, 6, 0, 1));
+    CHECK_OK(vring_split_driver_add_avail(&r.driver.as.split, segments, 6, 0, 1));
     add_refuses(VTEST_PASS, &r, segments, 3, 0, VRING_E_FULL);
-    CHECK_OK(vring_split_driver_add_avail(&r.driver, segments, 2, 0, 2));
+    CHECK_OK(vring_split_driver_add_avail(&r.driver.as.split, segments, 2, 0, 2));
     add_refuses(VTEST_PASS, &r, segments, 1, 0, VRING_E_FULL);
-    CHECK_EQ(vring_split_driver_free(&r.driver), 0);
+    CHECK_EQ(vring_split_driver_free(&r.driver.as.split), 0);
 }
 
 TEST(V30_max_chain_is_a_limit_of_its_own)
@@ -277,13 +303,13 @@ TEST(V30_max_chain_is_a_limit_of_its_own)
         segments[i] = (struct vring_segment){GUEST, 16};
     ring_configure(&r, 8, features_all, 0);
     r.driver_config.max_chain = 3;
-    CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_split_driver_init(&r.driver.as.split, &r.driver_config));
     add_refuses(VTEST_PASS, &r, segments, 4, 0, VRING_E_CHAIN);
     r.driver_config.max_chain = 16;
-    CHECK_OK(vring_split_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_split_driver_init(&r.driver.as.split, &r.driver_config));
     table.memory = fixture_alloc(16 * 16);
     add_refuses(VTEST_PASS, &r, segments, 9, 0, VRING_E_CHAIN);
-    CHECK_OK(vring_split_driver_add_indirect(&r.driver, &table, segments, 8, 8, 1));
+    CHECK_OK(vring_split_driver_add_indirect(&r.driver.as.split, &table, segments, 8, 8, 1));
 }
 
 TEST(indirect_refuses_what_its_table_cannot_be)
@@ -295,20 +321,20 @@ TEST(indirect_refuses_what_its_table_cannot_be)
     CHECK_OK(ring_start(&r, 8, features_all, 0));
     table.memory = (unsigned char *)fixture_alloc(64) + 8;
     state_keep(&kept, &r);
-    CHECK_ERR(vring_split_driver_add_indirect(&r.driver, &table, segments, 1, 1, 1), VRING_E_ALIGN);
+    CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, &table, segments, 1, 1, 1), VRING_E_ALIGN);
     table.memory = (unsigned char *)table.memory - 8;
     table.entries = 1;
-    CHECK_ERR(vring_split_driver_add_indirect(&r.driver, &table, segments, 1, 1, 1), VRING_E_CHAIN);
+    CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, &table, segments, 1, 1, 1), VRING_E_CHAIN);
     table.entries = 3;
     table.addr = UINT64_MAX - 46;
-    CHECK_ERR(vring_split_driver_add_indirect(&r.driver, &table, segments, 2, 1, 1), VRING_E_ADDR);
+    CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, &table, segments, 2, 1, 1), VRING_E_ADDR);
     CHECK(state_same(&r));
     table.addr--;
-    CHECK_OK(vring_split_driver_add_indirect(&r.driver, &table, segments, 2, 1, 1));
+    CHECK_OK(vring_split_driver_add_indirect(&r.driver.as.split, &table, segments, 2, 1, 1));
 
     CHECK_OK(ring_start(&r, 8, features_plain, 0));
     table.memory = fixture_alloc(64);
-    CHECK_ERR(vring_split_driver_add_indirect(&r.driver, &table, segments, 2, 1, 1), VRING_E_FEATURE);
+    CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, &table, segments, 2, 1, 1), VRING_E_FEATURE);
 }
 
 TEST(C064_C065_C066_add_used_refuses_and_writes_nothing)
@@ -319,18 +345,18 @@ TEST(C064_C065_C066_add_used_refuses_and_writes_nothing)
     CHECK_OK(ring_start(&r, 8, features_all, 0));
     CHECK_OK(ring_add(&r, 0, 16, true, 1));
     CHECK_OK(ring_add(&r, 64, 16, false, 2));
-    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+    CHECK_EQ(vring_split_driver_publish(&r.driver.as.split), 1);
     CHECK_OK(ring_get_avail(&r, &chain));
     CHECK_OK(ring_get_avail(&r, &other));
     state_keep(&kept, &r);
-    CHECK_ERR(vring_split_device_add_used(&r.device, chain.handle, 17), VRING_E_LEN);
-    CHECK_ERR(vring_split_device_add_used(&r.device, other.handle, 1), VRING_E_LEN);
-    CHECK_ERR(vring_split_device_add_used(&r.device, chain.handle + 0x10000, 1), VRING_E_HANDLE);
+    CHECK_ERR(vring_split_device_add_used(&r.device.as.split, chain.handle, 17), VRING_E_LEN);
+    CHECK_ERR(vring_split_device_add_used(&r.device.as.split, other.handle, 1), VRING_E_LEN);
+    CHECK_ERR(vring_split_device_add_used(&r.device.as.split, chain.handle + 0x10000, 1), VRING_E_HANDLE);
     for (unsigned bit = 0; bit < 32; bit++)
-        CHECK_ERR(vring_split_device_add_used(&r.device, chain.handle ^ UINT32_C(1) << bit, 1), VRING_E_HANDLE);
+        CHECK_ERR(vring_split_device_add_used(&r.device.as.split, chain.handle ^ UINT32_C(1) << bit, 1), VRING_E_HANDLE);
     CHECK(state_same(&r));
-    CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 16));
-    CHECK_ERR(vring_split_device_add_used(&r.device, chain.handle, 16), VRING_E_HANDLE);
+    CHECK_OK(vring_split_device_add_used(&r.device.as.split, chain.handle, 16));
+    CHECK_ERR(vring_split_device_add_used(&r.device.as.split, chain.handle, 16), VRING_E_HANDLE);
 }
 
 TEST(C085_C086_rewind_refuses_all_but_the_last_taken)
@@ -339,16 +365,16 @@ TEST(C085_C086_rewind_refuses_all_but_the_last_taken)
     static struct ring r;
 
     CHECK_OK(ring_start(&r, 8, features_all, 0));
-    CHECK_ERR(vring_split_device_rewind(&r.device, 0), VRING_E_HANDLE);
+    CHECK_ERR(vring_split_device_rewind(&r.device.as.split, 0), VRING_E_HANDLE);
     CHECK_OK(ring_add(&r, 0, 16, true, 1));
     CHECK_OK(ring_add(&r, 64, 16, true, 2));
-    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+    CHECK_EQ(vring_split_driver_publish(&r.driver.as.split), 1);
     CHECK_OK(ring_get_avail(&r, &first));
     CHECK_OK(ring_get_avail(&r, &second));
-    CHECK_ERR(vring_split_device_rewind(&r.device, first.handle), VRING_E_HANDLE);
-    CHECK_OK(vring_split_device_rewind(&r.device, second.handle));
-    CHECK_ERR(vring_split_device_rewind(&r.device, second.handle), VRING_E_HANDLE);
-    CHECK_OK(vring_split_device_add_used(&r.device, first.handle, 0));
-    CHECK_ERR(vring_split_device_rewind(&r.device, first.handle), VRING_E_HANDLE);
+    CHECK_ERR(vring_split_device_rewind(&r.device.as.split, first.handle), VRING_E_HANDLE);
+    CHECK_OK(vring_split_device_rewind(&r.device.as.split, second.handle));
+    CHECK_ERR(vring_split_device_rewind(&r.device.as.split, second.handle), VRING_E_HANDLE);
+    CHECK_OK(vring_split_device_add_used(&r.device.as.split, first.handle, 0));
+    CHECK_ERR(vring_split_device_rewind(&r.device.as.split, first.handle), VRING_E_HANDLE);
     CHECK_OK(ring_get_avail(&r, &second));
 }

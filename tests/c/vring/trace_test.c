@@ -6,7 +6,6 @@
 #include "fixture.h"
 
 #include "vring/access_hook.h"
-#include "vtest.h"
 
 enum kind { LOAD, STORE, FENCE };
 
@@ -105,13 +104,16 @@ static void judge_trace(VTEST)
     }
 }
 
-/* What holds of the driver alone: it reads only what the device writes, and writes only what is its own. */
+/*
+ * What holds of the driver alone: it reads only what the device writes, and writes only what is its own. The packed ring's descriptors are
+ * both's in turn.
+ */
 static void judge_driver(VTEST)
 {
     judge_trace(VTEST_PASS);
     for (unsigned i = 0; i < traced; i++) {
         if (trace[i].kind == LOAD)
-            CHECK(in_device_area(&trace[i]));
+            CHECK(in_device_area(&trace[i]) || (r.driver.packed && in_desc(&trace[i])));
         if (trace[i].kind == STORE)
             CHECK(!in_device_area(&trace[i]));
     }
@@ -124,7 +126,7 @@ static void judge_device(VTEST)
         if (trace[i].kind == LOAD)
             CHECK(!in_device_area(&trace[i]));
         if (trace[i].kind == STORE)
-            CHECK(in_device_area(&trace[i]));
+            CHECK(in_device_area(&trace[i]) || (r.device.packed && in_desc(&trace[i])));
     }
 }
 
@@ -133,7 +135,7 @@ static void judge_device(VTEST)
 
 static int vtest_result;
 
-TEST(I6_P2_every_operation_loads_each_word_once_and_never_its_own)
+RING_TEST(I6_P2_every_operation_loads_each_word_once_and_never_its_own)
 {
     struct vring_segment segments[3] = {{GUEST, 16}, {GUEST + 64, 32}, {GUEST + 128, 8}};
     struct vring_table table = {NULL, GUEST + 0x1000, 16};
@@ -141,30 +143,31 @@ TEST(I6_P2_every_operation_loads_each_word_once_and_never_its_own)
     struct vring_chain chain;
 
     for (int event_idx = 0; event_idx < 2; event_idx++) {
-        CHECK_OK(ring_start(&r, 8, event_idx ? features_all : features_plain | VRING_F_INDIRECT_DESC, 65534));
+        CHECK_OK(ring_start(&r, 8, event_idx ? format->all : format->plain | VRING_F_INDIRECT_DESC,
+                            index_before_wrap(format, 8, 2)));
         table.memory = r.guest + 0x1000;
         for (uint64_t i = 0; i < 20; i++) {
-            CHECK_OK(DRIVER(vring_split_driver_add_avail(&r.driver, segments, 2, 1, i)));
-            CHECK_OK(DRIVER(vring_split_driver_add_indirect(&r.driver, &table, segments, 2, 1, i)));
-            CHECK_OK(DRIVER(vring_split_driver_add_avail(&r.driver, segments, 1, 0, i)));
-            CHECK_OK(DRIVER(vring_split_driver_abort(&r.driver)));
-            CHECK(DRIVER(vring_split_driver_publish(&r.driver)) >= 0);
-            CHECK_EQ(DRIVER(vring_split_driver_enable_notify(&r.driver)), 0);
-            CHECK_EQ(DRIVER(vring_split_driver_enable_notify_delayed(&r.driver)), 0);
+            CHECK_OK(DRIVER(vring_driver_add_avail(&r.driver, segments, 2, 1, i)));
+            CHECK_OK(DRIVER(vring_driver_add_indirect(&r.driver, &table, segments, 2, 1, i)));
+            CHECK_OK(DRIVER(vring_driver_add_avail(&r.driver, segments, 1, 0, i)));
+            CHECK_OK(DRIVER(vring_driver_abort(&r.driver)));
+            CHECK(DRIVER(vring_driver_publish(&r.driver)) >= 0);
+            CHECK_EQ(DRIVER(vring_driver_enable_notify(&r.driver)), 0);
+            CHECK_EQ(DRIVER(vring_driver_enable_notify_delayed(&r.driver)), 0);
             CHECK_OK(DEVICE(ring_get_avail(&r, &chain)));
-            CHECK_OK(DEVICE(vring_split_device_rewind(&r.device, chain.handle)));
+            CHECK_OK(DEVICE(vring_device_rewind(&r.device, chain.handle)));
             CHECK_OK(DEVICE(ring_get_avail(&r, &chain)));
-            CHECK_OK(DEVICE(vring_split_device_add_used(&r.device, chain.handle, 3)));
+            CHECK_OK(DEVICE(vring_device_add_used(&r.device, chain.handle, 3)));
             CHECK_OK(DEVICE(ring_get_avail(&r, &chain)));
-            CHECK_OK(DEVICE(vring_split_device_add_used(&r.device, chain.handle, 3)));
-            CHECK(DEVICE(vring_split_device_publish(&r.device)) >= 0);
-            CHECK_EQ(DEVICE(vring_split_device_enable_notify(&r.device)), 0);
-            CHECK_OK(DEVICE(vring_split_device_disable_notify(&r.device)));
-            CHECK_EQ(DRIVER(vring_split_driver_enable_notify(&r.driver)), 1);
-            CHECK_OK(DRIVER(vring_split_driver_get_used(&r.driver, &used)));
-            CHECK_OK(DRIVER(vring_split_driver_get_used(&r.driver, &used)));
-            CHECK_ERR(DRIVER(vring_split_driver_get_used(&r.driver, &used)), VRING_E_EMPTY);
-            CHECK_OK(DRIVER(vring_split_driver_disable_notify(&r.driver)));
+            CHECK_OK(DEVICE(vring_device_add_used(&r.device, chain.handle, 3)));
+            CHECK(DEVICE(vring_device_publish(&r.device)) >= 0);
+            CHECK_EQ(DEVICE(vring_device_enable_notify(&r.device)), 0);
+            CHECK_OK(DEVICE(vring_device_disable_notify(&r.device)));
+            CHECK_EQ(DRIVER(vring_driver_enable_notify(&r.driver)), 1);
+            CHECK_OK(DRIVER(vring_driver_get_used(&r.driver, &used)));
+            CHECK_OK(DRIVER(vring_driver_get_used(&r.driver, &used)));
+            CHECK_ERR(DRIVER(vring_driver_get_used(&r.driver, &used)), VRING_E_EMPTY);
+            CHECK_OK(DRIVER(vring_driver_disable_notify(&r.driver)));
         }
     }
 }
@@ -185,9 +188,9 @@ TEST(V17_V18_C186_publish_avail_releases_then_fences_then_asks)
     CHECK_OK(ring_start(&r, 8, features_all, 0));
     traced = 0;
     for (uint64_t i = 0; i < 3; i++)
-        CHECK_OK(vring_split_driver_add_avail(&r.driver, segments, 1, 1, i));
+        CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, 1, i));
     CHECK_EQ(find(STORE, avail_at(&r, 2)), traced); /* staging publishes nothing */
-    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
 
     unsigned idx = find(STORE, avail_at(&r, 2));
 
@@ -207,13 +210,13 @@ TEST(V46_V49_C090_publish_used_releases_then_fences_then_asks)
     CHECK_OK(ring_start(&r, 8, features_plain, 0));
     for (uint64_t i = 0; i < 3; i++)
         CHECK_OK(ring_add(&r, 0, 8, true, i));
-    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
     for (int i = 0; i < 3; i++) {
         CHECK_OK(ring_get_avail(&r, &chain));
-        CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 1));
+        CHECK_OK(vring_device_add_used(&r.device, chain.handle, 1));
     }
     traced = 0;
-    CHECK_EQ(vring_split_device_publish(&r.device), 1);
+    CHECK_EQ(vring_device_publish(&r.device), 1);
     CHECK_EQ(traced, 3);
     CHECK(is_at(&trace[0], STORE, used_at(&r, 2)));
     CHECK_EQ(trace[0].order, VRING_HOOK_RELEASE);
@@ -228,26 +231,26 @@ TEST(V19_V32_V39_wishes_are_fenced_and_indices_acquired)
 
     CHECK_OK(ring_start(&r, 8, features_all, 0));
     CHECK_OK(ring_add(&r, 0, 8, true, 1));
-    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
     traced = 0;
     CHECK_OK(ring_get_avail(&r, &chain));
     CHECK(is_at(&trace[0], LOAD, avail_at(&r, 2)));
     CHECK_EQ(trace[0].order, VRING_HOOK_ACQUIRE);
     CHECK(is_at(&trace[1], LOAD, avail_at(&r, 4)));
     traced = 0;
-    CHECK_EQ(vring_split_device_enable_notify(&r.device), 0);
+    CHECK_EQ(vring_device_enable_notify(&r.device), 0);
     CHECK(is_at(&trace[0], STORE, avail_event_at(&r)));
     CHECK_EQ(trace[1].kind, FENCE);
     CHECK(is_at(&trace[2], LOAD, avail_at(&r, 2)));
-    CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 1));
-    CHECK_EQ(vring_split_device_publish(&r.device), 1);
+    CHECK_OK(vring_device_add_used(&r.device, chain.handle, 1));
+    CHECK_EQ(vring_device_publish(&r.device), 1);
     traced = 0;
-    CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
     CHECK(is_at(&trace[0], LOAD, used_at(&r, 2)));
     CHECK_EQ(trace[0].order, VRING_HOOK_ACQUIRE);
     CHECK(is_at(&trace[1], LOAD, used_at(&r, 4)));
     traced = 0;
-    CHECK_EQ(vring_split_driver_enable_notify(&r.driver), 0);
+    CHECK_EQ(vring_driver_enable_notify(&r.driver), 0);
     CHECK(is_at(&trace[0], STORE, used_event_at(&r)));
     CHECK_EQ(trace[1].kind, FENCE);
     CHECK(is_at(&trace[2], LOAD, used_at(&r, 2)));
@@ -264,28 +267,28 @@ TEST(V108_what_has_not_changed_is_not_stored_again)
         CHECK_OK(ring_add(&r, 0, 8, true, i));
         if (i >= 2)
             CHECK_EQ(find(STORE, avail_at(&r, 4 + 2 * (size_t)(i & 1))), traced);
-        CHECK(vring_split_driver_publish(&r.driver) >= 0);
+        CHECK(vring_driver_publish(&r.driver) >= 0);
         CHECK_OK(ring_get_avail(&r, &chain));
-        CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 8));
-        CHECK(vring_split_device_publish(&r.device) >= 0);
-        CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+        CHECK_OK(vring_device_add_used(&r.device, chain.handle, 8));
+        CHECK(vring_device_publish(&r.device) >= 0);
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
         CHECK_EQ(used.token, i);
     }
 }
 
 /* Each word is overwritten right after it is read: whoever reads it again, or has it read for them later, sees garbage. */
-TEST(V103_C069_C070_C071_C109_C192_C194_a_peer_that_overwrites_what_was_read)
+RING_TEST(V103_C069_C070_C071_C109_C192_C194_a_peer_that_overwrites_what_was_read)
 {
     struct vring_segment segments[3] = {{GUEST, 16}, {GUEST + 64, 32}, {GUEST + 128, 8}};
     struct vring_table table = {NULL, GUEST + 0x1000, 16};
     struct vring_used_buffer used;
     struct vring_chain chain;
 
-    CHECK_OK(ring_start(&r, 8, features_all, 0));
+    CHECK_OK(ring_start(&r, 8, format->all, 0));
     table.memory = r.guest + 0x1000;
-    CHECK_OK(vring_split_driver_add_avail(&r.driver, segments, 2, 1, 1));
-    CHECK_OK(vring_split_driver_add_indirect(&r.driver, &table, segments, 2, 1, 2));
-    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+    CHECK_OK(vring_driver_add_avail(&r.driver, segments, 2, 1, 1));
+    CHECK_OK(vring_driver_add_indirect(&r.driver, &table, segments, 2, 1, 2));
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
     scribble = true;
     for (uint64_t i = 1; i <= 2; i++) {
         CHECK_OK(ring_get_avail(&r, &chain));
@@ -294,13 +297,13 @@ TEST(V103_C069_C070_C071_C109_C192_C194_a_peer_that_overwrites_what_was_read)
         CHECK_EQ(chain.readable, 48);
         CHECK_EQ(chain.writable, 8);
         CHECK(r.iov[0].base == r.guest && r.iov[2].base == r.guest + 128);
-        CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 8));
+        CHECK_OK(vring_device_add_used(&r.device, chain.handle, 8));
     }
     scribble = false;
-    CHECK_EQ(vring_split_device_publish(&r.device), 1);
+    CHECK_EQ(vring_device_publish(&r.device), 1);
     scribble = true;
     for (uint64_t i = 1; i <= 2; i++) {
-        CHECK_OK(vring_split_driver_get_used(&r.driver, &used));
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
         CHECK_EQ(used.token, i);
         CHECK_EQ(used.len, 8);
     }
@@ -314,10 +317,84 @@ TEST(add_used_publishes_nothing)
 
     CHECK_OK(ring_start(&r, 8, features_all, 0));
     CHECK_OK(ring_add(&r, 0, 8, true, 1));
-    CHECK_EQ(vring_split_driver_publish(&r.driver), 1);
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
     CHECK_OK(ring_get_avail(&r, &chain));
     traced = 0;
-    CHECK_OK(vring_split_device_add_used(&r.device, chain.handle, 1));
+    CHECK_OK(vring_device_add_used(&r.device, chain.handle, 1));
     CHECK_EQ(find(STORE, used_at(&r, 2)), traced);
     CHECK_EQ(traced, 2);
+}
+
+TEST(V64_V82_C209_packed_publish_of_avail_stores_the_first_flags_last)
+{
+    struct vring_segment segments[2] = {{GUEST, 16}, {GUEST + 64, 32}};
+
+    CHECK_OK(ring_start(&r, 8, formats[1].all, 7));
+    traced = 0;
+    for (uint64_t i = 0; i < 2; i++)
+        CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, 1, i));
+    for (unsigned i = 0; i < traced; i++)
+        CHECK(trace[i].at != desc_at(&r, 7) + 14 && !(trace[i].at == desc_at(&r, 7) + 8 && trace[i].width == 8));
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
+    CHECK(is_at(&trace[traced - 3], STORE, desc_at(&r, 7) + 14));
+    CHECK_EQ(trace[traced - 3].order, VRING_HOOK_RELEASE);
+    CHECK_EQ(trace[traced - 2].kind, FENCE);
+    CHECK(is_at(&trace[traced - 1], LOAD, used_at(&r, 0)));
+    CHECK_EQ(trace[traced - 1].width, 4);
+}
+
+TEST(V68_V69_V82_C129_C130_C137_packed_publish_of_used_stores_the_first_flags_last)
+{
+    struct vring_chain chains[3];
+
+    CHECK_OK(ring_start(&r, 3, formats[1].all, 2));
+    for (uint64_t i = 0; i < 3; i++)
+        CHECK_OK(ring_add(&r, 0, 8, true, i));
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(ring_get_avail(&r, &chains[i]));
+    traced = 0;
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, 1));
+    for (unsigned i = 0; i < traced; i++)
+        CHECK(trace[i].at != desc_at(&r, 2) + 14 && !(trace[i].at == desc_at(&r, 2) + 8 && trace[i].width == 8));
+    traced = 0;
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+    CHECK_EQ(traced, 3);
+    CHECK(is_at(&trace[0], STORE, desc_at(&r, 2) + 14));
+    CHECK_EQ(trace[0].order, VRING_HOOK_RELEASE);
+    CHECK_EQ(trace[1].kind, FENCE);
+    CHECK(is_at(&trace[2], LOAD, avail_at(&r, 0)));
+    CHECK_EQ(trace[2].width, 4);
+}
+
+TEST(V61_V75_packed_wishes_are_fenced_and_flags_acquired)
+{
+    struct vring_used_buffer used;
+    struct vring_chain chain;
+
+    CHECK_OK(ring_start(&r, 8, formats[1].all, 0));
+    CHECK_OK(ring_add(&r, 0, 8, true, 1));
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
+    traced = 0;
+    CHECK_OK(ring_get_avail(&r, &chain));
+    CHECK(is_at(&trace[0], LOAD, desc_at(&r, 0) + 14));
+    CHECK_EQ(trace[0].order, VRING_HOOK_ACQUIRE);
+    traced = 0;
+    CHECK_EQ(vring_device_enable_notify(&r.device), 0);
+    CHECK(is_at(&trace[0], STORE, used_at(&r, 0)));
+    CHECK_EQ(trace[0].width, 4);
+    CHECK_EQ(trace[1].kind, FENCE);
+    CHECK(is_at(&trace[2], LOAD, desc_at(&r, 1) + 14));
+    CHECK_OK(vring_device_add_used(&r.device, chain.handle, 1));
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+    traced = 0;
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK(is_at(&trace[0], LOAD, desc_at(&r, 0) + 14));
+    CHECK_EQ(trace[0].order, VRING_HOOK_ACQUIRE);
+    traced = 0;
+    CHECK_EQ(vring_driver_enable_notify(&r.driver), 0);
+    CHECK(is_at(&trace[0], STORE, avail_at(&r, 0)));
+    CHECK_EQ(trace[1].kind, FENCE);
+    CHECK(is_at(&trace[2], LOAD, desc_at(&r, 1) + 14));
 }

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libvring: the packed virtqueue (2.8), driver side and device side, as two concrete types. The verbs, their answers and the threading
+ * rule are those of split.h; only what differs is said here.
+ *
+ * One ring of descriptors serves both sides: the driver makes them available, the device writes used ones over them. A buffer of n
+ * pieces takes n ring entries, or one with an indirect table.
+ */
+#ifndef VRING_PACKED_H
+#define VRING_PACKED_H
+
+#include "types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    VRING_PACKED_SIZE_MAX = 32768, /* entries (2.8.10.1); any number up to it, not only powers of two */
+    VRING_PACKED_DESC_ALIGN = 16,  /* bytes (2.8.10.1) */
+    VRING_PACKED_EVENT_ALIGN = 4
+};
+
+/* Where the three areas of a packed ring lie when they are put into one block of memory. All in bytes. */
+struct vring_packed_areas {
+    size_t desc_size;
+    size_t driver_size; /* the driver event suppression structure */
+    size_t device_size; /* the device event suppression structure */
+    size_t driver_offset; /* from the start of the descriptor area */
+    size_t device_offset;
+    size_t total;
+};
+
+/*
+ * Sizes of the areas of a ring with size entries, and where they lie in one block.
+ * Returns 0; VRING_E_NULL; VRING_E_SIZE if size is 0 or above 32768.
+ */
+int vring_packed_layout(uint32_t size, struct vring_packed_areas *layout);
+
+/* The shared memory of a packed ring, as one side addresses it. */
+struct vring_packed_ring {
+    void *desc;         /* descriptor ring: 16 bytes per entry, written by both sides in turn */
+    void *driver_area;  /* 4 bytes, written by the driver: which used buffers it wants to be notified of */
+    void *device_area;  /* 4 bytes, written by the device: which available buffers it wants to be notified of */
+    uint16_t size;      /* entries */
+    bool platform;      /* ORDER_PLATFORM: fences must order against a device, not only against another CPU */
+};
+
+/* A place in a packed ring: an entry, and how often the ring had been gone round when it was reached, modulo 2 (2.8.1). */
+struct vring_packed_position {
+    uint16_t offset; /* 0 .. size - 1 */
+    bool wrap;       /* the wrap counter: 1 at first */
+};
+
+/* ---------------------------------------------------------------------------------------------------- driver side --- */
+
+struct vring_packed_driver {
+    /* set by init, constant after */
+    struct vring_packed_ring ring;
+    struct vring_slot *slots; /* one per buffer id */
+    uint32_t max_chain;
+    uint16_t notify_id;
+    uint8_t used_len; /* enum vring_used_len_policy */
+    bool len_without_write;
+    bool event_idx;
+    bool indirect;
+    bool notification_data;
+    /* ours alone */
+    int live;            /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
+    uint16_t free_head;  /* first free buffer id; meaningful while free_count > 0 */
+    uint16_t free_count; /* ring entries */
+    uint16_t sequence;   /* of the next buffer: its place in the order of adding */
+    uint16_t in_flight;  /* buffers, staged ones included */
+    struct vring_packed_position next_avail; /* where to stage next */
+    struct vring_packed_position published;  /* where the device will look next, as far as it was told */
+    struct vring_packed_position next_used;  /* where to look for a used descriptor */
+    uint16_t staged;       /* ring entries from published to next_avail */
+    uint16_t staged_first; /* what will be the flags of the entry at published */
+    uint16_t staged_last;  /* id of the buffer staged last; meaningful while staged > 0 */
+    uint32_t event;        /* what we last wrote into the driver area: flags << 16 | place */
+    struct vring_fault fault;
+};
+
+/*
+ * Set up a driver queue over areas that the device does not touch yet. Clears the three areas and the slots.
+ * Returns 0 or, with nothing written anywhere, as vring_split_driver_init(); VRING_E_SIZE also for a start outside the ring.
+ */
+int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_driver_config *config);
+
+/* As vring_split_driver_reset(). */
+void vring_packed_driver_reset(struct vring_packed_driver *vq);
+
+/* As vring_split_driver_add_avail(). */
+int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                  uint16_t n_readable, uint16_t n_writable, uint64_t token);
+
+/* As vring_split_driver_add_indirect(). */
+int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struct vring_table *table,
+                                     const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
+                                     uint64_t token);
+
+/* As vring_split_driver_abort(). */
+int vring_packed_driver_abort(struct vring_packed_driver *vq);
+
+/*
+ * As vring_split_driver_publish(): one store, of the first staged descriptor's flags, makes the batch visible (2.8.17, 2.8.21).
+ */
+int vring_packed_driver_publish(struct vring_packed_driver *vq);
+
+/* As vring_split_driver_notification(); the upper half is place and wrap counter (2.9). */
+uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq);
+
+/* As vring_split_driver_get_used(). There is no index, so no VRING_E_PEER_INDEX. */
+int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used);
+
+/* As vring_split_driver_enable_notify(). */
+int vring_packed_driver_enable_notify(struct vring_packed_driver *vq);
+
+/*
+ * As vring_split_driver_enable_notify_delayed(), but returns 1 as soon as one used buffer waits: a packed ring does not say how many.
+ */
+int vring_packed_driver_enable_notify_delayed(struct vring_packed_driver *vq);
+
+/* As vring_split_driver_disable_notify(). */
+int vring_packed_driver_disable_notify(struct vring_packed_driver *vq);
+
+/* As vring_split_driver_free() and vring_split_driver_in_flight(). */
+uint16_t vring_packed_driver_free(const struct vring_packed_driver *vq);
+uint16_t vring_packed_driver_in_flight(const struct vring_packed_driver *vq);
+
+/* As vring_split_driver_take_unused(). */
+int vring_packed_driver_take_unused(struct vring_packed_driver *vq, uint64_t *token);
+
+/* As vring_split_driver_fault(). */
+struct vring_fault vring_packed_driver_fault(const struct vring_packed_driver *vq);
+
+/* ---------------------------------------------------------------------------------------------------- device side --- */
+
+struct vring_packed_device {
+    /* set by init, constant after */
+    struct vring_packed_ring ring;
+    struct vring_head *heads; /* one per buffer id */
+    const struct vring_region *regions;
+    uint32_t region_count;
+    uint32_t max_chain;
+    bool event_idx;
+    bool indirect;
+    /* ours alone */
+    int live;             /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
+    uint32_t region_hint;
+    uint16_t held;        /* ring entries of the buffers that the driver has not got back: at most size */
+    uint16_t in_flight;   /* buffers taken and not yet staged as used */
+    struct vring_packed_position next_avail; /* where to look for an available descriptor */
+    struct vring_packed_position next_used;  /* where to stage next */
+    struct vring_packed_position published;  /* where the driver will look next, as far as it was told */
+    uint16_t staged;       /* ring entries that the staged buffers had */
+    uint16_t staged_first; /* what will be the flags of the used descriptor at published */
+    uint16_t last_taken;   /* id of the buffer taken last */
+    uint16_t generation;   /* of the next handle */
+    uint32_t event;        /* what we last wrote into the device area: flags << 16 | place */
+    struct vring_fault fault;
+};
+
+/*
+ * Set up a device queue over areas that the driver has prepared. Writes the device area alone.
+ * Returns 0 or, with nothing written anywhere, as vring_split_device_init(); VRING_E_SIZE also for a start outside the ring.
+ */
+int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_device_config *config);
+
+/* As vring_split_device_reset(). */
+void vring_packed_device_reset(struct vring_packed_device *vq);
+
+/*
+ * As vring_split_device_get_avail(). A buffer in the ring that has an indirect descriptor in it, and a table entry with flags other than
+ * WRITE are judged as 2.8.7 and 2.8.19 have it: the first breaks the queue, the second is ignored.
+ */
+int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                  struct vring_chain *chain);
+
+/* As vring_split_device_rewind(). */
+int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle);
+
+/* As vring_split_device_add_used(). */
+int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len);
+
+/* As vring_split_device_publish(): one store, of the first staged used descriptor's flags, makes the batch visible (2.8.9). */
+int vring_packed_device_publish(struct vring_packed_device *vq);
+
+/* As vring_split_device_enable_notify(). */
+int vring_packed_device_enable_notify(struct vring_packed_device *vq);
+
+/* As vring_split_device_disable_notify(). */
+int vring_packed_device_disable_notify(struct vring_packed_device *vq);
+
+/* As vring_split_device_in_flight(). */
+uint16_t vring_packed_device_in_flight(const struct vring_packed_device *vq);
+
+/* As vring_split_device_fault(). */
+struct vring_fault vring_packed_device_fault(const struct vring_packed_device *vq);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

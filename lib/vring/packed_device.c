@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* The device side of the packed virtqueue. Reads beside split_device.c and packed_driver.c, in the same order. */
+#include <vring/packed.h>
+
+#include "event.h"
+#include "features.h"
+#include "heads.h"
+#include "indirect.h"
+#include "layout.h"
+#include "packed_ring.h"
+#include "peer.h"
+#include "regions.h"
+
+/* ---------------------------------------------------------------------------------------------------- life and death --- */
+
+static int packed_device_check(const struct vring_device_config *config, const struct vring_packed_ring *ring)
+{
+    int error = vring_packed_check(ring, config->size, config->heads, config->head_count, sizeof *config->heads);
+
+    if (error)
+        return error;
+    if ((config->index & 0x7fff) >= config->size)
+        return VRING_E_SIZE;
+    if (config->max_chain > UINT16_MAX)
+        return VRING_E_CHAIN;
+    error = vring_features_check(config->features, true);
+    return error ? error : regions_check(config->regions, config->region_count);
+}
+
+int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_device_config *config)
+{
+    static const struct vring_packed_device fresh = {0};
+
+    if (!vq || !config)
+        return VRING_E_NULL;
+
+    struct vring_packed_ring ring = {
+        .desc = config->desc,
+        .driver_area = config->driver_area,
+        .device_area = config->device_area,
+        .size = (uint16_t)config->size,
+        .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
+    };
+    int error = packed_device_check(config, &ring);
+
+    if (error)
+        return error;
+    *vq = fresh;
+    vq->ring = ring;
+    vq->heads = config->heads;
+    vq->regions = config->regions;
+    vq->region_count = config->region_count;
+    vq->max_chain = config->max_chain ? config->max_chain : config->size;
+    vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
+    vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
+    vq->next_avail.offset = config->index & 0x7fff;
+    vq->next_avail.wrap = !(config->index & 0x8000);
+    vq->next_used = vq->published = vq->next_avail;
+    heads_clear(vq->heads, ring.size);
+    packed_store_event(vq->ring.device_area, packed_event(VRING_EVENT_ENABLE, 0));
+    vq->live = 1;
+    return 0;
+}
+
+void vring_packed_device_reset(struct vring_packed_device *vq)
+{
+    if (vq)
+        vq->live = 0;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- take --- */
+
+/* Walk the indirect table that outer names (2.8.7): as many entries as its length says, in order. */
+static enum chain_step packed_device_walk_table(struct vring_packed_device *vq, struct chain_walk *walk,
+                                                const struct chain_desc *outer, uint16_t offset)
+{
+    uint32_t entries = outer->len / 16, table_hint = vq->region_hint;
+    enum chain_step step = chain_table(walk, outer, offset, vq->indirect);
+
+    for (uint32_t i = 0; step == CHAIN_MORE; i++) {
+        struct chain_desc desc;
+        uint64_t words[2];
+
+        if (PEER_BAD(!indirect_fetch(vq->regions, vq->region_count, &table_hint, outer->addr + 16 * (uint64_t)i, words)))
+            return chain_broken(walk, VRING_E_PEER_TABLE, i, outer->addr);
+        desc = packed_decode_entry(words, i + 1 == entries);
+        step = chain_take(walk, &desc, i, entries, vq->regions, vq->region_count, &vq->region_hint);
+    }
+    return step;
+}
+
+/* What the walk of the ring found besides pieces. */
+struct packed_device_buffer {
+    uint16_t descriptors; /* ring entries */
+    uint16_t peer_id;     /* as the last of them has it (2.8.6) */
+};
+
+/* Walk the list at next_avail, the first descriptor of which has these flags. The others were written before them. */
+static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct chain_walk *walk, uint16_t flags,
+                                          struct packed_device_buffer *buffer)
+{
+    struct vring_packed_position at = vq->next_avail;
+    enum chain_step step = CHAIN_MORE;
+
+    for (buffer->descriptors = 0; step == CHAIN_MORE; at = packed_forward(&vq->ring, at, 1)) {
+        struct chain_desc desc = {0, 0, flags, 0};
+
+        if (PEER_BAD(vq->held + buffer->descriptors >= vq->ring.size))
+            return chain_broken(walk, VRING_E_PEER_LOOP, at.offset, flags);
+        if (buffer->descriptors > 0)
+            desc.flags = packed_load_flags(&vq->ring, at.offset);
+        desc.addr = packed_load_addr(&vq->ring, at.offset);
+        desc.len = packed_load_len(&vq->ring, at.offset);
+        buffer->peer_id = packed_load_id(&vq->ring, at.offset);
+        buffer->descriptors++;
+        if (!(desc.flags & VRING_DESC_INDIRECT)) {
+            step = chain_take(walk, &desc, at.offset, vq->ring.size, vq->regions, vq->region_count, &vq->region_hint);
+            continue;
+        }
+        if (PEER_BAD(buffer->descriptors > 1)) /* 2.8.19: a list is direct or indirect, not both */
+            return chain_broken(walk, VRING_E_PEER_INDIRECT, at.offset, desc.flags);
+        step = packed_device_walk_table(vq, walk, &desc, at.offset);
+    }
+    return step;
+}
+
+/* The buffer is ours until it is used or rewound. */
+static void packed_device_take(struct vring_packed_device *vq, uint16_t id, uint16_t descriptors,
+                               const struct chain_walk *walk, struct vring_chain *chain)
+{
+    chain->handle = heads_take(vq->heads, id, descriptors, walk->refused ? 0 : walk->writable, vq->generation++);
+    vq->heads[id].order = vq->last_taken;
+    vq->last_taken = id;
+    vq->held = (uint16_t)(vq->held + descriptors);
+    vq->next_avail = packed_forward(&vq->ring, vq->next_avail, descriptors);
+    vq->in_flight++;
+}
+
+int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                  struct vring_chain *chain)
+{
+    static const struct vring_chain nothing = {0};
+
+    if (!vq || !chain || (!iov && n_iov > 0))
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+
+    uint16_t at = vq->next_avail.offset;
+    uint16_t flags = packed_observe_flags(&vq->ring, at); /* A */
+
+    if (!packed_is_avail(flags, vq->next_avail.wrap))
+        return VRING_E_EMPTY;
+
+    struct packed_device_buffer buffer;
+    struct chain_walk walk;
+
+    chain_start(&walk, iov, n_iov, vq->max_chain);
+    if (packed_device_walk(vq, &walk, flags, &buffer) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
+    if (PEER_BAD(buffer.peer_id >= vq->ring.size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, buffer.peer_id);
+
+    uint16_t id = buffer.peer_id;
+
+    if (PEER_BAD(vq->heads[id].taken))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, id);
+
+    *chain = nothing;
+    if (!walk.refused) {
+        chain->n_readable = walk.n_readable;
+        chain->n_writable = walk.n_writable;
+        chain->readable = walk.readable;
+        chain->writable = walk.writable;
+        if (walk.n_readable + walk.n_writable > n_iov)
+            return VRING_E_ROOM;
+    }
+    packed_device_take(vq, id, buffer.descriptors, &walk, chain);
+    return walk.refused;
+}
+
+int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!heads_hold(vq->heads, vq->ring.size, handle))
+        return VRING_E_HANDLE;
+    if (vq->last_taken != handle_head(handle))
+        return VRING_E_HANDLE;
+
+    struct vring_head *head = &vq->heads[handle_head(handle)];
+
+    vq->next_avail = packed_back(&vq->ring, vq->next_avail, head->taken);
+    vq->held = (uint16_t)(vq->held - head->taken);
+    vq->last_taken = head->order;
+    head->taken = 0;
+    vq->in_flight--;
+    return 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- add --- */
+
+int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!heads_hold(vq->heads, vq->ring.size, handle))
+        return VRING_E_HANDLE;
+
+    uint16_t id = handle_head(handle);
+    uint16_t descriptors = vq->heads[id].taken;
+    unsigned flags = packed_used_flags(vq->next_used.wrap) | (len > 0 ? VRING_DESC_WRITE : 0u);
+
+    if (len > vq->heads[id].writable)
+        return VRING_E_LEN;
+    vq->heads[id].taken = 0;
+    /* The flags of the first of a batch are kept back: they are what publishes it. */
+    if (vq->staged == 0) {
+        vq->staged_first = (uint16_t)flags;
+        packed_prepare_used(&vq->ring, vq->next_used.offset, len, id);
+    } else {
+        packed_store_used(&vq->ring, vq->next_used.offset, len, id, (uint16_t)flags);
+    }
+    vq->next_used = packed_forward(&vq->ring, vq->next_used, descriptors);
+    vq->staged = (uint16_t)(vq->staged + descriptors);
+    vq->in_flight--;
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- publish --- */
+
+int vring_packed_device_publish(struct vring_packed_device *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->staged == 0)
+        return 0;
+
+    uint16_t added = vq->staged;
+
+    packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* B */
+    vq->published = vq->next_used;
+    vq->held = (uint16_t)(vq->held - added);
+    vq->staged = 0;
+    packed_fence(&vq->ring); /* D */
+    return event_word_is_due(packed_load_event(vq->ring.driver_area), vq->event_idx, packed_place(vq->published), added,
+                             vq->ring.size);
+}
+
+/* ----------------------------------------------------------------------------------------------------- notifications --- */
+
+static void packed_device_wish(struct vring_packed_device *vq, uint32_t event)
+{
+    if (vq->event == event)
+        return;
+    vq->event = event;
+    packed_store_event(vq->ring.device_area, event);
+}
+
+int vring_packed_device_enable_notify(struct vring_packed_device *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    packed_device_wish(vq, vq->event_idx ? packed_event(VRING_EVENT_DESC, packed_place(vq->next_avail))
+                                         : packed_event(VRING_EVENT_ENABLE, 0));
+    packed_fence(&vq->ring); /* C */
+    return packed_is_avail(packed_observe_flags(&vq->ring, vq->next_avail.offset), vq->next_avail.wrap);
+}
+
+int vring_packed_device_disable_notify(struct vring_packed_device *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    packed_device_wish(vq, packed_event(VRING_EVENT_DISABLE, 0));
+    return 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------- questions --- */
+
+uint16_t vring_packed_device_in_flight(const struct vring_packed_device *vq)
+{
+    return vq && vq->live == 1 ? vq->in_flight : 0;
+}
+
+struct vring_fault vring_packed_device_fault(const struct vring_packed_device *vq)
+{
+    static const struct vring_fault none = {0};
+
+    return vq ? vq->fault : none;
+}

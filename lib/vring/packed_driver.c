@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* The driver side of the packed virtqueue. Reads beside split_driver.c and packed_device.c, in the same order. */
+#include <vring/packed.h>
+
+#include "event.h"
+#include "features.h"
+#include "layout.h"
+#include "packed_ring.h"
+#include "peer.h"
+#include "segments.h"
+#include "slots.h"
+
+/* ---------------------------------------------------------------------------------------------------- life and death --- */
+
+static int packed_driver_check(const struct vring_driver_config *config, const struct vring_packed_ring *ring)
+{
+    int error = vring_packed_check(ring, config->size, config->slots, config->slot_count, sizeof *config->slots);
+
+    if (error)
+        return error;
+    if ((config->index & 0x7fff) >= config->size)
+        return VRING_E_SIZE;
+    if (config->max_chain > UINT16_MAX)
+        return VRING_E_CHAIN;
+    return vring_features_check(config->features, true);
+}
+
+int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_driver_config *config)
+{
+    static const struct vring_packed_driver fresh = {0};
+
+    if (!vq || !config)
+        return VRING_E_NULL;
+
+    struct vring_packed_ring ring = {
+        .desc = config->desc,
+        .driver_area = config->driver_area,
+        .device_area = config->device_area,
+        .size = (uint16_t)config->size,
+        .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
+    };
+    int error = packed_driver_check(config, &ring);
+
+    if (error)
+        return error;
+    *vq = fresh;
+    vq->ring = ring;
+    vq->slots = config->slots;
+    vq->max_chain = config->max_chain ? config->max_chain : config->size;
+    vq->notify_id = config->notify_id;
+    vq->used_len = (uint8_t)config->used_len;
+    vq->len_without_write = config->len_without_write;
+    vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
+    vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
+    vq->notification_data = (config->features & VRING_F_NOTIFICATION_DATA) != 0;
+    vq->free_count = ring.size;
+    vq->next_avail.offset = config->index & 0x7fff;
+    vq->next_avail.wrap = !(config->index & 0x8000);
+    vq->published = vq->next_used = vq->next_avail;
+    slots_clear(vq->slots, ring.size);
+    packed_clear(&vq->ring, vq->next_avail);
+    vq->live = 1;
+    return 0;
+}
+
+void vring_packed_driver_reset(struct vring_packed_driver *vq)
+{
+    if (vq)
+        vq->live = 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- add --- */
+
+/* Stage one descriptor, at next_avail. The flags of the first of a batch are kept back: they are what publishes it. */
+static void packed_driver_stage_desc(struct vring_packed_driver *vq, uint64_t addr, uint32_t len, uint16_t id, unsigned flags)
+{
+    flags |= packed_avail_flags(vq->next_avail.wrap);
+    if (vq->staged == 0) {
+        vq->staged_first = (uint16_t)flags;
+        packed_prepare_desc(&vq->ring, vq->next_avail.offset, addr, len, id);
+    } else {
+        packed_store_desc(vq->ring.desc, vq->next_avail.offset, addr, len, id, (uint16_t)flags);
+    }
+    vq->next_avail = packed_forward(&vq->ring, vq->next_avail, 1);
+    vq->staged++;
+}
+
+/* Account for the buffer whose count descriptors have been staged. A staged slot links to the one staged before it. */
+static int packed_driver_stage(struct vring_packed_driver *vq, uint16_t id, uint16_t count, uint32_t writable,
+                               uint64_t token)
+{
+    struct vring_slot *slot = &vq->slots[id];
+
+    vq->free_head = slot->next;
+    vq->free_count = (uint16_t)(vq->free_count - count);
+    slot->token = token;
+    slot->writable = writable;
+    slot->next = vq->staged_last;
+    slot->last = id;
+    slot->count = count;
+    slot->position = vq->sequence++;
+    slot->staged = true;
+    vq->staged_last = id;
+    vq->in_flight++;
+    return 0;
+}
+
+int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                  uint16_t n_readable, uint16_t n_writable, uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable;
+
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+
+    int error = segments_check(segments, count, vq->max_chain < vq->ring.size ? vq->max_chain : vq->ring.size);
+
+    if (error)
+        return error;
+    if (count > vq->free_count)
+        return VRING_E_FULL;
+
+    uint16_t id = vq->free_head;
+
+    for (uint32_t i = 0; i < count; i++)
+        packed_driver_stage_desc(vq, segments[i].addr, segments[i].len, id,
+                                 (i < n_readable ? 0u : VRING_DESC_WRITE) | (i + 1 < count ? VRING_DESC_NEXT : 0u));
+    return packed_driver_stage(vq, id, (uint16_t)count, segments_writable(segments, n_readable, count), token);
+}
+
+int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struct vring_table *table,
+                                     const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
+                                     uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable;
+
+    if (!vq || !table)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!vq->indirect)
+        return VRING_E_FEATURE;
+
+    int error = segments_check(segments, count, vq->max_chain);
+
+    if (!error)
+        error = segments_check_table(table, count);
+    if (error)
+        return error;
+    if (vq->free_count == 0)
+        return VRING_E_FULL;
+
+    uint16_t id = vq->free_head;
+
+    for (uint32_t i = 0; i < count; i++)
+        packed_store_desc(table->memory, i, segments[i].addr, segments[i].len, 0, i < n_readable ? 0 : VRING_DESC_WRITE);
+    packed_driver_stage_desc(vq, table->addr, 16 * count, id, VRING_DESC_INDIRECT);
+    return packed_driver_stage(vq, id, 1, segments_writable(segments, n_readable, count), token);
+}
+
+int vring_packed_driver_abort(struct vring_packed_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->staged == 0)
+        return VRING_E_STATE;
+
+    uint16_t id = vq->staged_last;
+
+    /* What was staged behind the first of the batch bears its flags already: a shorter batch must not end in front of it. */
+    for (uint16_t left = vq->slots[id].count; left > 0; left--) {
+        vq->next_avail = packed_back(&vq->ring, vq->next_avail, 1);
+        packed_store_flags(&vq->ring, vq->next_avail.offset, packed_idle_flags(vq->next_avail.wrap));
+        vq->staged--;
+    }
+    vq->staged_last = vq->slots[id].next;
+    vq->slots[id].staged = false;
+    vq->in_flight--;
+    slots_release(vq->slots, id, &vq->free_head, &vq->free_count);
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- publish --- */
+
+int vring_packed_driver_publish(struct vring_packed_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->staged == 0)
+        return 0;
+
+    uint16_t added = vq->staged;
+
+    for (uint16_t id = vq->staged_last, left = added; left > 0; id = vq->slots[id].next) {
+        vq->slots[id].staged = false;
+        left = (uint16_t)(left - vq->slots[id].count);
+    }
+    packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* A */
+    vq->published = vq->next_avail;
+    vq->staged = 0;
+    packed_fence(&vq->ring); /* C */
+    return event_word_is_due(packed_load_event(vq->ring.device_area), vq->event_idx, packed_place(vq->published), added,
+                             vq->ring.size);
+}
+
+uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq)
+{
+    if (!vq || vq->live != 1)
+        return 0;
+    return vq->notification_data ? (uint32_t)packed_place(vq->published) << 16 | vq->notify_id : vq->notify_id;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- take --- */
+
+int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+{
+    if (!vq || !used)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+
+    uint16_t at = vq->next_used.offset;
+    uint16_t flags = packed_observe_flags(&vq->ring, at); /* B */
+
+    if (!packed_is_used(flags, vq->next_used.wrap))
+        return VRING_E_EMPTY;
+
+    uint16_t peer_id = packed_load_id(&vq->ring, at);
+    uint32_t peer_len = packed_load_len(&vq->ring, at);
+
+    if (PEER_BAD(peer_id >= vq->ring.size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
+
+    uint16_t id = peer_id;
+    const struct vring_slot *slot = &vq->slots[id];
+
+    if (PEER_BAD(!slot_in_flight(vq->slots, id) || slot->staged))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
+    if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)
+        peer_len = 0; /* 2.8.4: the field is reserved then */
+    if (PEER_BAD(peer_len > slot->writable) && vq->used_len != VRING_USED_LEN_TRUST) {
+        if (vq->used_len == VRING_USED_LEN_BREAK)
+            return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LEN, at, peer_len);
+        peer_len = slot->writable;
+    }
+    used->token = slot->token;
+    used->len = peer_len;
+    vq->next_used = packed_forward(&vq->ring, vq->next_used, slot->count);
+    vq->in_flight--;
+    slots_release(vq->slots, id, &vq->free_head, &vq->free_count);
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------------------------------- notifications --- */
+
+static void packed_driver_wish(struct vring_packed_driver *vq, uint32_t event)
+{
+    if (vq->event == event)
+        return;
+    vq->event = event;
+    packed_store_event(vq->ring.driver_area, event);
+}
+
+/* Ask for the used descriptor that lies distance entries ahead, and look once more. */
+static int packed_driver_enable_at(struct vring_packed_driver *vq, uint16_t distance)
+{
+    struct vring_packed_position at = packed_forward(&vq->ring, vq->next_used, distance);
+
+    packed_driver_wish(vq, vq->event_idx ? packed_event(VRING_EVENT_DESC, packed_place(at))
+                                         : packed_event(VRING_EVENT_ENABLE, 0));
+    packed_fence(&vq->ring); /* D */
+    return packed_is_used(packed_observe_flags(&vq->ring, vq->next_used.offset), vq->next_used.wrap);
+}
+
+int vring_packed_driver_enable_notify(struct vring_packed_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    return packed_driver_enable_at(vq, 0);
+}
+
+int vring_packed_driver_enable_notify_delayed(struct vring_packed_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    return packed_driver_enable_at(vq, event_most_of((uint16_t)(vq->ring.size - vq->free_count - vq->staged)));
+}
+
+int vring_packed_driver_disable_notify(struct vring_packed_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    packed_driver_wish(vq, packed_event(VRING_EVENT_DISABLE, 0));
+    return 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------- questions --- */
+
+uint16_t vring_packed_driver_free(const struct vring_packed_driver *vq)
+{
+    return vq && vq->live == 1 ? vq->free_count : 0;
+}
+
+uint16_t vring_packed_driver_in_flight(const struct vring_packed_driver *vq)
+{
+    return vq && vq->live == 1 ? vq->in_flight : 0;
+}
+
+int vring_packed_driver_take_unused(struct vring_packed_driver *vq, uint64_t *token)
+{
+    if (!vq || !token)
+        return VRING_E_NULL;
+    if (vq->live != 0 || !vq->slots)
+        return VRING_E_STATE;
+
+    uint32_t id = slots_oldest(vq->slots, vq->ring.size, vq->sequence);
+
+    if (id == vq->ring.size)
+        return VRING_E_EMPTY;
+    *token = vq->slots[id].token;
+    vq->slots[id].count = 0;
+    return 0;
+}
+
+struct vring_fault vring_packed_driver_fault(const struct vring_packed_driver *vq)
+{
+    static const struct vring_fault none = {0};
+
+    return vq ? vq->fault : none;
+}

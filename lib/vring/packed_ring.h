@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The packed ring's shared fields, one verb each (2.8). Takes addresses, keeps the byte order, names the barriers; judges nothing.
+ *
+ * The letters are those of split_ring.h; what is published and observed is not an index but the flags of a descriptor:
+ *
+ *   A  driver publishes the flags of an available descriptor, device observes them
+ *   B  device publishes the flags of a used descriptor, driver observes them
+ *   C  driver: A, full fence, read the device's event.  device: write its event, full fence, look at the flags again
+ *   D  device: B, full fence, read the driver's event.  driver: write its event, full fence, look at the flags again
+ */
+#ifndef VRING_PACKED_RING_H
+#define VRING_PACKED_RING_H
+
+#include <vring/packed.h>
+#include <vring/wire.h>
+
+#include "access.h"
+#include "chain.h"
+
+/* Always little-endian: the packed ring came with VERSION_1. */
+static inline uint16_t packed_wire16(uint16_t v)
+{
+    return PORT_BIG_ENDIAN ? port_swap16(v) : v;
+}
+
+static inline uint32_t packed_wire32(uint32_t v)
+{
+    return PORT_BIG_ENDIAN ? port_swap32(v) : v;
+}
+
+static inline uint64_t packed_wire64(uint64_t v)
+{
+    return PORT_BIG_ENDIAN ? port_swap64(v) : v;
+}
+
+/* ------------------------------------------------------------------------------------------- places and wrap counters --- */
+
+/* n entries further, n being at most size: past the last entry comes the first, with the other wrap counter (2.8.1). */
+static inline struct vring_packed_position packed_forward(const struct vring_packed_ring *r,
+                                                          struct vring_packed_position at, uint16_t n)
+{
+    uint32_t offset = (uint32_t)at.offset + n;
+    bool past = offset >= r->size;
+
+    at.offset = (uint16_t)(past ? offset - r->size : offset);
+    at.wrap = at.wrap != past;
+    return at;
+}
+
+/* n entries back, n being at most size. */
+static inline struct vring_packed_position packed_back(const struct vring_packed_ring *r,
+                                                       struct vring_packed_position at, uint16_t n)
+{
+    bool past = at.offset < n;
+
+    at.offset = (uint16_t)(past ? at.offset + r->size - n : at.offset - n);
+    at.wrap = at.wrap != past;
+    return at;
+}
+
+/* As event structures and the notification word have it: wrap counter in bit 15 (2.8.14, 2.9). */
+static inline uint16_t packed_place(struct vring_packed_position at)
+{
+    return (uint16_t)(at.offset | (unsigned)at.wrap << 15);
+}
+
+/* Flags by which an entry is available, used, or (as it was left by the lap before) neither, in the lap of this wrap counter. */
+
+static inline uint16_t packed_avail_flags(bool wrap)
+{
+    return wrap ? VRING_DESC_AVAIL : VRING_DESC_USED;
+}
+
+static inline uint16_t packed_used_flags(bool wrap)
+{
+    return wrap ? VRING_DESC_AVAIL | VRING_DESC_USED : 0;
+}
+
+static inline uint16_t packed_idle_flags(bool wrap)
+{
+    return packed_used_flags(!wrap);
+}
+
+static inline bool packed_is_avail(uint16_t flags, bool wrap)
+{
+    return (flags & (VRING_DESC_AVAIL | VRING_DESC_USED)) == packed_avail_flags(wrap);
+}
+
+static inline bool packed_is_used(uint16_t flags, bool wrap)
+{
+    return (flags & (VRING_DESC_AVAIL | VRING_DESC_USED)) == packed_used_flags(wrap);
+}
+
+/* ---------------------------------------------------------------------------------------------------- descriptors --- */
+
+static inline struct vring_packed_desc *packed_desc(const struct vring_packed_ring *r, uint16_t offset)
+{
+    return (struct vring_packed_desc *)r->desc + offset;
+}
+
+/* Behind addr, a word of 64 bits: len, id and flags together. base is 16-byte aligned: the ring, or a table of the driver's own. */
+static inline uint64_t *packed_words(void *base, uint32_t i)
+{
+    return (uint64_t *)base + 2 * (size_t)i;
+}
+
+static inline uint64_t packed_rest(uint32_t len, uint16_t id, uint16_t flags)
+{
+    return packed_wire64((uint64_t)flags << 48 | (uint64_t)id << 32 | len);
+}
+
+/* The whole descriptor. Not the one by which a batch is published. */
+static inline void packed_store_desc(void *base, uint32_t i, uint64_t addr, uint32_t len, uint16_t id, uint16_t flags)
+{
+    uint64_t *words = packed_words(base, i);
+
+    access_store64(&words[0], packed_wire64(addr));
+    access_store64(&words[1], packed_rest(len, id, flags));
+}
+
+/* All but the flags: they are published later. */
+static inline void packed_prepare_desc(const struct vring_packed_ring *r, uint16_t offset, uint64_t addr, uint32_t len,
+                                       uint16_t id)
+{
+    struct vring_packed_desc *desc = packed_desc(r, offset);
+
+    access_store64(&desc->addr.raw, packed_wire64(addr));
+    access_store32(&desc->len.raw, packed_wire32(len));
+    access_store16(&desc->id.raw, packed_wire16(id));
+}
+
+/* A used descriptor has no address (2.8.4). Not the one by which a batch is published. */
+static inline void packed_store_used(const struct vring_packed_ring *r, uint16_t offset, uint32_t len, uint16_t id,
+                                     uint16_t flags)
+{
+    access_store64(&packed_words(r->desc, offset)[1], packed_rest(len, id, flags));
+}
+
+static inline void packed_prepare_used(const struct vring_packed_ring *r, uint16_t offset, uint32_t len, uint16_t id)
+{
+    struct vring_packed_desc *desc = packed_desc(r, offset);
+
+    access_store32(&desc->len.raw, packed_wire32(len));
+    access_store16(&desc->id.raw, packed_wire16(id));
+}
+
+/* Flags of an entry that nobody looks at yet. */
+static inline void packed_store_flags(const struct vring_packed_ring *r, uint16_t offset, uint16_t flags)
+{
+    access_store16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags));
+}
+
+/*
+ * A and B, with packed_observe_flags: on seeing them the peer may read the whole batch (A: and the buffers; B: and reuse them), so our
+ * writes of it, and our reads of the buffers, must be over: release.
+ */
+static inline void packed_publish_flags(const struct vring_packed_ring *r, uint16_t offset, uint16_t flags)
+{
+    access_release16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags), r->platform);
+}
+
+/* A and B, with packed_publish_flags: what we read behind the flags is no older than they are: acquire. */
+static inline uint16_t packed_observe_flags(const struct vring_packed_ring *r, uint16_t offset)
+{
+    return packed_wire16(access_acquire16(&packed_desc(r, offset)->flags.raw, r->platform));
+}
+
+/* Relaxed: of entries behind one that was observed. */
+static inline uint16_t packed_load_flags(const struct vring_packed_ring *r, uint16_t offset)
+{
+    return packed_wire16(access_load16(&packed_desc(r, offset)->flags.raw));
+}
+
+static inline uint64_t packed_load_addr(const struct vring_packed_ring *r, uint16_t offset)
+{
+    return packed_wire64(access_load64(&packed_desc(r, offset)->addr.raw));
+}
+
+static inline uint32_t packed_load_len(const struct vring_packed_ring *r, uint16_t offset)
+{
+    return packed_wire32(access_load32(&packed_desc(r, offset)->len.raw));
+}
+
+static inline uint16_t packed_load_id(const struct vring_packed_ring *r, uint16_t offset)
+{
+    return packed_wire16(access_load16(&packed_desc(r, offset)->id.raw));
+}
+
+/* An entry of an indirect table: the id and all flags but WRITE mean nothing there (2.8.7). */
+static inline struct chain_desc packed_decode_entry(const uint64_t words[2], bool last)
+{
+    uint64_t rest = packed_wire64(words[1]);
+    struct chain_desc desc;
+
+    desc.addr = packed_wire64(words[0]);
+    desc.len = (uint32_t)rest;
+    desc.flags = (uint16_t)((rest >> 48 & VRING_DESC_WRITE) | (last ? 0u : (unsigned)VRING_DESC_NEXT));
+    desc.next = 0;
+    return desc;
+}
+
+/* ---------------------------------------------------------------------------------------------- event suppression --- */
+
+/*
+ * One word of 32 bits, so that place and flags are never of two different wishes (2.8.10): flags << 16 | place. Relaxed: the fences of
+ * C and D order them.
+ */
+
+static inline void packed_store_event(void *area, uint32_t event)
+{
+    struct vring_packed_event *e = (struct vring_packed_event *)area;
+
+    access_store32(&e->word.raw, packed_wire32(event));
+}
+
+static inline uint32_t packed_load_event(const void *area)
+{
+    const struct vring_packed_event *e = (const struct vring_packed_event *)area;
+
+    return packed_wire32(access_load32(&e->word.raw));
+}
+
+static inline uint32_t packed_event(unsigned flags, uint16_t place)
+{
+    return (uint32_t)flags << 16 | place;
+}
+
+/* C and D: our store is visible to the peer before we load the peer's. */
+static inline void packed_fence(const struct vring_packed_ring *r)
+{
+    access_full_fence(r->platform);
+}
+
+/* --------------------------------------------------------------------------------------------------------- the whole --- */
+
+/* Before the device is told where it is: every entry idle (2.8.13), every event wanted. */
+static inline void packed_clear(const struct vring_packed_ring *r, struct vring_packed_position start)
+{
+    for (uint32_t i = 0; i < r->size; i++)
+        packed_store_desc(r->desc, i, 0, 0, 0, packed_idle_flags(i < start.offset ? !start.wrap : start.wrap));
+    packed_store_event(r->driver_area, packed_event(VRING_EVENT_ENABLE, 0));
+    packed_store_event(r->device_area, packed_event(VRING_EVENT_ENABLE, 0));
+}
+
+#endif

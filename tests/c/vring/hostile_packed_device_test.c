@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* The driver side of a packed ring against a device made of bytes. Reads beside hostile_device_test.c. */
+#include "fixture.h"
+
+#define W VRING_DESC_WRITE
+#define A VRING_DESC_AVAIL
+#define U VRING_DESC_USED
+
+static struct ring r;
+static struct vring_used_buffer used;
+
+/* Three buffers of two pieces each are with the device: ids 0, 1 and 2; tokens 10, 11 and 12; 32 writable bytes. */
+static void start_with(VTEST, enum vring_used_len_policy policy, bool len_without_write)
+{
+    struct vring_segment segments[2] = {{GUEST, 16}, {GUEST + 64, 32}};
+
+    ring_configure(&r, 7, formats[1].all, 0);
+    r.driver_config.used_len = policy;
+    r.driver_config.len_without_write = len_without_write;
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+    for (uint64_t i = 0; i < 3; i++)
+        CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, 1, 10 + i));
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
+}
+
+static void start(VTEST)
+{
+    start_with(VTEST_PASS, VRING_USED_LEN_BREAK, false);
+}
+
+static void raw_packed_used(uint32_t i, uint32_t id, uint32_t len, uint32_t flags)
+{
+    put32(desc_at(&r, i) + 8, len);
+    put16(desc_at(&r, i) + 12, id);
+    put16(desc_at(&r, i) + 14, flags);
+}
+
+static void breaks(VTEST, int error, unsigned tokens_left)
+{
+    struct vring_segment segment = {GUEST, 1};
+    uint64_t token, seen = 0;
+
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), error);
+    memset(r.driver_config.desc, 0, r.layout.desc_size);
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), error);
+    CHECK_ERR(vring_driver_add_avail(&r.driver, &segment, 1, 0, 1), error);
+    CHECK_ERR(vring_driver_publish(&r.driver), error);
+    CHECK_ERR(vring_driver_abort(&r.driver), error);
+    CHECK_ERR(vring_driver_enable_notify(&r.driver), error);
+    CHECK_ERR(vring_driver_enable_notify_delayed(&r.driver), error);
+    CHECK_ERR(vring_driver_disable_notify(&r.driver), error);
+    CHECK_EQ(vring_driver_fault(&r.driver).error, error);
+    vring_driver_reset(&r.driver);
+    for (unsigned i = 0; i < tokens_left; i++) {
+        CHECK_OK(vring_driver_take_unused(&r.driver, &token));
+        CHECK(token < 64 && (seen & UINT64_C(1) << token) == 0);
+        seen |= UINT64_C(1) << token;
+    }
+    CHECK_ERR(vring_driver_take_unused(&r.driver, &token), VRING_E_EMPTY);
+}
+
+TEST(V61_C201_only_this_laps_pattern_is_used)
+{
+    for (uint32_t pattern = 0; pattern < 4; pattern++) {
+        uint32_t flags = (pattern & 1 ? (uint32_t)A : 0) | (pattern & 2 ? (uint32_t)U : 0);
+
+        start(VTEST_PASS);
+        raw_packed_used(0, 1, 0, flags);
+        CHECK_ERR(vring_driver_get_used(&r.driver, &used), flags == (A | U) ? 0 : VRING_E_EMPTY);
+    }
+}
+
+TEST(C202_a_gap_is_the_end)
+{
+    start(VTEST_PASS);
+    raw_packed_used(2, 1, 0, A | U);
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
+}
+
+TEST(C200_ids_that_are_not_in_flight)
+{
+    static const uint32_t ids[] = {3, 6, 7, 8, 0x7fff, 0xffff};
+
+    for (int i = 0; i < 6; i++) {
+        start(VTEST_PASS);
+        raw_packed_used(0, ids[i], 0, A | U);
+        breaks(VTEST_PASS, VRING_E_PEER_ID, 3);
+        CHECK_EQ(vring_driver_fault(&r.driver).value, ids[i]);
+    }
+}
+
+TEST(C200_C204_an_id_is_used_once_and_takes_its_own_entries_along)
+{
+    start(VTEST_PASS);
+    raw_packed_used(0, 1, 0, A | U);
+    raw_packed_used(2, 1, 0, A | U);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.token, 11);
+    breaks(VTEST_PASS, VRING_E_PEER_ID, 2);
+}
+
+TEST(V67_C203_any_order)
+{
+    start(VTEST_PASS);
+    for (uint32_t i = 0; i < 3; i++) {
+        raw_packed_used(2 * i, 2 - i, 32, A | U | W);
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+        CHECK_EQ(used.token, 12 - i);
+        CHECK_EQ(used.len, 32);
+    }
+    CHECK_EQ(vring_driver_free(&r.driver), 7);
+    CHECK_EQ(vring_driver_in_flight(&r.driver), 0);
+}
+
+TEST(C158_a_staged_buffer_cannot_be_used)
+{
+    start(VTEST_PASS);
+    CHECK_OK(ring_add(&r, 0, 8, true, 13));
+    raw_packed_used(0, 3, 0, A | U);
+    breaks(VTEST_PASS, VRING_E_PEER_ID, 4);
+}
+
+TEST(V70_C205_the_length_counts_with_write_alone)
+{
+    start(VTEST_PASS);
+    raw_packed_used(0, 0, 0xffffffff, A | U | VRING_DESC_NEXT);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.len, 0);
+    start_with(VTEST_PASS, VRING_USED_LEN_BREAK, true);
+    raw_packed_used(0, 0, 32, A | U);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.len, 32);
+}
+
+TEST(C160_C205_used_len_policies)
+{
+    start_with(VTEST_PASS, VRING_USED_LEN_BREAK, false);
+    raw_packed_used(0, 0, 33, A | U | W);
+    breaks(VTEST_PASS, VRING_E_PEER_LEN, 3);
+    start_with(VTEST_PASS, VRING_USED_LEN_CLAMP, false);
+    raw_packed_used(0, 0, 33, A | U | W);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.len, 32);
+    start_with(VTEST_PASS, VRING_USED_LEN_TRUST, false);
+    raw_packed_used(0, 0, 33, A | U | W);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.len, 33);
+}
+
+TEST(C206_C211_what_the_device_scribbles_over_the_ring_changes_nothing)
+{
+    start(VTEST_PASS);
+    for (uint32_t i = 0; i < 3; i++) {
+        memset(r.driver_config.desc, 0, r.layout.desc_size);
+        raw_packed_used(2 * i, i, 1, A | U | W);
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+        CHECK_EQ(used.token, 10 + i);
+    }
+    for (uint64_t i = 0; i < 7; i++)
+        CHECK_OK(ring_add(&r, 0, 8, true, 20 + i));
+    CHECK_ERR(ring_add(&r, 0, 8, true, 30), VRING_E_FULL);
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_EQ(get16(desc_at(&r, 6) + 14), A | W);
+    CHECK_EQ(get16(desc_at(&r, 0) + 14), U | W); /* the next lap */
+}
+
+TEST(V75_C208_any_event_of_the_device_is_answered)
+{
+    static const uint32_t words[] = {0, 1, 2, 3};
+
+    for (uint32_t place = 0; place < 65536; place += 9)
+        for (int i = 0; i < 4; i++) {
+            ring_configure(&r, 7, formats[1].all, 0);
+            CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+            CHECK_OK(ring_add(&r, 0, 8, true, 1));
+            CHECK_OK(ring_add(&r, 0, 8, true, 2));
+            put32(r.driver_config.device_area, words[i] << 16 | place);
+            CHECK_EQ(vring_driver_publish(&r.driver),
+                     words[i] == 2 ? place == 0x8000 || place == 0x8001 || place == 7 || place == 8 : words[i] != 1);
+        }
+}
+
+/* After an abort the entries of the aborted buffer must not be left available behind a shorter batch. */
+TEST(V64_abort_leaves_nothing_available)
+{
+    struct vring_segment segments[3] = {{GUEST, 1}, {GUEST, 1}, {GUEST, 1}};
+
+    for (int first = 0; first < 2; first++) {
+        ring_configure(&r, 7, formats[1].all, 5);
+        CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+        if (first == 0)
+            CHECK_OK(ring_add(&r, 0, 8, true, 1));
+        CHECK_OK(vring_driver_add_avail(&r.driver, segments, 3, 0, 2));
+        CHECK_OK(vring_driver_abort(&r.driver));
+        if (first == 1)
+            CHECK_OK(ring_add(&r, 0, 8, true, 1));
+        CHECK_EQ(vring_driver_publish(&r.driver), 1);
+        CHECK_EQ(get16(desc_at(&r, 5) + 14), A | W);
+        CHECK_EQ(get16(desc_at(&r, 6) + 14), 0);
+        CHECK_EQ(get16(desc_at(&r, 0) + 14), A | U);
+        CHECK_EQ(get16(desc_at(&r, 1) + 14), A | U);
+        CHECK_EQ(vring_driver_free(&r.driver), 6);
+        CHECK_EQ(vring_driver_in_flight(&r.driver), 1);
+    }
+}
