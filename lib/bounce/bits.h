@@ -77,6 +77,20 @@ static inline uint32_t bits_highest(bits_word word)
 #endif
 }
 
+static inline bits_word bits_rotate_down(bits_word word, uint32_t by)
+{
+    by %= BITS_WIDTH;
+    return word >> by | word << (BITS_WIDTH - by) % BITS_WIDTH;
+}
+
+/* Every 2^k-th bit from bit 0 on, for 2^k up to a word. */
+static inline bits_word bits_every(uint32_t k)
+{
+    static const bits_word every[] = {BITS_ALL, BITS_ALL / 0x3, BITS_ALL / 0xf, BITS_ALL / 0xff, BITS_ALL / 0xffff,
+                                      BOUNCE_WORD_BITS == 64 ? BITS_ALL / 0xffffffff : 1, 1};
+    return every[k];
+}
+
 /* Bits from to to - 1, as far as they lie in a word. */
 static inline bits_word bits_range(uint32_t from, uint32_t to)
 {

@@ -56,19 +56,12 @@ static int take_mapping(struct bounce_pool *pool, const struct wish *wish, uint3
                         struct bounce_mapping *mapping)
 {
     struct plan plan;
-    struct spot spot;
-    struct area here;
     int error = bounce_plan(pool, wish, &plan);
 
     if (error)
         return error;
     record->size = (uint32_t)wish->size & 0x1fffffffu;
-    error = bounce_take(pool, &plan, area, record, &spot);
-    if (error)
-        return error;
-    here = area_of(pool, spot.area);
-    mapping_fill(pool, &here, spot.slot, mapping);
-    return 0;
+    return bounce_take(pool, &plan, area, record, mapping);
 }
 
 int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping)
@@ -141,8 +134,12 @@ struct ask {
 struct live {
     struct area area;
     uint32_t slot; /* of the area */
-    void *orig;
-    struct bounce_mapping mapping;
+    /* from the record */
+    unsigned char *orig;
+    unsigned char *start; /* of the allocation, in the window */
+    uint32_t slots;
+    uint32_t offset; /* of the data */
+    uint32_t size;
 };
 
 /* Where a handle leads, if it can lead anywhere in this pool. Says nothing about what lives there. */
@@ -191,8 +188,11 @@ static int look_up(const struct bounce_pool *pool, const struct ask *ask, struct
     else if (!is_sound(pool, &live->area, live->slot))
         error = BOUNCE_E_CORRUPT;
     if (!error) {
-        live->orig = record->orig;
-        mapping_fill(pool, &live->area, live->slot, &live->mapping);
+        live->orig = (unsigned char *)record->orig;
+        live->start = pool->window + (size_t)pool_bytes(pool, live->area.first_slot + live->slot);
+        live->slots = record_slots(pool, record);
+        live->offset = record->offset;
+        live->size = record->size;
         record->ending = ask->ending;
     }
     bounce_lock_give(&live->area.head->lock, state);
@@ -202,12 +202,11 @@ static int look_up(const struct bounce_pool *pool, const struct ask *ask, struct
 /* Clear and free the slots of a mapping that look_up() has ended. */
 static int end_mapping(const struct bounce_pool *pool, const struct live *live)
 {
-    const struct bounce_mapping *mapping = &live->mapping;
     bounce_lock_state state;
     int error;
 
     if ((pool->flags & BOUNCE_KEEP_CONTENTS) == 0)
-        copy_clear(pool->window + ((size_t)mapping->slot << pool->slot_shift), (size_t)mapping->slots << pool->slot_shift);
+        copy_clear(live->start, (size_t)live->slots << pool->slot_shift);
     state = bounce_lock_take(&live->area.head->lock);
     error = bounce_give(pool, &live->area, live->slot);
     bounce_lock_give(&live->area.head->lock, state);
@@ -230,7 +229,7 @@ int bounce_unmap(struct bounce_pool *pool, bounce_handle handle, enum bounce_dir
     if (error)
         return error;
     if (direction != BOUNCE_TO_DEVICE)
-        copy_from_window(live.orig, live.mapping.data, written == BOUNCE_WHOLE ? live.mapping.size : written);
+        copy_from_window(live.orig, live.start + live.offset, written == BOUNCE_WHOLE ? live.size : written);
     return end_mapping(pool, &live);
 }
 
@@ -268,7 +267,7 @@ int bounce_sync_for_cpu(struct bounce_pool *pool, bounce_handle handle, enum bou
     int error = sync_range(pool, &ask, &live);
 
     if (!error && direction != BOUNCE_TO_DEVICE)
-        copy_from_window((unsigned char *)live.orig + offset, (unsigned char *)live.mapping.data + offset, len);
+        copy_from_window(live.orig + offset, live.start + live.offset + offset, len);
     return error;
 }
 
@@ -280,6 +279,6 @@ int bounce_sync_for_device(struct bounce_pool *pool, bounce_handle handle, enum 
     int error = sync_range(pool, &ask, &live);
 
     if (!error && direction != BOUNCE_FROM_DEVICE)
-        copy_to_window((unsigned char *)live.mapping.data + offset, (unsigned char *)live.orig + offset, len);
+        copy_to_window(live.start + live.offset + offset, live.orig + offset, len);
     return error;
 }

@@ -40,7 +40,7 @@ static inline void index_update(bits_word *index, uint32_t words, uint32_t segme
 }
 
 /* The first segment in [from, to) whose bit is set in the row and that the pattern allows; RUNS_NONE if there is none. */
-static inline uint32_t index_find(const bits_word *row, const struct runs_pattern *pattern, uint32_t from, uint32_t to)
+static inline uint32_t index_find(const bits_word *row, struct runs_pattern pattern, uint32_t from, uint32_t to)
 {
     for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++) {
         uint32_t base = w * BITS_WIDTH;

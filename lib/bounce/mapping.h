@@ -13,14 +13,21 @@ static inline bool record_is_live(const struct record *record)
     return record->number != 0 && !record->ending;
 }
 
+static inline bounce_handle mapping_handle(const struct bounce_pool *pool, const struct area *area, uint32_t slot)
+{
+    struct handle_parts parts = {area->number << pool->place_shift | slot, area->records[slot].number};
+
+    return handle_seal(pool->key, parts);
+}
+
 /* The mapping whose first slot in the area is slot. */
-static inline void mapping_fill(const struct bounce_pool *pool, const struct area *area, uint32_t slot, struct bounce_mapping *mapping)
+static inline void mapping_fill(const struct bounce_pool *pool, const struct area *area, uint32_t slot, bounce_handle handle,
+                                struct bounce_mapping *mapping)
 {
     const struct record *record = &area->records[slot];
-    struct handle_parts parts = {area->number << pool->place_shift | slot, record->number};
     uint64_t start = pool_bytes(pool, area->first_slot + slot) + record->offset;
 
-    mapping->handle = handle_seal(pool->key, parts);
+    mapping->handle = handle;
     mapping->addr = pool->window_addr + start;
     mapping->data = pool->window + (size_t)start;
     mapping->size = record->size;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "place.h"
 
-#include "handle.h"
+#include "mapping.h"
 
 /* Patterns have 32-bit periods, and a pool has at most this many slots: a longer period repeats nowhere in the pool. */
 #define LONGEST_PERIOD (UINT32_C(1) << 31)
@@ -51,13 +51,13 @@ static int plan_align(const struct bounce_pool *pool, const struct wish *wish, s
     first = pool_slots(pool, ((wish->data_addr & wish->min_align_mask & ~alloc_align_mask) - pool->window_addr) & mask);
     if (first >= pool->slots)
         return BOUNCE_E_UNSATISFIABLE;
-    plan->align = runs_pattern(stride, 1, (0 - (uint32_t)first) & (stride - 1));
+    plan->align = (struct runs_pattern){stride, 1, (0 - (uint32_t)first) & (stride - 1)};
 
-    if (stride <= segment_slots(pool))
-        plan->segments = RUNS_ANYWHERE;
-    else
-        plan->segments = runs_pattern(stride >> pool->segment_shift, 1,
-                                      (0 - ((uint32_t)first >> pool->segment_shift)) & ((stride >> pool->segment_shift) - 1));
+    plan->segments = RUNS_ANYWHERE;
+    if (stride > segment_slots(pool)) {
+        plan->segments.period = stride >> pool->segment_shift;
+        plan->segments.phase = (0 - ((uint32_t)first >> pool->segment_shift)) & (plan->segments.period - 1);
+    }
     return 0;
 }
 
@@ -75,7 +75,7 @@ static int plan_boundary(const struct bounce_pool *pool, const struct wish *wish
     phase = pool_slots(pool, pool->window_addr & wish->boundary_mask);
     if (slots - phase < pool->slots) {
         uint32_t period = period_of(slots);
-        plan->boundary = runs_pattern(period, period - plan->slots + 1, (uint32_t)phase & (period - 1));
+        plan->boundary = (struct runs_pattern){period, period - plan->slots + 1, (uint32_t)phase & (period - 1)};
     }
     return 0;
 }
@@ -88,6 +88,8 @@ int bounce_plan(const struct bounce_pool *pool, const struct wish *wish, struct 
         error = plan_align(pool, wish, plan);
     if (!error)
         error = plan_boundary(pool, wish, plan);
+    if (!error)
+        plan->where = runs_where(plan->align, plan->boundary);
     return error;
 }
 
@@ -100,13 +102,13 @@ static bool fits_empty_segment(const struct bounce_pool *pool, const struct plan
 
     if (start > slots || plan->slots > slots - start)
         return false;
-    if (runs_pattern_allows(&plan->boundary, first + start))
+    if (runs_allows(plan->boundary, first + start))
         return true;
 
     /* Too near before a boundary: the first aligned slot after it is as far from a boundary as an aligned slot can be. */
     start += plan->boundary.period - ((first + start + plan->boundary.phase) & (plan->boundary.period - 1));
     start += (0 - (first + start + plan->align.phase)) & (plan->align.period - 1);
-    return start < slots && plan->slots <= slots - start && runs_pattern_allows(&plan->boundary, first + start);
+    return start < slots && plan->slots <= slots - start && runs_allows(plan->boundary, first + start);
 }
 
 /*
@@ -132,8 +134,8 @@ static uint32_t search_segment(const struct bounce_pool *pool, const struct area
 
     if (area->longest[segment] < plan->slots)
         return RUNS_NONE;
-    slot = runs_find(area_segment(pool, area, segment), pool->segment_words, area->first_slot + first, plan->slots, &plan->align,
-                     &plan->boundary, from, to);
+    slot = runs_find(area_segment(pool, area, segment), pool->segment_words, plan->slots, &plan->where, area->first_slot + first,
+                     from, to);
     return slot == RUNS_NONE ? RUNS_NONE : first + slot;
 }
 
@@ -145,7 +147,7 @@ static uint32_t search_segments(const struct bounce_pool *pool, const struct are
     struct runs_pattern candidates = plan->segments;
 
     candidates.phase = (candidates.phase + (area->first_slot >> pool->segment_shift)) & (candidates.period - 1);
-    for (uint32_t segment = from; (segment = index_find(row, &candidates, segment, to)) != RUNS_NONE; segment++) {
+    for (uint32_t segment = from; (segment = index_find(row, candidates, segment, to)) != RUNS_NONE; segment++) {
         uint32_t slot = search_segment(pool, area, plan, segment, 0, segment_slots(pool));
         if (slot != RUNS_NONE)
             return slot;
@@ -224,9 +226,10 @@ static bounce_handle next_handle(const struct bounce_pool *pool, const struct ar
 
 /* One area, under its lock. */
 static int take_in_area(const struct bounce_pool *pool, const struct area *area, const struct plan *plan, const struct record *record,
-                        struct spot *spot)
+                        struct bounce_mapping *mapping)
 {
     struct record *kept;
+    bounce_handle handle;
     uint32_t slot;
     int error;
 
@@ -246,20 +249,20 @@ static int take_in_area(const struct bounce_pool *pool, const struct area *area,
     *kept = *record;
     kept->offset = plan->offset & 0x0fffffffu;
     kept->granule = plan->granule & 0xfu;
-    spot->area = area->number;
-    spot->slot = slot;
-    spot->handle = next_handle(pool, area, slot, &kept->number);
+    handle = next_handle(pool, area, slot, &kept->number);
+    mapping_fill(pool, area, slot, handle, mapping);
     return 0;
 }
 
-int bounce_take(const struct bounce_pool *pool, const struct plan *plan, uint32_t area, const struct record *record, struct spot *spot)
+int bounce_take(const struct bounce_pool *pool, const struct plan *plan, uint32_t area, const struct record *record,
+                struct bounce_mapping *mapping)
 {
     bool had_room = false;
 
     for (uint32_t tried = 0; tried < area_count(pool); tried++) {
         struct area here = area_of(pool, (area + tried) & (area_count(pool) - 1));
         bounce_lock_state state = bounce_lock_take(&here.head->lock);
-        int error = take_in_area(pool, &here, plan, record, spot);
+        int error = take_in_area(pool, &here, plan, record, mapping);
         bounce_lock_give(&here.head->lock, state);
         if (error == 0 || error == BOUNCE_E_CORRUPT)
             return error;

@@ -24,14 +24,8 @@ struct plan {
     uint32_t granule; /* as in struct record */
     struct runs_pattern align;    /* where it may start, in slots of the pool: the stride is align.period */
     struct runs_pattern boundary; /* likewise */
+    struct runs_where where;      /* the two of them */
     struct runs_pattern segments; /* in which segments of the pool `align` allows a slot at all */
-};
-
-/* Where it went. */
-struct spot {
-    uint32_t area;
-    uint32_t slot; /* of the area */
-    bounce_handle handle;
 };
 
 /* Returns 0; or, for a wish that no state of this pool fulfils, BOUNCE_E_TOO_LARGE or BOUNCE_E_UNSATISFIABLE. */
@@ -39,10 +33,11 @@ int bounce_plan(const struct bounce_pool *pool, const struct wish *wish, struct 
 
 /*
  * Find the slots, beginning with the area asked for, take them, and write the record down: with its number, and size, owner, orig
- * and direction as they are in *record. Returns 0, BOUNCE_E_UNSATISFIABLE, BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED or BOUNCE_E_CORRUPT.
+ * and direction as they are in *record. Returns 0 and what came of it, BOUNCE_E_UNSATISFIABLE, BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED or
+ * BOUNCE_E_CORRUPT.
  */
 int bounce_take(const struct bounce_pool *pool, const struct plan *plan, uint32_t area, const struct record *record,
-                struct spot *spot);
+                struct bounce_mapping *mapping);
 
 /* Give the slots of a record back and forget it. The area's lock is held. Returns 0 or BOUNCE_E_CORRUPT, with nothing changed. */
 int bounce_give(const struct bounce_pool *pool, const struct area *area, uint32_t slot);

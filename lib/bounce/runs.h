@@ -17,37 +17,57 @@ struct runs_pattern {
     uint32_t period;
     uint32_t length; /* 1 to period */
     uint32_t phase;  /* less than period */
-    bits_word word;  /* one word of it at phase 0, where the period is shorter than a word */
 };
 
-static inline struct runs_pattern runs_pattern(uint32_t period, uint32_t length, uint32_t phase)
+#define RUNS_ANYWHERE ((struct runs_pattern){1, 1, 0})
+
+static inline bool runs_allows(struct runs_pattern pattern, uint32_t slot)
 {
-    struct runs_pattern pattern = {period, length, phase, 0};
-
-    if (period < BITS_WIDTH) {
-        pattern.word = bits_range(0, length);
-        for (uint32_t shift = period; shift < BITS_WIDTH; shift *= 2)
-            pattern.word |= pattern.word << shift;
-    }
-    return pattern;
-}
-
-#define RUNS_ANYWHERE runs_pattern(1, 1, 0)
-
-static inline bool runs_pattern_allows(const struct runs_pattern *pattern, uint32_t slot)
-{
-    return ((slot + pattern->phase) & (pattern->period - 1)) < pattern->length;
+    return ((slot + pattern.phase) & (pattern.period - 1)) < pattern.length;
 }
 
 /* The slots allowed among slot, slot + 1, ..., as a word. */
-static inline bits_word runs_pattern_word(const struct runs_pattern *pattern, uint32_t slot)
+static inline bits_word runs_pattern_word(struct runs_pattern pattern, uint32_t slot)
 {
-    uint32_t at = (slot + pattern->phase) & (pattern->period - 1);
-    uint32_t next = pattern->period - at; /* bits until the period starts over */
+    uint32_t at = (slot + pattern.phase) & (pattern.period - 1);
+    uint32_t next = pattern.period - at; /* bits until the period starts over */
 
-    if (pattern->period < BITS_WIDTH)
-        return at == 0 ? pattern->word : pattern->word >> at | pattern->word << (BITS_WIDTH - at);
-    return (at < pattern->length ? bits_range(0, pattern->length - at) : 0) | bits_range(next, next + pattern->length);
+    if (pattern.period < BITS_WIDTH) {
+        bits_word every = bits_every(bits_exponent(pattern.period));
+        return bits_rotate_down((every << pattern.length) - every, at);
+    }
+    return (at < pattern.length ? bits_range(0, pattern.length - at) : 0) | bits_range(next, next + pattern.length);
+}
+
+/* Two patterns at once. What repeats within a word is worked out once, for slot 0. */
+struct runs_where {
+    bits_word near;
+    struct runs_pattern far[2]; /* RUNS_ANYWHERE for those that are in near */
+    bool has_far;
+};
+
+static inline struct runs_where runs_where(struct runs_pattern a, struct runs_pattern b)
+{
+    struct runs_where where = {BITS_ALL, {RUNS_ANYWHERE, RUNS_ANYWHERE}, false};
+
+    if (a.period > BITS_WIDTH)
+        where.far[0] = a, where.has_far = true;
+    else if (a.period > 1)
+        where.near &= runs_pattern_word(a, 0);
+    if (b.period > BITS_WIDTH)
+        where.far[1] = b, where.has_far = true;
+    else if (b.period > 1)
+        where.near &= runs_pattern_word(b, 0);
+    return where;
+}
+
+static inline bits_word runs_where_word(const struct runs_where *where, uint32_t slot)
+{
+    bits_word word = bits_rotate_down(where->near, slot);
+
+    if (where->has_far)
+        word &= runs_pattern_word(where->far[0], slot) & runs_pattern_word(where->far[1], slot);
+    return word;
 }
 
 /* How many slots are free from slot on, up to the end of the segment. */
@@ -107,20 +127,20 @@ static inline bits_word runs_long_starts(const bits_word *free, uint32_t words, 
 }
 
 /*
- * The first slot in [from, to) where a run of n free slots starts and both patterns allow it; RUNS_NONE if there is none. The
- * patterns count in slots of the area: first is the segment's.
+ * The first slot in [from, to) where a run of n free slots starts that may start there; RUNS_NONE if there is none. `where` counts in
+ * slots of the pool, of which the segment's first is first.
  */
-static inline uint32_t runs_find(const bits_word *free, uint32_t words, uint32_t first, uint32_t n,
-                                 const struct runs_pattern *align, const struct runs_pattern *boundary, uint32_t from, uint32_t to)
+static inline uint32_t runs_find(const bits_word *free, uint32_t words, uint32_t n, const struct runs_where *where, uint32_t first,
+                                 uint32_t from, uint32_t to)
 {
     uint32_t end = 0;
 
     for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++) {
         uint32_t base = w * BITS_WIDTH;
         bits_word starts = n <= BITS_WIDTH ? runs_short_starts(free, words, w, n) : runs_long_starts(free, words, w, n, &end);
-        starts &= runs_pattern_word(align, first + base);
-        starts &= runs_pattern_word(boundary, first + base);
-        starts &= bits_range(from > base ? from - base : 0, to - base);
+        if (starts == 0)
+            continue;
+        starts &= runs_where_word(where, first + base) & bits_range(from > base ? from - base : 0, to - base);
         if (starts != 0)
             return base + bits_lowest(starts);
     }

@@ -34,7 +34,7 @@ static bool find_in_segment(const struct bounce_pool *pool, const struct area *a
 
     for (uint32_t slot = from; slot < end && slot < area->slots && !found; slot++)
         if (record_is_live(&area->records[slot])) {
-            mapping_fill(pool, area, slot, mapping);
+            mapping_fill(pool, area, slot, mapping_handle(pool, area, slot), mapping);
             found = true;
         }
     bounce_lock_give(&area->head->lock, state);

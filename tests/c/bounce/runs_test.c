@@ -54,13 +54,13 @@ TEST(patterns_say_what_their_definition_says)
     for (uint32_t period = 1; period <= 512; period *= 2)
         for (uint32_t length = 1; length <= period; length += period > 64 && length > 2 && length + 9 < period ? 7 : 1)
             for (uint32_t phase = 0; phase < period; phase += period > 64 ? 5 : 1) {
-                struct runs_pattern pattern = runs_pattern(period, length, phase);
+                struct runs_pattern pattern = {period, length, phase};
                 for (uint32_t slot = 0; slot < 2 * BITS_WIDTH; slot += BITS_WIDTH / 4) {
-                    bits_word word = runs_pattern_word(&pattern, slot);
+                    bits_word word = runs_pattern_word(pattern, slot);
                     for (uint32_t i = 0; i < BITS_WIDTH; i++) {
                         bool allowed = (slot + i + phase) % period < length;
                         CHECK_EQ(bit(&word, i), allowed);
-                        CHECK_EQ(runs_pattern_allows(&pattern, slot + i), allowed);
+                        CHECK_EQ(runs_allows(pattern, slot + i), allowed);
                     }
                 }
             }
@@ -68,11 +68,11 @@ TEST(patterns_say_what_their_definition_says)
 
 TEST(patterns_longer_than_any_pool)
 {
-    struct runs_pattern once = runs_pattern(UINT32_C(1) << 31, 1, (UINT32_C(1) << 31) - 70);
-    struct runs_pattern almost = runs_pattern(UINT32_C(1) << 31, (UINT32_C(1) << 31) - 2, (UINT32_C(1) << 31) - 70);
+    struct runs_pattern once = {UINT32_C(1) << 31, 1, (UINT32_C(1) << 31) - 70};
+    struct runs_pattern almost = {UINT32_C(1) << 31, (UINT32_C(1) << 31) - 2, (UINT32_C(1) << 31) - 70};
 
     for (uint32_t slot = 0; slot < 256; slot += BITS_WIDTH) {
-        bits_word one = runs_pattern_word(&once, slot), most = runs_pattern_word(&almost, slot);
+        bits_word one = runs_pattern_word(once, slot), most = runs_pattern_word(almost, slot);
         for (uint32_t i = 0; i < BITS_WIDTH; i++) {
             CHECK_EQ(bit(&one, i), slot + i == 70);
             CHECK_EQ(bit(&most, i), slot + i != 68 && slot + i != 69);
@@ -109,12 +109,12 @@ static uint32_t plain_longest(const bits_word *free, uint32_t slots)
     return longest;
 }
 
-static uint32_t plain_find(const bits_word *free, uint32_t slots, uint32_t first, uint32_t n, const struct runs_pattern *align,
-                           const struct runs_pattern *boundary, uint32_t from, uint32_t to)
+static uint32_t plain_find(const bits_word *free, uint32_t slots, uint32_t n, struct runs_pattern align, struct runs_pattern boundary,
+                           uint32_t first, uint32_t from, uint32_t to)
 {
     for (uint32_t slot = from; slot < to; slot++)
-        if (plain_after(free, slots, slot) >= n && (first + slot + align->phase) % align->period < align->length &&
-            (first + slot + boundary->phase) % boundary->period < boundary->length)
+        if (plain_after(free, slots, slot) >= n && (first + slot + align.phase) % align.period < align.length &&
+            (first + slot + boundary.phase) % boundary.period < boundary.length)
             return slot;
     return RUNS_NONE;
 }
@@ -135,7 +135,8 @@ static void scatter(bits_word *free, uint32_t words, uint32_t grain, uint64_t *s
 
 TEST(runs_find_every_run_of_every_ten_slots)
 {
-    struct runs_pattern two = runs_pattern(2, 1, 1), anywhere = RUNS_ANYWHERE, four = runs_pattern(4, 2, 3);
+    const struct runs_pattern two = {2, 1, 1}, anywhere = RUNS_ANYWHERE, four = {4, 2, 3};
+    const struct runs_where all = runs_where(anywhere, anywhere), some = runs_where(two, four);
 
     /* Ten slots in the middle of a word, across words, and at the end of the segment. */
     for (uint32_t at = BITS_WIDTH - 12; at <= 2 * BITS_WIDTH - 10; at += BITS_WIDTH / 2 - 3)
@@ -145,11 +146,10 @@ TEST(runs_find_every_run_of_every_ten_slots)
                 free[(at + i) / BITS_WIDTH] |= (bits_word)(value >> i & 1) << (at + i) % BITS_WIDTH;
             CHECK_EQ(runs_longest(free, 2), plain_longest(free, 2 * BITS_WIDTH));
             for (uint32_t n = 1; n <= 10; n++) {
-                uint32_t all = 2 * BITS_WIDTH;
-                CHECK_EQ(runs_find(free, 2, 0, n, &anywhere, &anywhere, 0, all),
-                         plain_find(free, all, 0, n, &anywhere, &anywhere, 0, all));
-                CHECK_EQ(runs_find(free, 2, 6, n, &two, &four, at + 2, all), plain_find(free, all, 6, n, &two, &four, at + 2, all));
-                CHECK_EQ(runs_find(free, 2, 6, n, &four, &two, 0, at + 5), plain_find(free, all, 6, n, &four, &two, 0, at + 5));
+                uint32_t slots = 2 * BITS_WIDTH;
+                CHECK_EQ(runs_find(free, 2, n, &all, 0, 0, slots), plain_find(free, slots, n, anywhere, anywhere, 0, 0, slots));
+                CHECK_EQ(runs_find(free, 2, n, &some, 6, at + 2, slots), plain_find(free, slots, n, two, four, 6, at + 2, slots));
+                CHECK_EQ(runs_find(free, 2, n, &some, 7, 0, at + 5), plain_find(free, slots, n, four, two, 7, 0, at + 5));
             }
         }
 }
@@ -164,18 +164,18 @@ TEST(runs_agree_with_a_loop_over_slots)
         uint32_t slot, n = 1 + rig_below(&seed, rig_below(&seed, 2) ? 12 : slots), first = rig_below(&seed, 4096);
         uint32_t period = 1u << rig_below(&seed, 12), limit = 1u << rig_below(&seed, 12);
         uint32_t from = rig_below(&seed, slots), to = from + 1 + rig_below(&seed, slots - from);
-        struct runs_pattern align = runs_pattern(period, 1, rig_below(&seed, period));
-        struct runs_pattern boundary = runs_pattern(limit, n < limit ? limit - n + 1 : 1, rig_below(&seed, limit));
+        struct runs_pattern align = {period, 1, rig_below(&seed, period)};
+        struct runs_pattern boundary = {limit, n < limit ? limit - n + 1 : 1, rig_below(&seed, limit)};
+        struct runs_where where = runs_where(align, boundary);
 
         scatter(free, words, 1u << rig_below(&seed, 11), &seed);
-        CHECK_EQ(runs_find(free, words, first, n, &align, &boundary, from, to),
-                 plain_find(free, slots, first, n, &align, &boundary, from, to));
+        CHECK_EQ(runs_find(free, words, n, &where, first, from, to), plain_find(free, slots, n, align, boundary, first, from, to));
         CHECK_EQ(runs_longest(free, words), plain_longest(free, slots));
         CHECK_EQ(runs_after(free, words, from), plain_after(free, slots, from));
         CHECK_EQ(runs_before(free, from), plain_before(free, from));
         CHECK_EQ(runs_before(free, slots), plain_before(free, slots));
 
-        slot = plain_find(free, slots, 0, n, &(struct runs_pattern){1, 1, 0, 0}, &(struct runs_pattern){1, 1, 0, 0}, 0, slots);
+        slot = plain_find(free, slots, n, RUNS_ANYWHERE, RUNS_ANYWHERE, 0, 0, slots);
         if (slot != RUNS_NONE) {
             memcpy(copy, free, sizeof(copy));
             CHECK(runs_all(free, slot, n, false));
@@ -213,13 +213,13 @@ TEST(index_rows_hold_the_segments_that_are_long_enough)
         uint32_t segment = rig_below(&seed, SEGMENTS), is = rig_below(&seed, 2) ? rig_below(&seed, 9) : rig_below(&seed, 4097);
         uint32_t n = 1 + rig_below(&seed, 4096), from = rig_below(&seed, SEGMENTS), to = rig_below(&seed, SEGMENTS + 1);
         uint32_t period = 1u << rig_below(&seed, 8), want = RUNS_NONE;
-        struct runs_pattern pattern = runs_pattern(period, 1, rig_below(&seed, period));
+        struct runs_pattern pattern = {period, 1, rig_below(&seed, period)};
 
         index_update(index, WORDS, segment, longest[segment], is);
         longest[segment] = is;
         for (uint32_t i = from; i < to && want == RUNS_NONE; i++)
-            if (index_class(longest[i]) >= index_class(n) && runs_pattern_allows(&pattern, i))
+            if (index_class(longest[i]) >= index_class(n) && runs_allows(pattern, i))
                 want = i;
-        CHECK_EQ(index_find(index_row(index, WORDS, n), &pattern, from, to), want);
+        CHECK_EQ(index_find(index_row(index, WORDS, n), pattern, from, to), want);
     }
 }
