@@ -37,6 +37,14 @@ struct vring_packed_areas {
  */
 int vring_packed_layout(uint32_t size, struct vring_packed_areas *layout);
 
+/* As VRING_SPLIT_MEMORY(). */
+#define VRING_PACKED_MEMORY(size)                            \
+    struct {                                                 \
+        VRING_ALIGNAS(64) uint64_t desc[2 * (size)];         \
+        VRING_ALIGNAS(64) uint32_t driver_area[1];           \
+        VRING_ALIGNAS(64) uint32_t device_area[1];           \
+    }
+
 /* The shared memory of a packed ring, as one side addresses it. */
 struct vring_packed_ring {
     void *desc;         /* descriptor ring: 16 bytes per entry, written by both sides in turn */

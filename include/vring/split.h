@@ -50,6 +50,19 @@ struct vring_split_areas {
  */
 int vring_split_layout(uint32_t size, uint32_t queue_align, struct vring_split_areas *layout);
 
+/*
+ * The memory of one split ring of size entries, for static storage: a struct type with the members desc, driver_area and device_area. The
+ * areas are on cache lines of their own, for each is written by one side and read by the other.
+ *
+ *     static VRING_SPLIT_MEMORY(256) ring;
+ */
+#define VRING_SPLIT_MEMORY(size)                                     \
+    struct {                                                         \
+        VRING_ALIGNAS(64) uint64_t desc[2 * (size)];                 \
+        VRING_ALIGNAS(64) uint16_t driver_area[3 + (size)];          \
+        VRING_ALIGNAS(64) uint16_t device_area[3 + 4 * (size)];      \
+    }
+
 /* The shared memory of a split ring, as one side addresses it. The spec's area names; every area may lie anywhere. */
 struct vring_split_ring {
     void *desc;         /* descriptor table: 16 bytes per entry, written by the driver */

@@ -17,6 +17,12 @@
 extern "C" {
 #endif
 
+#ifdef __cplusplus
+#define VRING_ALIGNAS alignas
+#else
+#define VRING_ALIGNAS _Alignas
+#endif
+
 #define VRING_VERSION_MAJOR 0
 #define VRING_VERSION_MINOR 1
 #define VRING_VERSION_PATCH 0
@@ -218,6 +224,10 @@ struct vring_head {
     uint16_t order;      /* split: at i mod size, the head that avail position i named; packed: the one taken before */
     uint16_t reserved;
 };
+
+/* The areas of a VRING_SPLIT_MEMORY() or VRING_PACKED_MEMORY(), as members of an initialiser. */
+#define VRING_AREAS(memory) \
+    .desc = (memory).desc, .driver_area = (memory).driver_area, .device_area = (memory).device_area
 
 /*
  * Everything a driver queue needs, of either format. Zero what you do not set.
