@@ -10,6 +10,7 @@ Models, strategies and state machines for testing rings and pools: ours, and you
 Needs hypothesis: ``pip install vring[testing]``.
 """
 from vring.testing import strategies
+from vring.testing.hostile import HostileDeviceMachine, HostileDriverMachine
 from vring.testing.peer import PeerDevice, PeerDriver, SplitWords, Violation
 from vring.testing.pool_machine import PoolMachine
 from vring.testing.pool_model import Geometry, Place, PoolModel, PreFixSearch, Request, Search
@@ -17,6 +18,6 @@ from vring.testing.protocol import DeviceLike, DriverLike, PoolLike, RingSetup
 from vring.testing.ring_machine import RingMachine
 
 __all__ = [
-    "DeviceLike", "DriverLike", "Geometry", "PeerDevice", "PeerDriver", "Place", "PoolLike", "PoolMachine", "PoolModel",
+    "DeviceLike", "DriverLike", "Geometry", "HostileDeviceMachine", "HostileDriverMachine", "PeerDevice", "PeerDriver", "Place", "PoolLike", "PoolMachine", "PoolModel",
     "PreFixSearch", "Request", "RingMachine", "RingSetup", "Search", "SplitWords", "Violation", "strategies",
 ]

@@ -167,7 +167,8 @@ class PoolModel:
             slot = self.search.find(request, self.bounds[area], cursor, self.used)
             if slot is not None:
                 return self._take(request, slot, area)
-        free = self.geometry.slots - len(self.used)
+        # A mapping lies in one area, so that room enough in all of them together is no room.
+        free = max(len(bounds) - used for bounds, used in zip(self.bounds, self.area_used))
         return BounceCode.FRAGMENTED if free >= request.slots(self.geometry) else BounceCode.FULL
 
     def unmap(self, place: Place) -> None:

@@ -91,21 +91,29 @@ class RingMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------------------------ the driver ---
 
-    @rule(n_readable=st.integers(0, 4), n_writable=st.integers(0, 4), length=st.integers(1, CELL), indirect=st.booleans())
-    def add(self, n_readable: int, n_writable: int, length: int, indirect: bool) -> None:
-        if not 0 < n_readable + n_writable <= min(self.size, len(self.cells)):
-            return
+    @rule(n_readable=st.integers(0, 4), n_writable=st.integers(0, 4), length=st.integers(1, CELL), indirect=st.booleans(),
+          publish=st.booleans())
+    def add(self, n_readable: int, n_writable: int, length: int, indirect: bool, publish: bool) -> None:
+        n_readable = min(n_readable, self.size)
+        n_writable = min(n_writable if n_readable else max(1, n_writable), self.size - n_readable)
+        if n_readable + n_writable <= len(self.cells):
+            self._add(n_readable, n_writable, length, indirect)
+        if publish:
+            self._publish_avail()
+
+    def _add(self, n_readable: int, n_writable: int, length: int, indirect: bool) -> None:
         table = self.tables[-1] if indirect and self.may_indirect and self.tables else None
         segments = [(self.cells.pop(), 1 + (length + i) % CELL) for i in range(n_readable + n_writable)]
         readable, writable = segments[:n_readable], segments[n_readable:]
         self.made += 1
-        buffer = Buffer(f"token {self.made}" if self.made % 4 else None, readable, writable, self._pattern(_bytes(readable)), table)
+        token = f"token {self.made}" if self.made % 4 else None
+        buffer = Buffer(token, readable, writable, self._pattern(_bytes(readable)), table)
         self._scatter(readable, buffer.content)
         self._scatter(writable, bytes([UNTOUCHED]) * _bytes(writable))
         if table:
-            added = self.driver.add_indirect(table, readable, writable, buffer.token)
+            added = self.driver.add_indirect(table, readable, writable, token)
         else:
-            added = self.driver.add_avail(readable, writable, buffer.token)
+            added = self.driver.add_avail(readable, writable, token)
         assert added == (buffer.descriptors <= self._free), f"add answered {added} with {self._free} descriptors free"
         if added:
             self.staged.append(buffer)
@@ -123,6 +131,9 @@ class RingMachine(RuleBasedStateMachine):
 
     @rule()
     def publish_avail(self) -> None:
+        self._publish_avail()
+
+    def _publish_avail(self) -> None:
         before, self.avail_index = self.avail_index, (self.avail_index + len(self.staged)) % 65536
         must = self._must_notify(self.avail_index, before, self.words.avail_event, self.words.used_flags)
         notify = self.driver.publish()
@@ -134,8 +145,13 @@ class RingMachine(RuleBasedStateMachine):
         assert not (self.device_sleeps and self.available), "the device sleeps while buffers are available"
 
     @precondition(lambda self: not self.driver_sleeps)
-    @rule()
-    def get_used(self) -> None:
+    @rule(most=st.integers(1, 4))
+    def get_used(self, most: int) -> None:
+        """One beyond those that are there, so that the answer "none" is heard as well."""
+        for _ in range(min(most, len(self.used) + 1)):
+            self._get_used()
+
+    def _get_used(self) -> None:
         used = self.driver.get_used()
         if not self.used:
             assert used is None, f"{used} came back, but nothing was published as used"
@@ -167,8 +183,13 @@ class RingMachine(RuleBasedStateMachine):
     # ------------------------------------------------------------------------------------------------------ the device ---
 
     @precondition(lambda self: not self.device_sleeps)
-    @rule()
-    def get_avail(self) -> None:
+    @rule(most=st.integers(1, 4))
+    def get_avail(self, most: int) -> None:
+        """As get_used."""
+        for _ in range(min(most, len(self.available) + 1)):
+            self._get_avail()
+
+    def _get_avail(self) -> None:
         chain = self.device.get_avail()
         if not self.available:
             assert chain is None, f"the device took {chain}, but nothing was available"
@@ -190,8 +211,13 @@ class RingMachine(RuleBasedStateMachine):
         self.available.appendleft(buffer)
 
     @precondition(lambda self: self.taken)
-    @rule(which=st.integers(0, 15), quarters=st.integers(0, 4))
-    def add_used(self, which: int, quarters: int) -> None:
+    @rule(which=st.integers(0, 15), quarters=st.integers(0, 4), publish=st.booleans())
+    def add_used(self, which: int, quarters: int, publish: bool) -> None:
+        self._add_used(which, quarters)
+        if publish:
+            self._publish_used()
+
+    def _add_used(self, which: int, quarters: int) -> None:
         buffer = self.taken.pop(which % len(self.taken))
         buffer.written = self._pattern(buffer.chain.room * quarters // 4)
         buffer.chain.write(buffer.written)
@@ -200,6 +226,9 @@ class RingMachine(RuleBasedStateMachine):
 
     @rule()
     def publish_used(self) -> None:
+        self._publish_used()
+
+    def _publish_used(self) -> None:
         before, self.used_index = self.used_index, (self.used_index + len(self.completed)) % 65536
         must = self._must_notify(self.used_index, before, self.words.used_event, self.words.avail_flags)
         notify = self.device.publish()
@@ -223,6 +252,29 @@ class RingMachine(RuleBasedStateMachine):
         self.device.disable_notify()
 
     # -------------------------------------------------------------------------------------------------------------- both ---
+
+    @rule(count=st.integers(1, 16), quarters=st.integers(0, 4))
+    def round_trips(self, count: int, quarters: int) -> None:
+        """
+        Buffer after buffer goes round, as far as both sides are awake: so that indices move and wrap in most runs, which steps
+        drawn one by one do in few.
+        """
+        for _ in range(count):
+            if self._free and len(self.cells) >= 2:
+                self._add(1, min(1, self._free - 1), CELL, False)
+            self._publish_avail()
+            while self.available and not self.device_sleeps:
+                self._get_avail()
+                self._add_used(0, quarters)
+            self._publish_used()
+            while self.used and not self.driver_sleeps:
+                self._get_used()
+
+    @precondition(lambda self: self.driver_sleeps or self.device_sleeps)
+    @rule()
+    def spurious_notification(self) -> None:
+        """Wakes whoever sleeps: that must be harmless at any time (2.7.7.1, 2.7.10.2)."""
+        self.driver_sleeps, self.device_sleeps = 0, False
 
     @precondition(lambda self: self.made >= 8)
     @rule()

@@ -1,0 +1,445 @@
+# SPDX-License-Identifier: MIT
+"""
+One side against a peer that writes anything anywhere in what both share. Nothing here may crash, hang or be believed: every answer
+is an error that sticks, or consistent with what was in the ring.
+"""
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from vring.device import Chain, SplitDevice
+from vring.driver import IndirectTable, SplitDriver
+from vring.errors import CallerError, ChainError, PeerError, RingCode
+from vring.features import Feature
+from vring.layout import SplitAreas, SplitLayout
+from vring.memory import GuestMemory, Region, Segment
+from vring.testing import strategies
+from vring.testing.peer import INDIRECT, NEXT, WRITE, Descriptor, SplitWords
+from vring.testing.protocol import DeviceLike, DriverLike, RingSetup
+
+__all__ = ["HostileDeviceMachine", "HostileDriverMachine"]
+
+Answer = TypeVar("Answer")
+MEMORY = 1 << 16
+BYTE = st.integers(0, 255)
+
+# Addresses count from the start of the memory, whose halves and end are what the regions of the device are cut at.
+DESCRIPTORS = st.builds(
+    Descriptor,
+    addr=st.sampled_from([0x2000, 0x4000, 0x4001, 0x7ff8, 0x7fff, 0x8000, 0xbff8, 0xbfff, 0xc000, 0xfff8, 1 << 40,
+                          (1 << 64) - 0x10008, (1 << 64) - 0x10010]),
+    len=st.sampled_from([0, 1, 8, 15, 16, 17, 32, 48, 64, 256, 4096, 0x8000, (1 << 32) - 16, (1 << 32) - 1]),
+    flags=st.one_of(st.integers(0, 3), st.integers(0, 7), st.just(0xffff)), next=st.integers(0, 40))
+
+
+class _HostileMachine(RuleBasedStateMachine):
+    """What both have in common: a ring in shared memory, a peer that scribbles, an error that must stick."""
+
+    def _prepare(self, setup: RingSetup) -> None:
+        layout = SplitLayout.of(setup.areas.size)
+        areas = setup.areas
+        self.setup = setup
+        self.size = areas.size
+        self.words = SplitWords(setup.memory, areas)
+        self.desc = setup.memory.view(areas.desc, layout.desc_size)
+        self.driver_area = setup.memory.view(areas.driver, layout.driver_size)
+        self.device_area = setup.memory.view(areas.device, layout.device_size)
+        self.broken: PeerError | None = None
+        self.honest = True  # the peer has done nothing wrong yet
+
+    def _ask(self, call: Callable[[], Answer]) -> Answer | None:
+        """The answer of a call that looks at shared memory; None if the peer broke the queue, which must then stay so."""
+        try:
+            answer = call()
+        except PeerError as error:
+            assert not self.honest, f"an honest peer is accused: {error}"
+            if self.broken:
+                before = self.broken.code, self.broken.position, self.broken.value
+                assert (error.code, error.position, error.value) == before, f"{error} instead of {self.broken}"
+            self.broken = error
+            return None
+        assert not self.broken, f"answered {answer} although {self.broken}"
+        return answer
+
+    @contextmanager
+    def _untouched(self, *areas: memoryview) -> Iterator[None]:
+        """Shared memory that only the peer may write, or that nobody looks at once the queue is broken, stays as it is."""
+        before = [bytes(area) for area in areas]
+        yield
+        assert [bytes(area) for area in areas] == before, "memory of the peer has been written"
+
+
+class HostileDeviceMachine(_HostileMachine):
+    """
+    A driver whose device scribbles. Every token returns once at most, and only after its buffer was published; lengths stay
+    within the buffer; counts stay right whatever stands in the ring; what broke the queue stays what it is; reset gives back
+    exactly what never returned, oldest first. Override ``make_driver`` to put your own driver under it.
+    """
+
+    def make_driver(self, setup: RingSetup) -> DriverLike:
+        """The driver under test."""
+        return SplitDriver(setup.memory, setup.areas, setup.features, index=setup.index)
+
+    @initialize(setup=strategies.ring_setups())
+    def start(self, setup: RingSetup) -> None:
+        self._prepare(setup)
+        self.data = setup.memory.allocate(4096)
+        self.tables = [IndirectTable.allocate(setup.memory, self.size) for _ in range(self.size)]
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self.driver = self.make_driver(self.setup)
+        self.broken = None
+        self.honest = True
+        self.made = self.taken = 0
+        self.staged: list[tuple[str, int, int, IndirectTable | None]] = []  # token, descriptors, writable bytes, table
+        self.published: list[tuple[str, int, int, IndirectTable | None]] = []
+        self.position = self.setup.index  # where an honest device takes next
+
+    @rule(n_readable=st.integers(0, 3), n_writable=st.integers(0, 3), length=st.integers(1, 64), indirect=st.booleans(),
+          publish=st.booleans())
+    def add(self, n_readable: int, n_writable: int, length: int, indirect: bool, publish: bool) -> None:
+        n_readable = min(n_readable, self.size)
+        n_writable = min(n_writable if n_readable else max(1, n_writable), self.size - n_readable)
+        self._add(n_readable, n_writable, length, indirect)
+        if publish:
+            self._publish()
+
+    def _add(self, n_readable: int, n_writable: int, length: int, indirect: bool) -> None:
+        pieces = n_readable + n_writable
+        readable, writable = [(self.data, length)] * n_readable, [(self.data + 64, length)] * n_writable
+        self.made += 1
+        token = f"token {self.made}"
+        table = self.tables[-1] if indirect and self.tables and self.setup.features & Feature.INDIRECT_DESC else None
+        with self._untouched(self.device_area):
+            if table:
+                added = self._ask(lambda: self.driver.add_indirect(table, readable, writable, token))
+            else:
+                added = self._ask(lambda: self.driver.add_avail(readable, writable, token))
+        descriptors = 1 if table else pieces
+        if not self.broken:
+            assert added == (descriptors <= self._free)
+        if added:
+            self.staged.append((token, descriptors, n_writable * length, table))
+            self.tables = self.tables[:-1] if table else self.tables
+
+    @precondition(lambda self: self.staged and not self.broken)
+    @rule()
+    def abort(self) -> None:
+        token, _, _, table = self.staged.pop()
+        self.tables += [table] if table else []
+        assert self.driver.abort() == token
+
+    @rule()
+    def publish(self) -> None:
+        self._publish()
+
+    def _publish(self) -> None:
+        with self._untouched(self.device_area):
+            self._ask(self.driver.publish)
+        if not self.broken:
+            self.published += self.staged
+            self.staged = []
+
+    @rule(most=st.integers(1, 4))
+    def get_used(self, most: int) -> None:
+        for _ in range(most):
+            self._get_used()
+
+    def _get_used(self) -> None:
+        with self._untouched(self.device_area):
+            used = self._ask(self.driver.get_used)
+        if used is None:
+            return
+        buffer = next((buffer for buffer in self.published if buffer[0] == used.token), None)
+        assert buffer, f"{used} returned twice, or before it was published"
+        assert used.length <= buffer[2], f"{used} is longer than the {buffer[2]} writable bytes"
+        self.published.remove(buffer)
+        self.tables += [buffer[3]] if buffer[3] else []
+        self.taken += 1
+
+    @rule(which=st.sampled_from(["enable_notify", "enable_notify_delayed", "disable_notify"]))
+    def ask_for_notifications(self, which: str) -> None:
+        with self._untouched(self.device_area):
+            self._ask(getattr(self.driver, which))
+
+    @precondition(lambda self: self.made > 8 or self.broken)
+    @rule()
+    def reset(self) -> None:
+        assert self.driver.reset() == [token for token, *_ in self.published + self.staged]
+        self.tables += [table for *_, table in self.published + self.staged if table]
+        self._start_over()
+
+    # ------------------------------------------------------------------------------------------------------- the device ---
+
+    @rule(most=st.integers(1, 4), length=st.sampled_from([0, 0, 0, 1, 64, 65, 1 << 31, (1 << 32) - 1]))
+    def device_uses(self, most: int, length: int) -> None:
+        """As it should, but for the length."""
+        self._use(most, length)
+
+    @rule(count=st.integers(1, 16))
+    def round_trips(self, count: int) -> None:
+        """Buffer after buffer goes round as it should, so that much has happened before anything is wrong."""
+        for _ in range(count):
+            self._add(0, 1, 64, True)
+            self._publish()
+            self._use(1, 0)
+            self._get_used()
+
+    def _use(self, most: int, length: int) -> None:
+        for _ in range(min(most, (self.words.avail_idx - self.position) % 65536)):
+            self.honest = self.honest and length == 0
+            self.words.set_used(self.words.used_idx, self.words.avail(self.position), length)
+            self.words.used_idx = self.words.used_idx + 1
+            self.position = (self.position + 1) % 65536
+
+    @rule(back=st.integers(-1, 3), used_id=st.one_of(st.integers(0, 17), st.sampled_from([0x10000, 0x10001, 0xffffffff])),
+          length=st.sampled_from([0, 1, 64, (1 << 32) - 1]), step=st.integers(0, 2))
+    def device_writes_used_element(self, back: int, used_id: int, length: int, step: int) -> None:
+        self.honest = False
+        self.words.set_used(self.words.used_idx - back, used_id, length)
+        self.words.used_idx = self.words.used_idx + step
+
+    @rule(where=st.integers(0, MEMORY), value=BYTE, index=st.one_of(st.integers(-2, 18), st.sampled_from([0x8000, 0xffff])),
+          what=st.sampled_from(["a byte", "a byte", "an area", "used.idx"]))
+    def device_scribbles(self, where: int, value: int, index: int, what: str) -> None:
+        """Over anything shared, also what the driver has written: it must read none of that."""
+        self.honest = False
+        view = (self.desc, self.driver_area, self.device_area)[where % 3]
+        if what == "used.idx":
+            self.words.used_idx = self.words.used_idx + index
+        elif what == "an area":
+            view[:] = bytes([value]) * len(view)
+        else:
+            view[where // 3 % len(view)] = value
+
+    @invariant()
+    def counts_add_up(self) -> None:
+        if not self.broken:
+            assert self.driver.in_flight == len(self.staged) + len(self.published)
+            assert self.driver.free == self._free
+
+    @property
+    def _free(self) -> int:
+        return self.size - sum(descriptors for _, descriptors, *_ in self.staged + self.published)
+
+
+class HostileDriverMachine(_HostileMachine):
+    """
+    A device whose driver scribbles. A buffer is taken only if an independent reading of the same descriptors finds it sound, and
+    then with exactly its pieces; none is taken twice at a time; the device writes nothing but its own area; handles that are
+    dead are refused; what broke the queue stays what it is. Override ``make_device`` to put your own device under it.
+    """
+
+    TABLE, DATA, READ_ONLY, NOWHERE = 0x2000, 0x4000, 0x8000, 0xc000  # from the start of the memory
+
+    def make_device(self, setup: RingSetup) -> DeviceLike:
+        """The device under test."""
+        return SplitDevice(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+
+    @initialize(size=st.sampled_from(strategies.RING_SIZES), features=strategies.features(), index=strategies.start_indices())
+    def start(self, size: int, features: Feature, index: int) -> None:
+        memory = GuestMemory(MEMORY)
+        base = memory.base
+        regions = (Region(memory, base, self.READ_ONLY),
+                   Region(memory, base + self.READ_ONLY, self.NOWHERE - self.READ_ONLY, read_only=True))
+        self._prepare(RingSetup(memory, SplitAreas.allocate(memory, size), features, index, regions))
+        self.table = memory.base + self.TABLE
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self.words.avail_idx = self.words.used_idx = self.next = self.setup.index  # next: the position to take from
+        self.device = self.make_device(self.setup)
+        self.broken = None
+        self.honest = True
+        self.live: dict[int, tuple[Chain, int]] = {}  # by handle, with the head
+        self.refused: dict[int, int] = {}  # unusable buffers that must be completed: handle and head
+        self.dead: list[int] = []
+
+    @precondition(lambda self: self.broken)
+    @rule()
+    def reset(self) -> None:
+        """A broken queue lives again after it has been set up anew."""
+        self._start_over()
+
+    # ------------------------------------------------------------------------------------------------------- the driver ---
+
+    @rule(descriptors=st.lists(st.tuples(st.integers(0, 16), st.booleans(), DESCRIPTORS), min_size=1, max_size=4),
+          head=st.integers(0, 40), at_once=st.booleans())
+    def driver_offers_anything(self, descriptors: list[tuple[int, bool, Descriptor]], head: int, at_once: bool) -> None:
+        """A head, and some descriptors in the ring and in a table."""
+        self.honest = False
+        for index, in_table, descriptor in descriptors:
+            descriptor = descriptor._replace(addr=(descriptor.addr + self.setup.memory.base) % (1 << 64),
+                                             next=self._mostly_in_range(descriptor.next))
+            self.words.set_descriptor(index % self.size, descriptor, self.table if in_table else None)
+        self._make_available(self._mostly_in_range(head), at_once)
+
+    def _mostly_in_range(self, index: int) -> int:
+        """Of a ring entry. Most loops, nested tables and misplaced buffers lie behind indices that are fine."""
+        return index % self.size if index < 36 else (self.size, self.size + 1, 0x7fff, 0x8000, 0xffff)[index - 36]
+
+    @rule(pieces=st.lists(st.tuples(st.sampled_from([0x4000, 0x7ff8, 0x8100]), st.integers(1, 16)), min_size=1, max_size=5),
+          readable=st.integers(0, 5), indirect=st.booleans(), first=st.integers(0, 15), at_once=st.booleans())
+    def driver_offers_buffer(self, pieces: list[Segment], readable: int, indirect: bool, first: int, at_once: bool) -> None:
+        """A sound buffer, unless its descriptors are in use: then it is what it is. The device may take and use it at once."""
+        pieces = pieces[:self.size]
+        indirect = indirect and bool(self.setup.features & Feature.INDIRECT_DESC)
+        self.honest = self.honest and not self.live and not self.refused and self.words.avail_idx == self.next
+        for i, (addr, length) in enumerate(pieces):
+            last = i + 1 == len(pieces)
+            if i >= readable and addr + length > self.READ_ONLY:
+                addr = self.DATA
+            flags = (WRITE if i >= readable else 0) | (0 if last else NEXT)
+            at = i if indirect else (first + i) % self.size
+            following = i + 1 if indirect else (first + i + 1) % self.size
+            self.words.set_descriptor(at, Descriptor(self.setup.memory.base + addr, length, flags, 0 if last else following),
+                                      self.table if indirect else None)
+        if indirect:
+            self.words.set_descriptor(first % self.size, Descriptor(self.table, 16 * len(pieces), INDIRECT, 0))
+        self._make_available(first % self.size, at_once)
+
+    def _make_available(self, head: int, at_once: bool) -> None:
+        self.words.set_avail(self.words.avail_idx, head)
+        self.words.avail_idx = self.words.avail_idx + 1
+        if at_once:
+            self._get_avail()
+            while (self.live or self.refused) and not self.broken:
+                self._add_used(0, False)
+            self._ask(self.device.publish)
+
+    @rule(where=st.integers(0, MEMORY), value=BYTE, index=st.one_of(st.integers(-2, 18), st.sampled_from([0x8000, 0xffff])),
+          what=st.sampled_from(["a byte", "a byte", "a byte", "avail.idx"]))
+    def driver_scribbles(self, where: int, value: int, index: int, what: str) -> None:
+        """Over anything shared, also what the device has written: it must read none of that."""
+        self.honest = False
+        view = (self.desc, self.driver_area, self.device_area)[where % 3]
+        if what == "avail.idx":
+            self.words.avail_idx = self.words.avail_idx + index
+        else:
+            view[where // 3 % len(view)] = value
+
+    # ------------------------------------------------------------------------------------------------------- the device ---
+
+    @rule(most=st.integers(1, 4))
+    def get_avail(self, most: int) -> None:
+        for _ in range(most):
+            self._get_avail()
+
+    def _get_avail(self) -> None:
+        broken = self.broken
+        expected = self._judge(self.words.avail(self.next))
+        with self._untouched(self.desc, self.driver_area, self.device_area):
+            try:
+                chain = self._ask(self.device.get_avail)
+            except ChainError as error:
+                assert not self.broken and not self.honest
+                assert expected == "refused", f"{error}, but the buffer is {expected}"
+                self.refused[error.handle] = self.words.avail(self.next)
+                self.next = (self.next + 1) % 65536
+                return
+        if chain is None:
+            if self.broken and not broken and self.broken.code != RingCode.PEER_INDEX:
+                assert expected == "broken" or len(self.live) + len(self.refused) >= self.size, \
+                    f"{self.broken}, but the buffer is {expected}"
+            return
+        pieces = [(len(piece), False) for piece in chain.readable] + [(len(piece), True) for piece in chain.writable]
+        assert pieces == expected, f"{chain} was taken, but the buffer is {expected}"
+        assert chain.handle not in self.live and chain.handle not in self.refused
+        self.live[chain.handle] = chain, self.words.avail(self.next)
+        self.next = (self.next + 1) % 65536
+
+    @precondition(lambda self: (self.live or self.refused) and not self.broken)
+    @rule(which=st.integers(0, 15), beyond=st.booleans())
+    def add_used(self, which: int, beyond: bool) -> None:
+        self._add_used(which, beyond)
+
+    def _add_used(self, which: int, beyond: bool) -> None:
+        handles = [*self.live, *self.refused]
+        handle = handles[which % len(handles)]
+        chain, _ = self.live.get(handle, (Chain(handle, (), ()), 0))
+        if beyond and chain.room < (1 << 32) - 1:
+            self._refuse(RingCode.LEN, lambda: self.device.add_used(chain, chain.room + 1))
+        with self._untouched(self.desc, self.driver_area):
+            self.device.add_used(chain, chain.room)
+        self.live.pop(handle, None)
+        self.refused.pop(handle, None)
+        self.dead.append(handle)
+
+    @precondition(lambda self: self.dead and not self.broken)
+    @rule(which=st.integers(0, 63), rewind=st.booleans())
+    def use_a_dead_handle(self, which: int, rewind: bool) -> None:
+        chain = Chain(self.dead[which % len(self.dead)], (), ())
+        self._refuse(RingCode.HANDLE, lambda: self.device.rewind(chain) if rewind else self.device.add_used(chain, 0))
+
+    @rule(which=st.sampled_from(["publish", "enable_notify", "disable_notify"]))
+    def publish_or_ask_for_notifications(self, which: str) -> None:
+        with self._untouched(self.desc, self.driver_area):
+            self._ask(getattr(self.device, which))
+
+    @invariant()
+    def counts_add_up(self) -> None:
+        if not self.broken:
+            assert self.device.in_flight == len(self.live) + len(self.refused)
+
+    def _refuse(self, code: RingCode, call: Callable[[], None]) -> None:
+        with self._untouched(self.desc, self.driver_area, self.device_area):
+            try:
+                call()
+            except CallerError as error:
+                assert error.code == code, f"{error} instead of {code!r}"
+            else:
+                raise AssertionError(f"should have been refused with {code!r}")
+
+    def _judge(self, head: int) -> list[tuple[int, bool]] | str:
+        """
+        What stands at ``head``: the length and direction of every piece of a sound buffer, one more where it spans both regions;
+        "refused" for an unusable buffer in a sound ring; "broken" for a ring that is not one.
+        """
+        if head >= self.size or head in [taken for _, taken in self.live.values()] + list(self.refused.values()):
+            return "broken"
+        descriptors = self._walk(head)
+        if descriptors is None:
+            return "broken"
+        flags = [bool(descriptor.flags & WRITE) for descriptor in descriptors]
+        pieces = [self._translate(descriptor) for descriptor in descriptors]
+        if flags != sorted(flags) or None in pieces or sum(descriptor.len for descriptor in descriptors) > 1 << 32:
+            return "refused"
+        return [(length, writable) for lengths, writable in zip(pieces, flags) for length in lengths or ()]
+
+    def _walk(self, index: int) -> list[Descriptor] | None:
+        """All descriptors of a chain but the one that names a table, or None if they are not one (2.7.5)."""
+        found: list[Descriptor] = []
+        table, entries = None, self.size
+        while index < entries and len(found) < self.size:
+            descriptor = self.words.descriptor(index, table)
+            if descriptor.flags & INDIRECT:
+                if table is not None or descriptor.flags & NEXT or not self.setup.features & Feature.INDIRECT_DESC:
+                    return None
+                start = descriptor.addr - self.setup.memory.base
+                if not descriptor.len or descriptor.len % 16 or descriptor.len // 16 > self.size - len(found):
+                    return None
+                if not (0 <= start and start + descriptor.len <= self.NOWHERE):
+                    return None
+                table, entries, index = descriptor.addr, descriptor.len // 16, 0
+                continue
+            found.append(descriptor)
+            if not descriptor.flags & NEXT:
+                return found
+            index = descriptor.next
+        return None
+
+    def _translate(self, descriptor: Descriptor) -> list[int] | None:
+        """The lengths of the pieces of one descriptor's buffer, or None if the device may not use it so."""
+        start = descriptor.addr - self.setup.memory.base
+        end = start + descriptor.len
+        if not descriptor.len:
+            return []
+        if start < 0 or end > (self.READ_ONLY if descriptor.flags & WRITE else self.NOWHERE):
+            return None
+        if start < self.READ_ONLY < end:
+            return [self.READ_ONLY - start, end - self.READ_ONLY]
+        return [descriptor.len]
