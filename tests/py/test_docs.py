@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""What the documents say is so: every block of code in them runs, and every table agrees with the sources."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMPILE = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", f"-I{ROOT / 'include'}"]
+
+# Shell commands that the documents name and who runs them. A command that is not listed here fails the test below.
+COMMANDS = {
+    "./run demo": "test_demo.py runs what it runs",
+    "./run test": "this is part of it",
+    "pip install .": "test_package.py builds and installs it",
+}
+
+
+def blocks(language: str) -> list[pytest.param]:  # type: ignore[valid-type]
+    """Every fenced block of a language in the documents, named by its document and line."""
+    found = []
+    for document in DOCUMENTS:
+        text = document.read_text()
+        for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.M | re.S):
+            line = text.count("\n", 0, match.start()) + 1
+            found.append(pytest.param(match[1], id=f"{document.name}:{line}"))
+    return found
+
+
+@pytest.mark.parametrize("code", blocks("c"))
+def test_c_example_compiles_and_runs(code: str, tmp_path: Path) -> None:
+    source = tmp_path / "example.c"
+    source.write_text(code)
+    libraries = sorted((ROOT / "lib").glob("*/*.c"))
+    subprocess.run([*COMPILE, source, *libraries, "-o", tmp_path / "example"], check=True, timeout=120)
+    done = subprocess.run([tmp_path / "example"], check=True, timeout=30, capture_output=True, text=True)
+    assert done.stdout == "hello, driver\n"
+
+
+def test_the_c_example_of_the_readme_is_the_consumer() -> None:
+    (code,) = (param.values[0] for param in blocks("c") if param.id.startswith("README.md"))
+    assert code == (ROOT / "tests" / "c" / "consumer" / "main.c").read_text()
+    body = code[code.index("{\n") + 2:code.rindex("}")]
+    assert len([line for line in body.splitlines() if line.strip()]) <= 25, "the example is meant to be read at a glance"
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_example_runs(code: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == "my request b'hello, driver'\n"
+
+
+@pytest.mark.parametrize("code", blocks("sh"))
+def test_every_command_is_run_by_a_test(code: str) -> None:
+    for line in code.splitlines():
+        assert line in COMMANDS, f"no test runs '{line}'"
+
+
+def test_run_knows_its_commands() -> None:
+    done = subprocess.run([ROOT / "run"], check=True, timeout=30, capture_output=True, text=True)
+    assert "./run demo" in done.stdout and "./run test" in done.stdout
+    assert subprocess.run([ROOT / "run", "nonsense"], timeout=30, capture_output=True, check=False).returncode == 2
+
+
+def test_links_lead_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def normalized(condition: str) -> str:
+    return " ".join(condition.replace("\\|", "|").split())
+
+
+def peer_bad_conditions() -> list[tuple[str, str]]:
+    """(file, condition) of every PEER_BAD in the library."""
+    found = []
+    for path in sorted((ROOT / "lib" / "vring").glob("*.[ch]")):
+        if path.name == "peer.h":
+            continue
+        text = path.read_text()
+        for match in re.finditer(r"\bPEER_BAD\(", text):
+            depth, end = 1, match.end()
+            while depth:
+                depth += {"(": 1, ")": -1}.get(text[end], 0)
+                end += 1
+            found.append((path.name, normalized(text[match.end():end - 1])))
+    return found
+
+
+def test_security_lists_every_check_with_a_test_that_exists() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| `(.+?)` \| [^|]+ \| ([^|]+) \| `(\w+)` \|$", (ROOT / "SECURITY.md").read_text(), re.M)
+    listed = sorted((file, normalized(condition)) for file, condition, _, _ in rows)
+    assert listed == sorted(peer_bad_conditions())
+    tests = "".join(path.read_text() for path in (ROOT / "tests" / "c" / "vring").glob("*.c"))
+    for _, _, section, test in rows:
+        assert f"TEST({test})" in tests, f"SECURITY.md names {test}"
+        assert re.fullmatch(r" ?2\.[78](\.\d+)* ?", section)
+
+
+def test_documents_name_only_functions_that_exist() -> None:
+    """A function that a document calls by its name is declared in a header."""
+    headers = "".join(path.read_text() for path in sorted((ROOT / "include").glob("*/*.h")))
+    declared = set(re.findall(r"\b((?:vring|bounce)_[a-z0-9_]+)\(", headers))
+    for document in DOCUMENTS:
+        for name in re.findall(r"`((?:vring|bounce)_[a-z0-9_]+)\(\)`", document.read_text()):
+            assert name in declared, f"{document.name}: {name}()"
