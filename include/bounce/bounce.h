@@ -126,7 +126,7 @@ struct bounce_pool {
     uint32_t slots;
     uint32_t area_segments; /* in the first areas */
     uint32_t first_longer;  /* from this area on there is one segment more */
-    uint32_t key[2];        /* of the handles */
+    uint32_t key[4];        /* of the handles */
     uint8_t slot_shift, segment_shift, page_shift, area_shift; /* powers of two, as exponents */
     uint8_t place_shift;    /* in a handle: the area is above, the slot within the area below */
 };

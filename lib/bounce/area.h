@@ -50,13 +50,9 @@ struct record {
     uint32_t granule : 4;   /* the allocation is a multiple of 2^granule slots long */
 };
 
-/* An area, taken apart for use. */
+/* An area, as far as it does not change. */
 struct area {
-    struct area_head *head;
-    bits_word *index;
-    uint16_t *longest;
-    bits_word *free;
-    struct record *records;
+    unsigned char *block;
     uint32_t number;     /* of the area */
     uint32_t first_slot; /* of the pool */
     uint32_t segments;
@@ -100,36 +96,48 @@ static inline uint32_t segment_slots(const struct bounce_pool *pool)
     return UINT32_C(1) << pool->segment_shift;
 }
 
-/* The first segment of an area; of the one after the last, the end of the pool. */
-static inline uint32_t area_first_segment(const struct bounce_pool *pool, uint32_t number)
-{
-    return number * pool->area_segments + (number > pool->first_longer ? number - pool->first_longer : 0);
-}
-
 static inline struct area area_of(const struct bounce_pool *pool, uint32_t number)
 {
-    unsigned char *block = pool->meta + number * pool->block_size;
-    uint32_t first = area_first_segment(pool, number);
-    uint32_t end = area_first_segment(pool, number + 1);
+    uint32_t longer_before = number > pool->first_longer ? number - pool->first_longer : 0;
     struct area area;
 
-    area.head = (struct area_head *)(void *)block;
-    area.index = (bits_word *)(void *)(block + pool->index_at);
-    area.longest = (uint16_t *)(void *)(block + pool->longest_at);
-    area.free = (bits_word *)(void *)(block + pool->free_at);
-    area.records = (struct record *)(void *)(block + pool->records_at);
+    area.block = pool->meta + number * pool->block_size;
     area.number = number;
-    area.first_slot = first << pool->segment_shift;
-    area.segments = end - first;
-    area.slots = (end - first) << pool->segment_shift;
+    area.first_slot = (number * pool->area_segments + longer_before) << pool->segment_shift;
+    area.segments = pool->area_segments + (number >= pool->first_longer);
+    area.slots = area.segments << pool->segment_shift;
     if (area.slots > pool->slots - area.first_slot)
         area.slots = pool->slots - area.first_slot;
     return area;
 }
 
-static inline bits_word *area_segment(const struct bounce_pool *pool, const struct area *area, uint32_t segment)
+static inline struct area_head *area_head(const struct area *area)
 {
-    return area->free + segment * (size_t)pool->segment_words;
+    return (struct area_head *)(void *)area->block;
+}
+
+/* The rows of the index, pool->index_words each. */
+static inline bits_word *area_index(const struct bounce_pool *pool, const struct area *area)
+{
+    return (bits_word *)(void *)(area->block + pool->index_at);
+}
+
+/* The bitmap of a segment. */
+static inline bits_word *area_free(const struct bounce_pool *pool, const struct area *area, uint32_t segment)
+{
+    return (bits_word *)(void *)(area->block + pool->free_at) + segment * (size_t)pool->segment_words;
+}
+
+/* The longest run of free slots in a segment. */
+static inline uint16_t *area_longest(const struct bounce_pool *pool, const struct area *area, uint32_t segment)
+{
+    return (uint16_t *)(void *)(area->block + pool->longest_at) + segment;
+}
+
+/* The record of a slot of the area. */
+static inline struct record *area_record(const struct bounce_pool *pool, const struct area *area, uint32_t slot)
+{
+    return (struct record *)(void *)(area->block + pool->records_at) + slot;
 }
 
 /* The slots of the longest segment. */

@@ -91,12 +91,18 @@ static inline bits_word bits_every(uint32_t k)
     return every[k];
 }
 
+/* count bits from from on; at least one, and all in the word. */
+static inline bits_word bits_run(uint32_t from, uint32_t count)
+{
+    return (BITS_ALL >> (BITS_WIDTH - count)) << from;
+}
+
 /* Bits from to to - 1, as far as they lie in a word. */
 static inline bits_word bits_range(uint32_t from, uint32_t to)
 {
     if (to > BITS_WIDTH)
         to = BITS_WIDTH;
-    return from >= to ? 0 : (BITS_ALL >> (BITS_WIDTH - (to - from))) << from;
+    return from >= to ? 0 : bits_run(from, to - from);
 }
 
 /* The longest run of bits set. */

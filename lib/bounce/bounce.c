@@ -61,6 +61,8 @@ static int take_mapping(struct bounce_pool *pool, const struct wish *wish, uint3
     if (error)
         return error;
     record->size = (uint32_t)wish->size & 0x1fffffffu;
+    record->offset = plan.offset & 0x0fffffffu;
+    record->granule = plan.granule & 0xfu;
     return bounce_take(pool, &plan, area, record, mapping);
 }
 
@@ -156,12 +158,12 @@ static bool find_place(const struct bounce_pool *pool, bounce_handle handle, str
     return live->slot < live->area.slots;
 }
 
-/* Can a mapping be what the record says it is? One that is not must not lead a copy out of the window. */
-static bool is_sound(const struct bounce_pool *pool, const struct area *area, uint32_t slot)
+/* Can a mapping have so many slots from this one on? One that cannot must not lead a copy out of the window. */
+static bool is_sound(const struct bounce_pool *pool, const struct live *live)
 {
-    uint32_t room = area_segment_slots(pool, area, slot >> pool->segment_shift) - (slot & (segment_slots(pool) - 1));
+    uint32_t at = live->slot & (segment_slots(pool) - 1);
 
-    return area->records[slot].size != 0 && record_slots(pool, &area->records[slot]) <= room;
+    return live->size != 0 && live->slots <= area_segment_slots(pool, &live->area, live->slot >> pool->segment_shift) - at;
 }
 
 /*
@@ -177,25 +179,24 @@ static int look_up(const struct bounce_pool *pool, const struct ask *ask, struct
 
     if (!find_place(pool, ask->handle, live, &number))
         return BOUNCE_E_HANDLE;
-    record = &live->area.records[live->slot];
-    state = bounce_lock_take(&live->area.head->lock);
+    record = area_record(pool, &live->area, live->slot);
+    state = bounce_lock_take(&area_head(&live->area)->lock);
     if (!record_is_live(record) || record->number != number || (record->direction == 0) != (ask->direction == 0))
         error = BOUNCE_E_HANDLE;
     else if (record->direction != ask->direction)
         error = BOUNCE_E_DIRECTION;
     else if (!(ask->ending && ask->len == BOUNCE_WHOLE) && (ask->offset > record->size || ask->len > record->size - ask->offset))
         error = BOUNCE_E_RANGE;
-    else if (!is_sound(pool, &live->area, live->slot))
-        error = BOUNCE_E_CORRUPT;
-    if (!error) {
+    else {
         live->orig = (unsigned char *)record->orig;
         live->start = pool->window + (size_t)pool_bytes(pool, live->area.first_slot + live->slot);
         live->slots = record_slots(pool, record);
         live->offset = record->offset;
         live->size = record->size;
-        record->ending = ask->ending;
+        error = is_sound(pool, live) ? 0 : BOUNCE_E_CORRUPT;
+        record->ending = !error && ask->ending;
     }
-    bounce_lock_give(&live->area.head->lock, state);
+    bounce_lock_give(&area_head(&live->area)->lock, state);
     return error;
 }
 
@@ -207,9 +208,9 @@ static int end_mapping(const struct bounce_pool *pool, const struct live *live)
 
     if ((pool->flags & BOUNCE_KEEP_CONTENTS) == 0)
         copy_clear(live->start, (size_t)live->slots << pool->slot_shift);
-    state = bounce_lock_take(&live->area.head->lock);
-    error = bounce_give(pool, &live->area, live->slot);
-    bounce_lock_give(&live->area.head->lock, state);
+    state = bounce_lock_take(&area_head(&live->area)->lock);
+    error = bounce_give(pool, &live->area, live->slot, live->slots);
+    bounce_lock_give(&area_head(&live->area)->lock, state);
     return error;
 }
 

@@ -14,7 +14,7 @@ struct handle_parts {
     uint32_t number;
 };
 
-enum { HANDLE_ROUNDS = 5 };
+enum { HANDLE_ROUNDS = 4 };
 
 static inline uint32_t handle_rotate(uint32_t word, unsigned left)
 {
@@ -22,25 +22,25 @@ static inline uint32_t handle_rotate(uint32_t word, unsigned left)
 }
 
 /* The rounds of Speck: add, rotate and xor are one instruction on every CPU, wide products are not. */
-static inline uint64_t handle_seal(const uint32_t key[2], struct handle_parts parts)
+static inline uint64_t handle_seal(const uint32_t key[HANDLE_ROUNDS], struct handle_parts parts)
 {
     uint32_t x = parts.place, y = parts.number;
 
     for (uint32_t round = 0; round < HANDLE_ROUNDS; round++) {
-        x = (handle_rotate(x, 24) + y) ^ (key[round & 1] + round);
+        x = (handle_rotate(x, 24) + y) ^ key[round];
         y = handle_rotate(y, 3) ^ x;
     }
     return (uint64_t)x << 32 | y;
 }
 
-static inline struct handle_parts handle_open(const uint32_t key[2], uint64_t handle)
+static inline struct handle_parts handle_open(const uint32_t key[HANDLE_ROUNDS], uint64_t handle)
 {
     uint32_t x = (uint32_t)(handle >> 32), y = (uint32_t)handle;
     struct handle_parts parts;
 
     for (uint32_t round = HANDLE_ROUNDS; round-- > 0;) {
         y = handle_rotate(y ^ x, 29);
-        x = handle_rotate((x ^ (key[round & 1] + round)) - y, 8);
+        x = handle_rotate((x ^ key[round]) - y, 8);
     }
     parts.place = x;
     parts.number = y;

@@ -15,7 +15,7 @@ static inline bool record_is_live(const struct record *record)
 
 static inline bounce_handle mapping_handle(const struct bounce_pool *pool, const struct area *area, uint32_t slot)
 {
-    struct handle_parts parts = {area->number << pool->place_shift | slot, area->records[slot].number};
+    struct handle_parts parts = {area->number << pool->place_shift | slot, area_record(pool, area, slot)->number};
 
     return handle_seal(pool->key, parts);
 }
@@ -24,7 +24,7 @@ static inline bounce_handle mapping_handle(const struct bounce_pool *pool, const
 static inline void mapping_fill(const struct bounce_pool *pool, const struct area *area, uint32_t slot, bounce_handle handle,
                                 struct bounce_mapping *mapping)
 {
-    const struct record *record = &area->records[slot];
+    const struct record *record = area_record(pool, area, slot);
     uint64_t start = pool_bytes(pool, area->first_slot + slot) + record->offset;
 
     mapping->handle = handle;

@@ -132,9 +132,9 @@ static uint32_t search_segment(const struct bounce_pool *pool, const struct area
     uint32_t first = segment << pool->segment_shift;
     uint32_t slot;
 
-    if (area->longest[segment] < plan->slots)
+    if (*area_longest(pool, area, segment) < plan->slots)
         return RUNS_NONE;
-    slot = runs_find(area_segment(pool, area, segment), pool->segment_words, plan->slots, &plan->where, area->first_slot + first,
+    slot = runs_find(area_free(pool, area, segment), pool->segment_words, plan->slots, &plan->where, area->first_slot + first,
                      from, to);
     return slot == RUNS_NONE ? RUNS_NONE : first + slot;
 }
@@ -143,7 +143,7 @@ static uint32_t search_segment(const struct bounce_pool *pool, const struct area
 static uint32_t search_segments(const struct bounce_pool *pool, const struct area *area, const struct plan *plan, uint32_t from,
                                 uint32_t to)
 {
-    const bits_word *row = index_row(area->index, pool->index_words, plan->slots);
+    const bits_word *row = index_row(area_index(pool, area), pool->index_words, plan->slots);
     struct runs_pattern candidates = plan->segments;
 
     candidates.phase = (candidates.phase + (area->first_slot >> pool->segment_shift)) & (candidates.period - 1);
@@ -158,7 +158,7 @@ static uint32_t search_segments(const struct bounce_pool *pool, const struct are
 /* Next fit: every slot from the cursor on, once around. The cursor's own segment comes first and, below the cursor, last. */
 static uint32_t search_area(const struct bounce_pool *pool, const struct area *area, const struct plan *plan)
 {
-    uint32_t cursor = (pool->flags & BOUNCE_FIRST_FIT) != 0 ? 0 : area->head->cursor;
+    uint32_t cursor = (pool->flags & BOUNCE_FIRST_FIT) != 0 ? 0 : area_head(area)->cursor;
     uint32_t home = cursor >> pool->segment_shift;
     uint32_t below = cursor & (segment_slots(pool) - 1);
     uint32_t slot = search_segment(pool, area, plan, home, below, segment_slots(pool));
@@ -174,8 +174,8 @@ static uint32_t search_area(const struct bounce_pool *pool, const struct area *a
 
 static void set_longest(const struct bounce_pool *pool, const struct area *area, uint32_t segment, uint32_t longest)
 {
-    index_update(area->index, pool->index_words, segment, area->longest[segment], longest);
-    area->longest[segment] = (uint16_t)longest;
+    index_update(area_index(pool, area), pool->index_words, segment, *area_longest(pool, area, segment), longest);
+    *area_longest(pool, area, segment) = (uint16_t)longest;
 }
 
 /* Turn n slots from slot on from free to used. The free run around them was at most as long as its segment's longest. */
@@ -183,15 +183,15 @@ static int take_slots(const struct bounce_pool *pool, const struct area *area, u
 {
     uint32_t segment = slot >> pool->segment_shift;
     uint32_t at = slot & (segment_slots(pool) - 1);
-    bits_word *free = area_segment(pool, area, segment);
+    bits_word *free = area_free(pool, area, segment);
     uint32_t before = runs_before(free, at), after = runs_after(free, pool->segment_words, at);
     uint32_t run = before + after;
     uint32_t rest = before > after - n ? before : after - n;
 
-    if (run > area->longest[segment] || n > area_segment_slots(pool, area, segment) - at)
+    if (run > *area_longest(pool, area, segment) || n > area_segment_slots(pool, area, segment) - at)
         return BOUNCE_E_CORRUPT;
     runs_flip(free, at, n);
-    if (run == area->longest[segment]) {
+    if (run == *area_longest(pool, area, segment)) {
         /* What is left of a run longer than all others together can be needs no comparison with them. */
         bool plain = rest + run + 1 >= segment_slots(pool);
         set_longest(pool, area, segment, plain ? rest : runs_longest(free, pool->segment_words));
@@ -201,7 +201,7 @@ static int take_slots(const struct bounce_pool *pool, const struct area *area, u
 
 static void count_taken(const struct area *area, uint32_t slot, uint32_t n)
 {
-    struct area_head *head = area->head;
+    struct area_head *head = area_head(area);
 
     head->cursor = slot + n == area->slots ? 0 : slot + n;
     head->used += n;
@@ -213,14 +213,14 @@ static void count_taken(const struct area *area, uint32_t slot, uint32_t n)
 /* The next number of the area and the handle that it makes; neither is 0. */
 static bounce_handle next_handle(const struct bounce_pool *pool, const struct area *area, uint32_t slot, uint32_t *number)
 {
-    struct handle_parts parts = {area->number << pool->place_shift | slot, area->head->number};
+    struct handle_parts parts = {area->number << pool->place_shift | slot, area_head(area)->number};
     bounce_handle handle;
 
     do {
         parts.number++;
         handle = handle_seal(pool->key, parts);
     } while (parts.number == 0 || handle == 0);
-    *number = area->head->number = parts.number;
+    *number = area_head(area)->number = parts.number;
     return handle;
 }
 
@@ -233,9 +233,9 @@ static int take_in_area(const struct bounce_pool *pool, const struct area *area,
     uint32_t slot;
     int error;
 
-    if (area->head->used > area->slots || area->head->cursor >= area->slots)
+    if (area_head(area)->used > area->slots || area_head(area)->cursor >= area->slots)
         return BOUNCE_E_CORRUPT;
-    if (plan->slots > area->slots - area->head->used)
+    if (plan->slots > area->slots - area_head(area)->used)
         return BOUNCE_E_FULL;
     slot = search_area(pool, area, plan);
     if (slot == RUNS_NONE)
@@ -245,10 +245,8 @@ static int take_in_area(const struct bounce_pool *pool, const struct area *area,
         return error;
     count_taken(area, slot, plan->slots);
 
-    kept = &area->records[slot];
+    kept = area_record(pool, area, slot);
     *kept = *record;
-    kept->offset = plan->offset & 0x0fffffffu;
-    kept->granule = plan->granule & 0xfu;
     handle = next_handle(pool, area, slot, &kept->number);
     mapping_fill(pool, area, slot, handle, mapping);
     return 0;
@@ -261,9 +259,9 @@ int bounce_take(const struct bounce_pool *pool, const struct plan *plan, uint32_
 
     for (uint32_t tried = 0; tried < area_count(pool); tried++) {
         struct area here = area_of(pool, (area + tried) & (area_count(pool) - 1));
-        bounce_lock_state state = bounce_lock_take(&here.head->lock);
+        bounce_lock_state state = bounce_lock_take(&area_head(&here)->lock);
         int error = take_in_area(pool, &here, plan, record, mapping);
-        bounce_lock_give(&here.head->lock, state);
+        bounce_lock_give(&area_head(&here)->lock, state);
         if (error == 0 || error == BOUNCE_E_CORRUPT)
             return error;
         had_room |= error == BOUNCE_E_FRAGMENTED;
@@ -273,24 +271,23 @@ int bounce_take(const struct bounce_pool *pool, const struct plan *plan, uint32_
     return had_room ? BOUNCE_E_FRAGMENTED : BOUNCE_E_FULL;
 }
 
-int bounce_give(const struct bounce_pool *pool, const struct area *area, uint32_t slot)
+int bounce_give(const struct bounce_pool *pool, const struct area *area, uint32_t slot, uint32_t n)
 {
     static const struct record none = {0};
     uint32_t segment = slot >> pool->segment_shift;
     uint32_t at = slot & (segment_slots(pool) - 1);
-    uint32_t n = record_slots(pool, &area->records[slot]);
-    bits_word *free = area_segment(pool, area, segment);
+    bits_word *free = area_free(pool, area, segment);
     uint32_t run;
 
-    if (n > area_segment_slots(pool, area, segment) - at || !runs_all(free, at, n, true) || area->head->used < n ||
-        area->head->mappings == 0)
+    if (n > area_segment_slots(pool, area, segment) - at || !runs_all(free, at, n, true) || area_head(area)->used < n ||
+        area_head(area)->mappings == 0)
         return BOUNCE_E_CORRUPT;
     runs_flip(free, at, n);
     run = runs_before(free, at) + runs_after(free, pool->segment_words, at);
-    if (run > area->longest[segment])
+    if (run > *area_longest(pool, area, segment))
         set_longest(pool, area, segment, run);
-    area->head->used -= n;
-    area->head->mappings--;
-    area->records[slot] = none;
+    area_head(area)->used -= n;
+    area_head(area)->mappings--;
+    *area_record(pool, area, slot) = none;
     return 0;
 }

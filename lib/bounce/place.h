@@ -32,14 +32,13 @@ struct plan {
 int bounce_plan(const struct bounce_pool *pool, const struct wish *wish, struct plan *plan);
 
 /*
- * Find the slots, beginning with the area asked for, take them, and write the record down: with its number, and size, owner, orig
- * and direction as they are in *record. Returns 0 and what came of it, BOUNCE_E_UNSATISFIABLE, BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED or
+ * Find the slots, beginning with the area asked for, take them, and write the record down: as it is in *record but for its number. Returns 0 and what came of it, BOUNCE_E_UNSATISFIABLE, BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED or
  * BOUNCE_E_CORRUPT.
  */
 int bounce_take(const struct bounce_pool *pool, const struct plan *plan, uint32_t area, const struct record *record,
                 struct bounce_mapping *mapping);
 
-/* Give the slots of a record back and forget it. The area's lock is held. Returns 0 or BOUNCE_E_CORRUPT, with nothing changed. */
-int bounce_give(const struct bounce_pool *pool, const struct area *area, uint32_t slot);
+/* Give the n slots of a mapping back and forget its record. The area's lock is held. Returns 0, or BOUNCE_E_CORRUPT with nothing changed. */
+int bounce_give(const struct bounce_pool *pool, const struct area *area, uint32_t slot, uint32_t n);
 
 #endif

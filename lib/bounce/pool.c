@@ -7,6 +7,7 @@
 #include "handle.h"
 
 _Static_assert(_Alignof(struct area_head) <= 8 && _Alignof(struct record) <= 8, "metadata is 8-byte aligned");
+_Static_assert(sizeof(((struct bounce_pool *)0)->key) == HANDLE_ROUNDS * sizeof(uint32_t), "a key for every round");
 _Static_assert(sizeof(struct record) == 16 + sizeof(void *), "one record per slot: every byte counts");
 
 #define DEFAULT_SLOT UINT32_C(2048)
@@ -145,37 +146,41 @@ static int check_meta(const struct bounce_pool *pool, const struct bounce_config
     return 0;
 }
 
+/* Keys that differ if anything about the pools does: where they lie, for whom, and the seed. */
 static void set_key(struct bounce_pool *pool, const struct bounce_config *config, const struct bounce_pool *target)
 {
-    const uint32_t plain[2] = {0, 0};
-    const uint64_t sources[] = {config->seed, config->window_addr, (uintptr_t)target, (uintptr_t)config->meta};
+    const uint32_t plain[HANDLE_ROUNDS] = {0, 1, 2, 3};
+    const uint64_t sources[] = {config->seed, config->window_addr, (uintptr_t)target, (uintptr_t)config->meta, 0};
     uint64_t key = 0;
 
     for (unsigned i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
         struct handle_parts parts = {(uint32_t)((key ^ sources[i]) >> 32), (uint32_t)(key ^ sources[i])};
+        pool->key[0] = (uint32_t)(key >> 32);
+        pool->key[1] = (uint32_t)key;
         key = handle_seal(plain, parts);
     }
-    pool->key[0] = (uint32_t)(key >> 32);
-    pool->key[1] = (uint32_t)key;
+    pool->key[2] = (uint32_t)(key >> 32);
+    pool->key[3] = (uint32_t)key;
 }
 
 static void clear_area(const struct bounce_pool *pool, uint32_t number)
 {
     struct area area = area_of(pool, number);
 
-    __builtin_memset(area.head, 0, pool->block_size);
-    bounce_lock_init(&area.head->lock);
+    __builtin_memset(area.block, 0, pool->block_size);
+    bounce_lock_init(&area_head(&area)->lock);
     for (uint32_t segment = 0; segment < area.segments; segment++) {
         uint32_t slots = area_segment_slots(pool, &area, segment);
-        runs_flip(area_segment(pool, &area, segment), 0, slots);
-        area.longest[segment] = (uint16_t)slots;
-        index_update(area.index, pool->index_words, segment, 0, slots);
+        runs_flip(area_free(pool, &area, segment), 0, slots);
+        *area_longest(pool, &area, segment) = (uint16_t)slots;
+        index_update(area_index(pool, &area), pool->index_words, segment, 0, slots);
     }
 }
 
 int bounce_init(struct bounce_pool *pool, const struct bounce_config *config)
 {
     struct bounce_pool draft = {0};
+    struct area first;
     int error;
 
     if (!pool || !config || !config->window || !config->meta)
@@ -201,7 +206,8 @@ int bounce_init(struct bounce_pool *pool, const struct bounce_config *config)
     set_key(&draft, config, pool);
     for (uint32_t number = 0; number < area_count(&draft); number++)
         clear_area(&draft, number);
-    area_of(&draft, 0).head->cursor = config->cursor;
+    first = area_of(&draft, 0);
+    area_head(&first)->cursor = config->cursor;
     copy_clear(draft.window, (size_t)draft.slots << draft.slot_shift);
     draft.state = POOL_READY;
     *pool = draft;
@@ -217,7 +223,8 @@ int bounce_fini(struct bounce_pool *pool)
     if (pool->state != POOL_READY)
         return BOUNCE_E_STATE;
     for (uint32_t number = 0; number < area_count(pool); number++) {
-        struct area_head *head = area_of(pool, number).head;
+        struct area area = area_of(pool, number);
+        struct area_head *head = area_head(&area);
         bounce_lock_state state = bounce_lock_take(&head->lock);
         used |= head->used;
         bounce_lock_give(&head->lock, state);

@@ -73,30 +73,32 @@ static inline bits_word runs_where_word(const struct runs_where *where, uint32_t
 /* How many slots are free from slot on, up to the end of the segment. */
 static inline uint32_t runs_after(const bits_word *free, uint32_t words, uint32_t slot)
 {
-    uint32_t first = slot;
+    uint32_t w = slot / BITS_WIDTH, bit = slot % BITS_WIDTH, n = BITS_WIDTH - bit;
+    bits_word used;
 
-    while (slot < words * BITS_WIDTH) {
-        bits_word used = ~free[slot / BITS_WIDTH] >> slot % BITS_WIDTH;
-        if (used != 0)
-            return slot + bits_lowest(used) - first;
-        slot += BITS_WIDTH - slot % BITS_WIDTH;
-    }
-    return slot - first;
+    if (w >= words)
+        return 0;
+    used = ~free[w] >> bit;
+    if (used != 0)
+        return bits_lowest(used);
+    for (w++; w < words; w++, n += BITS_WIDTH)
+        if (free[w] != BITS_ALL)
+            return n + bits_lowest(~free[w]);
+    return n;
 }
 
 /* How many slots are free right before slot, down to the start of the segment. */
 static inline uint32_t runs_before(const bits_word *free, uint32_t slot)
 {
-    uint32_t last = slot;
+    uint32_t w = slot / BITS_WIDTH, bit = slot % BITS_WIDTH, n = bit;
+    bits_word used = bit == 0 ? 0 : ~free[w] << (BITS_WIDTH - bit);
 
-    while (slot > 0) {
-        uint32_t bit = (slot - 1) % BITS_WIDTH;
-        bits_word used = ~free[(slot - 1) / BITS_WIDTH] << (BITS_WIDTH - 1 - bit);
-        if (used != 0)
-            return last - (slot - (BITS_WIDTH - 1 - bits_highest(used)));
-        slot -= bit + 1;
-    }
-    return last;
+    if (used != 0)
+        return BITS_WIDTH - 1 - bits_highest(used);
+    for (; w > 0; w--, n += BITS_WIDTH)
+        if (free[w - 1] != BITS_ALL)
+            return n + BITS_WIDTH - 1 - bits_highest(~free[w - 1]);
+    return n;
 }
 
 /* Where in word w a run of n <= BITS_WIDTH free slots starts; it may go on in the word after. */
@@ -140,7 +142,11 @@ static inline uint32_t runs_find(const bits_word *free, uint32_t words, uint32_t
         bits_word starts = n <= BITS_WIDTH ? runs_short_starts(free, words, w, n) : runs_long_starts(free, words, w, n, &end);
         if (starts == 0)
             continue;
-        starts &= runs_where_word(where, first + base) & bits_range(from > base ? from - base : 0, to - base);
+        starts &= runs_where_word(where, first + base);
+        if (from > base)
+            starts &= BITS_ALL << (from - base);
+        if (to - base < BITS_WIDTH)
+            starts &= bits_range(0, to - base);
         if (starts != 0)
             return base + bits_lowest(starts);
     }
@@ -175,7 +181,7 @@ static inline bool runs_all(const bits_word *free, uint32_t slot, uint32_t n, bo
     while (n > 0) {
         uint32_t bit = slot % BITS_WIDTH;
         uint32_t count = n < BITS_WIDTH - bit ? n : BITS_WIDTH - bit;
-        bits_word range = bits_range(bit, bit + count);
+        bits_word range = bits_run(bit, count);
         if ((free[slot / BITS_WIDTH] & range) != (used ? 0 : range))
             return false;
         slot += count;
@@ -190,7 +196,7 @@ static inline void runs_flip(bits_word *free, uint32_t slot, uint32_t n)
     while (n > 0) {
         uint32_t bit = slot % BITS_WIDTH;
         uint32_t count = n < BITS_WIDTH - bit ? n : BITS_WIDTH - bit;
-        free[slot / BITS_WIDTH] ^= bits_range(bit, bit + count);
+        free[slot / BITS_WIDTH] ^= bits_run(bit, count);
         slot += count;
         n -= count;
     }

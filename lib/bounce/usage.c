@@ -14,7 +14,8 @@ int bounce_usage(struct bounce_pool *pool, struct bounce_counts *usage)
         return BOUNCE_E_STATE;
     sum.slots = pool->slots;
     for (uint32_t number = 0; number < area_count(pool); number++) {
-        struct area_head *head = area_of(pool, number).head;
+        struct area area = area_of(pool, number);
+        struct area_head *head = area_head(&area);
         bounce_lock_state state = bounce_lock_take(&head->lock);
         sum.used += head->used;
         sum.high_water += head->high_water;
@@ -29,15 +30,15 @@ int bounce_usage(struct bounce_pool *pool, struct bounce_counts *usage)
 static bool find_in_segment(const struct bounce_pool *pool, const struct area *area, uint32_t from, struct bounce_mapping *mapping)
 {
     uint32_t end = ((from >> pool->segment_shift) + 1) << pool->segment_shift;
-    bounce_lock_state state = bounce_lock_take(&area->head->lock);
+    bounce_lock_state state = bounce_lock_take(&area_head(area)->lock);
     bool found = false;
 
     for (uint32_t slot = from; slot < end && slot < area->slots && !found; slot++)
-        if (record_is_live(&area->records[slot])) {
+        if (record_is_live(area_record(pool, area, slot))) {
             mapping_fill(pool, area, slot, mapping_handle(pool, area, slot), mapping);
             found = true;
         }
-    bounce_lock_give(&area->head->lock, state);
+    bounce_lock_give(&area_head(area)->lock, state);
     return found;
 }
 

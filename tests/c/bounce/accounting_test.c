@@ -18,8 +18,8 @@ static void check_pristine(VTEST, struct bounce_pool *pool)
         struct area area = area_of(pool, number);
         for (uint32_t segment = 0; segment < area.segments; segment++) {
             uint32_t slots = area_segment_slots(pool, &area, segment);
-            CHECK_EQ(area.longest[segment], slots);
-            CHECK_EQ(runs_longest(area_segment(pool, &area, segment), pool->segment_words), slots);
+            CHECK_EQ(*area_longest(pool, &area, segment), slots);
+            CHECK_EQ(runs_longest(area_free(pool, &area, segment), pool->segment_words), slots);
         }
     }
 }

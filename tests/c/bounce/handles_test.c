@@ -22,7 +22,7 @@ TEST(handles_open_to_what_was_sealed)
     uint64_t seed = 6;
 
     for (int i = 0; i < 100000; i++) {
-        uint32_t key[2] = {(uint32_t)rig_random(&seed), (uint32_t)rig_random(&seed)};
+        uint32_t key[HANDLE_ROUNDS] = {(uint32_t)rig_random(&seed), (uint32_t)rig_random(&seed), 3, 4};
         struct handle_parts parts = {(uint32_t)rig_random(&seed), (uint32_t)rig_random(&seed)}, back;
         back = handle_open(key, handle_seal(key, parts));
         CHECK(back.place == parts.place && back.number == parts.number);
@@ -37,7 +37,7 @@ TEST(handle_bits_depend_on_every_bit)
     for (int bit = 0; bit < 64; bit++) {
         unsigned changed = 0;
         for (int i = 0; i < 64; i++) {
-            uint32_t key[2] = {(uint32_t)rig_random(&seed), (uint32_t)rig_random(&seed)};
+            uint32_t key[HANDLE_ROUNDS] = {(uint32_t)rig_random(&seed), (uint32_t)rig_random(&seed), 3, 4};
             uint64_t handle = rig_random(&seed);
             struct handle_parts a = handle_open(key, handle), b = handle_open(key, handle ^ UINT64_C(1) << bit);
             changed += (unsigned)__builtin_popcount(a.place ^ b.place) + (unsigned)__builtin_popcount(a.number ^ b.number);
