@@ -28,7 +28,8 @@ extern "C" {
 #endif
 
 /*
- * What a call answers when it is not 0. The group says whose move it is:
+ * What a call answers when it is not 0. No number is also one of libvring's, so that code which uses both can hand on either. The group says
+ * whose move it is:
  *
  *   state   no room now; the same request may succeed once mappings have ended
  *   caller  a slip of the code that called, or a request that this pool can never satisfy
@@ -36,28 +37,28 @@ extern "C" {
  */
 enum bounce_error {
     /* state */
-    BOUNCE_E_FULL = -1,       /* fewer free slots than the mapping needs */
-    BOUNCE_E_FRAGMENTED = -2, /* enough free slots, but no run of them that satisfies the request */
-    BOUNCE_E_BUSY = -3,       /* mappings are live, so the pool cannot be torn down; or the lock was not to be had (try mode) */
+    BOUNCE_E_FULL = -129,       /* fewer free slots than the mapping needs */
+    BOUNCE_E_FRAGMENTED = -130, /* enough free slots, but no run of them that satisfies the request */
+    BOUNCE_E_BUSY = -131,       /* mappings are live, so the pool cannot be torn down; or the lock was not to be had (try mode) */
 
     /* caller */
-    BOUNCE_E_NULL = -32,
-    BOUNCE_E_SIZE = -33,          /* size 0, or size and offset overflow */
-    BOUNCE_E_TOO_LARGE = -34,     /* longer than a segment: never fits; see bounce_max_mapping_size() */
-    BOUNCE_E_UNSATISFIABLE = -35, /* no slot of this pool satisfies these masks, even when it is empty */
-    BOUNCE_E_MASK = -36,          /* a mask is not 2^k - 1 */
-    BOUNCE_E_ALIGN = -37,         /* window or metadata less aligned than they must be */
-    BOUNCE_E_ADDR = -38,          /* a range wraps past the end of the address space */
-    BOUNCE_E_GEOMETRY = -39,      /* slot, page, segment, area or slot count out of range or not a power of two */
-    BOUNCE_E_OVERLAP = -40,       /* metadata and window share bytes, or the original lies in the window */
-    BOUNCE_E_META = -41,          /* too little metadata memory: ask bounce_meta_size() */
-    BOUNCE_E_HANDLE = -42,        /* the handle is stale, doubled, forged or of another pool */
-    BOUNCE_E_DIRECTION = -43,     /* not the direction of the mapping, or no direction at all */
-    BOUNCE_E_RANGE = -44,         /* offset and length reach beyond the mapping */
-    BOUNCE_E_STATE = -45,         /* the pool is not initialised */
+    BOUNCE_E_NULL = -160,
+    BOUNCE_E_SIZE = -161,          /* size 0, or size and offset overflow */
+    BOUNCE_E_TOO_LARGE = -162,     /* longer than a segment: never fits; see bounce_max_mapping_size() */
+    BOUNCE_E_UNSATISFIABLE = -163, /* no slot of this pool satisfies these masks, even when it is empty */
+    BOUNCE_E_MASK = -164,          /* a mask is not 2^k - 1 */
+    BOUNCE_E_ALIGN = -165,         /* window or metadata less aligned than they must be */
+    BOUNCE_E_ADDR = -166,          /* a range wraps past the end of the address space */
+    BOUNCE_E_GEOMETRY = -167,      /* slot, page, segment, area or slot count out of range or not a power of two */
+    BOUNCE_E_OVERLAP = -168,       /* metadata and window share bytes, or the original lies in the window */
+    BOUNCE_E_META = -169,          /* too little metadata memory: ask bounce_meta_size() */
+    BOUNCE_E_HANDLE = -170,        /* the handle is stale, doubled, forged or of another pool */
+    BOUNCE_E_DIRECTION = -171,     /* not the direction of the mapping, or no direction at all */
+    BOUNCE_E_RANGE = -172,         /* offset and length reach beyond the mapping */
+    BOUNCE_E_STATE = -173,         /* the pool is not initialised */
 
     /* pool */
-    BOUNCE_E_CORRUPT = -96
+    BOUNCE_E_CORRUPT = -224
 };
 
 /* Whose move an error is. */

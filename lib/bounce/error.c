@@ -5,7 +5,7 @@ enum bounce_blame bounce_error_blame(int error)
 {
     if (error >= 0)
         return BOUNCE_BLAME_NONE;
-    if (error >= BOUNCE_E_BUSY)
+    if (error <= BOUNCE_E_FULL && error >= BOUNCE_E_BUSY)
         return BOUNCE_BLAME_STATE;
     return error == BOUNCE_E_CORRUPT ? BOUNCE_BLAME_POOL : BOUNCE_BLAME_CALLER;
 }
