@@ -215,7 +215,9 @@ class BouncePool:
 
     def close(self) -> None:
         """End the pool. Raises CallerError (BUSY) while mappings are live, and the pool lives on."""
-        _judge(lib.bounce_fini(self._pool), "BouncePool.close", {BounceCode.BUSY: ("live mappings", len(list(self.mappings())))})
+        code = lib.bounce_fini(self._pool)
+        live = self.usage().mappings if code == BounceCode.BUSY else 0
+        _judge(code, "BouncePool.close", {BounceCode.BUSY: ("live mappings", live)})
 
     def map(self, buffer: Buffer, direction: Direction, *, orig_addr: int | None = None, alloc_align_mask: int = 0,
             min_align_mask: int = 0, boundary_mask: int = 0, area: int = 0, owner: int = 0) -> Mapping | NoRoom:
@@ -253,7 +255,8 @@ class BouncePool:
         masks = {name: hex(numbers[name][0]) for name in ("alloc_align_mask", "min_align_mask", "boundary_mask")}
         length = ("length of buffer", len(original))
         _judge(code, call, {
-            BounceCode.SIZE: length, BounceCode.TOO_LARGE: length, BounceCode.MASK: _blame_mask(request, masks),
+            BounceCode.SIZE: length, BounceCode.MASK: _blame_mask(request, masks),
+            BounceCode.TOO_LARGE: ("length of buffer, and masks", (len(original), masks)) if alloc_align_mask else length,
             BounceCode.UNSATISFIABLE: ("masks", masks), BounceCode.ADDR: ("orig_addr", numbers["orig_addr"][0]),
             BounceCode.OVERLAP: ("buffer", buffer)})
         info = MappingInfo.of(self._mapping)

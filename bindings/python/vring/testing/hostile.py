@@ -121,7 +121,7 @@ class HostileDeviceMachine(_HostileMachine):
                 added = self._ask(lambda: self.driver.add_avail(readable, writable, token))
         descriptors = 1 if table else pieces
         if not self.broken:
-            assert added == (descriptors <= self._free)
+            assert added == (descriptors <= self._free), f"add answered {added} with {self._free} descriptors free"
         if added:
             self.staged.append((token, descriptors, n_writable * length, table))
             self.tables = self.tables[:-1] if table else self.tables
@@ -131,7 +131,7 @@ class HostileDeviceMachine(_HostileMachine):
     def abort(self) -> None:
         token, _, _, table = self.staged.pop()
         self.tables += [table] if table else []
-        assert self.driver.abort() == token
+        assert self.driver.abort() == token, f"abort took back something else than {token}"
 
     @rule()
     def publish(self) -> None:
@@ -169,7 +169,8 @@ class HostileDeviceMachine(_HostileMachine):
     @precondition(lambda self: self.made > 8 or self.broken)
     @rule()
     def reset(self) -> None:
-        assert self.driver.reset() == [token for token, *_ in self.published + self.staged]
+        unused, expected = self.driver.reset(), [token for token, *_ in self.published + self.staged]
+        assert unused == expected, f"reset gave back {unused} instead of {expected}"
         self.tables += [table for *_, table in self.published + self.staged if table]
         self._start_over()
 
@@ -219,8 +220,9 @@ class HostileDeviceMachine(_HostileMachine):
     @invariant()
     def counts_add_up(self) -> None:
         if not self.broken:
-            assert self.driver.in_flight == len(self.staged) + len(self.published)
-            assert self.driver.free == self._free
+            in_flight = len(self.staged) + len(self.published)
+            assert self.driver.in_flight == in_flight, f"{self.driver.in_flight} instead of {in_flight} buffers in flight"
+            assert self.driver.free == self._free, f"{self.driver.free} instead of {self._free} descriptors free"
 
     @property
     def _free(self) -> int:
@@ -336,7 +338,7 @@ class HostileDriverMachine(_HostileMachine):
             try:
                 chain = self._ask(self.device.get_avail)
             except ChainError as error:
-                assert not self.broken and not self.honest
+                assert not self.broken and not self.honest, f"an honest driver is accused: {error}"
                 assert expected == "refused", f"{error}, but the buffer is {expected}"
                 self.refused[error.handle] = self.words.avail(self.next)
                 self.next = (self.next + 1) % 65536
@@ -348,7 +350,7 @@ class HostileDriverMachine(_HostileMachine):
             return
         pieces = [(len(piece), False) for piece in chain.readable] + [(len(piece), True) for piece in chain.writable]
         assert pieces == expected, f"{chain} was taken, but the buffer is {expected}"
-        assert chain.handle not in self.live and chain.handle not in self.refused
+        assert chain.handle not in self.live and chain.handle not in self.refused, f"handle {chain.handle:#x} is in use"
         self.live[chain.handle] = chain, self.words.avail(self.next)
         self.next = (self.next + 1) % 65536
 
@@ -383,7 +385,8 @@ class HostileDriverMachine(_HostileMachine):
     @invariant()
     def counts_add_up(self) -> None:
         if not self.broken:
-            assert self.device.in_flight == len(self.live) + len(self.refused)
+            taken = len(self.live) + len(self.refused)
+            assert self.device.in_flight == taken, f"the device counts {self.device.in_flight} instead of {taken} taken"
 
     def _refuse(self, code: RingCode, call: Callable[[], None]) -> None:
         with self._untouched(self.desc, self.driver_area, self.device_area):

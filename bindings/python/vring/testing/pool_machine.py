@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A bounce pool against the model of it, with a look at every byte of the window after every step."""
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from vring.bounce import BouncePool, Coherent, Direction, Mapping, NoRoom, PoolF
 from vring.errors import BounceCode, CallerError
 from vring.memory import GuestMemory
 from vring.testing import strategies
-from vring.testing.pool_model import Geometry, Place, PoolModel, Request
+from vring.testing.pool_model import Geometry, Place, PoolModel, Request, Search
 from vring.testing.protocol import PoolLike
 
 __all__ = ["PoolMachine"]
@@ -36,8 +37,10 @@ class PoolMachine(RuleBasedStateMachine):
     ended, of the padding); dead mappings and ranges that reach too far are refused with nothing changed; counts add up; the
     device's scribbling over the whole window changes no decision.
 
-    Override ``make_pool`` to put your own allocator under it.
+    Override ``make_pool`` to put your own allocator under it, ``search`` if it looks for room by another rule.
     """
+
+    search = Search
 
     def make_pool(self, memory: GuestMemory, geometry: Geometry) -> PoolLike:
         """The pool under test, over all of ``memory``."""
@@ -51,7 +54,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.memory = GuestMemory(geometry.slots * geometry.slot_size)
         self.memory.view(self.memory.base, self.memory.size)[:] = b"\xdd" * self.memory.size
         self.pool = self.make_pool(self.memory, geometry)
-        self.model = PoolModel(geometry)
+        self.model = PoolModel(geometry, self.search)
         self.window = bytearray(self.memory.size)  # what it must show
         self.held: list[Held] = []
         self.dead: list[Mapping | Coherent] = []
@@ -61,7 +64,9 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), direction=DIRECTIONS)
     def map(self, data: st.DataObject, direction: Direction) -> None:
-        request = data.draw(strategies.requests(self.geometry), label="request")
+        self._map(data.draw(strategies.requests(self.geometry), label="request"), direction)
+
+    def _map(self, request: Request, direction: Direction) -> None:
         self.made += 1
         original = bytearray((31 * self.made + i) % 251 + 1 for i in range(request.size))
         expected = self.model.map(request)
@@ -76,6 +81,12 @@ class PoolMachine(RuleBasedStateMachine):
         if held:
             held.original, held.expected = original, bytearray(original)
             self._show(held.place, original)
+
+    @rule(count=st.integers(1, 16), size=st.integers(1, 600), direction=DIRECTIONS, area=st.integers(0, 4))
+    def fill(self, count: int, size: int, direction: Direction, area: int) -> None:
+        """Many small mappings, so that most runs come to where room is short."""
+        for _ in range(count):
+            self._map(Request(size, area=area), direction)
 
     @rule(size=st.integers(1, 8192), area=st.integers(0, 4))
     def alloc(self, size: int, area: int) -> None:
@@ -157,32 +168,24 @@ class PoolMachine(RuleBasedStateMachine):
     # --------------------------------------------------------------------------------------------------------- misuse ---
 
     @precondition(lambda self: self.dead)
-    @rule(which=st.integers(0, 63))
-    def end_again(self, which: int) -> None:
+    @rule(which=st.integers(0, 63), sync=st.booleans())
+    def use_a_dead_mapping(self, which: int, sync: bool) -> None:
         mapping = self.dead[which % len(self.dead)]
-        self._refused(BounceCode.HANDLE, mapping.free if isinstance(mapping, Coherent) else mapping.unmap)
-
-    @precondition(lambda self: any(isinstance(mapping, Mapping) for mapping in self.dead))
-    @rule(which=st.integers(0, 63))
-    def sync_a_dead_mapping(self, which: int) -> None:
-        dead = [mapping for mapping in self.dead if isinstance(mapping, Mapping)]
-        self._refused(BounceCode.HANDLE, dead[which % len(dead)].sync_for_cpu)
-
-    @precondition(lambda self: any(isinstance(held.mapping, Mapping) for held in self.held))
-    @rule(which=st.integers(0, 63), beyond=st.integers(1, 4096))
-    def unmap_more_than_there_is(self, which: int, beyond: int) -> None:
-        live = [held.mapping for held in self.held if isinstance(held.mapping, Mapping)]
-        mapping = live[which % len(live)]
-        self._refused(BounceCode.RANGE, lambda: mapping.unmap(mapping.size + beyond))
-
-    @rule(bits=st.integers(1, 63), name=st.sampled_from(["alloc_align_mask", "min_align_mask", "boundary_mask"]))
-    def ask_with_a_mask_that_is_none(self, bits: int, name: str) -> None:
-        self._refused(BounceCode.MASK, lambda: self.pool.map(b"x", Direction.TO_DEVICE, **{name: 1 << bits}))
+        if isinstance(mapping, Coherent):
+            self._refused(BounceCode.HANDLE, mapping.free)
+        else:
+            self._refused(BounceCode.HANDLE, mapping.sync_for_cpu if sync else mapping.unmap)
 
     @precondition(lambda self: self.held)
-    @rule()
-    def close_too_early(self) -> None:
+    @rule(which=st.integers(0, 63), beyond=st.integers(1, 4096), bits=st.integers(1, 63),
+          mask=st.sampled_from(["alloc_align_mask", "min_align_mask", "boundary_mask"]))
+    def slip(self, which: int, beyond: int, bits: int, mask: str) -> None:
+        """Close too early, ask with a mask that is none, unmap more than there is."""
         self._refused(BounceCode.BUSY, self.pool.close)
+        self._refused(BounceCode.MASK, lambda: self.pool.map(b"x", Direction.TO_DEVICE, **{mask: 1 << bits}))
+        mapping = self.held[which % len(self.held)].mapping
+        if isinstance(mapping, Mapping):
+            self._refused(BounceCode.RANGE, lambda: mapping.unmap(mapping.size + beyond))
 
     # ------------------------------------------------------------------------------------------------------ what must hold ---
 
@@ -196,13 +199,15 @@ class PoolMachine(RuleBasedStateMachine):
 
     @invariant()
     def counts_add_up(self) -> None:
-        assert self.pool.usage() == (self.geometry.slots, len(self.model.used), self.model.high_water, len(self.held))
+        usage, expected = self.pool.usage(), (self.geometry.slots, len(self.model.used), self.model.high_water, len(self.held))
+        assert usage == expected, f"{usage} instead of {expected}"
 
     @invariant()
     def the_list_of_mappings_is_right(self) -> None:
         listed = [(info.slot, info.slots, info.addr, info.size, info.owner) for info in self.pool.mappings()]
-        assert listed == sorted((held.place.slot, held.place.slots, held.place.addr, held.mapping.size, held.owner)
-                                for held in self.held)
+        expected = sorted((held.place.slot, held.place.slots, held.place.addr, held.mapping.size, held.owner)
+                          for held in self.held)
+        assert listed == expected, f"the list of mappings is {listed}, not {expected}"
 
     def _compare(self, answer: Mapping | Coherent | NoRoom | BounceCode, expected: Place | BounceCode) -> Held | None:
         if isinstance(answer, NoRoom):
@@ -234,8 +239,7 @@ class PoolMachine(RuleBasedStateMachine):
             start = self._data(held.place) + offset
             held.expected[offset:offset + length] = self.window[start:start + length]
 
-    def _refused(self, code: BounceCode, call: object) -> None:
-        assert callable(call)
+    def _refused(self, code: BounceCode, call: Callable[[], object]) -> None:
         try:
             answer = call()
         except CallerError as error:

@@ -126,7 +126,8 @@ class RingMachine(RuleBasedStateMachine):
     @rule()
     def abort(self) -> None:
         buffer = self.staged.pop()
-        assert self.driver.abort() is buffer.token
+        token = self.driver.abort()
+        assert token is buffer.token, f"abort took back {token} instead of {buffer.token}"
         self._recycle(buffer)
 
     @rule()
@@ -160,7 +161,8 @@ class RingMachine(RuleBasedStateMachine):
         assert used is not None, "a used buffer does not come back"
         assert used.token is buffer.token and used.length == len(buffer.written), f"{used} came back instead of {buffer}"
         inside = self._gather(buffer.writable)
-        assert inside == buffer.written + bytes([UNTOUCHED]) * (len(inside) - len(buffer.written))
+        assert inside == buffer.written + bytes([UNTOUCHED]) * (len(inside) - len(buffer.written)), \
+            f"the driver finds {inside!r} where the device wrote {buffer.written!r}"
         self._recycle(buffer)
 
     @precondition(lambda self: not self.driver_sleeps)
@@ -196,8 +198,8 @@ class RingMachine(RuleBasedStateMachine):
             return
         buffer = self.available.popleft()
         assert chain is not None, "the device does not see an available buffer"
-        assert chain.read() == buffer.content
-        assert chain.room == _bytes(buffer.writable)
+        assert (chain.read(), chain.room) == (buffer.content, _bytes(buffer.writable)), \
+            f"another buffer was taken, or other bytes: {chain} instead of {buffer}"
         buffer.chain = chain
         self.taken.append(buffer)
         self.last_taken.append(buffer)
@@ -280,7 +282,8 @@ class RingMachine(RuleBasedStateMachine):
     @rule()
     def reset(self) -> None:
         """The device is reset (2.6.1.1): every token that never came back does now, and the same memory makes a new queue."""
-        assert self.driver.reset() == [buffer.token for buffer in self.in_order]
+        unused, expected = self.driver.reset(), [buffer.token for buffer in self.in_order]
+        assert unused == expected, f"reset gave back {unused} instead of {expected}"
         for buffer in list(self.in_order):
             self._recycle(buffer)
         self.made = 0
@@ -288,13 +291,15 @@ class RingMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_staged_is_visible(self) -> None:
-        assert (self.words.avail_idx, self.words.used_idx) == (self.avail_index, self.used_index)
+        indices = self.words.avail_idx, self.words.used_idx
+        assert indices == (self.avail_index, self.used_index), f"nothing staged is visible, but the indices are {indices}"
 
     @invariant()
     def counts_add_up(self) -> None:
-        assert self.driver.in_flight == len(self.in_order)
-        assert self.driver.free == self._free
-        assert self.device.in_flight == len(self.taken)
+        driver, device = self.driver, self.device
+        assert driver.in_flight == len(self.in_order), f"{driver.in_flight} instead of {len(self.in_order)} buffers in flight"
+        assert driver.free == self._free, f"{driver.free} instead of {self._free} descriptors free"
+        assert device.in_flight == len(self.taken), f"the device counts {device.in_flight} instead of {len(self.taken)} taken"
 
     @property
     def _free(self) -> int:

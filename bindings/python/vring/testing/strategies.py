@@ -66,7 +66,8 @@ def requests(draw: st.DrawFn, geometry: Geometry) -> Request:
     size = draw(st.one_of(st.integers(1, 2 * geometry.slot_size), st.integers(1, most),
                           st.sampled_from([geometry.page_size, geometry.page_size - 1, most, most + 1])))
     return Request(
-        size=size, orig_addr=draw(st.one_of(st.just(0), st.integers(0, 0xffff), st.integers(0, (1 << 64) - 2 * most))),
+        size=size, orig_addr=draw(st.one_of(st.sampled_from([0, 0x7fff]), st.integers(0, 0xffff),
+                                            st.integers(0, (1 << 64) - 2 * most))),
         alloc_align_mask=draw(masks(7, 12)), min_align_mask=draw(masks(4, 12)),
         boundary_mask=draw(st.one_of(st.just(0), masks(8, 13), st.just((1 << 64) - 1))),
         area=draw(st.integers(0, geometry.areas)))

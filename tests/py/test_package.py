@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""The package as people get it: an sdist that builds by itself, a wheel with nothing missing and nothing besides, types that hold."""
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import vring
+from vring import BounceCode, RingCode, lowlevel
+
+ROOT = Path(__file__).parents[2]
+HEADERS = sorted((ROOT / "include").glob("*/*.h"))
+
+
+def code_of(header: Path) -> str:
+    return re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.DOTALL)
+
+
+def version_of_headers() -> str:
+    text = (ROOT / "include/vring/types.h").read_text()
+    return ".".join(re.findall(r"^#define VRING_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)$", text, re.MULTILINE))
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> str:
+    done = subprocess.run(command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Made from the sdist, in a place where the tree is out of sight, as pip does it."""
+    place = tmp_path_factory.mktemp("package")
+    # What is committed and what is about to be, but nothing that was built.
+    files = run("git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    for name in files:
+        if (ROOT / name).is_file():
+            (place / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, place / "tree" / name)
+    run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", place, cwd=place / "tree")
+    [sdist] = place.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(place / "sdist", filter="data")
+    [source] = (place / "sdist").iterdir()
+    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", place, cwd=source)
+    [built] = place.glob("*.whl")
+    return zipfile.ZipFile(built)
+
+
+def test_the_wheel_holds_the_package_and_nothing_besides(wheel: zipfile.ZipFile) -> None:
+    package = ROOT / "bindings/python"
+    sources = {path.relative_to(package).as_posix() for path in package.rglob("*")
+               if path.suffix in (".py", ".pyi", ".css", ".js", ".html") or path.name == "py.typed"}
+    held = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert "vring/py.typed" in held and "vring/_vring.pyi" in held
+    assert held == sources | {"vring/_vring.abi3.so"}
+    assert any(name.endswith("/licenses/LICENSE") for name in wheel.namelist())
+
+
+def test_the_wheel_is_for_every_python_from_3_10(wheel: zipfile.ZipFile) -> None:
+    assert "-cp310-abi3-" in Path(str(wheel.filename)).name
+    [metadata] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    text = wheel.read(metadata).decode()
+    assert re.findall(r"^Requires-Dist: (?!.*extra ==)(\S+)", text, re.MULTILINE) == ["cffi>=1.15"]
+    assert f"\nVersion: {version_of_headers()}\n" in text
+
+
+def test_import_needs_cffi_alone(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path)
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import vring; "
+        f"assert vring.__file__.startswith({str(tmp_path)!r}), vring.__file__; "
+        "print(*sorted({name.split('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))")
+    foreign = set(run(sys.executable, "-I", "-X", "frozen_modules=off", "-c", program).split())
+    started_with = set(run(sys.executable, "-I", "-c", "import sys; print(*{name.split('.')[0] for name in sys.modules})").split())
+    assert foreign - started_with == {"vring", "_cffi_backend"}
+
+
+def test_one_version_everywhere() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", version_of_headers())
+    assert vring.__version__ == version_of_headers() == importlib.metadata.version("vring")
+
+
+def test_types_hold_under_mypy_strict() -> None:
+    run(sys.executable, "-m", "mypy")
+
+
+def test_mypy_would_notice() -> None:
+    """Negative control: the package is seen as typed, and misuse of it is an error."""
+    wrong = "import vring\nvring.GuestMemory('large')\n"
+    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "-c", wrong], cwd=ROOT, text=True, capture_output=True)
+    assert done.returncode == 1 and "arg-type" in done.stdout, done.stdout + done.stderr
+
+
+def test_every_function_of_the_headers_is_there() -> None:
+    declared = {name for header in HEADERS for name in re.findall(r"\b((?:vring|bounce)_\w+)\([^;{}]*\);", code_of(header))}
+    assert len(declared) > 50
+    assert declared <= set(dir(lowlevel.lib)), declared - set(dir(lowlevel.lib))
+
+
+def test_every_constant_of_the_headers_is_there() -> None:
+    declared = {name for header in HEADERS for name in re.findall(r"^\s*((?:VRING|BOUNCE)_[A-Z]\w+)(?: = [^,]*)?,?$",
+                                                                   code_of(header), re.MULTILINE)}
+    declared |= {name for header in HEADERS
+                 for name in re.findall(r"^#define ((?:VRING|BOUNCE)_\w+) +[^_\s]", code_of(header), re.MULTILINE)}
+    assert len(declared) > 60
+    assert declared <= set(dir(lowlevel.lib)), declared - set(dir(lowlevel.lib))
+
+
+@pytest.mark.parametrize("codes, prefix", [(RingCode, "VRING_E_"), (BounceCode, "BOUNCE_E_")])
+def test_every_error_has_a_name_and_a_sentence(codes: type[RingCode] | type[BounceCode], prefix: str) -> None:
+    of_headers = {name.removeprefix(prefix): getattr(lowlevel.lib, name) for name in dir(lowlevel.lib) if name.startswith(prefix)}
+    assert {code.name: code.value for code in codes} == of_headers
+    sentences = {code.text for code in codes}
+    assert len(sentences) == len(codes) and all(len(sentence) > 10 for sentence in sentences)
