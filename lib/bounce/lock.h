@@ -23,22 +23,23 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* A word, not a byte: gcc 12 leaves the exchange of a byte to a library on RISC-V. */
 typedef struct {
-    atomic_bool held;
+    atomic_uint held;
 } bounce_lock;
 
 typedef unsigned char bounce_lock_state;
 
 static inline void bounce_lock_init(bounce_lock *lock)
 {
-    atomic_init(&lock->held, false);
+    atomic_init(&lock->held, 0);
 }
 
 static inline bool bounce_lock_try(bounce_lock *lock, bounce_lock_state *state)
 {
     *state = 0;
     return !atomic_load_explicit(&lock->held, memory_order_relaxed) &&
-           !atomic_exchange_explicit(&lock->held, true, memory_order_acquire);
+           !atomic_exchange_explicit(&lock->held, 1, memory_order_acquire);
 }
 
 static inline bounce_lock_state bounce_lock_take(bounce_lock *lock)
@@ -58,7 +59,7 @@ static inline bounce_lock_state bounce_lock_take(bounce_lock *lock)
 static inline void bounce_lock_give(bounce_lock *lock, bounce_lock_state state)
 {
     (void)state;
-    atomic_store_explicit(&lock->held, false, memory_order_release);
+    atomic_store_explicit(&lock->held, 0, memory_order_release);
 }
 
 #else /* firmware with one thread, and no bounce call in its interrupt handlers */
