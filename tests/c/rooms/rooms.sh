@@ -36,18 +36,17 @@ expand() {
     (cd "$tree" && shopt -s nullglob && for file in $1; do [ ! -f "$file" ] || echo "$file"; done)
 }
 
-# Offending lines of one file by the rule at hand, as number:text.
+# Offending lines of some files by the rule at hand, as file:number:text.
 offences() {
     if [ -n "$forbid" ]; then
-        grep -nE -e "$forbid" "$1" | { if [ -n "$unless" ]; then grep -vE -e "$unless"; else cat; fi; } || true
+        grep -nHE -e "$forbid" "$@" | { if [ -n "$unless" ]; then grep -vE -e "$unless"; else cat; fi; } || true
     elif [ -n "$after" ]; then
-        grep -nE -e "$after" "$1" | while IFS=: read -r at text; do
-            sed -n "$at,$((at + 2))p" "$1" | grep -E -e "$need" >/dev/null || echo "$at:$text"
+        grep -nHE -e "$after" "$@" | while IFS=: read -r file at text; do
+            sed -n "$at,$((at + 2))p" "$file" | grep -E -e "$need" >/dev/null || echo "$file:$at:$text"
         done || true
     else
-        grep -nE '^ *# *include' "$1" | while IFS= read -r line; do
-            what=$(sed -E 's/^[0-9]+: *# *include *//; s/ *$//' <<<"$line")
-            case " $include " in *" $what "*) ;; *) echo "$line" ;; esac
+        grep -nHE '^ *# *include' "$@" | while IFS= read -r line; do
+            [[ $line =~ include\ *([^ ]+) && " $include " == *" ${BASH_REMATCH[1]} "* ]] || echo "$line"
         done || true
     fi
 }
@@ -71,21 +70,21 @@ check_rule() {
         echo "# no file matches: $in"
         found=1
     fi
-    for file in "${files[@]}"; do
-        hits=$(offences "$tree/$file")
-        if [ -n "$hits" ]; then
-            sed "s|^|# $file:|" <<<"$hits"
-            found=1
-        fi
-        if [ -n "$include" ]; then housed[$file]=1; fi
-    done
+    hits=$(cd "$tree" && offences "${files[@]}" /dev/null)
+    if [ -n "$hits" ]; then
+        sed 's/^/# /' <<<"$hits"
+        found=1
+    fi
+    if [ -n "$include" ]; then
+        for file in "${files[@]}"; do housed[$file]=1; done
+    fi
     verdict $found "$rule"
 
     [ ${#controls[@]} -gt 0 ] || verdict 1 "$rule: has no control"
     for control in "${controls[@]}"; do
         file=${control%%: *}
         { [ -f "$tree/$file" ] && cat "$tree/$file"; echo "${control#*: }"; } >"$work/planted"
-        if printf '%s\n' "${files[@]}" | grep -xF "$file" >/dev/null &&
+        if [[ " ${files[*]} " == *" $file "* ]] &&
             offences "$work/planted" | grep -F -e ":${control#*: }" >/dev/null; then
             verdict 0 "reported: $control"
         else
