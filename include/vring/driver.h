@@ -32,7 +32,7 @@ int vring_driver_add_avail(struct vring_driver *vq, const struct vring_segment *
 int vring_driver_add_indirect(struct vring_driver *vq, const struct vring_table *table,
                               const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
                               uint64_t token);
-int vring_driver_abort(struct vring_driver *vq);
+int vring_driver_abort(struct vring_driver *vq, uint64_t *token);
 int vring_driver_publish(struct vring_driver *vq);
 uint32_t vring_driver_notification(const struct vring_driver *vq);
 int vring_driver_get_used(struct vring_driver *vq, struct vring_used_buffer *used);

@@ -108,7 +108,7 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
                                      uint64_t token);
 
 /* As vring_split_driver_abort(). */
-int vring_packed_driver_abort(struct vring_packed_driver *vq);
+int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token);
 
 /*
  * As vring_split_driver_publish(): one store, of the first staged descriptor's flags, makes the batch visible (2.8.17, 2.8.21).

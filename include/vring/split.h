@@ -138,10 +138,13 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
                                     uint64_t token);
 
 /*
- * Take back the buffer staged last, as if it had never been added. Its token is not returned.
+ * Take back the buffer staged last, as if it had never been added.
+ *
+ * token   receives what add_avail was given; may be null; written only on success
+ *
  * Returns 0; VRING_E_STATE if nothing is staged; or what broke the queue.
  */
-int vring_split_driver_abort(struct vring_split_driver *vq);
+int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token);
 
 /*
  * Make everything staged visible to the device, with one store (2.7.13.3), and decide once whether to notify it (2.7.10,

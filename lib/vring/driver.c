@@ -42,11 +42,11 @@ int vring_driver_add_indirect(struct vring_driver *vq, const struct vring_table 
                       : vring_split_driver_add_indirect(&vq->as.split, table, segments, n_readable, n_writable, token);
 }
 
-int vring_driver_abort(struct vring_driver *vq)
+int vring_driver_abort(struct vring_driver *vq, uint64_t *token)
 {
     if (!vq)
         return VRING_E_NULL;
-    return vq->packed ? vring_packed_driver_abort(&vq->as.packed) : vring_split_driver_abort(&vq->as.split);
+    return vq->packed ? vring_packed_driver_abort(&vq->as.packed, token) : vring_split_driver_abort(&vq->as.split, token);
 }
 
 int vring_driver_publish(struct vring_driver *vq)

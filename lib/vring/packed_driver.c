@@ -160,7 +160,7 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
     return packed_driver_stage(vq, id, 1, segments_writable(segments, n_readable, count), token);
 }
 
-int vring_packed_driver_abort(struct vring_packed_driver *vq)
+int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
 {
     if (!vq)
         return VRING_E_NULL;
@@ -171,6 +171,8 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq)
 
     uint16_t id = vq->staged_last;
 
+    if (token)
+        *token = vq->slots[id].token;
     /* What was staged behind the first of the batch bears its flags already: a shorter batch must not end in front of it. */
     for (uint16_t left = vq->slots[id].count; left > 0; left--) {
         vq->next_avail = packed_back(&vq->ring, vq->next_avail, 1);

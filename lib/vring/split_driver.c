@@ -159,7 +159,7 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
     return split_driver_stage(vq, head, head, 1, segments_writable(segments, n_readable, count), token);
 }
 
-int vring_split_driver_abort(struct vring_split_driver *vq)
+int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
 {
     if (!vq)
         return VRING_E_NULL;
@@ -169,7 +169,12 @@ int vring_split_driver_abort(struct vring_split_driver *vq)
         return VRING_E_STATE;
 
     vq->next_avail--;
-    slots_release(vq->slots, vq->slots[vq->next_avail & (vq->ring.size - 1)].avail, &vq->free_head, &vq->free_count);
+
+    uint16_t head = vq->slots[vq->next_avail & (vq->ring.size - 1)].avail;
+
+    if (token)
+        *token = vq->slots[head].token;
+    slots_release(vq->slots, head, &vq->free_head, &vq->free_count);
     return 0;
 }
 

@@ -36,7 +36,7 @@ static void breaks(VTEST, int error, unsigned tokens_left)
     CHECK_ERR(vring_driver_get_used(&r.driver, &used), error);
     CHECK_ERR(vring_driver_add_avail(&r.driver, &segment, 1, 0, 1), error);
     CHECK_ERR(vring_driver_publish(&r.driver), error);
-    CHECK_ERR(vring_driver_abort(&r.driver), error);
+    CHECK_ERR(vring_driver_abort(&r.driver, NULL), error);
     CHECK_ERR(vring_driver_enable_notify(&r.driver), error);
     CHECK_ERR(vring_driver_enable_notify_delayed(&r.driver), error);
     CHECK_ERR(vring_driver_disable_notify(&r.driver), error);

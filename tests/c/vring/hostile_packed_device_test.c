@@ -45,7 +45,7 @@ static void breaks(VTEST, int error, unsigned tokens_left)
     CHECK_ERR(vring_driver_get_used(&r.driver, &used), error);
     CHECK_ERR(vring_driver_add_avail(&r.driver, &segment, 1, 0, 1), error);
     CHECK_ERR(vring_driver_publish(&r.driver), error);
-    CHECK_ERR(vring_driver_abort(&r.driver), error);
+    CHECK_ERR(vring_driver_abort(&r.driver, NULL), error);
     CHECK_ERR(vring_driver_enable_notify(&r.driver), error);
     CHECK_ERR(vring_driver_enable_notify_delayed(&r.driver), error);
     CHECK_ERR(vring_driver_disable_notify(&r.driver), error);
@@ -191,7 +191,7 @@ TEST(V64_abort_leaves_nothing_available)
         if (first == 0)
             CHECK_OK(ring_add(&r, 0, 8, true, 1));
         CHECK_OK(vring_driver_add_avail(&r.driver, segments, 3, 0, 2));
-        CHECK_OK(vring_driver_abort(&r.driver));
+        CHECK_OK(vring_driver_abort(&r.driver, NULL));
         if (first == 1)
             CHECK_OK(ring_add(&r, 0, 8, true, 1));
         CHECK_EQ(vring_driver_publish(&r.driver), 1);

@@ -170,7 +170,7 @@ TEST(C025_every_verb_refuses_null)
     CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, NULL, &segment, 1, 0, 0), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, &table, NULL, 1, 0, 0), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, &table, &segment, 1, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_abort(NULL), VRING_E_NULL);
+    CHECK_ERR(vring_split_driver_abort(NULL, NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_publish(NULL), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_get_used(NULL, &used), VRING_E_NULL);
     CHECK_ERR(vring_split_driver_get_used(&r.driver.as.split, NULL), VRING_E_NULL);
@@ -221,7 +221,7 @@ TEST(C021_every_verb_refuses_a_queue_that_is_not_live)
 
     CHECK_ERR(vring_split_driver_add_avail(&driver, &segment, 1, 0, 0), VRING_E_STATE);
     CHECK_ERR(vring_split_driver_add_indirect(&driver, &table, &segment, 1, 0, 0), VRING_E_STATE);
-    CHECK_ERR(vring_split_driver_abort(&driver), VRING_E_STATE);
+    CHECK_ERR(vring_split_driver_abort(&driver, NULL), VRING_E_STATE);
     CHECK_ERR(vring_split_driver_publish(&driver), VRING_E_STATE);
     CHECK_ERR(vring_split_driver_get_used(&driver, &used), VRING_E_STATE);
     CHECK_ERR(vring_split_driver_enable_notify(&driver), VRING_E_STATE);

@@ -153,16 +153,19 @@ RING_TEST(abort_takes_back_the_last_and_only_what_is_staged)
     struct vring_segment segments[3] = {{GUEST, 1}, {GUEST, 1}, {GUEST, 1}};
     struct vring_chain chain;
     static struct ring r;
+    uint64_t token;
 
     CHECK_OK(ring_start(&r, 8, format->all, index_before_wrap(format, 8, 2)));
-    CHECK_ERR(vring_driver_abort(&r.driver), VRING_E_STATE);
+    CHECK_ERR(vring_driver_abort(&r.driver, NULL), VRING_E_STATE);
     CHECK_OK(ring_add(&r, 0, 8, true, 1));
     CHECK_EQ(vring_driver_publish(&r.driver), 1);
     CHECK_OK(vring_driver_add_avail(&r.driver, segments, 3, 0, 2));
     CHECK_OK(ring_add(&r, 0, 8, true, 3));
-    CHECK_OK(vring_driver_abort(&r.driver));
-    CHECK_OK(vring_driver_abort(&r.driver));
-    CHECK_ERR(vring_driver_abort(&r.driver), VRING_E_STATE);
+    CHECK_OK(vring_driver_abort(&r.driver, &token));
+    CHECK_EQ(token, 3);
+    CHECK_OK(vring_driver_abort(&r.driver, &token));
+    CHECK_EQ(token, 2);
+    CHECK_ERR(vring_driver_abort(&r.driver, NULL), VRING_E_STATE);
     CHECK_EQ(vring_driver_free(&r.driver), 7);
     CHECK_EQ(vring_driver_publish(&r.driver), 0);
     CHECK_OK(ring_add(&r, 32, 9, true, 4));

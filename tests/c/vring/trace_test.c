@@ -150,7 +150,7 @@ RING_TEST(I6_P2_every_operation_loads_each_word_once_and_never_its_own)
             CHECK_OK(DRIVER(vring_driver_add_avail(&r.driver, segments, 2, 1, i)));
             CHECK_OK(DRIVER(vring_driver_add_indirect(&r.driver, &table, segments, 2, 1, i)));
             CHECK_OK(DRIVER(vring_driver_add_avail(&r.driver, segments, 1, 0, i)));
-            CHECK_OK(DRIVER(vring_driver_abort(&r.driver)));
+            CHECK_OK(DRIVER(vring_driver_abort(&r.driver, NULL)));
             CHECK(DRIVER(vring_driver_publish(&r.driver)) >= 0);
             CHECK_EQ(DRIVER(vring_driver_enable_notify(&r.driver)), 0);
             CHECK_EQ(DRIVER(vring_driver_enable_notify_delayed(&r.driver)), 0);
