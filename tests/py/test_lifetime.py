@@ -6,6 +6,8 @@ dropped; and go when it cannot.
 import gc
 import mmap
 import os
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -170,3 +172,37 @@ def test_a_bytearray_cannot_be_resized_while_it_is_mapped() -> None:
     del mapping
     gc.collect()
     original.extend(b"more")
+
+
+def test_a_released_view_stays_mapped() -> None:
+    """Its owner may let go of a view; what unmap writes to is held by the pool."""
+    pool = BouncePool(GuestMemory(1 << 18))
+    block = bytearray(100)
+    view = memoryview(block)[10:20]
+    mapping = pool.map(view, Direction.FROM_DEVICE)
+    assert isinstance(mapping, Mapping)
+    view.release()
+    with pytest.raises(BufferError):
+        block.clear()
+    mapping.data[:] = b"0123456789"
+    mapping.unmap()
+    assert block[10:20] == b"0123456789"
+    del mapping
+    block.clear()
+
+
+def test_views_in_cycles_can_be_collected() -> None:
+    """Up to Python 3.11.8 the collector crashes on a view that is exported: in a process of its own, lest it take this one along."""
+    program = """
+import gc
+from vring import BouncePool, Direction, GuestMemory
+
+for _ in range(20):
+    view = memoryview(bytearray(4096))
+    pool = BouncePool(GuestMemory(1 << 18))
+    cycle = [pool, view, pool.map(view, Direction.FROM_DEVICE), GuestMemory.over(view)]
+    cycle.append(cycle)
+    del cycle, pool, view
+    gc.collect()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from vring.errors import Arguments, BounceCode, CallerError, CorruptError, caller_error, integer
 from vring.lowlevel import CData, ffi, host_address, lib
-from vring.memory import Buffer, GuestMemory
+from vring.memory import Buffer, GuestMemory, pin
 
 __all__ = ["BouncePool", "Coherent", "Direction", "Mapping", "MappingInfo", "NoRoom", "PoolFlag", "Usage"]
 
@@ -196,7 +196,7 @@ class BouncePool:
         config.meta_size = size[0]
         self._pool = ffi.new("struct bounce_pool *")
         self._mapping = ffi.new("struct bounce_mapping *")
-        self._originals: dict[int, CData] = {}  # by handle: what unmap writes to must outlive the mapping
+        self._originals: dict[int, memoryview] = {}  # by handle: what unmap writes to must outlive the mapping
         self.memory = memory
         self.window = window
         self.slots = slots
@@ -235,14 +235,14 @@ class BouncePool:
         call = "BouncePool.map"
         direction = _direction(call, direction)
         try:
-            original = ffi.from_buffer(buffer, require_writable=direction != Direction.TO_DEVICE)
+            original, pointer = pin(buffer, writable=direction != Direction.TO_DEVICE)
         except BufferError as error:
             raise TypeError(f"{call}: buffer must be writable for {direction.name} ({error})") from None
         request = ffi.new("struct bounce_request *")
-        request.orig = original
+        request.orig = pointer
         request.size = len(original)
         request.direction = direction
-        numbers = {"orig_addr": (host_address(original) if orig_addr is None else orig_addr, 64, BounceCode.ADDR),
+        numbers = {"orig_addr": (host_address(pointer) if orig_addr is None else orig_addr, 64, BounceCode.ADDR),
                    "alloc_align_mask": (alloc_align_mask, 64, BounceCode.MASK),
                    "min_align_mask": (min_align_mask, 64, BounceCode.MASK),
                    "boundary_mask": (boundary_mask, 64, BounceCode.MASK),

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """The device side of a queue: it takes buffers and gives them back used (``vring/split.h``)."""
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 from vring.errors import Arguments, ChainError, PeerError, RingCode, caller_error, integer
-from vring.layout import SplitAreas, SplitLayout
+from vring.layout import Areas, PackedLayout, SplitLayout
 from vring.lowlevel import ffi, lib
 from vring.memory import Buffer, GuestMemory, HostMap, Region
 from vring.snapshot import Snapshot
 
-__all__ = ["Chain", "SplitDevice"]
+__all__ = ["Chain", "DeviceQueue", "PackedDevice", "SplitDevice"]
+
+VERBS = ("init", "reset", "get_avail", "rewind", "add_used", "publish", "enable_notify", "disable_notify", "in_flight", "fault")
 
 
 class Chain:
@@ -54,16 +58,24 @@ class Chain:
             skip = max(0, skip - len(piece))
 
 
-class SplitDevice:
+class DeviceQueue:
     """
-    The device side of a split virtqueue (2.7).
+    The device side of a virtqueue, of either format: see :class:`SplitDevice` and :class:`PackedDevice`.
 
     ``get_avail`` takes a buffer, ``add_used`` stages it as used, ``publish`` makes everything staged visible at once and answers
     whether the driver must be notified. Buffers may be used in any order. One thread at a time. Every call can raise
     :class:`PeerError` once the driver has broken the protocol.
     """
 
-    def __init__(self, memory: GuestMemory, areas: SplitAreas, features: int, *, regions: Sequence[Region] | None = None,
+    _c: ClassVar[Any]
+    _layout: ClassVar[type[SplitLayout] | type[PackedLayout]]
+
+    def __init_subclass__(cls, prefix: str | None = None, layout: type[SplitLayout] | type[PackedLayout] | None = None) -> None:
+        if prefix and layout:
+            cls._c = SimpleNamespace(struct=f"struct {prefix} *", **{verb: getattr(lib, f"{prefix}_{verb}") for verb in VERBS})
+            cls._layout = layout
+
+    def __init__(self, memory: GuestMemory, areas: Areas, features: int, *, regions: Sequence[Region] | None = None,
                  max_chain: int = 0, index: int = 0) -> None:
         """
         A live queue over ``areas`` of ``memory``, which the driver has prepared.
@@ -73,8 +85,8 @@ class SplitDevice:
 
         Raises CallerError that names the argument (``vring_split_device_init``), IndexError for areas outside ``memory``.
         """
-        call = "SplitDevice"
-        layout = SplitLayout.of(areas.size)
+        call = type(self).__name__
+        layout = self._layout.of(areas.size)
         regions = [Region(memory)] if regions is None else list(regions)
         config = ffi.new("struct vring_device_config *")
         config.features = integer(call, "features", features, 64, RingCode.FEATURE)
@@ -94,13 +106,13 @@ class SplitDevice:
             c_region.flags = lib.VRING_REGION_READ_ONLY if region.read_only else 0
         config.index = integer(call, "index", index, 16, RingCode.SIZE)
 
-        self._queue = ffi.new("struct vring_split_device *")
+        self._queue = ffi.new(self._c.struct)
         self._host = HostMap(regions)
         self._chain = ffi.new("struct vring_chain *")
         self._iov = ffi.new("struct vring_iov[]", min(max_chain or areas.size, areas.size) + len(regions))
         self.memory = memory
         self.areas = areas
-        code = lib.vring_split_device_init(self._queue, config)
+        code = self._c.init(self._queue, config)
         if code:
             raise caller_error(RingCode(code), call, {
                 RingCode.SIZE: ("areas.size", areas.size), RingCode.ALIGN: ("areas", areas),
@@ -114,17 +126,16 @@ class SplitDevice:
 
         Raises ChainError for a buffer that is taken but unusable: complete its handle with length 0.
         """
-        call = "SplitDevice.get_avail"
         chain = self._chain
-        code = lib.vring_split_device_get_avail(self._queue, self._iov, len(self._iov), chain)
+        code = self._c.get_avail(self._queue, self._iov, len(self._iov), chain)
         if code == RingCode.ROOM:
             self._iov = ffi.new("struct vring_iov[]", chain.n_readable + chain.n_writable)
-            code = lib.vring_split_device_get_avail(self._queue, self._iov, len(self._iov), chain)
+            code = self._c.get_avail(self._queue, self._iov, len(self._iov), chain)
         if code == RingCode.EMPTY:
             return None
         if code and lib.vring_error_blame(code) == lib.VRING_BLAME_CHAIN:
-            raise ChainError(RingCode(code), call, chain.handle)
-        self._answer(code, call)
+            raise ChainError(RingCode(code), f"{type(self).__name__}.get_avail", chain.handle)
+        self._answer(code, "get_avail")
         split = chain.n_readable
         views = self._host.views((self._iov[i].base, self._iov[i].len) for i in range(split + chain.n_writable))
         return Chain(chain.handle, views[:split], views[split:])
@@ -132,7 +143,7 @@ class SplitDevice:
     def rewind(self, chain: Chain | int) -> None:
         """Give back the buffer taken last, unused; ``get_avail`` returns it again. CallerError if it is not the last."""
         handle = chain.handle if isinstance(chain, Chain) else chain
-        self._answer(lib.vring_split_device_rewind(self._queue, handle), "SplitDevice.rewind",
+        self._answer(self._c.rewind(self._queue, handle), "rewind",
                      {RingCode.HANDLE: ("chain", chain)})
 
     def add_used(self, chain: Chain | int, written: int | None = None) -> None:
@@ -142,54 +153,63 @@ class SplitDevice:
 
         Raises CallerError for a chain or handle that is stale, doubled or foreign, or for more bytes than are writable.
         """
-        call = "SplitDevice.add_used"
+        call = f"{type(self).__name__}.add_used"
         if isinstance(chain, Chain):
             handle, written = chain.handle, chain.written if written is None else written
         else:
             handle, written = integer(call, "chain", chain, 32, RingCode.HANDLE), written or 0
         integer(call, "written", written, 32, RingCode.LEN)
-        self._answer(lib.vring_split_device_add_used(self._queue, handle, written), call,
+        self._answer(self._c.add_used(self._queue, handle, written), "add_used",
                      {RingCode.HANDLE: ("chain", chain), RingCode.LEN: ("written", written)})
 
     def publish(self) -> bool:
         """Make everything staged visible with one store. Returns whether the driver must be notified (2.7.7.2)."""
-        return self._answer(lib.vring_split_device_publish(self._queue), "SplitDevice.publish") == 1
+        return self._answer(self._c.publish(self._queue), "publish") == 1
 
     def enable_notify(self) -> bool:
         """
         Ask to be notified of the next available buffer, and look once more. Returns True if buffers wait already: take them
         and ask again; False if it is safe to sleep.
         """
-        return self._answer(lib.vring_split_device_enable_notify(self._queue), "SplitDevice.enable_notify") == 1
+        return self._answer(self._c.enable_notify(self._queue), "enable_notify") == 1
 
     def disable_notify(self) -> None:
         """Ask not to be notified: a hint."""
-        self._answer(lib.vring_split_device_disable_notify(self._queue), "SplitDevice.disable_notify")
+        self._answer(self._c.disable_notify(self._queue), "disable_notify")
 
     @property
     def in_flight(self) -> int:
         """Buffers taken and not yet staged as used."""
-        return int(lib.vring_split_device_in_flight(self._queue))
+        return int(self._c.in_flight(self._queue))
 
     def reset(self) -> None:
         """Stop using the shared memory. Every handle is dead; every later call raises CallerError."""
-        lib.vring_split_device_reset(self._queue)
+        self._c.reset(self._queue)
 
     @property
     def fault(self) -> PeerError | None:
         """What broke the queue, as the exception that every call raises; ``None`` if nothing did."""
-        fault = lib.vring_split_device_fault(self._queue)
-        return PeerError(RingCode(fault.error), "SplitDevice", fault.position, fault.value) if fault.error else None
+        fault = self._c.fault(self._queue)
+        return PeerError(RingCode(fault.error), type(self).__name__, fault.position, fault.value) if fault.error else None
+
+    def _answer(self, code: int, verb: str, arguments: Arguments | None = None) -> int:
+        if code >= 0:
+            return code
+        call = f"{type(self).__name__}.{verb}"
+        if lib.vring_error_blame(code) == lib.VRING_BLAME_PEER:
+            fault = self._c.fault(self._queue)
+            raise PeerError(RingCode(code), call, fault.position, fault.value)
+        raise caller_error(RingCode(code), call, arguments or {})
+
+
+class SplitDevice(DeviceQueue, prefix="vring_split_device", layout=SplitLayout):
+    """The device side of a split virtqueue (2.7; ``vring/split.h``)."""
 
     def snapshot(self) -> Snapshot:
         """The ring as it is now, shared words unjudged; changes nothing."""
         return Snapshot.take(self._queue, lib.vring_split_device_snapshot, lib.vring_split_device_snapshot_entry,
-                             lambda code: self._answer(code, "SplitDevice.snapshot"))
+                             lambda code: self._answer(code, "snapshot"))
 
-    def _answer(self, code: int, call: str, arguments: Arguments | None = None) -> int:
-        if code >= 0:
-            return code
-        if lib.vring_error_blame(code) == lib.VRING_BLAME_PEER:
-            fault = lib.vring_split_device_fault(self._queue)
-            raise PeerError(RingCode(code), call, fault.position, fault.value)
-        raise caller_error(RingCode(code), call, arguments or {})
+
+class PackedDevice(DeviceQueue, prefix="vring_packed_device", layout=PackedLayout):
+    """The device side of a packed virtqueue (2.8; ``vring/packed.h``); as :class:`vring.PackedDriver`."""

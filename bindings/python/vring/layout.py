@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Where the areas of a ring lie (virtio 2.7; ``vring_split_layout``)."""
+"""Where the areas of a ring lie (virtio 2.7, 2.8.10.1; ``vring_split_layout``, ``vring_packed_layout``)."""
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from vring.errors import RingCode, caller_error, integer
 from vring.lowlevel import ffi, lib
 from vring.memory import GuestMemory
 
-__all__ = ["SplitAreas", "SplitLayout"]
+__all__ = ["Areas", "PackedAreas", "PackedLayout", "SplitAreas", "SplitLayout"]
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,47 @@ class SplitAreas:
         layout = SplitLayout.of(size, queue_align)
         desc = memory.allocate(layout.total, max(16, queue_align))
         return cls(size, desc, desc + layout.driver_offset, desc + layout.device_offset)
+
+
+@dataclass(frozen=True)
+class PackedLayout:
+    """As :class:`SplitLayout`, for a packed ring: the descriptor ring and the two event suppression structures. In bytes."""
+
+    desc_size: int
+    driver_size: int
+    device_size: int
+    driver_offset: int
+    device_offset: int
+    total: int
+
+    @classmethod
+    def of(cls, size: int) -> "PackedLayout":
+        """The layout for ``size`` entries, any number from 1 to 32768. Raises CallerError for another."""
+        call = "PackedLayout.of"
+        layout = ffi.new("struct vring_packed_areas *")
+        code = lib.vring_packed_layout(integer(call, "size", size, 32, RingCode.SIZE), layout)
+        if code:
+            raise caller_error(RingCode(code), call, {RingCode.SIZE: ("size", size)})
+        return cls(layout.desc_size, layout.driver_size, layout.device_size, layout.driver_offset, layout.device_offset,
+                   layout.total)
+
+
+@dataclass(frozen=True)
+class PackedAreas:
+    """The device addresses of the three areas of a packed ring with ``size`` entries. Each may lie anywhere."""
+
+    size: int
+    desc: int
+    driver: int
+    device: int
+
+    @classmethod
+    def allocate(cls, memory: GuestMemory, size: int) -> "PackedAreas":
+        """Fresh areas in ``memory``, in one block. Raises CallerError as :meth:`PackedLayout.of`, and MemoryError."""
+        layout = PackedLayout.of(size)
+        desc = memory.allocate(layout.total)
+        return cls(size, desc, desc + layout.driver_offset, desc + layout.device_offset)
+
+
+Areas: TypeAlias = SplitAreas | PackedAreas
+"""Those of either format."""

@@ -16,6 +16,23 @@ Segment: TypeAlias = tuple[int, int]
 """One piece of a buffer: device address and length in bytes (``struct vring_segment``)."""
 
 
+def pin(buffer: Buffer, writable: bool) -> tuple[memoryview, CData]:
+    """
+    A view of all bytes of ``buffer`` that is ours alone, and where they are. The pointer is good while the view lives: it holds the
+    buffer in its place, whatever happens to the object that was given.
+
+    Raises TypeError if the bytes are not contiguous, BufferError if they are not writable although they must be.
+
+    cffi lets go of the view at once, because Python before 3.11.9 and 3.12.3 crashes when its collector finds a view that is still
+    exported in a cycle (python/cpython issue 77894).
+    """
+    view = memoryview(buffer).cast("B")
+    exported = ffi.from_buffer(view, require_writable=writable)
+    pointer = ffi.cast("char *", host_address(exported))
+    ffi.release(exported)
+    return view, pointer
+
+
 class GuestMemory:
     """
     One block of memory with device addresses ``base`` to ``base + size - 1``.
@@ -44,10 +61,9 @@ class GuestMemory:
     def _adopt(self, buffer: bytearray | memoryview | mmap.mmap, size: int, base: int) -> None:
         if not 0 <= base <= 2**64 - size:
             raise ValueError(f"GuestMemory: base {base:#x} and size {size:#x} leave the 64-bit address space")
-        self._pointer = ffi.from_buffer(buffer, require_writable=True)
+        self._view, self._pointer = pin(buffer, writable=True)
         if host_address(self._pointer) % 16:
             raise ValueError("GuestMemory: the memory must be 16-byte aligned")
-        self._view = memoryview(buffer).cast("B")
         self._next = base
         self.base = base
         self.size = size
