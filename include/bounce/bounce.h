@@ -56,6 +56,7 @@ enum bounce_error {
     BOUNCE_E_DIRECTION = -171,     /* not the direction of the mapping, or no direction at all */
     BOUNCE_E_RANGE = -172,         /* offset and length reach beyond the mapping */
     BOUNCE_E_STATE = -173,         /* the pool is not initialised */
+    BOUNCE_E_COPY = -174,          /* the copy function of the configuration said so */
 
     /* pool */
     BOUNCE_E_CORRUPT = -224
@@ -84,8 +85,16 @@ enum bounce_direction {
 
 enum {
     BOUNCE_KEEP_CONTENTS = 1, /* pool flag: do not clear slots when their mapping ends */
-    BOUNCE_FIRST_FIT = 2      /* pool flag: search every area from its first slot, not from its cursor: warmer caches */
+    BOUNCE_FIRST_FIT = 2,     /* pool flag: search every area from its first slot, not from its cursor: warmer caches */
+    BOUNCE_TRY = 4            /* what bounce_try_view() adds; not for a configuration */
 };
+
+/*
+ * Moves len bytes between offset of an original and the window, to_window or back, for originals that memcpy cannot reach (highmem,
+ * scattered pages, another address space). orig is what the request said and means nothing to the pool.
+ * Returns 0, or anything else if not all of it was moved. May call the pool; no lock is held.
+ */
+typedef int (*bounce_copy)(void *context, void *orig, size_t offset, void *window, size_t len, bool to_window);
 
 /*
  * A pool to be. Zero what you do not set.
@@ -107,6 +116,8 @@ struct bounce_config {
     uint32_t cursor;        /* where the search of area 0 starts, in slots: 0, unless a test wants a state */
     uint64_t seed;          /* goes into every handle: any number. Handles that outlive their pool are refused by the next pool in
                                the same memory if its seed is another (a counter will do) */
+    bounce_copy copy;       /* how to reach originals; null: by memcpy */
+    void *copy_context;     /* for copy */
 };
 
 /*
@@ -116,6 +127,8 @@ struct bounce_config {
 struct bounce_pool {
     uint32_t state; /* says that bounce_init() was here */
     uint32_t flags;
+    bounce_copy copy;
+    void *copy_context;
     unsigned char *window;
     uint64_t window_addr;
     unsigned char *meta; /* the first area's block; one such block per area */
@@ -147,6 +160,13 @@ int bounce_init(struct bounce_pool *pool, const struct bounce_config *config);
 
 /* End a pool. Returns 0; BOUNCE_E_BUSY while mappings are live, and the pool lives on; BOUNCE_E_STATE; BOUNCE_E_NULL. */
 int bounce_fini(struct bounce_pool *pool);
+
+/*
+ * The pool as an interrupt handler may use it: wherever a call on the view would wait for an area's lock, it answers BOUNCE_E_BUSY (or,
+ * in bounce_map() and bounce_alloc(), goes on to the next area first). Handles are the same. Valid until the pool ends.
+ * Returns 0, BOUNCE_E_NULL or BOUNCE_E_STATE.
+ */
+int bounce_try_view(const struct bounce_pool *pool, struct bounce_pool *view);
 
 /* Names one mapping of one pool. Never 0. Dies with the mapping; a stale, forged or foreign one is refused. */
 typedef uint64_t bounce_handle;
@@ -192,10 +212,30 @@ struct bounce_mapping {
  * mapping   written only on success
  * Returns 0. Otherwise: BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_SIZE, BOUNCE_E_DIRECTION, BOUNCE_E_MASK, BOUNCE_E_ADDR if orig_addr + size wraps,
  * BOUNCE_E_OVERLAP if orig lies in the window, BOUNCE_E_TOO_LARGE, BOUNCE_E_UNSATISFIABLE, BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED,
- * BOUNCE_E_BUSY.
+ * BOUNCE_E_BUSY, BOUNCE_E_COPY.
  * Any thread, at any time.
  */
 int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping);
+
+/*
+ * Could this request ever succeed, were the pool empty? orig is not looked at. Returns 0, or what bounce_map() would then answer.
+ * Any thread.
+ */
+int bounce_can_map(const struct bounce_pool *pool, const struct bounce_request *request);
+
+/*
+ * Take the slots of a mapping now, and the buffer later: a driver that has reserved all it needs cannot fail halfway. orig is not looked
+ * at; everything else of the request counts as for bounce_map(), and bounce_unmap() ends the reservation, copying nothing.
+ * Returns as bounce_map().
+ */
+int bounce_reserve(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping);
+
+/*
+ * Make a reservation a mapping: orig, of the reserved size and with the reserved low bits of orig_addr, is copied in.
+ * Returns 0; BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE if that is no reservation, BOUNCE_E_DIRECTION, BOUNCE_E_ADDR, BOUNCE_E_OVERLAP,
+ * BOUNCE_E_BUSY; BOUNCE_E_COPY, and it is still a reservation. Any thread; not at the same time as another call on the same mapping.
+ */
+int bounce_commit(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, void *orig);
 
 /* Copy everything back at unmap. */
 #define BOUNCE_WHOLE SIZE_MAX
@@ -207,7 +247,8 @@ int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, s
  * written    how many bytes to copy back, from the start: BOUNCE_WHOLE; what the device reported; or 0 for none
  *
  * Returns 0. Otherwise nothing has changed: BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE, BOUNCE_E_DIRECTION, BOUNCE_E_RANGE if written is
- * neither BOUNCE_WHOLE nor within the mapping, BOUNCE_E_BUSY.
+ * neither BOUNCE_WHOLE nor within the mapping, BOUNCE_E_BUSY. Except for BOUNCE_E_COPY: the mapping has ended, but not all of it was copied
+ * back.
  * Any thread; not at the same time as another call on the same mapping.
  */
 int bounce_unmap(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t written);
@@ -215,7 +256,8 @@ int bounce_unmap(struct bounce_pool *pool, bounce_handle handle, enum bounce_dir
 /*
  * Bring len bytes at offset up to date for the CPU (device to original) or for the device (original to device). Does nothing
  * where the direction makes it pointless: for_cpu with BOUNCE_TO_DEVICE, for_device with BOUNCE_FROM_DEVICE.
- * Returns 0; BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE (coherent memory has no original), BOUNCE_E_DIRECTION, BOUNCE_E_RANGE.
+ * Returns 0; BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE (coherent memory and reservations have no original), BOUNCE_E_DIRECTION,
+ * BOUNCE_E_RANGE, BOUNCE_E_BUSY, BOUNCE_E_COPY.
  * Any thread; not at the same time as another call on the same mapping.
  */
 int bounce_sync_for_cpu(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t offset,
@@ -244,18 +286,45 @@ struct bounce_counts {
     uint64_t slots;    /* in all */
     uint64_t used;     /* now */
     uint64_t high_water; /* most at any one time since init or the last reset; over all areas: the sum of theirs */
-    uint64_t mappings; /* live now */
+    uint64_t mappings; /* live now, reservations included */
+    uint64_t longest_run; /* of free slots, now */
 };
 
-/* Usage over all areas. Returns 0, BOUNCE_E_NULL or BOUNCE_E_STATE. Any thread; a moment's view while others map. */
+/* Usage over all areas. Returns 0, BOUNCE_E_NULL, BOUNCE_E_STATE or BOUNCE_E_BUSY. Any thread; a moment's view while others map. */
 int bounce_usage(struct bounce_pool *pool, struct bounce_counts *usage);
+
+/* Usage of one area. Returns as bounce_usage(), and BOUNCE_E_RANGE for an area that there is not. Any thread. */
+int bounce_area_usage(struct bounce_pool *pool, uint32_t area, struct bounce_counts *usage);
+
+/* Let high_water start again from what is used now, in every area. Returns as bounce_usage(). Any thread. */
+int bounce_reset_high_water(struct bounce_pool *pool);
 
 /*
  * The live mapping that starts at slot *slot or after it, in slot order. Start with *slot = 0 and go on with what the call
- * leaves there. Returns 0; BOUNCE_E_RANGE when there is none; BOUNCE_E_NULL; BOUNCE_E_STATE.
+ * leaves there. Returns 0; BOUNCE_E_RANGE when there is none; BOUNCE_E_NULL; BOUNCE_E_STATE; BOUNCE_E_BUSY.
  * Any thread; shows mappings that begin or end meanwhile or not.
  */
 int bounce_next_mapping(struct bounce_pool *pool, uint32_t *slot, struct bounce_mapping *mapping);
+
+/*
+ * The live mapping that a device address lies in, padding included: for callers who are handed an address where they gave a handle.
+ * Returns 0; BOUNCE_E_RANGE if no mapping is there; BOUNCE_E_NULL; BOUNCE_E_STATE; BOUNCE_E_BUSY. Any thread.
+ */
+int bounce_find_mapping(struct bounce_pool *pool, uint64_t addr, struct bounce_mapping *mapping);
+
+/* What bounce_verify() found: one English clause, and where. */
+struct bounce_flaw {
+    const char *what;
+    uint32_t area;
+    uint32_t slot; /* of the pool, at or after which */
+};
+
+/*
+ * Check everything that must be true of the metadata: that every used slot belongs to one mapping, that counts, bitmaps, runs and index
+ * agree. Looks at every slot, one area after the other, and holds its lock meanwhile: for tests, and for when you suspect.
+ * Returns 0; BOUNCE_E_CORRUPT and the first flaw; BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_BUSY. Any thread.
+ */
+int bounce_verify(struct bounce_pool *pool, struct bounce_flaw *flaw);
 
 #ifdef __cplusplus
 }

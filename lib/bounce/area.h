@@ -11,8 +11,7 @@
  * Areas share nothing that changes, not even a cache line.
  *
  * A record is 24 bytes on a 64-bit CPU (20 on a 32-bit one) and there is one for every slot, because every slot can be a mapping of
- * its own: its original (8), its owner (4), the number that tells its handle from stale ones (4), its size, offset and direction
- * (63 bits). Fewer would do for larger mappings, but a pool that has free slots and no room to write down who has them would be full
+ * its own: its original (8), its owner (4), the number that tells its handle from stale ones (4), its size, offset and state (8). Fewer would do for larger mappings, but a pool that has free slots and no room to write down who has them would be full
  * early. One map writes one record, however long the mapping; the bitmaps add about 4 bits per slot.
  */
 #ifndef BOUNCE_AREA_H
@@ -38,13 +37,14 @@ struct area_head {
     uint32_t number;     /* of the latest mapping */
 };
 
-/* One mapping. The number and `ending` are read and written under the lock; the rest is constant while the mapping lives. */
+/* One mapping. Read and written under the lock; by the mapping's own caller, who alone can change it, also without. */
 struct record {
     void *orig;
     uint32_t number; /* never 0 for a mapping; 0: none starts at this slot */
     uint32_t owner;
-    uint32_t size : 29;     /* bytes of data */
+    uint32_t last : 28;     /* bytes of data, less one */
     uint32_t direction : 2; /* 0: coherent */
+    uint32_t reserved : 1;  /* there is no original yet */
     uint32_t ending : 1;    /* unmap is copying: the handle is dead, the slots are not free yet */
     uint32_t offset : 28;   /* bytes from the first slot to the data */
     uint32_t granule : 4;   /* the allocation is a multiple of 2^granule slots long */
@@ -116,6 +116,20 @@ static inline struct area_head *area_head(const struct area *area)
     return (struct area_head *)(void *)area->block;
 }
 
+/* Take the area's lock; false if this is a try view and it is held. */
+static inline bool area_lock(const struct bounce_pool *pool, const struct area *area, bounce_lock_state *state)
+{
+    if ((pool->flags & BOUNCE_TRY) != 0)
+        return bounce_lock_try(&area_head(area)->lock, state);
+    *state = bounce_lock_take(&area_head(area)->lock);
+    return true;
+}
+
+static inline void area_unlock(const struct area *area, bounce_lock_state state)
+{
+    bounce_lock_give(&area_head(area)->lock, state);
+}
+
 /* The rows of the index, pool->index_words each. */
 static inline bits_word *area_index(const struct bounce_pool *pool, const struct area *area)
 {
@@ -154,10 +168,16 @@ static inline uint32_t area_segment_slots(const struct bounce_pool *pool, const 
     return left < segment_slots(pool) ? left : segment_slots(pool);
 }
 
+/* Bytes of data. */
+static inline uint32_t record_size(const struct record *record)
+{
+    return (uint32_t)record->last + 1;
+}
+
 /* The slots of the allocation. */
 static inline uint32_t record_slots(const struct bounce_pool *pool, const struct record *record)
 {
-    uint32_t bytes = record->offset + record->size; /* within a segment, at most 2^28, and valid records keep it so */
+    uint32_t bytes = record->offset + record_size(record);
     uint32_t slots = (bytes >> pool->slot_shift) + ((bytes & slot_mask(pool)) != 0);
     uint32_t granule = UINT32_C(1) << record->granule;
 

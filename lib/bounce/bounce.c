@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The verbs: map and unmap, sync for one side and the other, alloc and free. Copies are made without the lock: a mapping is its
- * caller's from take to give.
+ * The verbs: map and unmap, sync for one side and the other, alloc and free, reserve and commit. Copies are made without the lock: a
+ * mapping is its caller's from take to give.
  */
 #include "copy.h"
 #include "mapping.h"
@@ -22,63 +22,106 @@ static bool shares_bytes(uintptr_t a, size_t a_size, uintptr_t b, size_t b_size)
     return a < b ? b - a < a_size : a - b < b_size;
 }
 
-static int check_request(const struct bounce_pool *pool, const struct bounce_request *request)
+/* What is wrong with a request whatever its original is. */
+static int check_request(const struct bounce_request *request)
 {
-    uintptr_t orig = (uintptr_t)request->orig;
-
     if (request->size == 0)
         return BOUNCE_E_SIZE;
     if (!is_direction(request->direction))
         return BOUNCE_E_DIRECTION;
     if (!is_mask(request->alloc_align_mask) || !is_mask(request->min_align_mask) || !is_mask(request->boundary_mask))
         return BOUNCE_E_MASK;
-    if (request->size - 1 > UINTPTR_MAX - orig || request->size - 1 > UINT64_MAX - request->orig_addr)
+    if (request->size - 1 > UINT64_MAX - request->orig_addr)
         return BOUNCE_E_ADDR;
-    if (shares_bytes(orig, request->size, (uintptr_t)pool->window, (size_t)pool->slots << pool->slot_shift) ||
-        shares_bytes(orig, request->size, (uintptr_t)pool->meta, pool->meta_size))
+    return 0;
+}
+
+/* An original that is to be copied by memcpy: no part of the pool. With a copy function it is the caller's affair. */
+static int check_original(const struct bounce_pool *pool, const void *orig, size_t size)
+{
+    uintptr_t start = (uintptr_t)orig;
+
+    if (pool->copy)
+        return 0;
+    if (size - 1 > UINTPTR_MAX - start)
+        return BOUNCE_E_ADDR;
+    if (shares_bytes(start, size, (uintptr_t)pool->window, (size_t)pool->slots << pool->slot_shift) ||
+        shares_bytes(start, size, (uintptr_t)pool->meta, pool->meta_size))
         return BOUNCE_E_OVERLAP;
     return 0;
 }
 
-/* Clear the slots of a mapping around its data. */
-static void clear_padding(const struct bounce_pool *pool, const struct bounce_mapping *mapping)
+static int copy_in(const struct bounce_pool *pool, unsigned char *orig, size_t offset, unsigned char *data, size_t len)
 {
-    unsigned char *data = (unsigned char *)mapping->data;
-    unsigned char *start = pool->window + ((size_t)mapping->slot << pool->slot_shift);
-    size_t before = (size_t)(data - start);
-
-    copy_clear(start, before);
-    copy_clear(data + mapping->size, ((size_t)mapping->slots << pool->slot_shift) - before - mapping->size);
+    if (pool->copy)
+        return len != 0 && pool->copy(pool->copy_context, orig, offset, data, len, true) != 0 ? BOUNCE_E_COPY : 0;
+    copy_to_window(data, orig + offset, len);
+    return 0;
 }
 
-/* Take slots for the wish and tell the caller what they are. */
-static int take_mapping(struct bounce_pool *pool, const struct wish *wish, uint32_t area, struct record *record,
-                        struct bounce_mapping *mapping)
+static int copy_out(const struct bounce_pool *pool, unsigned char *orig, size_t offset, unsigned char *data, size_t len)
 {
-    struct plan plan;
-    int error = bounce_plan(pool, wish, &plan);
-
-    if (error)
-        return error;
-    record->size = (uint32_t)wish->size & 0x1fffffffu;
-    record->offset = plan.offset & 0x0fffffffu;
-    record->granule = plan.granule & 0xfu;
-    return bounce_take(pool, &plan, area, record, mapping);
+    if (pool->copy)
+        return len != 0 && pool->copy(pool->copy_context, orig, offset, data, len, false) != 0 ? BOUNCE_E_COPY : 0;
+    copy_from_window(orig + offset, data, len);
+    return 0;
 }
 
-int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping)
+/* What a call on a mapping works with. */
+struct live {
+    struct area area;
+    uint32_t slot; /* of the area */
+    unsigned char *orig;
+    unsigned char *start; /* of the allocation, in the window */
+    uint32_t slots;
+    uint32_t offset; /* of the data */
+    uint32_t size;
+    bool reserved;
+};
+
+static void read_record(const struct bounce_pool *pool, struct live *live)
 {
-    struct record record = {0};
-    struct wish wish;
+    const struct record *record = area_record(pool, &live->area, live->slot);
+
+    live->orig = (unsigned char *)record->orig;
+    live->start = pool->window + (size_t)pool_bytes(pool, live->area.first_slot + live->slot);
+    live->slots = record_slots(pool, record);
+    live->offset = record->offset;
+    live->size = record_size(record);
+    live->reserved = record->reserved;
+}
+
+/* Copy a mapping's original in, and clear its slots around that. */
+static int fill(const struct bounce_pool *pool, const struct live *live)
+{
+    unsigned char *data = live->start + live->offset;
+    int error = copy_in(pool, live->orig, 0, data, live->size);
+
+    copy_clear(live->start, live->offset);
+    copy_clear(data + live->size, ((size_t)live->slots << pool->slot_shift) - live->offset - live->size);
+    return error;
+}
+
+/*
+ * Clear and free the slots of a mapping that nobody else can reach any more. A try view may wait here: whoever it interrupted did not
+ * hold the lock when it was first taken, and others let go of it soon.
+ */
+static int release(const struct bounce_pool *pool, const struct live *live, bool keep)
+{
+    bounce_lock_state state;
     int error;
 
-    if (!pool || !request || !mapping || !request->orig)
-        return BOUNCE_E_NULL;
-    if (pool->state != POOL_READY)
-        return BOUNCE_E_STATE;
-    error = check_request(pool, request);
-    if (error)
-        return error;
+    if (!keep)
+        copy_clear(live->start, (size_t)live->slots << pool->slot_shift);
+    state = bounce_lock_take(&area_head(&live->area)->lock);
+    error = bounce_give(pool, &live->area, live->slot, live->slots);
+    area_unlock(&live->area, state);
+    return error;
+}
+
+static struct wish wish_of(const struct bounce_request *request)
+{
+    struct wish wish;
 
     wish.size = request->size;
     wish.data_addr = request->orig_addr;
@@ -86,23 +129,116 @@ int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, s
     wish.alloc_align_mask = request->alloc_align_mask;
     wish.granule_mask = request->alloc_align_mask;
     wish.boundary_mask = request->boundary_mask;
-    record.orig = request->orig;
+    return wish;
+}
+
+/* Take slots for the wish, with a record that lacks only what the slots decide. */
+static int take_slots(const struct bounce_pool *pool, const struct wish *wish, uint32_t area, struct record *record, struct live *live,
+                      bounce_handle *handle)
+{
+    struct plan plan;
+    struct spot spot;
+    int error = bounce_plan(pool, wish, &plan);
+
+    if (error)
+        return error;
+    record->last = (uint32_t)(wish->size - 1) & 0x0fffffffu;
+    record->offset = plan.offset & 0x0fffffffu;
+    record->granule = plan.granule & 0xfu;
+    error = bounce_take(pool, &plan, area, record, &spot);
+    if (error)
+        return error;
+    live->area = spot.area;
+    live->slot = spot.slot;
+    *handle = spot.handle;
+    read_record(pool, live);
+    return 0;
+}
+
+/* bounce_map(), and bounce_reserve() with an original of null. */
+static int map(struct bounce_pool *pool, const struct bounce_request *request, void *orig, bool reserve, struct bounce_mapping *mapping)
+{
+    struct record record = {0};
+    struct wish wish = wish_of(request);
+    struct live live;
+    bounce_handle handle;
+    int error;
+
+    record.orig = orig;
     record.owner = request->owner;
     record.direction = (unsigned)request->direction & 3u;
-    error = take_mapping(pool, &wish, request->area, &record, mapping);
+    record.reserved = reserve;
+    error = take_slots(pool, &wish, request->area, &record, &live, &handle);
     if (error)
         return error;
 
     /* Whatever the direction: a device that writes less than all must leave the original as it was, and find nothing older. */
-    copy_to_window(mapping->data, record.orig, mapping->size);
-    clear_padding(pool, mapping);
+    if (reserve)
+        copy_clear(live.start, (size_t)live.slots << pool->slot_shift);
+    else
+        error = fill(pool, &live);
+    if (error) {
+        (void)release(pool, &live, false);
+        return error;
+    }
+    mapping_fill(pool, &live.area, live.slot, handle, mapping);
     return 0;
+}
+
+int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping)
+{
+    int error;
+
+    if (!pool || !request || !mapping)
+        return BOUNCE_E_NULL;
+    if (pool->state != POOL_READY)
+        return BOUNCE_E_STATE;
+    if (!request->orig && !pool->copy)
+        return BOUNCE_E_NULL;
+    error = check_request(request);
+    if (!error)
+        error = check_original(pool, request->orig, request->size);
+    return error ? error : map(pool, request, request->orig, false, mapping);
+}
+
+int bounce_can_map(const struct bounce_pool *pool, const struct bounce_request *request)
+{
+    struct wish wish;
+    struct plan plan;
+    int error;
+
+    if (!pool || !request)
+        return BOUNCE_E_NULL;
+    if (pool->state != POOL_READY)
+        return BOUNCE_E_STATE;
+    error = check_request(request);
+    if (error)
+        return error;
+    wish = wish_of(request);
+    error = bounce_plan(pool, &wish, &plan);
+    if (error)
+        return error;
+    return bounce_fits_empty_pool(pool, &plan) ? 0 : BOUNCE_E_UNSATISFIABLE;
+}
+
+int bounce_reserve(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping)
+{
+    int error;
+
+    if (!pool || !request || !mapping)
+        return BOUNCE_E_NULL;
+    if (pool->state != POOL_READY)
+        return BOUNCE_E_STATE;
+    error = check_request(request);
+    return error ? error : map(pool, request, NULL, true, mapping);
 }
 
 int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t owner, struct bounce_mapping *mapping)
 {
     struct record record = {0};
     struct wish wish = {0};
+    struct live live;
+    bounce_handle handle;
     int error;
 
     if (!pool || !mapping)
@@ -117,31 +253,26 @@ int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t 
     while (wish.alloc_align_mask < size - 1)
         wish.alloc_align_mask = wish.alloc_align_mask * 2 + 1;
     record.owner = owner;
-    error = take_mapping(pool, &wish, area, &record, mapping);
+    error = take_slots(pool, &wish, area, &record, &live, &handle);
     if (error)
         return error;
-    copy_clear(mapping->data, (size_t)mapping->slots << pool->slot_shift);
+    copy_clear(live.start, (size_t)live.slots << pool->slot_shift);
+    mapping_fill(pool, &live.area, live.slot, handle, mapping);
     return 0;
 }
 
-/* What is asked of a live mapping: the bytes [offset, offset + len), and whether it ends. */
+enum ask_state {
+    ASK_ORIGINAL,    /* it has one */
+    ASK_RESERVATION, /* it has none yet */
+    ASK_ENDING       /* it ends, whatever it is; len may be BOUNCE_WHOLE */
+};
+
+/* What is asked of a live mapping: the bytes [offset, offset + len), and how it is to be. */
 struct ask {
     bounce_handle handle;
     unsigned direction; /* 0: coherent */
     size_t offset, len;
-    bool ending; /* len may be BOUNCE_WHOLE */
-};
-
-/* What a call on a live mapping works with. */
-struct live {
-    struct area area;
-    uint32_t slot; /* of the area */
-    /* from the record */
-    unsigned char *orig;
-    unsigned char *start; /* of the allocation, in the window */
-    uint32_t slots;
-    uint32_t offset; /* of the data */
-    uint32_t size;
+    enum ask_state state;
 };
 
 /* Where a handle leads, if it can lead anywhere in this pool. Says nothing about what lives there. */
@@ -163,93 +294,51 @@ static bool is_sound(const struct bounce_pool *pool, const struct live *live)
 {
     uint32_t at = live->slot & (segment_slots(pool) - 1);
 
-    return live->size != 0 && live->slots <= area_segment_slots(pool, &live->area, live->slot >> pool->segment_shift) - at;
+    return live->slots <= area_segment_slots(pool, &live->area, live->slot >> pool->segment_shift) - at;
+}
+
+/* Is the record what is asked for? The lock is held. */
+static int check_ask(const struct record *record, uint32_t number, const struct ask *ask)
+{
+    if (!record_is_live(record) || record->number != number || (record->direction == 0) != (ask->direction == 0))
+        return BOUNCE_E_HANDLE;
+    if (ask->state != ASK_ENDING && record->reserved != (ask->state == ASK_RESERVATION))
+        return BOUNCE_E_HANDLE;
+    if (record->direction != ask->direction)
+        return BOUNCE_E_DIRECTION;
+    if (ask->state == ASK_ENDING && ask->len == BOUNCE_WHOLE)
+        return 0;
+    return ask->offset > record_size(record) || ask->len > record_size(record) - ask->offset ? BOUNCE_E_RANGE : 0;
 }
 
 /*
- * Find the mapping, if it is live and as asked. With `ending` the handle dies here: of two calls that end one mapping at the same
- * time, one is refused.
+ * Find the mapping, if it is live and as asked. If it ends, its handle dies here: of two calls that end one mapping at the same time,
+ * one is refused.
  */
 static int look_up(const struct bounce_pool *pool, const struct ask *ask, struct live *live)
 {
     struct record *record;
     bounce_lock_state state;
     uint32_t number;
-    int error = 0;
+    int error;
 
     if (!find_place(pool, ask->handle, live, &number))
         return BOUNCE_E_HANDLE;
+    if (!area_lock(pool, &live->area, &state))
+        return BOUNCE_E_BUSY;
     record = area_record(pool, &live->area, live->slot);
-    state = bounce_lock_take(&area_head(&live->area)->lock);
-    if (!record_is_live(record) || record->number != number || (record->direction == 0) != (ask->direction == 0))
-        error = BOUNCE_E_HANDLE;
-    else if (record->direction != ask->direction)
-        error = BOUNCE_E_DIRECTION;
-    else if (!(ask->ending && ask->len == BOUNCE_WHOLE) && (ask->offset > record->size || ask->len > record->size - ask->offset))
-        error = BOUNCE_E_RANGE;
-    else {
-        live->orig = (unsigned char *)record->orig;
-        live->start = pool->window + (size_t)pool_bytes(pool, live->area.first_slot + live->slot);
-        live->slots = record_slots(pool, record);
-        live->offset = record->offset;
-        live->size = record->size;
+    error = check_ask(record, number, ask);
+    if (!error) {
+        read_record(pool, live);
         error = is_sound(pool, live) ? 0 : BOUNCE_E_CORRUPT;
-        record->ending = !error && ask->ending;
+        record->ending = !error && ask->state == ASK_ENDING;
     }
-    bounce_lock_give(&area_head(&live->area)->lock, state);
+    area_unlock(&live->area, state);
     return error;
 }
 
-/* Clear and free the slots of a mapping that look_up() has ended. */
-static int end_mapping(const struct bounce_pool *pool, const struct live *live)
-{
-    bounce_lock_state state;
-    int error;
-
-    if ((pool->flags & BOUNCE_KEEP_CONTENTS) == 0)
-        copy_clear(live->start, (size_t)live->slots << pool->slot_shift);
-    state = bounce_lock_take(&area_head(&live->area)->lock);
-    error = bounce_give(pool, &live->area, live->slot, live->slots);
-    bounce_lock_give(&area_head(&live->area)->lock, state);
-    return error;
-}
-
-int bounce_unmap(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t written)
-{
-    struct ask ask = {handle, (unsigned)direction, 0, written, true};
-    struct live live;
-    int error;
-
-    if (!pool)
-        return BOUNCE_E_NULL;
-    if (pool->state != POOL_READY)
-        return BOUNCE_E_STATE;
-    if (!is_direction(direction))
-        return BOUNCE_E_DIRECTION;
-    error = look_up(pool, &ask, &live);
-    if (error)
-        return error;
-    if (direction != BOUNCE_TO_DEVICE)
-        copy_from_window(live.orig, live.start + live.offset, written == BOUNCE_WHOLE ? live.size : written);
-    return end_mapping(pool, &live);
-}
-
-int bounce_free(struct bounce_pool *pool, bounce_handle handle)
-{
-    struct ask ask = {handle, 0, 0, BOUNCE_WHOLE, true};
-    struct live live;
-    int error;
-
-    if (!pool)
-        return BOUNCE_E_NULL;
-    if (pool->state != POOL_READY)
-        return BOUNCE_E_STATE;
-    error = look_up(pool, &ask, &live);
-    return error ? error : end_mapping(pool, &live);
-}
-
-/* Both syncs, but for the copy: checks, and where the bytes are. */
-static int sync_range(const struct bounce_pool *pool, const struct ask *ask, struct live *live)
+/* The mapping that an ask with a direction is about. */
+static int look_up_streaming(const struct bounce_pool *pool, const struct ask *ask, struct live *live)
 {
     if (!pool)
         return BOUNCE_E_NULL;
@@ -260,26 +349,83 @@ static int sync_range(const struct bounce_pool *pool, const struct ask *ask, str
     return look_up(pool, ask, live);
 }
 
+int bounce_commit(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, void *orig)
+{
+    struct ask ask = {handle, (unsigned)direction, 0, 0, ASK_RESERVATION};
+    struct record *record;
+    bounce_lock_state state;
+    struct live live;
+    int error = look_up_streaming(pool, &ask, &live);
+
+    if (error)
+        return error;
+    if (!orig && !pool->copy)
+        return BOUNCE_E_NULL;
+    error = check_original(pool, orig, live.size);
+    if (error)
+        return error;
+    live.orig = (unsigned char *)orig;
+    error = fill(pool, &live);
+    if (error) {
+        copy_clear(live.start, (size_t)live.slots << pool->slot_shift);
+        return error;
+    }
+    record = area_record(pool, &live.area, live.slot);
+    state = bounce_lock_take(&area_head(&live.area)->lock);
+    record->orig = orig;
+    record->reserved = 0;
+    area_unlock(&live.area, state);
+    return 0;
+}
+
+int bounce_unmap(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t written)
+{
+    struct ask ask = {handle, (unsigned)direction, 0, written, ASK_ENDING};
+    struct live live;
+    int copied = 0, error = look_up_streaming(pool, &ask, &live);
+
+    if (error)
+        return error;
+    if (direction != BOUNCE_TO_DEVICE && !live.reserved)
+        copied = copy_out(pool, live.orig, 0, live.start + live.offset, written == BOUNCE_WHOLE ? live.size : written);
+    error = release(pool, &live, (pool->flags & BOUNCE_KEEP_CONTENTS) != 0);
+    return error ? error : copied;
+}
+
+int bounce_free(struct bounce_pool *pool, bounce_handle handle)
+{
+    struct ask ask = {handle, 0, 0, BOUNCE_WHOLE, ASK_ENDING};
+    struct live live;
+    int error;
+
+    if (!pool)
+        return BOUNCE_E_NULL;
+    if (pool->state != POOL_READY)
+        return BOUNCE_E_STATE;
+    error = look_up(pool, &ask, &live);
+    return error ? error : release(pool, &live, (pool->flags & BOUNCE_KEEP_CONTENTS) != 0);
+}
+
 int bounce_sync_for_cpu(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t offset,
                         size_t len)
 {
-    struct ask ask = {handle, (unsigned)direction, offset, len, false};
+    struct ask ask = {handle, (unsigned)direction, offset, len, ASK_ORIGINAL};
     struct live live;
-    int error = sync_range(pool, &ask, &live);
+    int error = look_up_streaming(pool, &ask, &live);
 
-    if (!error && direction != BOUNCE_TO_DEVICE)
-        copy_from_window(live.orig + offset, live.start + live.offset + offset, len);
-    return error;
+    if (error || direction == BOUNCE_TO_DEVICE)
+        return error;
+    return copy_out(pool, live.orig, offset, live.start + live.offset + offset, len);
 }
 
 int bounce_sync_for_device(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t offset,
                            size_t len)
 {
-    struct ask ask = {handle, (unsigned)direction, offset, len, false};
+    struct ask ask = {handle, (unsigned)direction, offset, len, ASK_ORIGINAL};
     struct live live;
-    int error = sync_range(pool, &ask, &live);
+    int error = look_up_streaming(pool, &ask, &live);
 
-    if (!error && direction != BOUNCE_FROM_DEVICE)
-        copy_to_window(live.start + live.offset + offset, live.orig + offset, len);
-    return error;
+    if (error || direction == BOUNCE_FROM_DEVICE)
+        return error;
+    return copy_in(pool, live.orig, offset, live.start + live.offset + offset, len);
 }

@@ -50,6 +50,8 @@ const char *bounce_error_text(int error)
         return "caller: offset and length reach beyond the mapping, or there is no further mapping";
     case BOUNCE_E_STATE:
         return "caller: the pool is not initialised";
+    case BOUNCE_E_COPY:
+        return "caller: the pool's copy function failed";
     case BOUNCE_E_CORRUPT:
         return "pool: the metadata contradict themselves: private memory was overwritten";
     }

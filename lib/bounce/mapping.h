@@ -30,7 +30,7 @@ static inline void mapping_fill(const struct bounce_pool *pool, const struct are
     mapping->handle = handle;
     mapping->addr = pool->window_addr + start;
     mapping->data = pool->window + (size_t)start;
-    mapping->size = record->size;
+    mapping->size = record_size(record);
     mapping->slot = area->first_slot + slot;
     mapping->slots = record_slots(pool, record);
     mapping->pad_slots = record->offset >> pool->slot_shift;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "place.h"
 
-#include "mapping.h"
+#include "handle.h"
 
 /* Patterns have 32-bit periods, and a pool has at most this many slots: a longer period repeats nowhere in the pool. */
 #define LONGEST_PERIOD (UINT32_C(1) << 31)
@@ -112,10 +112,10 @@ static bool fits_empty_segment(const struct bounce_pool *pool, const struct plan
 }
 
 /*
- * Could an empty pool fulfil the plan? Segments differ only where the stride or the boundary is longer than a segment: then all but
+ * Segments differ only where the stride or the boundary is longer than a segment: then all but
  * every other candidate at most are cut by a boundary, and the first two that the alignment allows tell for all.
  */
-static bool fits_empty_pool(const struct bounce_pool *pool, const struct plan *plan)
+bool bounce_fits_empty_pool(const struct bounce_pool *pool, const struct plan *plan)
 {
     uint32_t segment = ((0 - plan->align.phase) & (plan->align.period - 1)) >> pool->segment_shift;
     uint32_t last = (pool->slots - 1) >> pool->segment_shift;
@@ -226,10 +226,9 @@ static bounce_handle next_handle(const struct bounce_pool *pool, const struct ar
 
 /* One area, under its lock. */
 static int take_in_area(const struct bounce_pool *pool, const struct area *area, const struct plan *plan, const struct record *record,
-                        struct bounce_mapping *mapping)
+                        struct spot *spot)
 {
     struct record *kept;
-    bounce_handle handle;
     uint32_t slot;
     int error;
 
@@ -247,27 +246,36 @@ static int take_in_area(const struct bounce_pool *pool, const struct area *area,
 
     kept = area_record(pool, area, slot);
     *kept = *record;
-    handle = next_handle(pool, area, slot, &kept->number);
-    mapping_fill(pool, area, slot, handle, mapping);
+    spot->area = *area;
+    spot->slot = slot;
+    spot->handle = next_handle(pool, area, slot, &kept->number);
     return 0;
 }
 
 int bounce_take(const struct bounce_pool *pool, const struct plan *plan, uint32_t area, const struct record *record,
-                struct bounce_mapping *mapping)
+                struct spot *spot)
 {
-    bool had_room = false;
+    bool had_room = false, busy = false;
 
     for (uint32_t tried = 0; tried < area_count(pool); tried++) {
         struct area here = area_of(pool, (area + tried) & (area_count(pool) - 1));
-        bounce_lock_state state = bounce_lock_take(&area_head(&here)->lock);
-        int error = take_in_area(pool, &here, plan, record, mapping);
-        bounce_lock_give(&area_head(&here)->lock, state);
+        bounce_lock_state state;
+        int error;
+
+        if (!area_lock(pool, &here, &state)) {
+            busy = true;
+            continue;
+        }
+        error = take_in_area(pool, &here, plan, record, spot);
+        area_unlock(&here, state);
         if (error == 0 || error == BOUNCE_E_CORRUPT)
             return error;
         had_room |= error == BOUNCE_E_FRAGMENTED;
     }
-    if (!fits_empty_pool(pool, plan))
+    if (!bounce_fits_empty_pool(pool, plan))
         return BOUNCE_E_UNSATISFIABLE;
+    if (busy)
+        return BOUNCE_E_BUSY;
     return had_room ? BOUNCE_E_FRAGMENTED : BOUNCE_E_FULL;
 }
 

@@ -200,6 +200,8 @@ int bounce_init(struct bounce_pool *pool, const struct bounce_config *config)
 
     draft.window = (unsigned char *)config->window;
     draft.window_addr = config->window_addr;
+    draft.copy = config->copy;
+    draft.copy_context = config->copy_context;
     draft.meta = (unsigned char *)config->meta;
     if (draft.area_shift != 0)
         draft.meta += -(uintptr_t)config->meta & (AREA_LINE - 1);
@@ -220,7 +222,7 @@ int bounce_fini(struct bounce_pool *pool)
 
     if (!pool)
         return BOUNCE_E_NULL;
-    if (pool->state != POOL_READY)
+    if (pool->state != POOL_READY || (pool->flags & BOUNCE_TRY) != 0)
         return BOUNCE_E_STATE;
     for (uint32_t number = 0; number < area_count(pool); number++) {
         struct area area = area_of(pool, number);
@@ -232,6 +234,17 @@ int bounce_fini(struct bounce_pool *pool)
     if (used != 0)
         return BOUNCE_E_BUSY;
     pool->state = 0;
+    return 0;
+}
+
+int bounce_try_view(const struct bounce_pool *pool, struct bounce_pool *view)
+{
+    if (!pool || !view)
+        return BOUNCE_E_NULL;
+    if (pool->state != POOL_READY)
+        return BOUNCE_E_STATE;
+    *view = *pool;
+    view->flags |= BOUNCE_TRY;
     return 0;
 }
 

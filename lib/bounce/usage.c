@@ -4,42 +4,109 @@
  */
 #include "mapping.h"
 
+/* The longest run of free slots in an area: the segments of the highest class that has any. */
+static uint32_t longest_run(const struct bounce_pool *pool, const struct area *area)
+{
+    uint32_t longest = 0;
+
+    for (uint32_t n = segment_slots(pool); n > 0 && longest == 0; n--) {
+        const bits_word *row = index_row(area_index(pool, area), pool->index_words, n);
+        uint32_t segment = 0;
+        for (; (segment = index_find(row, RUNS_ANYWHERE, segment, area->segments)) != RUNS_NONE; segment++)
+            if (*area_longest(pool, area, segment) > longest)
+                longest = *area_longest(pool, area, segment);
+        while (n > 1 && index_class(n - 1) == index_class(n))
+            n--;
+    }
+    return longest;
+}
+
+/* Add an area's counts to a sum. */
+static int add_area(const struct bounce_pool *pool, uint32_t number, struct bounce_counts *sum)
+{
+    struct area area = area_of(pool, number);
+    struct area_head *head = area_head(&area);
+    bounce_lock_state state;
+    uint32_t longest;
+
+    if (!area_lock(pool, &area, &state))
+        return BOUNCE_E_BUSY;
+    sum->slots += area.slots;
+    sum->used += head->used;
+    sum->high_water += head->high_water;
+    sum->mappings += head->mappings;
+    longest = longest_run(pool, &area);
+    area_unlock(&area, state);
+    if (longest > sum->longest_run)
+        sum->longest_run = longest;
+    return 0;
+}
+
 int bounce_usage(struct bounce_pool *pool, struct bounce_counts *usage)
 {
-    struct bounce_counts sum = {0, 0, 0, 0};
+    struct bounce_counts sum = {0, 0, 0, 0, 0};
 
     if (!pool || !usage)
         return BOUNCE_E_NULL;
     if (pool->state != POOL_READY)
         return BOUNCE_E_STATE;
-    sum.slots = pool->slots;
-    for (uint32_t number = 0; number < area_count(pool); number++) {
-        struct area area = area_of(pool, number);
-        struct area_head *head = area_head(&area);
-        bounce_lock_state state = bounce_lock_take(&head->lock);
-        sum.used += head->used;
-        sum.high_water += head->high_water;
-        sum.mappings += head->mappings;
-        bounce_lock_give(&head->lock, state);
-    }
+    for (uint32_t number = 0; number < area_count(pool); number++)
+        if (add_area(pool, number, &sum) != 0)
+            return BOUNCE_E_BUSY;
     *usage = sum;
     return 0;
 }
 
-/* The first live mapping at slot from or after it, in one segment of an area. */
-static bool find_in_segment(const struct bounce_pool *pool, const struct area *area, uint32_t from, struct bounce_mapping *mapping)
+int bounce_area_usage(struct bounce_pool *pool, uint32_t area, struct bounce_counts *usage)
+{
+    struct bounce_counts counts = {0, 0, 0, 0, 0};
+
+    if (!pool || !usage)
+        return BOUNCE_E_NULL;
+    if (pool->state != POOL_READY)
+        return BOUNCE_E_STATE;
+    if (area >= area_count(pool))
+        return BOUNCE_E_RANGE;
+    if (add_area(pool, area, &counts) != 0)
+        return BOUNCE_E_BUSY;
+    *usage = counts;
+    return 0;
+}
+
+int bounce_reset_high_water(struct bounce_pool *pool)
+{
+    if (!pool)
+        return BOUNCE_E_NULL;
+    if (pool->state != POOL_READY)
+        return BOUNCE_E_STATE;
+    for (uint32_t number = 0; number < area_count(pool); number++) {
+        struct area area = area_of(pool, number);
+        bounce_lock_state state;
+        if (!area_lock(pool, &area, &state))
+            return BOUNCE_E_BUSY;
+        area_head(&area)->high_water = area_head(&area)->used;
+        area_unlock(&area, state);
+    }
+    return 0;
+}
+
+/* The first live mapping at slot from or after it, in one segment of an area. Returns 0, BOUNCE_E_RANGE or BOUNCE_E_BUSY. */
+static int next_in_segment(const struct bounce_pool *pool, const struct area *area, uint32_t from, struct bounce_mapping *mapping)
 {
     uint32_t end = ((from >> pool->segment_shift) + 1) << pool->segment_shift;
-    bounce_lock_state state = bounce_lock_take(&area_head(area)->lock);
-    bool found = false;
+    bounce_lock_state state;
 
-    for (uint32_t slot = from; slot < end && slot < area->slots && !found; slot++)
-        if (record_is_live(area_record(pool, area, slot))) {
-            mapping_fill(pool, area, slot, mapping_handle(pool, area, slot), mapping);
-            found = true;
-        }
-    bounce_lock_give(&area_head(area)->lock, state);
-    return found;
+    if (!area_lock(pool, area, &state))
+        return BOUNCE_E_BUSY;
+    while (from < end && from < area->slots && !record_is_live(area_record(pool, area, from)))
+        from++;
+    if (from == end || from == area->slots) {
+        area_unlock(area, state);
+        return BOUNCE_E_RANGE;
+    }
+    mapping_fill(pool, area, from, mapping_handle(pool, area, from), mapping);
+    area_unlock(area, state);
+    return 0;
 }
 
 int bounce_next_mapping(struct bounce_pool *pool, uint32_t *slot, struct bounce_mapping *mapping)
@@ -54,12 +121,49 @@ int bounce_next_mapping(struct bounce_pool *pool, uint32_t *slot, struct bounce_
     for (uint32_t number = 0; number < area_count(pool); number++) {
         struct area area = area_of(pool, number);
         while (from >= area.first_slot && from - area.first_slot < area.slots) {
-            if (find_in_segment(pool, &area, from - area.first_slot, mapping)) {
+            int error = next_in_segment(pool, &area, from - area.first_slot, mapping);
+            if (error == 0)
                 *slot = mapping->slot + mapping->slots;
-                return 0;
-            }
+            if (error != BOUNCE_E_RANGE)
+                return error;
             from = area.first_slot + ((((from - area.first_slot) >> pool->segment_shift) + 1) << pool->segment_shift);
         }
+    }
+    return BOUNCE_E_RANGE;
+}
+
+/* The live mapping that a slot of the area belongs to: it starts there or before, in the same segment. */
+static int find_in_area(const struct bounce_pool *pool, const struct area *area, uint32_t slot, struct bounce_mapping *mapping)
+{
+    uint32_t first = slot & ~(segment_slots(pool) - 1), start = slot;
+    bounce_lock_state state;
+    int error = BOUNCE_E_RANGE;
+
+    if (!area_lock(pool, area, &state))
+        return BOUNCE_E_BUSY;
+    while (start > first && area_record(pool, area, start)->number == 0)
+        start--;
+    if (record_is_live(area_record(pool, area, start)) && slot - start < record_slots(pool, area_record(pool, area, start))) {
+        mapping_fill(pool, area, start, mapping_handle(pool, area, start), mapping);
+        error = 0;
+    }
+    area_unlock(area, state);
+    return error;
+}
+
+int bounce_find_mapping(struct bounce_pool *pool, uint64_t addr, struct bounce_mapping *mapping)
+{
+    uint64_t slot;
+
+    if (!pool || !mapping)
+        return BOUNCE_E_NULL;
+    if (pool->state != POOL_READY)
+        return BOUNCE_E_STATE;
+    slot = addr < pool->window_addr ? UINT64_MAX : pool_slots(pool, addr - pool->window_addr);
+    for (uint32_t number = 0; number < area_count(pool); number++) {
+        struct area area = area_of(pool, number);
+        if (slot >= area.first_slot && slot - area.first_slot < area.slots)
+            return find_in_area(pool, &area, (uint32_t)slot - area.first_slot, mapping);
     }
     return BOUNCE_E_RANGE;
 }

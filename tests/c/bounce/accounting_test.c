@@ -13,6 +13,7 @@ static void check_pristine(VTEST, struct bounce_pool *pool)
 
     CHECK_EQ(rig_usage(pool).used, 0);
     CHECK_EQ(rig_usage(pool).mappings, 0);
+    CHECK(!rig_flaw(pool));
     CHECK_ERR(bounce_next_mapping(pool, &slot, &mapping), BOUNCE_E_RANGE);
     for (uint32_t number = 0; number < area_count(pool); number++) {
         struct area area = area_of(pool, number);
@@ -106,12 +107,14 @@ static void check_book(VTEST, struct bounce_pool *pool, const struct book *book)
     uint32_t slot = 0, seen = 0;
     uint64_t used = 0;
 
+    CHECK(!rig_flaw(pool));
     CHECK_EQ(counts.used, book->used);
     CHECK_EQ(counts.mappings, book->lives);
     if (pool->area_shift == 0)
         CHECK_EQ(counts.high_water, book->high_water);
     CHECK(counts.high_water >= book->high_water && counts.high_water <= counts.slots);
     while (bounce_next_mapping(pool, &slot, &mapping) == 0) {
+        struct bounce_mapping found;
         const struct bounce_mapping *known = book->live;
         while (known < book->live + book->lives && known->handle != mapping.handle)
             known++;
@@ -121,6 +124,8 @@ static void check_book(VTEST, struct bounce_pool *pool, const struct book *book)
               mapping.area == known->area && mapping.owner == known->owner && mapping.direction == known->direction &&
               mapping.coherent == known->coherent);
         CHECK_EQ(slot, mapping.slot + mapping.slots);
+        CHECK_OK(bounce_find_mapping(pool, mapping.addr + mapping.size - 1, &found));
+        CHECK_EQ(found.handle, mapping.handle);
         used += mapping.slots;
         seen++;
     }
@@ -239,4 +244,83 @@ TEST(C296_device_addresses_are_64_bits_on_every_cpu)
     CHECK_OK(rig_map(&pool, UINT64_C(0x123456789abc), 100, (struct rig_masks){.min_align = 0xfff}, &mapping));
     CHECK(mapping.addr == UINT64_C(0xfedcba9876543abc) || mapping.addr == UINT64_C(0xfedcba9876544abc));
     CHECK_EQ(mapping.slot, 1);
+}
+
+TEST(a_mapping_is_found_by_every_address_in_its_slots)
+{
+    struct bounce_config config = rig_config(0x97ff0800, 300);
+    struct bounce_pool pool;
+    struct bounce_mapping mapping, found;
+
+    config.areas = 2;
+    pool = rig_start(&config);
+    for (int i = 0; i < 100; i++)
+        CHECK_OK(rig_map(&pool, 0, 1, RIG_NO_MASKS, &found));
+    CHECK_OK(rig_map(&pool, 0x4000fa0, 3000, (struct rig_masks){.alloc_align = 0xfff, .min_align = 0xfff}, &mapping));
+    CHECK_EQ(mapping.pad_slots, 1);
+    for (uint64_t addr = 0; addr < mapping.slots * UINT64_C(2048); addr += 128) {
+        CHECK_OK(bounce_find_mapping(&pool, 0x97ff0800 + mapping.slot * UINT64_C(2048) + addr, &found));
+        CHECK_EQ(found.handle, mapping.handle);
+    }
+    CHECK_ERR(bounce_find_mapping(&pool, mapping.addr + 0x4000, &found), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_find_mapping(&pool, 0x97ff0800 - 1, &found), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_find_mapping(&pool, 0x97ff0800 + 300 * 2048, &found), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_find_mapping(&pool, UINT64_MAX, &found), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_find_mapping(&pool, 0, &found), BOUNCE_E_RANGE);
+    CHECK_OK(rig_unmap(&pool, &mapping));
+    CHECK_ERR(bounce_find_mapping(&pool, mapping.addr, &found), BOUNCE_E_RANGE);
+}
+
+TEST(S20_high_water_starts_again_from_what_is_used)
+{
+    struct bounce_config config = rig_config(0x90000000, 512);
+    struct bounce_pool pool;
+    struct bounce_request request = rig_request(0, 40000); /* 20 slots */
+    struct bounce_mapping a, b;
+    struct bounce_counts counts;
+
+    config.areas = 4;
+    pool = rig_start(&config);
+    request.area = 1;
+    CHECK_OK(bounce_map(&pool, &request, &a));
+    CHECK_OK(bounce_map(&pool, &request, &b));
+    CHECK_OK(rig_unmap(&pool, &b));
+    CHECK_OK(bounce_area_usage(&pool, 1, &counts));
+    CHECK(counts.slots == 128 && counts.used == 20 && counts.high_water == 40 && counts.mappings == 1 && counts.longest_run == 108);
+    CHECK_OK(bounce_area_usage(&pool, 0, &counts));
+    CHECK(counts.slots == 128 && counts.used == 0 && counts.high_water == 0 && counts.longest_run == 128);
+    CHECK_EQ(rig_usage(&pool).high_water, 40);
+    CHECK_OK(bounce_reset_high_water(&pool));
+    CHECK_EQ(rig_usage(&pool).high_water, 20);
+    CHECK_OK(rig_unmap(&pool, &a));
+    CHECK_EQ(rig_usage(&pool).used, 0);
+    CHECK_EQ(rig_usage(&pool).high_water, 20);
+    CHECK_OK(bounce_reset_high_water(&pool));
+    CHECK_EQ(rig_usage(&pool).high_water, 0);
+}
+
+TEST(the_longest_free_run_is_what_still_fits)
+{
+    struct bounce_pool pool = rig_pool(0x90000000, 300);
+    struct bounce_mapping live[300];
+    uint64_t seed = 14;
+    uint32_t lives = 0;
+
+    for (int step = 0; step < 2000; step++) {
+        uint64_t longest = rig_usage(&pool).longest_run;
+        struct bounce_mapping probe;
+        int error = rig_map(&pool, 0, (size_t)(longest + 1) * 2048, (struct rig_masks){.min_align = 1}, &probe);
+        CHECK(error == BOUNCE_E_TOO_LARGE || error == BOUNCE_E_FULL || error == BOUNCE_E_FRAGMENTED);
+        if (longest > 0) {
+            CHECK_OK(rig_map(&pool, 0, (size_t)longest * 2048, (struct rig_masks){.min_align = 1}, &probe));
+            CHECK_OK(rig_unmap(&pool, &probe));
+        }
+        if (lives > 0 && rig_below(&seed, 100) < 48) {
+            uint32_t which = rig_below(&seed, lives);
+            CHECK_OK(rig_unmap(&pool, &live[which]));
+            live[which] = live[--lives];
+        } else if (rig_map(&pool, 0, 1 + rig_below(&seed, 12000), RIG_NO_MASKS, &live[lives]) == 0) {
+            lives++;
+        }
+    }
 }

@@ -171,6 +171,8 @@ TEST(C276_nothing_works_after_the_end)
     struct bounce_request request = rig_request(0, 10);
     struct bounce_mapping mapping, again;
     struct bounce_counts usage;
+    struct bounce_flaw flaw;
+    struct bounce_pool view;
     uint32_t slot = 0;
 
     CHECK_ERR(bounce_fini(&pool), BOUNCE_E_STATE);
@@ -186,7 +188,15 @@ TEST(C276_nothing_works_after_the_end)
     CHECK_ERR(bounce_sync_for_cpu(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, 0, 1), BOUNCE_E_STATE);
     CHECK_ERR(bounce_sync_for_device(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, 0, 1), BOUNCE_E_STATE);
     CHECK_ERR(bounce_usage(&pool, &usage), BOUNCE_E_STATE);
+    CHECK_ERR(bounce_area_usage(&pool, 0, &usage), BOUNCE_E_STATE);
+    CHECK_ERR(bounce_reset_high_water(&pool), BOUNCE_E_STATE);
     CHECK_ERR(bounce_next_mapping(&pool, &slot, &again), BOUNCE_E_STATE);
+    CHECK_ERR(bounce_find_mapping(&pool, 0x90000000, &again), BOUNCE_E_STATE);
+    CHECK_ERR(bounce_verify(&pool, &flaw), BOUNCE_E_STATE);
+    CHECK_ERR(bounce_try_view(&pool, &view), BOUNCE_E_STATE);
+    CHECK_ERR(bounce_can_map(&pool, &request), BOUNCE_E_STATE);
+    CHECK_ERR(bounce_reserve(&pool, &request, &again), BOUNCE_E_STATE);
+    CHECK_ERR(bounce_commit(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, rig_orig), BOUNCE_E_STATE);
     CHECK_EQ(bounce_max_mapping_size(&pool, 0), 0);
     CHECK_ERR(bounce_fini(&pool), BOUNCE_E_STATE);
 

@@ -356,13 +356,19 @@ TEST(S43_unsatisfiable_means_not_even_when_empty)
         struct rig_masks masks = {rig_mask(&seed, 18), rig_mask(&seed, 22), rig_mask(&seed, 22)};
         uint64_t orig = rig_random(&seed) >> 30;
         struct bounce_pool pool;
+        struct bounce_request request;
         struct bounce_mapping mapping;
         int error, full;
 
         config.segment_slots = 1u << rig_below(&seed, 8);
         config.slot_size = 256;
         pool = rig_start(&config);
-        error = rig_map(&pool, orig, 1 + rig_below(&seed, 40 * 256), masks, &mapping);
+        request = rig_request(orig, 1 + rig_below(&seed, 40 * 256));
+        request.alloc_align_mask = masks.alloc_align;
+        request.min_align_mask = masks.min_align;
+        request.boundary_mask = masks.boundary;
+        error = bounce_map(&pool, &request, &mapping);
+        CHECK_EQ(bounce_can_map(&pool, &request), error);
         CHECK(error == 0 || error == BOUNCE_E_UNSATISFIABLE || error == BOUNCE_E_TOO_LARGE);
         never += error == BOUNCE_E_UNSATISFIABLE;
         if (error == 0) {

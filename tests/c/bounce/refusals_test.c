@@ -60,7 +60,8 @@ TEST(C262_C264_geometry)
     GEOMETRY(config.areas = 3);
     GEOMETRY(config.areas = 8);
     GEOMETRY(config.areas = UINT32_C(1) << 31);
-    GEOMETRY(config.flags = 4);
+    GEOMETRY(config.flags = BOUNCE_TRY);
+    GEOMETRY(config.flags = 8);
     GEOMETRY(config.flags = UINT32_MAX);
     GEOMETRY(config.cursor = 512);
     GEOMETRY((config.areas = 4, config.cursor = 128));
@@ -206,6 +207,8 @@ TEST(an_original_in_the_pool)
 TEST(null_pointers)
 {
     struct bounce_counts counts;
+    struct bounce_flaw flaw;
+    struct bounce_pool view;
     uint32_t slot = 0;
     size_t size;
 
@@ -230,6 +233,22 @@ TEST(null_pointers)
     CHECK_EQ(bounce_max_mapping_size(NULL, 0), 0);
     CHECK_ERR(bounce_usage(NULL, &counts), BOUNCE_E_NULL);
     CHECK_ERR(bounce_usage(&pool, NULL), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_area_usage(NULL, 0, &counts), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_area_usage(&pool, 0, NULL), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_area_usage(&pool, 1, &counts), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_reset_high_water(NULL), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_find_mapping(NULL, 0, &mapping), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_find_mapping(&pool, 0, NULL), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_verify(NULL, &flaw), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_verify(&pool, NULL), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_try_view(NULL, &view), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_try_view(&pool, NULL), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_can_map(NULL, &request), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_can_map(&pool, NULL), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_reserve(NULL, &request, &mapping), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_reserve(&pool, NULL, &mapping), BOUNCE_E_NULL);
+    REFUSED(&pool, bounce_reserve(&pool, &request, NULL), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_commit(NULL, 1, BOUNCE_TO_DEVICE, rig_orig), BOUNCE_E_NULL);
     CHECK_ERR(bounce_next_mapping(NULL, &slot, &mapping), BOUNCE_E_NULL);
     CHECK_ERR(bounce_next_mapping(&pool, NULL, &mapping), BOUNCE_E_NULL);
     CHECK_ERR(bounce_next_mapping(&pool, &slot, NULL), BOUNCE_E_NULL);
@@ -237,16 +256,20 @@ TEST(null_pointers)
 
 TEST(every_error_has_a_text_and_a_blame)
 {
-    for (int error = -1; error >= -130; error--) {
+    int known = 0;
+
+    for (int error = -1; error >= -300; error--) {
         const char *text = bounce_error_text(error);
         enum bounce_blame blame = bounce_error_blame(error);
         CHECK(text[0] != '\0');
         CHECK_EQ(strncmp(text, "state: ", 7) == 0, blame == BOUNCE_BLAME_STATE);
         CHECK_EQ(strncmp(text, "caller: ", 8) == 0, blame == BOUNCE_BLAME_CALLER);
         CHECK_EQ(strncmp(text, "pool: ", 6) == 0, blame == BOUNCE_BLAME_POOL);
+        known += strstr(text, "not an answer") == NULL;
         for (int other = error + 1; other < 0; other++)
             CHECK(strcmp(bounce_error_text(other), text) != 0 || strstr(text, "not an answer") != NULL);
     }
+    CHECK_EQ(known, 19);
     CHECK_EQ(bounce_error_blame(0), BOUNCE_BLAME_NONE);
     CHECK(strcmp(bounce_error_text(0), "no error") == 0);
 }

@@ -106,6 +106,14 @@ static inline struct bounce_counts rig_usage(struct bounce_pool *pool)
     return usage;
 }
 
+/* What bounce_verify() finds; null for nothing. */
+static inline const char *rig_flaw(struct bounce_pool *pool)
+{
+    struct bounce_flaw flaw = {"bounce_verify() failed", 0, 0};
+
+    return bounce_verify(pool, &flaw) == 0 ? NULL : flaw.what;
+}
+
 /* Everything private about a pool: what a refused call must leave as it is. */
 struct rig_snapshot {
     struct bounce_pool pool;

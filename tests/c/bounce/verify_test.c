@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bounce_verify() against metadata with one bit turned over: whatever can be known to be wrong is found.
+ */
+#include "bounce/area.h"
+#include "rig.h"
+
+static struct bounce_pool pool;
+static struct area area;
+
+/* A pool in the middle of its life: mappings with padding, coherent memory, a reservation, holes. */
+static int start(void)
+{
+    struct bounce_config config = rig_config(0x97ff0800, 300);
+    struct bounce_request request = rig_request(0, 5000);
+    struct bounce_mapping mapping;
+    uint64_t seed = 15;
+    int error;
+
+    pool = rig_start(&config);
+    area = area_of(&pool, 0);
+    for (int i = 0; i < 40; i++) {
+        error = rig_map(&pool, 0x4000000 + rig_below(&seed, 4096), 1 + rig_below(&seed, 9000),
+                        (struct rig_masks){.alloc_align = 0xfff, .min_align = 0xfff}, &mapping);
+        if (!error && i % 3 == 0)
+            error = rig_unmap(&pool, &mapping);
+        if (error)
+            return error;
+    }
+    error = bounce_alloc(&pool, 8192, 0, 0, &mapping);
+    return error ? error : bounce_reserve(&pool, &request, &mapping);
+}
+
+/* Turn every bit of these bytes over, one at a time; how many of the flips are not found. */
+static unsigned missed(void *bytes, size_t size)
+{
+    unsigned char *byte = (unsigned char *)bytes;
+    unsigned unseen = 0;
+
+    for (size_t bit = 0; bit < size * 8; bit++) {
+        byte[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        unseen += rig_flaw(&pool) == NULL;
+        byte[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
+    return unseen;
+}
+
+TEST(a_sound_pool_has_no_flaw)
+{
+    CHECK_OK(start());
+    CHECK(!rig_flaw(&pool));
+}
+
+TEST(C290_C291_every_bit_of_bitmaps_runs_and_index_counts)
+{
+    size_t rows;
+
+    CHECK_OK(start());
+    rows = index_class(segment_slots(&pool)) * (size_t)pool.index_words;
+    CHECK_EQ(missed(area_free(&pool, &area, 0), area.segments * (size_t)pool.segment_words * sizeof(bits_word)), 0);
+    CHECK_EQ(missed(area_longest(&pool, &area, 0), area.segments * sizeof(uint16_t)), 0);
+    CHECK_EQ(missed(area_index(&pool, &area), rows * sizeof(bits_word)), 0);
+    CHECK_EQ(missed(&area_head(&area)->used, sizeof(uint32_t)), 0);
+    CHECK_EQ(missed(&area_head(&area)->mappings, sizeof(uint32_t)), 0);
+    CHECK(!rig_flaw(&pool));
+}
+
+TEST(C290_every_bit_of_a_record_where_no_mapping_starts)
+{
+    unsigned checked = 0;
+
+    CHECK_OK(start());
+    for (uint32_t slot = 0; slot < area.slots; slot++)
+        if (area_record(&pool, &area, slot)->number == 0 && ++checked)
+            CHECK_EQ(missed(area_record(&pool, &area, slot), sizeof(struct record)), 0);
+    CHECK(checked > 100);
+}
+
+TEST(C290_a_mapping_that_grew_shrank_or_lost_its_number)
+{
+    CHECK_OK(start());
+    for (uint32_t slot = 0; slot < area.slots; slot++) {
+        struct record *record = area_record(&pool, &area, slot);
+        struct record kept = *record;
+        if (record->number == 0)
+            continue;
+        record->number = 0;
+        CHECK(rig_flaw(&pool));
+        *record = kept;
+        record->last = (record->last + 5 * 2048u) & 0x0fffffffu;
+        CHECK(rig_flaw(&pool));
+        *record = kept;
+        record->last = 0x0fffffffu;
+        CHECK(rig_flaw(&pool));
+        *record = kept;
+        record->offset = 0x0fffffffu;
+        CHECK(rig_flaw(&pool));
+        *record = kept;
+        record->granule = 15;
+        CHECK(rig_flaw(&pool));
+        *record = kept;
+        record->reserved ^= 1;
+        CHECK(rig_flaw(&pool));
+        *record = kept;
+    }
+    area_head(&area)->cursor = area.slots;
+    CHECK(rig_flaw(&pool));
+    area_head(&area)->cursor = 0;
+    area_head(&area)->high_water = area_head(&area)->used - 1;
+    CHECK(rig_flaw(&pool));
+    area_head(&area)->high_water = area.slots + 1;
+    CHECK(rig_flaw(&pool));
+}
+
+TEST(a_flaw_says_where)
+{
+    struct bounce_config config = rig_config(0x90000000, 512);
+    struct bounce_flaw flaw;
+
+    config.areas = 4;
+    pool = rig_start(&config);
+    area = area_of(&pool, 2);
+    area_record(&pool, &area, 17)->owner = 1;
+    CHECK_ERR(bounce_verify(&pool, &flaw), BOUNCE_E_CORRUPT);
+    CHECK(flaw.area == 2 && flaw.slot == 256 + 17 && strcmp(flaw.what, "a mapping has no number") == 0);
+}
