@@ -9,7 +9,7 @@ if(VRING_ACCESS MATCHES "^(PLAIN|HOOK)$")
 endif()
 
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/vring")
-install(TARGETS vring bounce EXPORT vring
+install(TARGETS vring bounce bounced EXPORT vring
     ARCHIVE COMPONENT Development
     LIBRARY COMPONENT Runtime NAMELINK_COMPONENT Development
     FILE_SET HEADERS COMPONENT Development)
@@ -33,9 +33,12 @@ else()
     set(pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
 
+# vring_install_pkgconfig(<name> <description> [<other library>...])
 function(vring_install_pkgconfig name description)
+    list(JOIN ARGN " " requires)
     configure_file(cmake/pkgconfig.pc.in "${name}.pc" @ONLY)
     install(FILES "${PROJECT_BINARY_DIR}/${name}.pc" DESTINATION "${pkgconfig_dir}" COMPONENT Development)
 endfunction()
 vring_install_pkgconfig(vring "Virtqueues: driver side and device side")
 vring_install_pkgconfig(bounce "A pool of bounce-buffer slots")
+vring_install_pkgconfig(bounced "A driver queue whose buffers go through a bounce pool" vring bounce)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# find_package(vring [COMPONENTS vring bounce]) gives vring::vring and vring::bounce.
+# find_package(vring [COMPONENTS vring bounce bounced]) gives vring::vring, vring::bounce and vring::bounced, which is both together.
 include("${CMAKE_CURRENT_LIST_DIR}/vring-targets.cmake")
 
 foreach(component IN LISTS vring_FIND_COMPONENTS)
@@ -7,6 +7,6 @@ foreach(component IN LISTS vring_FIND_COMPONENTS)
         set(vring_${component}_FOUND TRUE)
     elseif(vring_FIND_REQUIRED_${component})
         set(vring_FOUND FALSE)
-        set(vring_NOT_FOUND_MESSAGE "vring has no component '${component}': there are vring and bounce.")
+        set(vring_NOT_FOUND_MESSAGE "vring has no component '${component}': there are vring, bounce and bounced.")
     endif()
 endforeach()

@@ -44,7 +44,7 @@ enum {
     VRING_NO_NOTIFY = 1
 };
 
-struct vring_split_desc {
+struct vring_wire_split_desc {
     vring_wire64 addr;
     vring_wire32 len;
     vring_wire16 flags;
@@ -52,24 +52,24 @@ struct vring_split_desc {
 };
 
 /* The driver area: followed by size ring entries, then used_event. */
-struct vring_split_avail {
+struct vring_wire_split_avail {
     vring_wire16 flags;
     vring_wire16 idx;
 };
 
-struct vring_split_used_elem {
+struct vring_wire_split_used_elem {
     vring_wire32 id;
     vring_wire32 len;
 };
 
 /* The device area: followed by size elements, then avail_event. */
-struct vring_split_used {
+struct vring_wire_split_used {
     vring_wire16 flags;
     vring_wire16 idx;
 };
 
 /* 2.8.13: the same while available (addr, len, id, flags) and when used (len, id, flags). */
-struct vring_packed_desc {
+struct vring_wire_packed_desc {
     vring_wire64 addr;
     vring_wire32 len;
     vring_wire16 id;
@@ -77,7 +77,7 @@ struct vring_packed_desc {
 };
 
 /* 2.8.14, as one word: in the lower half a place (wrap counter in bit 15), in the upper the flags. */
-struct vring_packed_event {
+struct vring_wire_packed_event {
     vring_wire32 word;
 };
 
@@ -88,14 +88,14 @@ enum {
     VRING_EVENT_DESC = 2
 };
 
-VRING_STATIC_ASSERT(sizeof(struct vring_packed_desc) == 16, "2.8.13: a descriptor is 16 bytes");
-VRING_STATIC_ASSERT(offsetof(struct vring_packed_desc, flags) == 14, "2.8.13: flags come last");
-VRING_STATIC_ASSERT(sizeof(struct vring_packed_event) == 4, "2.8.14: an event structure is 4 bytes");
-VRING_STATIC_ASSERT(sizeof(struct vring_split_desc) == 16, "2.7.5: a descriptor is 16 bytes");
-VRING_STATIC_ASSERT(offsetof(struct vring_split_desc, next) == 14, "2.7.5: next comes last");
-VRING_STATIC_ASSERT(sizeof(struct vring_split_avail) == 4, "2.7.6: avail.ring starts at 4");
-VRING_STATIC_ASSERT(sizeof(struct vring_split_used) == 4, "2.7.8: used.ring starts at 4");
-VRING_STATIC_ASSERT(sizeof(struct vring_split_used_elem) == 8, "2.7.8: a used element is 8 bytes");
+VRING_STATIC_ASSERT(sizeof(struct vring_wire_packed_desc) == 16, "2.8.13: a descriptor is 16 bytes");
+VRING_STATIC_ASSERT(offsetof(struct vring_wire_packed_desc, flags) == 14, "2.8.13: flags come last");
+VRING_STATIC_ASSERT(sizeof(struct vring_wire_packed_event) == 4, "2.8.14: an event structure is 4 bytes");
+VRING_STATIC_ASSERT(sizeof(struct vring_wire_split_desc) == 16, "2.7.5: a descriptor is 16 bytes");
+VRING_STATIC_ASSERT(offsetof(struct vring_wire_split_desc, next) == 14, "2.7.5: next comes last");
+VRING_STATIC_ASSERT(sizeof(struct vring_wire_split_avail) == 4, "2.7.6: avail.ring starts at 4");
+VRING_STATIC_ASSERT(sizeof(struct vring_wire_split_used) == 4, "2.7.8: used.ring starts at 4");
+VRING_STATIC_ASSERT(sizeof(struct vring_wire_split_used_elem) == 8, "2.7.8: a used element is 8 bytes");
 
 #ifdef __cplusplus
 }

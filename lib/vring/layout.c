@@ -22,10 +22,10 @@ int vring_split_layout(uint32_t size, uint32_t queue_align, struct vring_split_a
     if (queue_align != 0 && (!is_power_of_two(queue_align) || queue_align < 4 || queue_align > 65536))
         return VRING_E_ALIGN;
 
-    layout->desc_size = sizeof(struct vring_split_desc) * size;
-    layout->driver_size = sizeof(struct vring_split_avail) + sizeof(vring_wire16) * (size + 1);
+    layout->desc_size = sizeof(struct vring_wire_split_desc) * size;
+    layout->driver_size = sizeof(struct vring_wire_split_avail) + sizeof(vring_wire16) * (size + 1);
     layout->device_size =
-        sizeof(struct vring_split_used) + sizeof(struct vring_split_used_elem) * size + sizeof(vring_wire16);
+        sizeof(struct vring_wire_split_used) + sizeof(struct vring_wire_split_used_elem) * size + sizeof(vring_wire16);
     layout->driver_offset = layout->desc_size;
     layout->device_offset = round_up(layout->desc_size + layout->driver_size,
                                      queue_align ? queue_align : (size_t)VRING_SPLIT_DEVICE_AREA_ALIGN);
@@ -42,9 +42,9 @@ int vring_packed_layout(uint32_t size, struct vring_packed_areas *layout)
     if (size == 0 || size > VRING_PACKED_SIZE_MAX)
         return VRING_E_SIZE;
 
-    layout->desc_size = sizeof(struct vring_packed_desc) * size;
-    layout->driver_size = sizeof(struct vring_packed_event);
-    layout->device_size = sizeof(struct vring_packed_event);
+    layout->desc_size = sizeof(struct vring_wire_packed_desc) * size;
+    layout->driver_size = sizeof(struct vring_wire_packed_event);
+    layout->device_size = sizeof(struct vring_wire_packed_event);
     layout->driver_offset = layout->desc_size;
     layout->device_offset = layout->driver_offset + layout->driver_size;
     layout->total = layout->device_offset + layout->device_size;

@@ -94,9 +94,9 @@ static inline bool packed_is_used(uint16_t flags, bool wrap)
 
 /* ---------------------------------------------------------------------------------------------------- descriptors --- */
 
-static inline struct vring_packed_desc *packed_desc(const struct vring_packed_ring *r, uint16_t offset)
+static inline struct vring_wire_packed_desc *packed_desc(const struct vring_packed_ring *r, uint16_t offset)
 {
-    return (struct vring_packed_desc *)r->desc + offset;
+    return (struct vring_wire_packed_desc *)r->desc + offset;
 }
 
 /* Behind addr, a word of 64 bits: len, id and flags together. base is 16-byte aligned: the ring, or a table of the driver's own. */
@@ -123,7 +123,7 @@ static inline void packed_store_desc(void *base, uint32_t i, uint64_t addr, uint
 static inline void packed_prepare_desc(const struct vring_packed_ring *r, uint16_t offset, uint64_t addr, uint32_t len,
                                        uint16_t id)
 {
-    struct vring_packed_desc *desc = packed_desc(r, offset);
+    struct vring_wire_packed_desc *desc = packed_desc(r, offset);
 
     access_store64(&desc->addr.raw, packed_wire64(addr));
     access_store32(&desc->len.raw, packed_wire32(len));
@@ -139,7 +139,7 @@ static inline void packed_store_used(const struct vring_packed_ring *r, uint16_t
 
 static inline void packed_prepare_used(const struct vring_packed_ring *r, uint16_t offset, uint32_t len, uint16_t id)
 {
-    struct vring_packed_desc *desc = packed_desc(r, offset);
+    struct vring_wire_packed_desc *desc = packed_desc(r, offset);
 
     access_store32(&desc->len.raw, packed_wire32(len));
     access_store16(&desc->id.raw, packed_wire16(id));
@@ -209,14 +209,14 @@ static inline struct chain_desc packed_decode_entry(const uint64_t words[2], boo
 
 static inline void packed_store_event(void *area, uint32_t event)
 {
-    struct vring_packed_event *e = (struct vring_packed_event *)area;
+    struct vring_wire_packed_event *e = (struct vring_wire_packed_event *)area;
 
     access_store32(&e->word.raw, packed_wire32(event));
 }
 
 static inline uint32_t packed_load_event(const void *area)
 {
-    const struct vring_packed_event *e = (const struct vring_packed_event *)area;
+    const struct vring_wire_packed_event *e = (const struct vring_wire_packed_event *)area;
 
     return packed_wire32(access_load32(&e->word.raw));
 }

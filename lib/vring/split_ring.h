@@ -52,17 +52,17 @@ static inline bool split_wire_is_le(const struct vring_split_ring *r)
 
 static inline uint16_t *split_avail_flags(const struct vring_split_ring *r)
 {
-    return &((struct vring_split_avail *)r->driver_area)->flags.raw;
+    return &((struct vring_wire_split_avail *)r->driver_area)->flags.raw;
 }
 
 static inline uint16_t *split_avail_idx(const struct vring_split_ring *r)
 {
-    return &((struct vring_split_avail *)r->driver_area)->idx.raw;
+    return &((struct vring_wire_split_avail *)r->driver_area)->idx.raw;
 }
 
 static inline uint16_t *split_avail_entry(const struct vring_split_ring *r, uint16_t position)
 {
-    vring_wire16 *entries = (vring_wire16 *)((struct vring_split_avail *)r->driver_area + 1);
+    vring_wire16 *entries = (vring_wire16 *)((struct vring_wire_split_avail *)r->driver_area + 1);
 
     return &entries[position & (r->size - 1)].raw;
 }
@@ -70,25 +70,25 @@ static inline uint16_t *split_avail_entry(const struct vring_split_ring *r, uint
 /* 2.7.6: right behind the last entry. */
 static inline uint16_t *split_used_event(const struct vring_split_ring *r)
 {
-    vring_wire16 *entries = (vring_wire16 *)((struct vring_split_avail *)r->driver_area + 1);
+    vring_wire16 *entries = (vring_wire16 *)((struct vring_wire_split_avail *)r->driver_area + 1);
 
     return &entries[r->size].raw;
 }
 
 static inline uint16_t *split_used_flags(const struct vring_split_ring *r)
 {
-    return &((struct vring_split_used *)r->device_area)->flags.raw;
+    return &((struct vring_wire_split_used *)r->device_area)->flags.raw;
 }
 
 static inline uint16_t *split_used_idx(const struct vring_split_ring *r)
 {
-    return &((struct vring_split_used *)r->device_area)->idx.raw;
+    return &((struct vring_wire_split_used *)r->device_area)->idx.raw;
 }
 
-static inline struct vring_split_used_elem *split_used_elem(const struct vring_split_ring *r, uint16_t position)
+static inline struct vring_wire_split_used_elem *split_used_elem(const struct vring_split_ring *r, uint16_t position)
 {
-    struct vring_split_used_elem *elems =
-        (struct vring_split_used_elem *)(void *)((struct vring_split_used *)r->device_area + 1);
+    struct vring_wire_split_used_elem *elems =
+        (struct vring_wire_split_used_elem *)(void *)((struct vring_wire_split_used *)r->device_area + 1);
 
     return &elems[position & (r->size - 1)];
 }
@@ -96,8 +96,8 @@ static inline struct vring_split_used_elem *split_used_elem(const struct vring_s
 /* 2.7.8: right behind the last element. */
 static inline uint16_t *split_avail_event(const struct vring_split_ring *r)
 {
-    struct vring_split_used_elem *elems =
-        (struct vring_split_used_elem *)(void *)((struct vring_split_used *)r->device_area + 1);
+    struct vring_wire_split_used_elem *elems =
+        (struct vring_wire_split_used_elem *)(void *)((struct vring_wire_split_used *)r->device_area + 1);
 
     return (uint16_t *)(void *)&elems[r->size];
 }
@@ -190,7 +190,7 @@ static inline uint16_t split_load_used_event(const struct vring_split_ring *r)
 
 static inline void split_store_used(const struct vring_split_ring *r, uint16_t position, uint32_t id, uint32_t len)
 {
-    struct vring_split_used_elem *elem = split_used_elem(r, position);
+    struct vring_wire_split_used_elem *elem = split_used_elem(r, position);
 
     access_store32(&elem->id.raw, split_wire32(r, id));
     access_store32(&elem->len.raw, split_wire32(r, len));

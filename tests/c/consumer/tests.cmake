@@ -8,20 +8,23 @@ set(work "${CMAKE_CURRENT_BINARY_DIR}/consumer")
 
 get_target_property(vring_headers vring HEADER_SET)
 get_target_property(bounce_headers bounce HEADER_SET)
+get_target_property(bounced_headers bounced HEADER_SET)
 set(expected)
-foreach(header IN LISTS vring_headers bounce_headers)
+foreach(header IN LISTS vring_headers bounce_headers bounced_headers)
     cmake_path(RELATIVE_PATH header BASE_DIRECTORY "${PROJECT_SOURCE_DIR}" OUTPUT_VARIABLE file)
     list(APPEND expected "${file}")
 endforeach()
 string(TOLOWER "${CMAKE_BUILD_TYPE}" configuration)
 list(APPEND expected
     lib/libbounce.a
+    lib/libbounced.a
     lib/libvring.a
     lib/cmake/vring/vring-config.cmake
     lib/cmake/vring/vring-config-version.cmake
     lib/cmake/vring/vring-targets.cmake
     lib/cmake/vring/vring-targets-${configuration}.cmake
     lib/pkgconfig/bounce.pc
+    lib/pkgconfig/bounced.pc
     lib/pkgconfig/vring.pc)
 
 add_test(NAME consumer.install COMMAND "${CMAKE_COMMAND}" "-DBUILD=${PROJECT_BINARY_DIR}" "-DPREFIX=${work}/prefix"
@@ -69,7 +72,7 @@ add_test(NAME consumer.shared.find_package COMMAND "${CMAKE_COMMAND}"
     "-DSOURCE=${here}" "-DBUILD=${work}/shared.find_package"
     "-DARGS=-DHOW=find_package;-DLANGUAGE=C;-DCMAKE_PREFIX_PATH=${work}/shared.prefix" -P "${here}/build.cmake")
 set_tests_properties(consumer.shared.find_package PROPERTIES FIXTURES_REQUIRED shared)
-foreach(library IN ITEMS vring bounce)
+foreach(library IN ITEMS vring bounce bounced)
     add_test(NAME consumer.shared.${library}_exports COMMAND "${CMAKE_COMMAND}"
         "-DLIBRARY=${work}/shared.prefix/lib/lib${library}.so" "-DHEADERS=${${library}_headers}"
         -P "${here}/exports.cmake")

@@ -4,7 +4,7 @@
 #include <linux/virtio_ring.h>
 #endif
 
-#include <bounce/bounce.h>
+#include <bounced/bounced.h>
 #include <vring/vring.h>
 
 #include <linux/virtio_ring.h>

@@ -46,7 +46,7 @@ offences() {
         done || true
     else
         grep -nHE '^ *# *include' "$@" | while IFS= read -r line; do
-            [[ $line =~ include\ *([^ ]+) && " $include " == *" ${BASH_REMATCH[1]} "* ]] || echo "$line"
+            [[ $line =~ \#\ *include\ *([^ ]+) && " $include " == *" ${BASH_REMATCH[1]} "* ]] || echo "$line"
         done || true
     fi
 }
