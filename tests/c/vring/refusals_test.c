@@ -82,8 +82,8 @@ INITS_REFUSE(SPLIT, C008_inits_refuse_misaligned_driver_area, VRING_E_ALIGN,
 INITS_REFUSE(BOTH, C008_inits_refuse_misaligned_device_area, VRING_E_ALIGN,
              a->device_area = b->device_area = (unsigned char *)a->device_area + 2)
 INITS_REFUSE(BOTH, C026_inits_refuse_misaligned_state, VRING_E_ALIGN,
-             (a->slots = (struct vring_slot *)(void *)((unsigned char *)a->slots + 4),
-              b->heads = (struct vring_head *)(void *)((unsigned char *)b->heads + 4)))
+             (a->slots = (struct vring_slot *)(void *)((unsigned char *)a->slots + 2),
+              b->heads = (struct vring_head *)(void *)((unsigned char *)b->heads + 2)))
 INITS_REFUSE(BOTH, C010_inits_refuse_an_area_that_wraps, VRING_E_ADDR, a->desc = b->desc = (void *)(UINTPTR_MAX - 15))
 INITS_REFUSE(SPLIT, C012_inits_refuse_areas_that_overlap, VRING_E_OVERLAP,
              a->device_area = b->device_area = (unsigned char *)a->desc + 124)
