@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -22,7 +23,7 @@ COMMANDS = {
 }
 
 
-def blocks(language: str) -> list[pytest.param]:  # type: ignore[valid-type]
+def blocks(language: str) -> list[ParameterSet]:
     """Every fenced block of a language in the documents, named by its document and line."""
     found = []
     for document in DOCUMENTS:

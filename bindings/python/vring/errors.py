@@ -65,6 +65,7 @@ class BounceCode(enum.IntEnum):
     DIRECTION = lib.BOUNCE_E_DIRECTION
     RANGE = lib.BOUNCE_E_RANGE
     STATE = lib.BOUNCE_E_STATE
+    COPY = lib.BOUNCE_E_COPY
     CORRUPT = lib.BOUNCE_E_CORRUPT
 
     @property

@@ -15,9 +15,10 @@ from vring.testing.peer import PeerDevice, PeerDriver, SplitWords, Violation
 from vring.testing.pool_machine import PoolMachine
 from vring.testing.pool_model import Geometry, Place, PoolModel, PreFixSearch, Request, Search
 from vring.testing.protocol import DeviceLike, DriverLike, PoolLike, RingSetup
-from vring.testing.ring_machine import RingMachine
+from vring.testing.ring_machine import PackedRingMachine, RingMachine
 
 __all__ = [
-    "DeviceLike", "DriverLike", "Geometry", "HostileDeviceMachine", "HostileDriverMachine", "PeerDevice", "PeerDriver", "Place", "PoolLike", "PoolMachine", "PoolModel",
+    "DeviceLike", "DriverLike", "Geometry", "HostileDeviceMachine", "HostileDriverMachine",
+    "PackedRingMachine", "PeerDevice", "PeerDriver", "Place", "PoolLike", "PoolMachine", "PoolModel",
     "PreFixSearch", "Request", "RingMachine", "RingSetup", "Search", "SplitWords", "Violation", "strategies",
 ]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from vring.device import Chain
 from vring.driver import IndirectTable, Used
 from vring.features import Feature
-from vring.layout import SplitAreas
+from vring.layout import Areas
 from vring.memory import GuestMemory, Segment
 from vring.testing.protocol import RingSetup
 
@@ -44,7 +44,7 @@ class Descriptor(NamedTuple):
 class SplitWords:
     """Every shared word of a split ring by its name (2.7.5, 2.7.6, 2.7.8); little-endian."""
 
-    def __init__(self, memory: GuestMemory, areas: SplitAreas) -> None:
+    def __init__(self, memory: GuestMemory, areas: Areas) -> None:
         self.memory = memory
         self.areas = areas
         self.size = areas.size

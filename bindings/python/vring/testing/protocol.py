@@ -10,7 +10,7 @@ from typing import Protocol
 from vring.bounce import Coherent, Direction, Mapping, MappingInfo, NoRoom, Usage
 from vring.device import Chain
 from vring.driver import IndirectTable, Used
-from vring.layout import SplitAreas
+from vring.layout import Areas
 from vring.memory import Buffer, GuestMemory, Region, Segment
 
 __all__ = ["DeviceLike", "DriverLike", "PoolLike", "RingSetup"]
@@ -21,7 +21,7 @@ class RingSetup:
     """Everything that both sides of a ring are told before they start: see :class:`vring.SplitDriver` for the meaning."""
 
     memory: GuestMemory
-    areas: SplitAreas
+    areas: Areas
     features: int
     index: int = 0
     regions: tuple[Region, ...] = ()

@@ -3,14 +3,15 @@
 from hypothesis import strategies as st
 
 from vring.features import Feature
-from vring.layout import SplitAreas
+from vring.layout import PackedAreas, SplitAreas
 from vring.memory import GuestMemory, Region
 from vring.testing.pool_model import Geometry, Request
 from vring.testing.protocol import RingSetup
 
-__all__ = ["features", "geometries", "masks", "requests", "ring_setups", "start_indices"]
+__all__ = ["features", "geometries", "masks", "packed_setups", "requests", "ring_setups", "start_indices"]
 
 RING_SIZES = (1, 2, 4, 8, 16)
+PACKED_SIZES = (1, 2, 3, 5, 7, 16)
 RING_MEMORY = 1 << 16
 
 
@@ -27,16 +28,25 @@ def start_indices() -> st.SearchStrategy[int]:
 
 @st.composite
 def ring_setups(draw: st.DrawFn) -> RingSetup:
-    """
-    A ring in fresh memory, which the device sees as one region or as two that meet in the middle, so that a buffer may span
-    both.
-    """
+    """A split ring in fresh memory."""
     memory = GuestMemory(RING_MEMORY)
     areas = SplitAreas.allocate(memory, draw(st.sampled_from(RING_SIZES)), draw(st.sampled_from([0, 4096])))
-    whole = (Region(memory),)
-    middle = memory.base + RING_MEMORY // 2 + 8
-    halves = (Region(memory, size=middle - memory.base), Region(memory, addr=middle))
-    return RingSetup(memory, areas, draw(features()), draw(start_indices()), draw(st.sampled_from([whole, halves])))
+    return RingSetup(memory, areas, draw(features()), draw(start_indices()), draw(_regions(memory)))
+
+
+@st.composite
+def packed_setups(draw: st.DrawFn) -> RingSetup:
+    """A packed ring in fresh memory, of any size, started at any entry with either wrap counter."""
+    memory = GuestMemory(RING_MEMORY)
+    areas = PackedAreas.allocate(memory, draw(st.sampled_from(PACKED_SIZES)))
+    index = draw(st.integers(0, areas.size - 1)) | draw(st.sampled_from([0, 0x8000]))
+    return RingSetup(memory, areas, draw(features()) | Feature.RING_PACKED, index, draw(_regions(memory)))
+
+
+def _regions(memory: GuestMemory) -> st.SearchStrategy[tuple[Region, ...]]:
+    """All of it as one region, or two that meet in the middle, so that a piece may span both."""
+    middle = memory.base + memory.size // 2 + 8
+    return st.sampled_from([(Region(memory),), (Region(memory, size=middle - memory.base), Region(memory, addr=middle))])
 
 
 def masks(low: int, high: int) -> st.SearchStrategy[int]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-The split ring under RingMachine: the C driver and the C device against each other, and each against the peer that was written from
-the spec in Python, so that two wrongs of ours cannot agree.
+The rings under RingMachine. The split ring: the C driver and the C device against each other, and each against the peer that was written from
+the spec in Python, so that two wrongs of ours cannot agree. The packed ring: the two C sides against each other.
 """
-from vring.testing import PeerDevice, PeerDriver, RingMachine, RingSetup
+from vring.testing import PackedRingMachine, PeerDevice, PeerDriver, RingMachine, RingSetup
 
 
 class DriverAgainstDevice(RingMachine):
@@ -35,3 +35,4 @@ TestDriverAgainstDevice = DriverAgainstDevice.TestCase
 TestDriverAgainstPeer = DriverAgainstPeer.TestCase
 TestPeerAgainstDevice = PeerAgainstDevice.TestCase
 TestPeerAgainstPeer = PeerAgainstPeer.TestCase
+TestPackedDriverAgainstDevice = PackedRingMachine.TestCase
