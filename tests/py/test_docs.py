@@ -45,7 +45,7 @@ def test_c_example_compiles_and_runs(code: str, tmp_path: Path) -> None:
 
 
 def test_the_c_example_of_the_readme_is_the_consumer() -> None:
-    (code,) = (param.values[0] for param in blocks("c") if param.id.startswith("README.md"))
+    (code,) = (param.values[0] for param in blocks("c") if str(param.id).startswith("README.md"))
     assert code == (ROOT / "tests" / "c" / "consumer" / "main.c").read_text()
     body = code[code.index("{\n") + 2:code.rindex("}")]
     assert len([line for line in body.splitlines() if line.strip()]) <= 25, "the example is meant to be read at a glance"
