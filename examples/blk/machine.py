@@ -23,7 +23,12 @@ BOARDS = {
     "riscv64": {
         "compiler": "riscv64-unknown-elf-gcc",
         "qemu": ["qemu-system-riscv64", "-machine", "virt", "-bios", "none"],
-        "packages": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc",
+        "packages": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc (Debian 13: qemu-system-riscv)",
+    },
+    "aarch64": {
+        "compiler": "aarch64-linux-gnu-gcc",
+        "qemu": ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57"],
+        "packages": "gcc-aarch64-linux-gnu picolibc-aarch64-linux-gnu qemu-system-arm",
     },
 }
 

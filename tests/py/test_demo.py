@@ -190,6 +190,27 @@ def test_a_fault_ends_in_a_message_and_an_exit_code_of_its_own(out: pathlib.Path
     assert re.fullmatch(f"FAIL: .*{message}.* \\(exit code {code}\\)\n", done.stderr)
 
 
+@pytest.mark.parametrize("board", sorted(machine.BOARDS))
+def test_each_board_copies_times_out_and_catches_a_leak(out: pathlib.Path, image: pathlib.Path, board: str) -> None:
+    done = run_demo(out, image, "--board", board)
+    assert_passed(done, image, out)
+    received = next(line for line in done.stdout.splitlines() if "notifications received" in line).split()
+    assert int(received[-1]) > 0  # interrupts arrive: the guest does not live on polling
+    for fault in ("silent", "leak"):
+        assert run_demo(out, image, "--board", board, "--fault", fault, "--patience", 0.5).returncode == FAULTS[fault][0]
+
+
+@pytest.mark.parametrize("board", sorted(machine.BOARDS))
+def test_a_cpu_exception_ends_the_guest_with_its_address(out: pathlib.Path, image: pathlib.Path, board: str) -> None:
+    guest = machine.build(board, out / f"guest-{board}")
+    line = machine.command(board, guest, [machine.Disk(machine.raw_file(image, True))], {})
+    line[line.index("64M")] = "33M"  # so that there is no memory where most of the window ought to be
+    run = machine.run(line, LIMIT)
+    assert not run.timed_out and run.failure, run
+    assert (run.code, run.failure["code"]) == (28, 28)
+    assert re.match("the guest CPU took .*exception.* at 0x", run.failure["text"])
+
+
 def test_a_guest_that_does_not_end_is_ended(out: pathlib.Path, image: pathlib.Path) -> None:
     done = run_demo(out, image, "--fault", "silent", "--patience", 600, "--timeout", 2)
     assert (done.returncode, done.stderr) == (4, "FAIL: the guest did not end within 2 s, and was ended\n")

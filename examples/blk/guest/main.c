@@ -220,8 +220,9 @@ int main(int argc, char **argv)
     uint64_t start;
 
     board_start();
-    for (int i = 2; i < argc; i++) /* 0 and 1 name the program */
-        option(&options, argv[i]);
+    for (int i = 0; i < argc; i++)
+        if (strchr(argv[i], '=')) /* the others name the program */
+            option(&options, argv[i]);
     start_pool((uint32_t)options.slots);
     start_disks();
 

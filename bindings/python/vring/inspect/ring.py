@@ -81,10 +81,10 @@ class _RingSheet:
 
     def __init__(self, snapshot: Record):
         self.snapshot = snapshot
-        self.size = snapshot["size"]
+        self.size = int(snapshot["size"])
         self.buffers = buffers(snapshot)
         self.colour = {b.head: STATES[b.state][1] for b in self.buffers}
-        self.cell = min(max(960 / self.size, 5), 48)
+        self.cell: float = min(max(960 / self.size, 5), 48)
         width = max(LEFT + self.cell * self.size + RIGHT, 860)
         self.sheet = Sheet(width, HEIGHT, f"{snapshot['name']}: split ring of {self.size} entries",
                            "Available ring, descriptor table and used ring at one moment, coloured by owner.")
@@ -99,8 +99,8 @@ class _RingSheet:
         """A row of empty cells."""
         self.sheet.text(LEFT - 14, top + 11, label, anchor="end", bold=True)
         self.sheet.text(LEFT - 14, top + 24, note, size=10, kind="soft", anchor="end")
-        for i in range(self.size):
-            self.sheet.rect(self.x(i), top, self.cell, CELL_HEIGHT, kind="cell", round=min(2.5, self.cell / 4))
+        self.sheet.rect(LEFT, top, self.cell * self.size, CELL_HEIGHT, kind="cell", round=2.5)
+        self.sheet.path("".join(f"M{self.x(i):.2f} {top}v{CELL_HEIGHT}" for i in range(1, self.size)), kind="gap")
 
     def fill(self, top: float, entry: int, colour: str, text: str, tip: str, opacity: float = 1) -> None:
         gap = 0.5 if self.cell > 6 else 0.25
@@ -238,7 +238,7 @@ def _buffer(drawing: _RingSheet, buffer: Buffer) -> None:
 
 
 def _table(drawing: _RingSheet, buffer: Buffer, colour: str) -> None:
-    x, y = drawing.x(buffer.head) + 1, TABLE + CELL_HEIGHT + 15
+    x, y = drawing.x(buffer.head) + 1, TABLE + CELL_HEIGHT + 15.0
     drawing.sheet.path(f"M{drawing.middle(buffer.head):.2f} {y - 15:.2f}v15", colour=colour, width=1.6)
     height = min(9, 36 / max(len(buffer.pieces), 1))
     for piece in buffer.pieces:

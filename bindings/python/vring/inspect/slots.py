@@ -41,12 +41,12 @@ class _Pool:
 
 def _lead(snapshot: Record, mapping: Record) -> int:
     """Bytes from the start of the allocation to the data."""
-    return mapping["addr"] - (snapshot["addr"] + mapping["slot"] * snapshot["slot_size"])
+    return int(mapping["addr"] - (snapshot["addr"] + mapping["slot"] * snapshot["slot_size"]))
 
 
 def _tail(snapshot: Record, mapping: Record) -> int:
     """Bytes from the end of the data to the end of the allocation."""
-    return mapping["slots"] * snapshot["slot_size"] - _lead(snapshot, mapping) - mapping["size"]
+    return int(mapping["slots"] * snapshot["slot_size"] - _lead(snapshot, mapping) - mapping["size"])
 
 
 def _worth_showing(snapshot: Record, mapping: Record) -> tuple[int, int]:
@@ -111,9 +111,9 @@ def _segments(pool: _Pool) -> None:
         x, y = pool.place(first)
         pool.sheet.text(LEFT - 12, y + 12.5, f"0x{pool.snapshot['addr'] + first * pool.slot_size:x}", size=9.5, kind="soft",
                         anchor="end")
-        for slot in range(first, min(first + pool.per_row, pool.snapshot["slots"])):
-            pool.sheet.rect(x, y, pool.cell, BAR, kind="cell")
-            x += pool.cell
+        slots = min(pool.per_row, pool.snapshot["slots"] - first)
+        pool.sheet.rect(x, y, slots * pool.cell, BAR, kind="cell")
+        pool.sheet.path("".join(f"M{x + n * pool.cell:.2f} {y}v{BAR}" for n in range(1, slots)), kind="gap")
 
 
 def _mapping(pool: _Pool, mapping: Record) -> None:

@@ -13,13 +13,13 @@ COLOURS = {"amber": "#e09f3e", "blue": "#3d7fd9", "green": "#34a26f", "violet": 
 _STYLE = """
 .paper{fill:#ffffff;stroke:#d0d7de}
 .ink{fill:#1f2328} .soft{fill:#636c76} .onhue{fill:#ffffff}
-.cell{fill:#eef1f4;stroke:#ffffff} .ghost{fill:#f6f8fa;stroke:#e3e8ed} .line{stroke:#8c959f;fill:none}
+.cell{fill:#eef1f4;stroke:#ffffff} .gap{fill:none;stroke:#ffffff} .line{stroke:#8c959f;fill:none}
 .halo{stroke:#ffffff;stroke-width:3px;paint-order:stroke} .hollow{fill:none;stroke:#ffffff}
 .paperless{fill:#ffffff}
 @media (prefers-color-scheme: dark) {
 .paper{fill:#0d1117;stroke:#30363d}
 .ink{fill:#e6edf3} .soft{fill:#9198a1}
-.cell{fill:#21262d;stroke:#0d1117} .ghost{fill:#151b23;stroke:#262c36} .line{stroke:#6e7681}
+.cell{fill:#21262d;stroke:#0d1117} .gap{stroke:#0d1117} .line{stroke:#6e7681}
 .halo{stroke:#0d1117} .paperless{fill:#0d1117}
 }
 """
