@@ -2,9 +2,9 @@
 /*
  * libbounce: a pool of bounce-buffer slots over memory that a device may reach.
  *
- * A driver whose own buffers the device must not see (confidential guest), cannot reach (address limit) or could not use as they
- * lie (alignment) maps each buffer through the pool: the pool finds slots in the window, copies, and gives the address for
- * the device. Names are those of the DMA API.
+ * A driver whose own buffers the device must not see (confidential guest), cannot reach (address limit) or could not
+ * use as they lie (alignment) maps each buffer through the pool: the pool finds slots in the window, copies, and gives
+ * the address for the device. Names are those of the DMA API.
  *
  *   pool      one window: a contiguous run of slots that the device can reach
  *   slot      the unit of allocation, 2048 bytes unless configured; never shared between two mappings
@@ -13,8 +13,10 @@
  *
  * The pool's metadata is private memory, never in the window: whatever the device scribbles, no decision changes.
  *
- * Nothing here allocates, logs, keeps a global or blocks (but for the area's lock). On error nothing has changed.
- * Masks are 2^k - 1, or 0 for "no demand". Sizes are in bytes unless a name says slots.
+ * Nothing here allocates, logs, keeps a global or blocks (but for the area's lock). On error nothing has changed. The
+ * lock is the embedder's: a build defines BOUNCE_LOCK_HEADER (see lib/bounce/lock.h), or gets a C11 spin lock where it
+ * is hosted and none where it is freestanding. Masks are 2^k - 1, or 0 for "no demand". Sizes are in bytes unless a
+ * name says slots.
  */
 #ifndef BOUNCE_BOUNCE_H
 #define BOUNCE_BOUNCE_H
@@ -28,8 +30,8 @@ extern "C" {
 #endif
 
 /*
- * What a call answers when it is not 0. No number is also one of libvring's, so that code which uses both can hand on either. The group says
- * whose move it is:
+ * What a call answers when it is not 0. No number is also one of libvring's, so that code which uses both can hand on
+ * either. The group says whose move it is:
  *
  *   state   no room now; the same request may succeed once mappings have ended
  *   caller  a slip of the code that called, or a request that this pool can never satisfy
@@ -39,7 +41,7 @@ enum bounce_error {
     /* state */
     BOUNCE_E_FULL = -129,       /* fewer free slots than the mapping needs */
     BOUNCE_E_FRAGMENTED = -130, /* enough free slots, but no run of them that satisfies the request */
-    BOUNCE_E_BUSY = -131,       /* mappings are live, so the pool cannot be torn down; or the lock was not to be had (try mode) */
+    BOUNCE_E_BUSY = -131,       /* mappings are live, so the pool cannot end; or the lock is held (bounce_try_view()) */
 
     /* caller */
     BOUNCE_E_NULL = -160,
@@ -90,8 +92,8 @@ enum {
 };
 
 /*
- * Moves len bytes between offset of an original and the window, to_window or back, for originals that memcpy cannot reach (highmem,
- * scattered pages, another address space). orig is what the request said and means nothing to the pool.
+ * Moves len bytes between offset of an original and the window, to_window or back, for originals that memcpy cannot
+ * reach (highmem, scattered pages, another address space). orig is what the request said and means nothing to the pool.
  * Returns 0, or anything else if not all of it was moved. May call the pool; no lock is held.
  */
 typedef int (*bounce_copy)(void *context, void *orig, size_t offset, void *window, size_t len, bool to_window);
@@ -99,8 +101,8 @@ typedef int (*bounce_copy)(void *context, void *orig, size_t offset, void *windo
 /*
  * A pool to be. Zero what you do not set.
  *
- * Segments are shared out evenly, in slot order; where they do not divide, the last areas have one more. A last segment that the
- * window cuts short goes with the last area.
+ * Segments are shared out evenly, in slot order; where they do not divide, the last areas have one more. A last segment
+ * that the window cuts short goes with the last area.
  */
 struct bounce_config {
     void *window;           /* slot 0, as this side addresses it */
@@ -114,15 +116,15 @@ struct bounce_config {
     void *meta;             /* private memory, 8-byte aligned, at least bounce_meta_size() bytes */
     size_t meta_size;
     uint32_t cursor;        /* where the search of area 0 starts, in slots: 0, unless a test wants a state */
-    uint64_t seed;          /* goes into every handle: any number. Handles that outlive their pool are refused by the next pool in
-                               the same memory if its seed is another (a counter will do) */
+    uint64_t seed;          /* goes into every handle: any number. A handle that outlives its pool is refused by the
+                               next pool in the same memory, if that has another seed (a counter will do) */
     bounce_copy copy;       /* how to reach originals; null: by memcpy */
     void *copy_context;     /* for copy */
 };
 
 /*
- * A pool. Complete, so that it can stand in static memory or in a structure of yours; its fields are the library's alone. All
- * are constant from init to fini: what changes is in meta.
+ * A pool. Complete, so that it can stand in static memory or in a structure of yours; its fields are the library's
+ * alone. All are constant from init to fini: what changes is in meta.
  */
 struct bounce_pool {
     uint32_t state; /* says that bounce_init() was here */
@@ -146,24 +148,28 @@ struct bounce_pool {
 };
 
 /*
- * Bytes of metadata that a pool of this configuration needs; meta and meta_size of the configuration are not looked at.
+ * Bytes of metadata that a pool of this configuration needs: for pools of some size 24.2 per slot on a 64-bit CPU, 20.2
+ * on a 32-bit one. meta and meta_size of the configuration are not looked at.
  * Returns 0 and *size, or the error that bounce_init() would give.
  */
 int bounce_meta_size(const struct bounce_config *config, size_t *size);
 
 /*
  * Set up a pool and clear its window. window and meta stay the caller's and must outlive the pool.
- * Returns 0; otherwise, with nothing written: BOUNCE_E_NULL, BOUNCE_E_GEOMETRY, BOUNCE_E_ALIGN, BOUNCE_E_ADDR, BOUNCE_E_META,
- * BOUNCE_E_OVERLAP.
+ * Returns 0; otherwise, with nothing written: BOUNCE_E_NULL, BOUNCE_E_GEOMETRY, BOUNCE_E_ALIGN, BOUNCE_E_ADDR,
+ * BOUNCE_E_META, BOUNCE_E_OVERLAP.
  */
 int bounce_init(struct bounce_pool *pool, const struct bounce_config *config);
 
-/* End a pool. Returns 0; BOUNCE_E_BUSY while mappings are live, and the pool lives on; BOUNCE_E_STATE; BOUNCE_E_NULL. */
+/*
+ * End a pool. Returns 0; BOUNCE_E_BUSY while mappings are live, and the pool lives on; BOUNCE_E_STATE; BOUNCE_E_NULL.
+ */
 int bounce_fini(struct bounce_pool *pool);
 
 /*
- * The pool as an interrupt handler may use it: wherever a call on the view would wait for an area's lock, it answers BOUNCE_E_BUSY (or,
- * in bounce_map() and bounce_alloc(), goes on to the next area first). Handles are the same. Valid until the pool ends.
+ * The pool as an interrupt handler may use it: wherever a call on the view would wait for an area's lock, it answers
+ * BOUNCE_E_BUSY (or, in bounce_map() and bounce_alloc(), goes on to the next area first). Handles are the same. Valid
+ * until the pool ends.
  * Returns 0, BOUNCE_E_NULL or BOUNCE_E_STATE.
  */
 int bounce_try_view(const struct bounce_pool *pool, struct bounce_pool *view);
@@ -175,7 +181,7 @@ typedef uint64_t bounce_handle;
  * One buffer to be mapped. Zero what you do not set.
  */
 struct bounce_request {
-    void *orig;          /* the buffer; read at map unless the copy-in is pointless, written at sync_for_cpu and unmap */
+    void *orig;          /* the buffer; read at map and sync_for_device, written at sync_for_cpu and unmap */
     uint64_t orig_addr;  /* its address in the numbering that min_align_mask means; any value, 0 included */
     size_t size;         /* bytes; never 0 */
     enum bounce_direction direction;
@@ -202,38 +208,42 @@ struct bounce_mapping {
 };
 
 /*
- * Map a buffer: find slots, copy size bytes in (whatever the direction, so that a device that writes less than all leaves
- * the rest of the original as it was, and never shows what a slot held before), clear the padding, and give the device's address.
+ * Map a buffer: find slots, copy size bytes in (whatever the direction, so that a device that writes less than all
+ * leaves the rest of the original as it was, and never shows what a slot held before), clear the padding, and give the
+ * device's address.
  *
- * The two alignments are kept apart: alloc_align_mask binds where the allocation starts, min_align_mask where the data starts.
- * With neither, a mapping of a page or more starts at a page. Slots are taken next-fit from the area's cursor, candidates being
- * max(alloc_align, min_align) apart.
+ * The two alignments are kept apart: alloc_align_mask binds where the allocation starts, min_align_mask where the data
+ * starts. With neither, a mapping of a page or more starts at a page. Slots are taken next-fit from the area's cursor,
+ * candidates being max(alloc_align, min_align) apart.
  *
  * mapping   written only on success
- * Returns 0. Otherwise: BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_SIZE, BOUNCE_E_DIRECTION, BOUNCE_E_MASK, BOUNCE_E_ADDR if orig_addr + size wraps,
- * BOUNCE_E_OVERLAP if orig lies in the window, BOUNCE_E_TOO_LARGE, BOUNCE_E_UNSATISFIABLE, BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED,
- * BOUNCE_E_BUSY, BOUNCE_E_COPY.
+ * Returns 0. Otherwise: BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_SIZE, BOUNCE_E_DIRECTION, BOUNCE_E_MASK, BOUNCE_E_ADDR
+ * if orig_addr + size wraps, BOUNCE_E_OVERLAP if orig lies in the window, BOUNCE_E_TOO_LARGE, BOUNCE_E_UNSATISFIABLE,
+ * BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED, BOUNCE_E_BUSY, BOUNCE_E_COPY.
  * Any thread, at any time.
  */
 int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping);
 
 /*
- * Could this request ever succeed, were the pool empty? orig is not looked at. Returns 0, or what bounce_map() would then answer.
+ * Could this request ever succeed, were the pool empty? orig is not looked at. Returns 0, or what bounce_map() would
+ * then answer.
  * Any thread.
  */
 int bounce_can_map(const struct bounce_pool *pool, const struct bounce_request *request);
 
 /*
- * Take the slots of a mapping now, and the buffer later: a driver that has reserved all it needs cannot fail halfway. orig is not looked
- * at; everything else of the request counts as for bounce_map(), and bounce_unmap() ends the reservation, copying nothing.
+ * Take the slots of a mapping now, and the buffer later: a driver that has reserved all it needs cannot fail halfway.
+ * orig is not looked at; everything else of the request counts as for bounce_map(), and bounce_unmap() ends the
+ * reservation, copying nothing.
  * Returns as bounce_map().
  */
 int bounce_reserve(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping);
 
 /*
  * Make a reservation a mapping: orig, of the reserved size and with the reserved low bits of orig_addr, is copied in.
- * Returns 0; BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE if that is no reservation, BOUNCE_E_DIRECTION, BOUNCE_E_ADDR, BOUNCE_E_OVERLAP,
- * BOUNCE_E_BUSY; BOUNCE_E_COPY, and it is still a reservation. Any thread; not at the same time as another call on the same mapping.
+ * Returns 0; BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE if that is no reservation, BOUNCE_E_DIRECTION,
+ * BOUNCE_E_ADDR, BOUNCE_E_OVERLAP, BOUNCE_E_BUSY; BOUNCE_E_COPY, and it is still a reservation. Any thread; not at the
+ * same time as another call on the same mapping.
  */
 int bounce_commit(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, void *orig);
 
@@ -246,28 +256,30 @@ int bounce_commit(struct bounce_pool *pool, bounce_handle handle, enum bounce_di
  * direction  that of the mapping
  * written    how many bytes to copy back, from the start: BOUNCE_WHOLE; what the device reported; or 0 for none
  *
- * Returns 0. Otherwise nothing has changed: BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE, BOUNCE_E_DIRECTION, BOUNCE_E_RANGE if written is
- * neither BOUNCE_WHOLE nor within the mapping, BOUNCE_E_BUSY. Except for BOUNCE_E_COPY: the mapping has ended, but not all of it was copied
- * back.
+ * Returns 0. Otherwise nothing has changed: BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE, BOUNCE_E_DIRECTION,
+ * BOUNCE_E_RANGE if written is neither BOUNCE_WHOLE nor within the mapping, BOUNCE_E_BUSY. Except for BOUNCE_E_COPY:
+ * the mapping has ended, but not all of it was copied back.
  * Any thread; not at the same time as another call on the same mapping.
  */
 int bounce_unmap(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t written);
 
 /*
- * Bring len bytes at offset up to date for the CPU (device to original) or for the device (original to device). Does nothing
- * where the direction makes it pointless: for_cpu with BOUNCE_TO_DEVICE, for_device with BOUNCE_FROM_DEVICE.
- * Returns 0; BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE (coherent memory and reservations have no original), BOUNCE_E_DIRECTION,
- * BOUNCE_E_RANGE, BOUNCE_E_BUSY, BOUNCE_E_COPY.
+ * Bring len bytes at offset up to date for the CPU (device to original) or for the device (original to device). Does
+ * nothing where the direction makes it pointless: for_cpu with BOUNCE_TO_DEVICE, for_device with BOUNCE_FROM_DEVICE.
+ * Returns 0; BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_HANDLE (coherent memory and reservations have no original),
+ * BOUNCE_E_DIRECTION, BOUNCE_E_RANGE, BOUNCE_E_BUSY, BOUNCE_E_COPY.
  * Any thread; not at the same time as another call on the same mapping.
  */
 int bounce_sync_for_cpu(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t offset,
                         size_t len);
-int bounce_sync_for_device(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t offset,
+int bounce_sync_for_device(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction,
+                           size_t offset,
                            size_t len);
 
 /*
- * Allocate memory that both sides see (rings, tables): no original, no copies, cleared, aligned to its size rounded up to a power of
- * two of pages. Returns as bounce_map().
+ * Allocate memory that both sides see (rings, tables): no original, no copies, cleared, aligned to its size rounded up
+ * to a power of two of pages in the device's addresses; in this side's as far as window_addr and window are alike.
+ * Returns as bounce_map().
  */
 int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t owner, struct bounce_mapping *mapping);
 
@@ -275,8 +287,8 @@ int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t 
 int bounce_free(struct bounce_pool *pool, bounce_handle handle);
 
 /*
- * A size that fits an empty pool with this min_align_mask whatever the low bits of orig_addr: a segment less the mask in whole slots,
- * or, without a mask, less what lies before the first page of a segment.
+ * A size that fits an empty pool with this min_align_mask whatever the low bits of orig_addr: a segment less the mask
+ * in whole slots, or, without a mask, less what lies before the first page of a segment.
  * Returns 0 for a mask that leaves nothing, is not 2^k - 1, or a pool that is not initialised.
  */
 size_t bounce_max_mapping_size(const struct bounce_pool *pool, uint64_t min_align_mask);
@@ -290,7 +302,10 @@ struct bounce_counts {
     uint64_t longest_run; /* of free slots, now */
 };
 
-/* Usage over all areas. Returns 0, BOUNCE_E_NULL, BOUNCE_E_STATE or BOUNCE_E_BUSY. Any thread; a moment's view while others map. */
+/*
+ * Usage over all areas. Returns 0, BOUNCE_E_NULL, BOUNCE_E_STATE or BOUNCE_E_BUSY. Any thread; a moment's view while
+ * others map.
+ */
 int bounce_usage(struct bounce_pool *pool, struct bounce_counts *usage);
 
 /* Usage of one area. Returns as bounce_usage(), and BOUNCE_E_RANGE for an area that there is not. Any thread. */
@@ -300,14 +315,15 @@ int bounce_area_usage(struct bounce_pool *pool, uint32_t area, struct bounce_cou
 int bounce_reset_high_water(struct bounce_pool *pool);
 
 /*
- * The live mapping that starts at slot *slot or after it, in slot order. Start with *slot = 0 and go on with what the call
- * leaves there. Returns 0; BOUNCE_E_RANGE when there is none; BOUNCE_E_NULL; BOUNCE_E_STATE; BOUNCE_E_BUSY.
+ * The live mapping that starts at slot *slot or after it, in slot order. Start with *slot = 0 and go on with what the
+ * call leaves there. Returns 0; BOUNCE_E_RANGE when there is none; BOUNCE_E_NULL; BOUNCE_E_STATE; BOUNCE_E_BUSY.
  * Any thread; shows mappings that begin or end meanwhile or not.
  */
 int bounce_next_mapping(struct bounce_pool *pool, uint32_t *slot, struct bounce_mapping *mapping);
 
 /*
- * The live mapping that a device address lies in, padding included: for callers who are handed an address where they gave a handle.
+ * The live mapping that a device address lies in, padding included: for callers who are handed an address where they
+ * gave a handle.
  * Returns 0; BOUNCE_E_RANGE if no mapping is there; BOUNCE_E_NULL; BOUNCE_E_STATE; BOUNCE_E_BUSY. Any thread.
  */
 int bounce_find_mapping(struct bounce_pool *pool, uint64_t addr, struct bounce_mapping *mapping);
@@ -320,8 +336,9 @@ struct bounce_flaw {
 };
 
 /*
- * Check everything that must be true of the metadata: that every used slot belongs to one mapping, that counts, bitmaps, runs and index
- * agree. Looks at every slot, one area after the other, and holds its lock meanwhile: for tests, and for when you suspect.
+ * Check everything that must be true of the metadata: that every used slot belongs to one mapping, that counts,
+ * bitmaps, runs and index agree. Looks at every slot, one area after the other, and holds its lock meanwhile: for
+ * tests, and for when you suspect.
  * Returns 0; BOUNCE_E_CORRUPT and the first flaw; BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_BUSY. Any thread.
  */
 int bounce_verify(struct bounce_pool *pool, struct bounce_flaw *flaw);

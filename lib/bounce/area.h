@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a pool knows, where it lies, and how to reach it. All of it is in the caller's private metadata: per area one block of
+ * What a pool knows, where it lies, and how to reach it. All of it is in the caller's private metadata: per area one
+ * block of
  *
  *   head      lock, cursor, counts
  *   index     rows of bits over the segments (index.h)
@@ -10,9 +11,11 @@
  *
  * Areas share nothing that changes, not even a cache line.
  *
- * A record is 24 bytes on a 64-bit CPU (20 on a 32-bit one) and there is one for every slot, because every slot can be a mapping of
- * its own: its original (8), its owner (4), the number that tells its handle from stale ones (4), its size, offset and state (8). Fewer would do for larger mappings, but a pool that has free slots and no room to write down who has them would be full
- * early. One map writes one record, however long the mapping; the bitmaps add about 4 bits per slot.
+ * A record is 24 bytes on a 64-bit CPU (20 on a 32-bit one) and there is one for every slot, because every slot can be
+ * a mapping of its own: its original (8), its owner (4), the number that tells its handle from stale ones (4), its
+ * size, offset and state (8). Fewer would do for larger mappings, but a pool that has free slots and no room to write
+ * down who has them would be full early. One map writes one record, however long the mapping; the bitmaps add little
+ * more than one bit per slot.
  */
 #ifndef BOUNCE_AREA_H
 #define BOUNCE_AREA_H
@@ -59,7 +62,10 @@ struct area {
     uint32_t slots;
 };
 
-/* The bytes of so many slots, and the whole slots in so many bytes. A 64-bit shift would be a library call on small 32-bit CPUs. */
+/*
+ * The bytes of so many slots, and the whole slots in so many bytes. A 64-bit shift would be a library call on small
+ * 32-bit CPUs.
+ */
 static inline uint64_t pool_bytes(const struct bounce_pool *pool, uint32_t slots)
 {
 #if UINTPTR_MAX > 0xffffffffu
@@ -76,7 +82,8 @@ static inline uint64_t pool_slots(const struct bounce_pool *pool, uint64_t bytes
 #else
     uint32_t high = (uint32_t)(bytes >> 32);
 
-    return (uint64_t)(high >> pool->slot_shift) << 32 | high << (32 - pool->slot_shift) | (uint32_t)bytes >> pool->slot_shift;
+    return (uint64_t)(high >> pool->slot_shift) << 32 |
+           (high << (32 - pool->slot_shift) | (uint32_t)bytes >> pool->slot_shift);
 #endif
 }
 

@@ -28,7 +28,8 @@ typedef uint32_t bits_word;
 #define BITS_ALL ((bits_word)-1)
 
 /* Where counting zeros is an instruction. Elsewhere the builtins would call into the compiler's library. */
-#if defined(__x86_64__) || defined(__aarch64__) || defined(__s390x__) || defined(__powerpc64__) || defined(__riscv_zbb) ||                 \
+#if defined(__x86_64__) || defined(__aarch64__) || defined(__s390x__) || defined(__powerpc64__) || \
+    defined(__riscv_zbb) || \
     (BOUNCE_WORD_BITS == 32 && (defined(__i386__) || defined(__ARM_FEATURE_CLZ) || defined(__powerpc__)))
 #define BITS_CAN_SCAN 1
 #else
@@ -41,8 +42,10 @@ static inline uint32_t bits_number(bits_word single)
     /* De Bruijn: the product has another five or six top bits for every power of two. */
 #if BOUNCE_WORD_BITS == 64
     static const uint8_t number[64] = {
-        0,  1,  48, 2,  57, 49, 28, 3,  61, 58, 50, 42, 38, 29, 17, 4,  62, 55, 59, 36, 53, 51, 43, 22, 45, 39, 33, 30, 24, 18, 12, 5,
-        63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21, 44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,  13, 8,  7,  6};
+        0,  1,  48, 2,  57, 49, 28, 3,  61, 58, 50, 42, 38, 29, 17, 4,  62, 55, 59, 36, 53, 51, 43, 22, 45, 39, 33, 30,
+            24, 18, 12, 5,
+        63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21, 44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,
+            13, 8,  7,  6};
     return number[(bits_word)(single * UINT64_C(0x03f79d71b4cb0a89)) >> 58];
 #else
     static const uint8_t number[32] = {0,  1,  28, 2,  29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4,  8,
@@ -115,7 +118,10 @@ static inline uint32_t bits_longest_run(bits_word word)
     if (word == 0)
         return 0;
 
-    /* A bit of word stays while a run of `longest` starts there. Double that length while a run is left, then add what fits. */
+    /*
+     * A bit of word stays while a run of `longest` starts there. Double that length while a run is left, then add what
+     * fits.
+     */
     for (bits_word more; (more = word & (word >> longest)) != 0; longest *= 2)
         word = more;
     for (uint32_t step = longest / 2; step != 0; step /= 2) {

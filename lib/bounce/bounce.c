@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The verbs: map and unmap, sync for one side and the other, alloc and free, reserve and commit. Copies are made without the lock: a
- * mapping is its caller's from take to give.
+ * The verbs: map and unmap, sync for one side and the other, alloc and free, reserve and commit. Copies are made
+ * without the lock: a mapping is its caller's from take to give.
  */
 #include "copy.h"
 #include "mapping.h"
@@ -79,12 +79,17 @@ struct live {
     bool reserved;
 };
 
+static unsigned char *window_at(const struct bounce_pool *pool, const struct live *live)
+{
+    return pool->window + (size_t)pool_bytes(pool, live->area.first_slot + live->slot);
+}
+
 static void read_record(const struct bounce_pool *pool, struct live *live)
 {
     const struct record *record = area_record(pool, &live->area, live->slot);
 
     live->orig = (unsigned char *)record->orig;
-    live->start = pool->window + (size_t)pool_bytes(pool, live->area.first_slot + live->slot);
+    live->start = window_at(pool, live);
     live->slots = record_slots(pool, record);
     live->offset = record->offset;
     live->size = record_size(record);
@@ -103,8 +108,8 @@ static int fill(const struct bounce_pool *pool, const struct live *live)
 }
 
 /*
- * Clear and free the slots of a mapping that nobody else can reach any more. A try view may wait here: whoever it interrupted did not
- * hold the lock when it was first taken, and others let go of it soon.
+ * Clear and free the slots of a mapping that nobody else can reach any more. A try view may wait here: whoever it
+ * interrupted did not hold the lock when it was first taken, and others let go of it soon.
  */
 static int release(const struct bounce_pool *pool, const struct live *live, bool keep)
 {
@@ -133,7 +138,8 @@ static struct wish wish_of(const struct bounce_request *request)
 }
 
 /* Take slots for the wish, with a record that lacks only what the slots decide. */
-static int take_slots(const struct bounce_pool *pool, const struct wish *wish, uint32_t area, struct record *record, struct live *live,
+static int take_mapping(const struct bounce_pool *pool, const struct wish *wish, uint32_t area, struct record *record,
+                        struct live *live,
                       bounce_handle *handle)
 {
     struct plan plan;
@@ -150,13 +156,19 @@ static int take_slots(const struct bounce_pool *pool, const struct wish *wish, u
         return error;
     live->area = spot.area;
     live->slot = spot.slot;
+    live->orig = (unsigned char *)record->orig;
+    live->start = window_at(pool, live);
+    live->slots = plan.slots;
+    live->offset = plan.offset;
+    live->size = (uint32_t)wish->size;
+    live->reserved = record->reserved;
     *handle = spot.handle;
-    read_record(pool, live);
     return 0;
 }
 
 /* bounce_map(), and bounce_reserve() with an original of null. */
-static int map(struct bounce_pool *pool, const struct bounce_request *request, void *orig, bool reserve, struct bounce_mapping *mapping)
+static int map(struct bounce_pool *pool, const struct bounce_request *request, void *orig, bool reserve,
+               struct bounce_mapping *mapping)
 {
     struct record record = {0};
     struct wish wish = wish_of(request);
@@ -168,11 +180,14 @@ static int map(struct bounce_pool *pool, const struct bounce_request *request, v
     record.owner = request->owner;
     record.direction = (unsigned)request->direction & 3u;
     record.reserved = reserve;
-    error = take_slots(pool, &wish, request->area, &record, &live, &handle);
+    error = take_mapping(pool, &wish, request->area, &record, &live, &handle);
     if (error)
         return error;
 
-    /* Whatever the direction: a device that writes less than all must leave the original as it was, and find nothing older. */
+    /*
+     * Whatever the direction: a device that writes less than all must leave the original as it was, and find nothing
+     * older.
+     */
     if (reserve)
         copy_clear(live.start, (size_t)live.slots << pool->slot_shift);
     else
@@ -253,7 +268,7 @@ int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t 
     while (wish.alloc_align_mask < size - 1)
         wish.alloc_align_mask = wish.alloc_align_mask * 2 + 1;
     record.owner = owner;
-    error = take_slots(pool, &wish, area, &record, &live, &handle);
+    error = take_mapping(pool, &wish, area, &record, &live, &handle);
     if (error)
         return error;
     copy_clear(live.start, (size_t)live.slots << pool->slot_shift);
@@ -312,8 +327,8 @@ static int check_ask(const struct record *record, uint32_t number, const struct 
 }
 
 /*
- * Find the mapping, if it is live and as asked. If it ends, its handle dies here: of two calls that end one mapping at the same time,
- * one is refused.
+ * Find the mapping, if it is live and as asked. If it ends, its handle dies here: of two calls that end one mapping at
+ * the same time, one is refused.
  */
 static int look_up(const struct bounce_pool *pool, const struct ask *ask, struct live *live)
 {
@@ -418,8 +433,8 @@ int bounce_sync_for_cpu(struct bounce_pool *pool, bounce_handle handle, enum bou
     return copy_out(pool, live.orig, offset, live.start + live.offset + offset, len);
 }
 
-int bounce_sync_for_device(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t offset,
-                           size_t len)
+int bounce_sync_for_device(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction,
+                           size_t offset, size_t len)
 {
     struct ask ask = {handle, (unsigned)direction, offset, len, ASK_ORIGINAL};
     struct live live;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only code that touches the window, which the device may change at any moment: nothing that is read from it decides anything.
+ * The only code that touches the window, which the device may change at any moment: nothing that is read from it
+ * decides anything.
  */
 #ifndef BOUNCE_COPY_H
 #define BOUNCE_COPY_H

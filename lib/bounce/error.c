@@ -33,7 +33,7 @@ const char *bounce_error_text(int error)
     case BOUNCE_E_MASK:
         return "caller: a mask is not 2^k - 1";
     case BOUNCE_E_ALIGN:
-        return "caller: the window's address is not a multiple of the slot size, or the metadata are not 8-byte aligned";
+        return "caller: the window's address is no multiple of the slot size, or the metadata are not 8-byte aligned";
     case BOUNCE_E_ADDR:
         return "caller: a range wraps past the end of the address space";
     case BOUNCE_E_GEOMETRY:

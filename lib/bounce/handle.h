@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A handle is a place and the number of a mapping, scrambled one to one under the pool's key. Within its pool it reads back exactly;
- * under another key, or with any bit changed, it reads as some place and number at random, which no live mapping has. This is against
- * slips, not against attackers: it is no cipher.
+ * A handle is a place and the number of a mapping, scrambled one to one under the pool's key. Within its pool it reads
+ * back exactly; under another key, or with any bit changed, it reads as some place and number at random, which no live
+ * mapping has. This is against slips, not against attackers: it is no cipher.
  */
 #ifndef BOUNCE_HANDLE_H
 #define BOUNCE_HANDLE_H

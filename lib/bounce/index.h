@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which segments are worth a look: a bitmap over the segments of an area for every class of run length. A segment's bit is set in the
- * rows of all classes up to that of its longest free run, so that one row answers one request. Pure index arithmetic.
+ * Which segments are worth a look: a bitmap over the segments of an area for every class of run length. A segment's bit
+ * is set in the rows of all classes up to that of its longest free run, so that one row answers one request. Pure index
+ * arithmetic.
  *
- * A class is a length up to 7, and a quarter of an octave above: 1 2 3 4 5 6 7 8 10 12 14 16 20 ... Rows are as few as that (24 for
- * 128-slot segments), and hardly any segment passes its row and is too short all the same.
+ * A class is a length up to 7, and a quarter of an octave above: 1 2 3 4 5 6 7 8 10 12 14 16 20 ... Rows are as few as
+ * that (24 for 128-slot segments), and hardly any segment passes its row and is too short all the same.
  */
 #ifndef BOUNCE_INDEX_H
 #define BOUNCE_INDEX_H
@@ -39,7 +40,9 @@ static inline void index_update(bits_word *index, uint32_t words, uint32_t segme
         *word ^= (bits_word)1 << segment % BITS_WIDTH;
 }
 
-/* The first segment in [from, to) whose bit is set in the row and that the pattern allows; RUNS_NONE if there is none. */
+/*
+ * The first segment in [from, to) whose bit is set in the row and that the pattern allows; RUNS_NONE if there is none.
+ */
 static inline uint32_t index_find(const bits_word *row, struct runs_pattern pattern, uint32_t from, uint32_t to)
 {
     for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++) {

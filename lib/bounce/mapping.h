@@ -21,8 +21,8 @@ static inline bounce_handle mapping_handle(const struct bounce_pool *pool, const
 }
 
 /* The mapping whose first slot in the area is slot. */
-static inline void mapping_fill(const struct bounce_pool *pool, const struct area *area, uint32_t slot, bounce_handle handle,
-                                struct bounce_mapping *mapping)
+static inline void mapping_fill(const struct bounce_pool *pool, const struct area *area, uint32_t slot,
+                                bounce_handle handle, struct bounce_mapping *mapping)
 {
     const struct record *record = area_record(pool, area, slot);
     uint64_t start = pool_bytes(pool, area->first_slot + slot) + record->offset;

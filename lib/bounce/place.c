@@ -12,8 +12,8 @@ static uint32_t period_of(uint64_t slots)
 }
 
 /*
- * Bytes and slots. Every size below is at most a segment, 2^28 bytes, before it is added to another; a mask that is wider than that
- * is compared before one is added to it.
+ * Bytes and slots. Every size below is at most a segment, 2^28 bytes, before it is added to another; a mask that is
+ * wider than that is compared before one is added to it.
  */
 static int plan_size(const struct bounce_pool *pool, const struct wish *wish, struct plan *plan)
 {
@@ -33,8 +33,9 @@ static int plan_size(const struct bounce_pool *pool, const struct wish *wish, st
 }
 
 /*
- * Where the allocation may start. alloc_align_mask binds its start; of min_align_mask, what lies above that must be right by the choice
- * of the slot, and the rest by the offset. The two nest, so that the stride is the larger of them, never their sum or intersection.
+ * Where the allocation may start. alloc_align_mask binds its start; of min_align_mask, what lies above that must be
+ * right by the choice of the slot, and the rest by the offset. The two nest, so that the stride is the larger of them,
+ * never their sum or intersection.
  */
 static int plan_align(const struct bounce_pool *pool, const struct wish *wish, struct plan *plan)
 {
@@ -105,7 +106,9 @@ static bool fits_empty_segment(const struct bounce_pool *pool, const struct plan
     if (runs_allows(plan->boundary, first + start))
         return true;
 
-    /* Too near before a boundary: the first aligned slot after it is as far from a boundary as an aligned slot can be. */
+    /*
+     * Too near before a boundary: the first aligned slot after it is as far from a boundary as an aligned slot can be.
+     */
     start += plan->boundary.period - ((first + start + plan->boundary.phase) & (plan->boundary.period - 1));
     start += (0 - (first + start + plan->align.phase)) & (plan->align.period - 1);
     return start < slots && plan->slots <= slots - start && runs_allows(plan->boundary, first + start);
@@ -126,22 +129,22 @@ bool bounce_fits_empty_pool(const struct bounce_pool *pool, const struct plan *p
 }
 
 /* The first slot of the area in [from, to) of a segment where the plan fits; RUNS_NONE if there is none. */
-static uint32_t search_segment(const struct bounce_pool *pool, const struct area *area, const struct plan *plan, uint32_t segment,
-                               uint32_t from, uint32_t to)
+static uint32_t search_segment(const struct bounce_pool *pool, const struct area *area, const struct plan *plan,
+                               uint32_t segment, uint32_t from, uint32_t to)
 {
     uint32_t first = segment << pool->segment_shift;
     uint32_t slot;
 
     if (*area_longest(pool, area, segment) < plan->slots)
         return RUNS_NONE;
-    slot = runs_find(area_free(pool, area, segment), pool->segment_words, plan->slots, &plan->where, area->first_slot + first,
-                     from, to);
+    slot = runs_find(area_free(pool, area, segment), pool->segment_words, plan->slots, &plan->where,
+                     area->first_slot + first, from, to);
     return slot == RUNS_NONE ? RUNS_NONE : first + slot;
 }
 
 /* The same over the segments [from, to). */
-static uint32_t search_segments(const struct bounce_pool *pool, const struct area *area, const struct plan *plan, uint32_t from,
-                                uint32_t to)
+static uint32_t search_segments(const struct bounce_pool *pool, const struct area *area, const struct plan *plan,
+                                uint32_t from, uint32_t to)
 {
     const bits_word *row = index_row(area_index(pool, area), pool->index_words, plan->slots);
     struct runs_pattern candidates = plan->segments;
@@ -155,7 +158,10 @@ static uint32_t search_segments(const struct bounce_pool *pool, const struct are
     return RUNS_NONE;
 }
 
-/* Next fit: every slot from the cursor on, once around. The cursor's own segment comes first and, below the cursor, last. */
+/*
+ * Next fit: every slot from the cursor on, once around. The cursor's own segment comes first and, below the cursor,
+ * last.
+ */
 static uint32_t search_area(const struct bounce_pool *pool, const struct area *area, const struct plan *plan)
 {
     uint32_t cursor = (pool->flags & BOUNCE_FIRST_FIT) != 0 ? 0 : area_head(area)->cursor;
@@ -178,7 +184,9 @@ static void set_longest(const struct bounce_pool *pool, const struct area *area,
     *area_longest(pool, area, segment) = (uint16_t)longest;
 }
 
-/* Turn n slots from slot on from free to used. The free run around them was at most as long as its segment's longest. */
+/*
+ * Turn n slots from slot on from free to used. The free run around them was at most as long as its segment's longest.
+ */
 static int take_slots(const struct bounce_pool *pool, const struct area *area, uint32_t slot, uint32_t n)
 {
     uint32_t segment = slot >> pool->segment_shift;
@@ -211,7 +219,8 @@ static void count_taken(const struct area *area, uint32_t slot, uint32_t n)
 }
 
 /* The next number of the area and the handle that it makes; neither is 0. */
-static bounce_handle next_handle(const struct bounce_pool *pool, const struct area *area, uint32_t slot, uint32_t *number)
+static bounce_handle next_handle(const struct bounce_pool *pool, const struct area *area, uint32_t slot,
+                                 uint32_t *number)
 {
     struct handle_parts parts = {area->number << pool->place_shift | slot, area_head(area)->number};
     bounce_handle handle;
@@ -225,8 +234,8 @@ static bounce_handle next_handle(const struct bounce_pool *pool, const struct ar
 }
 
 /* One area, under its lock. */
-static int take_in_area(const struct bounce_pool *pool, const struct area *area, const struct plan *plan, const struct record *record,
-                        struct spot *spot)
+static int take_in_area(const struct bounce_pool *pool, const struct area *area, const struct plan *plan,
+                        const struct record *record, struct spot *spot)
 {
     struct record *kept;
     uint32_t slot;

@@ -39,8 +39,8 @@ struct spot {
 int bounce_plan(const struct bounce_pool *pool, const struct wish *wish, struct plan *plan);
 
 /*
- * Find the slots, beginning with the area asked for, take them, and write the record down: as it is in *record but for its number. Returns 0, BOUNCE_E_UNSATISFIABLE, BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED, BOUNCE_E_BUSY or
- * BOUNCE_E_CORRUPT.
+ * Find the slots, beginning with the area asked for, take them, and write the record down: as it is in *record but for
+ * its number. Returns 0, BOUNCE_E_UNSATISFIABLE, BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED, BOUNCE_E_BUSY or BOUNCE_E_CORRUPT.
  */
 int bounce_take(const struct bounce_pool *pool, const struct plan *plan, uint32_t area, const struct record *record,
                 struct spot *spot);
@@ -48,7 +48,10 @@ int bounce_take(const struct bounce_pool *pool, const struct plan *plan, uint32_
 /* Could an empty pool fulfil the plan? */
 bool bounce_fits_empty_pool(const struct bounce_pool *pool, const struct plan *plan);
 
-/* Give the n slots of a mapping back and forget its record. The area's lock is held. Returns 0, or BOUNCE_E_CORRUPT with nothing changed. */
+/*
+ * Give the n slots of a mapping back and forget its record. The area's lock is held. Returns 0, or BOUNCE_E_CORRUPT
+ * with nothing changed.
+ */
 int bounce_give(const struct bounce_pool *pool, const struct area *area, uint32_t slot, uint32_t n);
 
 #endif

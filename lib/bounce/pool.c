@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pool's geometry: is the configuration sound, how much metadata does it need, and the pool as it is when nothing is mapped.
+ * A pool's geometry: is the configuration sound, how much metadata does it need, and the pool as it is when nothing is
+ * mapped.
  */
 #include "area.h"
 #include "copy.h"
@@ -14,7 +15,10 @@ _Static_assert(sizeof(struct record) == 16 + sizeof(void *), "one record per slo
 #define DEFAULT_SEGMENT UINT32_C(128)
 #define DEFAULT_PAGE UINT32_C(4096)
 
-/* With one-slot segments in areas of their own, a slot has 256 bytes of metadata; fewer than 512, and no sum of them overflows. */
+/*
+ * With one-slot segments in areas of their own, a slot has 256 bytes of metadata; fewer than 512, and no sum of them
+ * overflows.
+ */
 #if SIZE_MAX / 512 < 0x80000000u
 #define MAX_SLOTS ((uint32_t)(SIZE_MAX / 512))
 #else
@@ -97,7 +101,10 @@ static void set_layout(struct bounce_pool *pool)
     pool->meta_size = pool->block_size << pool->area_shift;
 }
 
-/* What init needs beyond meta_size so that blocks can start at a cache line: with one area there is nothing to keep apart. */
+/*
+ * What init needs beyond meta_size so that blocks can start at a cache line: with one area there is nothing to keep
+ * apart.
+ */
 static size_t slack(const struct bounce_pool *pool)
 {
     return pool->area_shift != 0 ? AREA_LINE - 8 : 0;
@@ -131,7 +138,8 @@ static int check_window(const struct bounce_pool *pool, const struct bounce_conf
 }
 
 /* Private memory: enough of it, and none of it in the window or in two places. */
-static int check_meta(const struct bounce_pool *pool, const struct bounce_config *config, const struct bounce_pool *target)
+static int check_meta(const struct bounce_pool *pool, const struct bounce_config *config,
+                      const struct bounce_pool *target)
 {
     uintptr_t meta = (uintptr_t)config->meta, window = (uintptr_t)config->window, self = (uintptr_t)target;
     size_t window_size = (size_t)pool->slots << pool->slot_shift;
@@ -248,7 +256,10 @@ int bounce_try_view(const struct bounce_pool *pool, struct bounce_pool *view)
     return 0;
 }
 
-/* Without a mask, a mapping of a page or more starts at a page: what every segment has before its first page is lost to it. */
+/*
+ * Without a mask, a mapping of a page or more starts at a page: what every segment has before its first page is lost to
+ * it.
+ */
 static uint32_t largest_without_mask(const struct bounce_pool *pool, uint32_t longest)
 {
     uint32_t page = UINT32_C(1) << pool->page_shift;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs of free slots in the bitmap of one segment: a set bit is a free slot. Pure index arithmetic; a slot is a number here.
+ * Runs of free slots in the bitmap of one segment: a set bit is a free slot. Pure index arithmetic; a slot is a number
+ * here.
  */
 #ifndef BOUNCE_RUNS_H
 #define BOUNCE_RUNS_H
@@ -10,8 +11,8 @@
 #define RUNS_NONE UINT32_MAX
 
 /*
- * Which slots a run may start at: slot s where (s + phase) mod period < length. That is an alignment with length 1, and "does not
- * cross a multiple of period" with length period - n + 1. period is a power of two, at most 2^31.
+ * Which slots a run may start at: slot s where (s + phase) mod period < length. That is an alignment with length 1, and
+ * "does not cross a multiple of period" with length period - n + 1. period is a power of two, at most 2^31.
  */
 struct runs_pattern {
     uint32_t period;
@@ -107,7 +108,10 @@ static inline bits_word runs_short_starts(const bits_word *free, uint32_t words,
     bits_word low = free[w];
     bits_word high = w + 1 < words ? free[w + 1] : 0;
 
-    /* A bit stays while a run of `have` starts there. Zeros that enter at the top of high never reach low: n is one word at most. */
+    /*
+     * A bit stays while a run of `have` starts there. Zeros that enter at the top of high never reach low: n is one
+     * word at most.
+     */
     for (uint32_t have = 1; have < n && low != 0;) {
         uint32_t step = have < n - have ? have : n - have;
         low &= low >> step | high << (BITS_WIDTH - step);
@@ -129,17 +133,22 @@ static inline bits_word runs_long_starts(const bits_word *free, uint32_t words, 
 }
 
 /*
- * The first slot in [from, to) where a run of n free slots starts that may start there; RUNS_NONE if there is none. `where` counts in
- * slots of the pool, of which the segment's first is first.
+ * The first slot in [from, to) where a run of n free slots starts that may start there; RUNS_NONE if there is none.
+ * `where` counts in slots of the pool, of which the segment's first is first.
  */
-static inline uint32_t runs_find(const bits_word *free, uint32_t words, uint32_t n, const struct runs_where *where, uint32_t first,
-                                 uint32_t from, uint32_t to)
+static inline uint32_t runs_find(const bits_word *free, uint32_t words, uint32_t n, const struct runs_where *where,
+                                 uint32_t first, uint32_t from, uint32_t to)
 {
     uint32_t end = 0;
 
     for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++) {
         uint32_t base = w * BITS_WIDTH;
-        bits_word starts = n <= BITS_WIDTH ? runs_short_starts(free, words, w, n) : runs_long_starts(free, words, w, n, &end);
+        bits_word starts;
+
+        if (n <= BITS_WIDTH)
+            starts = runs_short_starts(free, words, w, n);
+        else
+            starts = runs_long_starts(free, words, w, n, &end);
         if (starts == 0)
             continue;
         starts &= runs_where_word(where, first + base);

@@ -90,8 +90,12 @@ int bounce_reset_high_water(struct bounce_pool *pool)
     return 0;
 }
 
-/* The first live mapping at slot from or after it, in one segment of an area. Returns 0, BOUNCE_E_RANGE or BOUNCE_E_BUSY. */
-static int next_in_segment(const struct bounce_pool *pool, const struct area *area, uint32_t from, struct bounce_mapping *mapping)
+/*
+ * The first live mapping at slot from or after it, in one segment of an area. Returns 0, BOUNCE_E_RANGE or
+ * BOUNCE_E_BUSY.
+ */
+static int next_in_segment(const struct bounce_pool *pool, const struct area *area, uint32_t from,
+                           struct bounce_mapping *mapping)
 {
     uint32_t end = ((from >> pool->segment_shift) + 1) << pool->segment_shift;
     bounce_lock_state state;
@@ -133,7 +137,8 @@ int bounce_next_mapping(struct bounce_pool *pool, uint32_t *slot, struct bounce_
 }
 
 /* The live mapping that a slot of the area belongs to: it starts there or before, in the same segment. */
-static int find_in_area(const struct bounce_pool *pool, const struct area *area, uint32_t slot, struct bounce_mapping *mapping)
+static int find_in_area(const struct bounce_pool *pool, const struct area *area, uint32_t slot,
+                        struct bounce_mapping *mapping)
 {
     uint32_t first = slot & ~(segment_slots(pool) - 1), start = slot;
     bounce_lock_state state;
@@ -143,7 +148,8 @@ static int find_in_area(const struct bounce_pool *pool, const struct area *area,
         return BOUNCE_E_BUSY;
     while (start > first && area_record(pool, area, start)->number == 0)
         start--;
-    if (record_is_live(area_record(pool, area, start)) && slot - start < record_slots(pool, area_record(pool, area, start))) {
+    if (record_is_live(area_record(pool, area, start)) &&
+        slot - start < record_slots(pool, area_record(pool, area, start))) {
         mapping_fill(pool, area, start, mapping_handle(pool, area, start), mapping);
         error = 0;
     }

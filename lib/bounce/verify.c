@@ -69,7 +69,8 @@ static bool is_blank(const struct record *record)
 }
 
 /* A mapping that starts at the slot; *slots is how many it has. */
-static const char *check_mapping(const struct bounce_pool *pool, const struct area *area, uint32_t slot, uint32_t *slots)
+static const char *check_mapping(const struct bounce_pool *pool, const struct area *area, uint32_t slot,
+                                 uint32_t *slots)
 {
     const struct record *record = area_record(pool, area, slot);
     uint32_t segment = slot >> pool->segment_shift, at = slot & (segment_slots(pool) - 1);
@@ -92,8 +93,8 @@ static const char *check_mapping(const struct bounce_pool *pool, const struct ar
 }
 
 /* The slots of a segment: each is free, or of one mapping. *slot is where the flaw is. */
-static const char *check_slots(const struct bounce_pool *pool, const struct area *area, uint32_t segment, struct survey *survey,
-                               uint32_t *slot)
+static const char *check_slots(const struct bounce_pool *pool, const struct area *area, uint32_t segment,
+                               struct survey *survey, uint32_t *slot)
 {
     uint32_t first = segment << pool->segment_shift;
     uint32_t end = first + area_segment_slots(pool, area, segment), n = 1;

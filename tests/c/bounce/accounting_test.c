@@ -286,7 +286,8 @@ TEST(S20_high_water_starts_again_from_what_is_used)
     CHECK_OK(bounce_map(&pool, &request, &b));
     CHECK_OK(rig_unmap(&pool, &b));
     CHECK_OK(bounce_area_usage(&pool, 1, &counts));
-    CHECK(counts.slots == 128 && counts.used == 20 && counts.high_water == 40 && counts.mappings == 1 && counts.longest_run == 108);
+    CHECK(counts.slots == 128 && counts.used == 20 && counts.high_water == 40 && counts.mappings == 1 &&
+          counts.longest_run == 108);
     CHECK_OK(bounce_area_usage(&pool, 0, &counts));
     CHECK(counts.slots == 128 && counts.used == 0 && counts.high_water == 0 && counts.longest_run == 128);
     CHECK_EQ(rig_usage(&pool).high_water, 40);

@@ -56,7 +56,8 @@ static int window_shows_only(const struct bounce_pool *pool, const struct bounce
     size_t window = (size_t)pool->slots << pool->slot_shift;
     size_t at = mapping ? (size_t)((unsigned char *)mapping->data - rig_window) : window;
 
-    return all_are(rig_window, at, 0) && (!mapping || all_are(rig_window + at + mapping->size, window - at - mapping->size, 0));
+    return all_are(rig_window, at, 0) && (!mapping ||
+                                          all_are(rig_window + at + mapping->size, window - at - mapping->size, 0));
 }
 
 TEST(S18_C281_a_device_that_writes_less_leaves_the_rest_as_it_was)
@@ -158,7 +159,8 @@ TEST(S17_S29_C278_C280_no_length_reaches_beyond_the_mapping)
     struct bounce_pool pool = rig_pool(0x90000000, 64);
     struct bounce_request request = request_of(0x40007a0, 100, BOUNCE_BIDIRECTIONAL);
     struct bounce_mapping mapping;
-    static const size_t ranges[][2] = {{0, 101}, {1, 100}, {100, 1}, {101, 0}, {0, 5000}, {0, SIZE_MAX}, {50, SIZE_MAX}, {SIZE_MAX, 1},
+    static const size_t ranges[][2] = {{0, 101}, {1, 100}, {100, 1}, {101, 0}, {0, 5000}, {0, SIZE_MAX},
+                                       {50, SIZE_MAX}, {SIZE_MAX, 1},
                                        {SIZE_MAX, SIZE_MAX}, {SIZE_MAX - 50, 60}};
 
     request.alloc_align_mask = request.min_align_mask = 0xfff;
@@ -166,8 +168,10 @@ TEST(S17_S29_C278_C280_no_length_reaches_beyond_the_mapping)
     CHECK_OK(bounce_map(&pool, &request, &mapping));
     memset(mapping.data, DEVICE, 100);
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-        CHECK_ERR(bounce_sync_for_cpu(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, ranges[i][0], ranges[i][1]), BOUNCE_E_RANGE);
-        CHECK_ERR(bounce_sync_for_device(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, ranges[i][0], ranges[i][1]), BOUNCE_E_RANGE);
+        CHECK_ERR(bounce_sync_for_cpu(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, ranges[i][0], ranges[i][1]),
+                  BOUNCE_E_RANGE);
+        CHECK_ERR(bounce_sync_for_device(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, ranges[i][0], ranges[i][1]),
+                  BOUNCE_E_RANGE);
     }
     CHECK_ERR(bounce_unmap(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, 101), BOUNCE_E_RANGE);
     CHECK_ERR(bounce_unmap(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, SIZE_MAX - 1), BOUNCE_E_RANGE);

@@ -40,7 +40,8 @@ TEST(handle_bits_depend_on_every_bit)
             uint32_t key[HANDLE_ROUNDS] = {(uint32_t)rig_random(&seed), (uint32_t)rig_random(&seed), 3, 4};
             uint64_t handle = rig_random(&seed);
             struct handle_parts a = handle_open(key, handle), b = handle_open(key, handle ^ UINT64_C(1) << bit);
-            changed += (unsigned)__builtin_popcount(a.place ^ b.place) + (unsigned)__builtin_popcount(a.number ^ b.number);
+            changed += (unsigned)__builtin_popcount(a.place ^ b.place);
+            changed += (unsigned)__builtin_popcount(a.number ^ b.number);
         }
         CHECK(changed > 64 * 16);
     }
@@ -116,7 +117,8 @@ TEST(C272_the_wrong_direction_or_kind_is_refused)
     CHECK_OK(bounce_alloc(&pool, 100, 0, 0, &coherent));
     for (int direction = BOUNCE_TO_DEVICE; direction <= BOUNCE_BIDIRECTIONAL; direction++) {
         REFUSED(&pool, bounce_unmap(&pool, coherent.handle, (enum bounce_direction)direction, 0), BOUNCE_E_HANDLE);
-        REFUSED(&pool, bounce_sync_for_device(&pool, coherent.handle, (enum bounce_direction)direction, 0, 1), BOUNCE_E_HANDLE);
+        REFUSED(&pool, bounce_sync_for_device(&pool, coherent.handle, (enum bounce_direction)direction, 0, 1),
+                BOUNCE_E_HANDLE);
     }
     REFUSED(&pool, bounce_unmap(&pool, coherent.handle, (enum bounce_direction)0, 0), BOUNCE_E_DIRECTION);
     CHECK_OK(bounce_free(&pool, coherent.handle));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The device may write anything anywhere in the window at any time; nothing that the pool decides may depend on it. And private
- * memory that was overwritten must not lead a copy out of the window.
+ * The device may write anything anywhere in the window at any time; nothing that the pool decides may depend on it. And
+ * private memory that was overwritten must not lead a copy out of the window.
  */
 #include "bounce/area.h"
 #include "rig.h"
@@ -36,7 +36,8 @@ TEST(C288_C289_a_scribbling_device_changes_no_decision)
     CHECK_OK(bounce_init(&loud, &loud_config));
     for (int step = 0; step < RIG_ROUNDS(4000); step++) {
         struct bounce_request request = rig_request(rig_random(&seed) >> 20, 1 + rig_below(&seed, 20000));
-        uint32_t which = lives ? rig_below(&seed, lives) : 0, offset = rig_below(&seed, 20000), len = rig_below(&seed, 20000);
+        uint32_t which = lives ? rig_below(&seed, lives) : 0, offset = rig_below(&seed, 20000), len = rig_below(&seed,
+                                                                                                                20000);
         int error;
 
         if (step % 16 == 0)
@@ -62,7 +63,10 @@ TEST(C288_C289_a_scribbling_device_changes_no_decision)
     CHECK_EQ(rig_usage(&quiet).used, rig_usage(&loud).used);
 }
 
-/* One word of metadata overwritten: every call answers, and no byte outside window and originals is touched (sanitizers watch). */
+/*
+ * One word of metadata overwritten: every call answers, and no byte outside window and originals is touched (sanitizers
+ * watch).
+ */
 TEST(C290_C291_overwritten_metadata_do_not_lead_out_of_the_window)
 {
     uint64_t seed = 13;
@@ -74,6 +78,7 @@ TEST(C290_C291_overwritten_metadata_do_not_lead_out_of_the_window)
         struct bounce_pool pool = {0};
         struct bounce_mapping live[20];
         size_t size = 0;
+        uint32_t flip;
 
         config.slot_size = 256;
         config.segment_slots = 64;
@@ -92,12 +97,14 @@ TEST(C290_C291_overwritten_metadata_do_not_lead_out_of_the_window)
                            (at - pool.records_at) % sizeof(struct record) < sizeof(void *);
             if (is_orig || at < offsetof(struct area_head, cursor))
                 continue;
-            ((uint32_t *)(void *)exact)[at / 4] ^= rig_below(&seed, 2) ? UINT32_C(1) << rig_below(&seed, 32) : (uint32_t)rig_random(&seed);
+            flip = rig_below(&seed, 2) ? (uint32_t)rig_random(&seed) : 1;
+            ((uint32_t *)(void *)exact)[at / 4] ^= flip == 1 ? UINT32_C(1) << rig_below(&seed, 32) : flip;
             break;
         }
         for (int i = 0; i < 20; i++) {
             struct bounce_mapping mapping;
-            int error = rig_map(&pool, 0x4000000, 1 + rig_below(&seed, 900), (struct rig_masks){.min_align = 0xff}, &mapping);
+            int error = rig_map(&pool, 0x4000000, 1 + rig_below(&seed, 900), (struct rig_masks){.min_align = 0xff},
+                                &mapping);
             corrupt += error == BOUNCE_E_CORRUPT;
             error = rig_unmap(&pool, &live[i]);
             corrupt += error == BOUNCE_E_CORRUPT;

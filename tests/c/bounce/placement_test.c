@@ -59,7 +59,8 @@ TEST(C260_page_aligned_after_an_odd_slot)
             struct bounce_pool pool = rig_pool(0x90000000, 512);
             struct bounce_mapping odd, page, after;
             CHECK_OK(rig_map(&pool, 0x4000123, 100, RIG_NO_MASKS, &odd));
-            CHECK_OK(rig_map(&pool, 0x4000fa0, 4096, (struct rig_masks){.alloc_align = align, .min_align = min}, &page));
+            CHECK_OK(rig_map(&pool, 0x4000fa0, 4096, (struct rig_masks){.alloc_align = align, .min_align = min},
+                             &page));
             CHECK_EQ((page.addr ^ 0x4000fa0) & min, 0);
             CHECK_EQ((0x90000000 + (uint64_t)page.slot * 2048) & align, 0);
             CHECK_OK(rig_map(&pool, 0, 100, RIG_NO_MASKS, &after));
@@ -131,7 +132,8 @@ TEST(S7_min_align_below_alloc_align_does_not_choose_the_slot)
     struct bounce_pool pool = rig_pool(0x90000000, 1024);
     struct bounce_mapping mapping;
 
-    CHECK_OK(rig_map(&pool, UINT64_C(0x105774600), 512, (struct rig_masks){.alloc_align = 0xffff, .min_align = PAGE}, &mapping));
+    CHECK_OK(rig_map(&pool, UINT64_C(0x105774600), 512, (struct rig_masks){.alloc_align = 0xffff, .min_align = PAGE},
+                     &mapping));
     CHECK_EQ(mapping.slot, 0);
     CHECK_EQ(mapping.addr, 0x90000600);
 }
@@ -261,7 +263,8 @@ TEST(S26_C258_C259_boundaries)
     CHECK_EQ(rig_slot(&pool, 0, 3 * 2048, (struct rig_masks){.min_align = 1, .boundary = 0x3fff}), 1);
     CHECK_EQ(rig_slot(&pool, 0, 5 * 2048, (struct rig_masks){.min_align = 1, .boundary = 0x3fff}), 4);
     CHECK_EQ(rig_slot(&pool, 0, 8 * 2048, (struct rig_masks){.min_align = 1, .boundary = 0x3fff}), 9);
-    CHECK_EQ(rig_slot(&pool, 0, 9 * 2048, (struct rig_masks){.min_align = 1, .boundary = 0x3fff}), BOUNCE_E_UNSATISFIABLE);
+    CHECK_EQ(rig_slot(&pool, 0, 9 * 2048, (struct rig_masks){.min_align = 1, .boundary = 0x3fff}),
+             BOUNCE_E_UNSATISFIABLE);
     CHECK_EQ(rig_slot(&pool, 0, 1, (struct rig_masks){.boundary = 0x1ff}), BOUNCE_E_UNSATISFIABLE);
     CHECK_EQ(rig_slot(&pool, 0, 1, (struct rig_masks){.boundary = 0x7ff}), 17);
     CHECK_EQ(rig_slot(&pool, 0, 64 * 2048, (struct rig_masks){.min_align = 1, .boundary = UINT64_MAX}), 18);

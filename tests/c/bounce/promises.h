@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an answer must keep, whoever gave it: said in addresses, from the request and the slots that were free before, without a search
- * and without knowing strides. Independent of slot_walk.h and of the library.
+ * What an answer must keep, whoever gave it: said in addresses, from the request and the slots that were free before,
+ * without a search and without knowing strides. Independent of slot_walk.h and of the library.
  */
 #ifndef BOUNCE_TEST_PROMISES_H
 #define BOUNCE_TEST_PROMISES_H
@@ -31,9 +31,10 @@ static inline uint64_t promise_padding(const struct promise *promise)
 static inline uint32_t promise_slots(const struct promise *promise)
 {
     uint64_t bytes = promise_padding(promise) + promise->size;
-    uint64_t unit = promise->coherent || promise->alloc_align_mask < promise->slot_size ? promise->slot_size
-                                                                                         : promise->alloc_align_mask + 1;
+    uint64_t unit = promise->alloc_align_mask + 1;
 
+    if (promise->coherent || unit < promise->slot_size)
+        unit = promise->slot_size;
     return (uint32_t)((bytes + unit - 1) / unit * (unit / promise->slot_size));
 }
 

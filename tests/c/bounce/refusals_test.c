@@ -17,7 +17,10 @@ static struct bounce_config config;
 static struct bounce_request request;
 static struct bounce_mapping mapping;
 
-/* bounce_init() of a sound configuration with something changed; and, where the geometry is at fault, bounce_meta_size(). */
+/*
+ * bounce_init() of a sound configuration with something changed; and, where the geometry is at fault,
+ * bounce_meta_size().
+ */
 #define INIT(want, change)                                 \
     do {                                                   \
         config = rig_config(0x90000000, 512);              \
@@ -167,7 +170,8 @@ TEST(S33_C253_C254_sizes_and_sums_that_overflow)
 #endif
     MAP(BOUNCE_E_TOO_LARGE, request.alloc_align_mask = 0xffffffff);
     MAP(BOUNCE_E_TOO_LARGE, request.alloc_align_mask = UINT64_MAX);
-    MAP(BOUNCE_E_TOO_LARGE, (request.alloc_align_mask = 0x3ffff, request.min_align_mask = 0x3ffff, request.orig_addr = 0x3ffff));
+    MAP(BOUNCE_E_TOO_LARGE, (request.alloc_align_mask = 0x3ffff, request.min_align_mask = 0x3ffff,
+                             request.orig_addr = 0x3ffff));
     REFUSED(&pool, bounce_alloc(&pool, SIZE_MAX, 0, 0, &mapping), BOUNCE_E_TOO_LARGE);
     REFUSED(&pool, bounce_alloc(&pool, 262145, 0, 0, &mapping), BOUNCE_E_TOO_LARGE);
 }

@@ -26,7 +26,8 @@ TEST(reservations_become_mappings_when_the_pool_is_full)
         CHECK_EQ(reserved[i].addr & 0xfff, 0x7a0);
         memset(reserved[i].data, 0x80 + i, 1500);
         CHECK_OK(bounce_unmap(&pool, reserved[i].handle, BOUNCE_FROM_DEVICE, BOUNCE_WHOLE));
-        CHECK(buffer[0] == 0x80 + i && buffer[1499] == 0x80 + i && buffer[1500] == 0x40 + i && buffer[2999] == 0x40 + i);
+        CHECK(buffer[0] == 0x80 + i && buffer[1499] == 0x80 + i && buffer[1500] == 0x40 + i &&
+              buffer[2999] == 0x40 + i);
     }
     CHECK(!rig_flaw(&pool));
 }

@@ -109,8 +109,8 @@ static uint32_t plain_longest(const bits_word *free, uint32_t slots)
     return longest;
 }
 
-static uint32_t plain_find(const bits_word *free, uint32_t slots, uint32_t n, struct runs_pattern align, struct runs_pattern boundary,
-                           uint32_t first, uint32_t from, uint32_t to)
+static uint32_t plain_find(const bits_word *free, uint32_t slots, uint32_t n, struct runs_pattern align,
+                           struct runs_pattern boundary, uint32_t first, uint32_t from, uint32_t to)
 {
     for (uint32_t slot = from; slot < to; slot++)
         if (plain_after(free, slots, slot) >= n && (first + slot + align.phase) % align.period < align.length &&
@@ -147,9 +147,12 @@ TEST(runs_find_every_run_of_every_ten_slots)
             CHECK_EQ(runs_longest(free, 2), plain_longest(free, 2 * BITS_WIDTH));
             for (uint32_t n = 1; n <= 10; n++) {
                 uint32_t slots = 2 * BITS_WIDTH;
-                CHECK_EQ(runs_find(free, 2, n, &all, 0, 0, slots), plain_find(free, slots, n, anywhere, anywhere, 0, 0, slots));
-                CHECK_EQ(runs_find(free, 2, n, &some, 6, at + 2, slots), plain_find(free, slots, n, two, four, 6, at + 2, slots));
-                CHECK_EQ(runs_find(free, 2, n, &some, 7, 0, at + 5), plain_find(free, slots, n, four, two, 7, 0, at + 5));
+                CHECK_EQ(runs_find(free, 2, n, &all, 0, 0, slots),
+                         plain_find(free, slots, n, anywhere, anywhere, 0, 0, slots));
+                CHECK_EQ(runs_find(free, 2, n, &some, 6, at + 2, slots),
+                         plain_find(free, slots, n, two, four, 6, at + 2, slots));
+                CHECK_EQ(runs_find(free, 2, n, &some, 7, 0, at + 5),
+                         plain_find(free, slots, n, four, two, 7, 0, at + 5));
             }
         }
 }
@@ -169,7 +172,8 @@ TEST(runs_agree_with_a_loop_over_slots)
         struct runs_where where = runs_where(align, boundary);
 
         scatter(free, words, 1u << rig_below(&seed, 11), &seed);
-        CHECK_EQ(runs_find(free, words, n, &where, first, from, to), plain_find(free, slots, n, align, boundary, first, from, to));
+        CHECK_EQ(runs_find(free, words, n, &where, first, from, to),
+                 plain_find(free, slots, n, align, boundary, first, from, to));
         CHECK_EQ(runs_longest(free, words), plain_longest(free, slots));
         CHECK_EQ(runs_after(free, words, from), plain_after(free, slots, from));
         CHECK_EQ(runs_before(free, from), plain_before(free, from));
@@ -210,7 +214,8 @@ TEST(index_rows_hold_the_segments_that_are_long_enough)
 
     memset(index, 0, sizeof(index));
     for (uint32_t round = 0; round < 20000; round++) {
-        uint32_t segment = rig_below(&seed, SEGMENTS), is = rig_below(&seed, 2) ? rig_below(&seed, 9) : rig_below(&seed, 4097);
+        uint32_t segment = rig_below(&seed, SEGMENTS), is = rig_below(&seed, 2) ? rig_below(&seed,
+                                                                                            9) : rig_below(&seed, 4097);
         uint32_t n = 1 + rig_below(&seed, 4096), from = rig_below(&seed, SEGMENTS), to = rig_below(&seed, SEGMENTS + 1);
         uint32_t period = 1u << rig_below(&seed, 8), want = RUNS_NONE;
         struct runs_pattern pattern = {period, 1, rig_below(&seed, period)};

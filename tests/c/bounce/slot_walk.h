@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The search, said plainly: walk the slots from the cursor, once around, and take the first that suits. This is the statement that the
- * library's bitmaps are compared with; and the home of the ways in which it went wrong in the past, so that the tests can show that
- * they would notice.
+ * The search, said plainly: walk the slots from the cursor, once around, and take the first that suits. This is the
+ * statement that the library's bitmaps are compared with; and the home of the ways in which it went wrong in the past,
+ * so that the tests can show that they would notice.
  *
- * The rule: alloc_align_mask binds where the allocation starts, min_align_mask where the data start; what slot choice must satisfy
- * of each is a stride, and the stride of the walk is the larger. A step by the stride is legal only from an aligned slot.
+ * The rule: alloc_align_mask binds where the allocation starts, min_align_mask where the data start; what slot choice
+ * must satisfy of each is a stride, and the stride of the walk is the larger. A step by the stride is legal only from
+ * an aligned slot.
  */
 #ifndef BOUNCE_TEST_SLOT_WALK_H
 #define BOUNCE_TEST_SLOT_WALK_H
@@ -19,7 +20,7 @@ enum { WALK_SLOTS = 8192 };
 enum walk_bug {
     WALK_RIGHT,
     WALK_S1_ALIGNS_ONLY_AN_ORIGINAL, /* no alignment where there is no original: the mail thread */
-    WALK_S2_UMAX_OF_A_SHIFT,         /* stride = umax(stride, PAGE_SHIFT - SLOT_SHIFT + 1), and that instead of an alignment test */
+    WALK_S2_UMAX_OF_A_SHIFT,         /* stride = umax(stride, PAGE_SHIFT - SLOT_SHIFT + 1), in place of alignment */
     WALK_S3_STRIDE_FROM_UNALIGNED,   /* steps by the stride from wherever the cursor stands */
     WALK_S4_MIXED_MASKS,             /* one mask for both, combined with and */
     WALK_STRIDE_BY_AND,              /* the same for the stride; alignment by the stride alone */
@@ -63,7 +64,9 @@ static inline uint64_t walk_max(uint64_t a, uint64_t b)
 
 static inline uint64_t walk_offset(const struct walk *walk, const struct walk_request *request)
 {
-    return request->coherent ? 0 : request->orig_addr & request->min_align_mask & (request->alloc_align_mask | (walk->slot_size - 1));
+    uint64_t start_mask = request->alloc_align_mask | (walk->slot_size - 1);
+
+    return request->coherent ? 0 : request->orig_addr & request->min_align_mask & start_mask;
 }
 
 static inline struct walk_goal walk_goal(const struct walk *walk, const struct walk_request *request)
@@ -98,7 +101,8 @@ static inline struct walk_goal walk_goal(const struct walk *walk, const struct w
 
 static inline bool walk_aligned(const struct walk *walk, const struct walk_goal *goal, uint32_t slot)
 {
-    uint64_t base = walk->bug == WALK_S28_BASE_CUT_BY_BOUNDARY && goal->boundary_mask ? walk->base & goal->boundary_mask : walk->base;
+    uint64_t base = walk->bug == WALK_S28_BASE_CUT_BY_BOUNDARY &&
+        goal->boundary_mask ? walk->base & goal->boundary_mask : walk->base;
     uint64_t start = base + (uint64_t)slot * walk->slot_size;
     bool data = ((start ^ goal->orig_addr) & goal->data_mask) == 0 || goal->coherent;
 

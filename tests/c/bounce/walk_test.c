@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's search against the plain walk, on random states of random pools: the same slot every time, or none both times. And the
- * controls: every way in which the walk went wrong in the past breaks a promise somewhere in the same states.
+ * The library's search against the plain walk, on random states of random pools: the same slot every time, or none both
+ * times. And the controls: every way in which the walk went wrong in the past breaks a promise somewhere in the same
+ * states.
  */
 #include "promises.h"
 #include "rig.h"
@@ -23,7 +24,8 @@ static struct trio trio;
 static struct bounce_config walk_start(uint64_t *seed)
 {
     uint32_t slot_size = 256u << rig_below(seed, 3), segment = 1u << rig_below(seed, 9), kind = rig_below(seed, 8);
-    struct bounce_config config = rig_config(0, 1 + rig_below(seed, kind == 0 ? 2 * segment + 3 : kind == 1 ? 2048 : 400));
+    struct bounce_config config = rig_config(0,
+                                             1 + rig_below(seed, kind == 0 ? 2 * segment + 3 : kind == 1 ? 2048 : 400));
 
     if (rig_below(seed, 3) == 0)
         slot_size = 2048, segment = 128;
@@ -158,14 +160,19 @@ TEST(the_search_takes_the_slot_of_the_plain_walk)
         one_life(VTEST_PASS, &seed);
 }
 
-/* Used slots at random, without mappings: the walk alone. Every other pool is full but for what lies just before the cursor. */
+/*
+ * Used slots at random, without mappings: the walk alone. Every other pool is full but for what lies just before the
+ * cursor.
+ */
 static void scatter(uint64_t *seed)
 {
     uint32_t part = 1 + rig_below(seed, 16), hole = 1 + rig_below(seed, 8);
     bool full = rig_below(seed, 2);
 
-    for (uint32_t slot = 0; slot < trio.walk.slots; slot++)
-        trio.walk.used[slot] = full ? slot >= trio.walk.cursor || slot + hole < trio.walk.cursor : rig_below(seed, 16) >= part;
+    for (uint32_t slot = 0; slot < trio.walk.slots; slot++) {
+        bool away = slot >= trio.walk.cursor || slot + hole < trio.walk.cursor;
+        trio.walk.used[slot] = full ? away : rig_below(seed, 16) >= part;
+    }
 }
 
 /* How many of the walk's answers in random states break a promise. */
