@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# QEMU's aarch64 `virt` machine without firmware, C library picolibc. RAM starts at 0x40000000, where QEMU leaves its device tree.
+# QEMU's aarch64 `virt` machine without firmware, C library picolibc. RAM starts at 0x40000000, where QEMU leaves its
+# device tree.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)

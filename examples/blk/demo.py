@@ -3,13 +3,13 @@
 """
 A bare-metal guest copies a disk image through QEMU's virtio-blk, with libvring and libbounce; this is its host.
 
-The guest reads IMAGE (it is opened read-only), writes a second disk, reads that back, and reports the SHA-256 of what it saw.
-Here the digests are compared with those of the files, and pictures are drawn of the ring and of the bounce pool as they were
-half way. Without IMAGE, a small ext4 image with the files of this repository is made.
+The guest reads IMAGE (it is opened read-only), writes a second disk, reads that back, and reports the SHA-256 of what
+it saw. Here the digests are compared with those of the files, and pictures are drawn of the ring and of the bounce pool
+as they were half way. Without IMAGE, a small ext4 image with the files of this repository is made.
 
-Needs Python 3.10 and, on Debian: cmake ninja-build gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
-e2fsprogs. Exit code: 0; the guest's own (see enum outcome in guest/report.h); 1 if QEMU or this program failed; 3 if the
-digests differ; 4 if the guest did not end in time.
+Needs Python 3.10 and, on Debian: cmake ninja-build gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf e2fsprogs
+qemu-system-misc (Debian 13: qemu-system-riscv). Exit code: 0; the guest's own (see enum outcome in guest/report.h); 1
+if QEMU or this program failed; 3 if the digests differ; 4 if the guest did not end in time.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from machine import Disk, Problem, raw_file
 
 ROOT = machine.HERE.parent.parent
 SECTOR = 512
-FAILED, DIGESTS_DIFFER, TOO_SLOW = 1, 3, 4
+FAILED, DIGESTS_DIFFER, TOO_SLOW, INTERRUPTED = 1, 3, 4, 130
 
 
 def load_inspect():
-    """The module vring.inspect from the source tree: it needs neither the package's extension module nor an installation."""
+    """The module vring.inspect from the source tree: it needs neither an installation nor the extension module."""
     folder = ROOT / "bindings" / "python" / "vring" / "inspect"
     spec = importlib.util.spec_from_file_location("vring_inspect", folder / "__init__.py",
                                                   submodule_search_locations=[str(folder)])
@@ -44,7 +44,7 @@ def load_inspect():
     return module
 
 
-# ------------------------------------------------------------------------------------------------------------ images ---
+# ----------------------------------------------------------------------------------------------------------- images ---
 
 
 def default_image(path: pathlib.Path) -> pathlib.Path:
@@ -53,7 +53,8 @@ def default_image(path: pathlib.Path) -> pathlib.Path:
     path.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         files = pathlib.Path(scratch) / "files"
-        shutil.copytree(ROOT, files, ignore=shutil.ignore_patterns(".*", "build", "build-*", "__pycache__", "*.egg-info"))
+        not_ours = shutil.ignore_patterns(".*", "build", "build-*", "__pycache__", "*.egg-info")
+        shutil.copytree(ROOT, files, ignore=not_ours)
         done = subprocess.run([mke2fs, "-q", "-t", "ext4", "-L", "vring", "-d", files, "-F", path, "24M"],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
@@ -96,7 +97,7 @@ def sha256(path: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
-# ------------------------------------------------------------------------------------------------------------ faults ---
+# ----------------------------------------------------------------------------------------------------------- faults ---
 
 
 def fault_rule(io_type: str, sector: int) -> dict:
@@ -112,7 +113,7 @@ def with_errors(disk: Disk, io_type: str, sector: int) -> Disk:
 
 
 def silent(size: int) -> Disk:
-    """A disk that takes requests and answers none. Its geometry is given because QEMU would read the disk to guess it."""
+    """A disk that takes requests and answers none. Without a geometry QEMU would read the disk to guess one."""
     whole_sectors = -(-size // SECTOR) * SECTOR
     return Disk({"driver": "null-co", "size": whole_sectors, "latency-ns": 10**18, "read-zeroes": True},
                 {"cyls": 16, "heads": 2, "secs": 32})
@@ -160,7 +161,7 @@ def disks_with_fault(fault: str | None, image: Disk, copy: Disk, size: int) -> l
     return [image, copy]
 
 
-# ------------------------------------------------------------------------------------------------------------ report ---
+# ----------------------------------------------------------------------------------------------------------- report ---
 
 
 def amount(size: int) -> str:
@@ -201,10 +202,12 @@ def print_table(result: dict, passes: list[dict], seconds: float) -> None:
         row(label, *(value(d) for d in disks), "" if "flight" in label else value(both))
     print()
     high, slots = result["slots_high_water"], result["slots"]
-    print(f"  bounce slots   {high:,} of {slots:,} used at most ({percent(high, slots)}), {result['slots_used']} left over")
+    left = result["slots_used"]
+    print(f"  bounce slots   {high:,} of {slots:,} used at most ({percent(high, slots)}), {left} left over")
     for one in passes:
-        rate = one["bytes"] / max(one["us"], 1) * 1e6
-        print(f"  {one['name']:<14} {amount(one['bytes'])} in {one['us'] / 1e6:.2f} s, {amount(round(rate))}/s, SHA-256 included")
+        seconds_taken = max(one["us"], 1) / 1e6
+        rate = amount(round(one["bytes"] / seconds_taken))
+        print(f"  {one['name']:<14} {amount(one['bytes'])} in {seconds_taken:.2f} s, {rate}/s, SHA-256 included")
     print(f"  elapsed        {result['us'] / 1e6:.2f} s by the guest's clock, {seconds:.2f} s with QEMU's start")
     print()
 
@@ -221,7 +224,7 @@ def judge_digests(image: pathlib.Path, copy: pathlib.Path, passes: list[dict]) -
 
 
 def private_addresses(run: machine.Run, inspect) -> tuple[int, list[int]]:
-    """How many descriptors the snapshots show that the device may follow, and the addresses of those outside shared memory."""
+    """How many buffers the snapshots show to the device, and the addresses of those outside shared memory."""
     seen, outside = 0, []
     for snapshot in run.records:
         if "vring-snapshot" not in snapshot:
@@ -252,7 +255,7 @@ def show_progress(record: dict) -> None:
         print(f"\r  {progress['name']}: {percent(progress['bytes'], progress['of'])} ", end="\r", flush=True)
 
 
-# -------------------------------------------------------------------------------------------------------------- main ---
+# ------------------------------------------------------------------------------------------------------------- main ---
 
 
 def arguments() -> argparse.Namespace:
@@ -299,7 +302,8 @@ def demo(options: argparse.Namespace) -> int:
     (out / "qemu.sh").write_text(shlex.join(line) + "\n", encoding="utf-8")
     print(f"  {image}: {size:,} bytes" + ("" if options.image else ", made of the files of this repository"))
     if size % SECTOR:
-        print(f"  not a whole number of sectors: QEMU pads the last one with {-size % SECTOR} zero bytes, which the digests leave out")
+        print(f"  not a whole number of sectors: QEMU pads the last one with {-size % SECTOR} zero bytes, "
+              "which the digests leave out")
     if options.verbose:
         print(f"  {shlex.join(line)}")
     run = machine.run(line, timeout, show_progress)
@@ -315,7 +319,7 @@ def demo(options: argparse.Namespace) -> int:
         return DIGESTS_DIFFER
     seen, outside = private_addresses(run, inspect)
     if outside or not seen:
-        print(f"FAIL: of {seen} buffers that the device was shown, {len(outside)} lie in private memory", file=sys.stderr)
+        print(f"FAIL: the device was shown {seen} buffers, {len(outside)} of them in private memory", file=sys.stderr)
         return FAILED
     print(f"  {seen} buffers in the snapshots that the device could follow: all in shared memory")
     for picture in draw(run, out, inspect):
@@ -327,9 +331,11 @@ def demo(options: argparse.Namespace) -> int:
 def main() -> int:
     try:
         return demo(arguments())
-    except Problem as problem:
+    except (Problem, OSError) as problem:
         print(f"FAIL: {problem}", file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

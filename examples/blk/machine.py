@@ -23,7 +23,8 @@ BOARDS = {
     "riscv64": {
         "compiler": "riscv64-unknown-elf-gcc",
         "qemu": ["qemu-system-riscv64", "-machine", "virt", "-bios", "none"],
-        "packages": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc (Debian 13: qemu-system-riscv)",
+        "packages": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc "
+                    "(Debian 13: qemu-system-riscv)",
     },
     "aarch64": {
         "compiler": "aarch64-linux-gnu-gcc",
@@ -45,7 +46,7 @@ def require(program: str, packages: str) -> str:
     return path
 
 
-# ------------------------------------------------------------------------------------------------------------- build ---
+# ------------------------------------------------------------------------------------------------------------ build ---
 
 
 def build(board: str, folder: pathlib.Path, target: str = "guest") -> pathlib.Path:
@@ -68,7 +69,7 @@ def _step(command: list) -> None:
         raise Problem(f"building the guest failed:\n{done.stdout}\nThe command was: {line}")
 
 
-# --------------------------------------------------------------------------------------------------------------- run ---
+# -------------------------------------------------------------------------------------------------------------- run ---
 
 
 @dataclasses.dataclass
@@ -88,8 +89,8 @@ def raw_file(path: pathlib.Path, read_only: bool) -> dict:
 def command(board: str, guest: pathlib.Path, disks: list[Disk], options: dict, *, legacy: bool = False,
             ram_file: pathlib.Path | None = None) -> list[str]:
     """
-    The QEMU command line: no firmware, no network, no display; the guest's console is QEMU's standard output, and its exit code
-    QEMU's. ram_file makes the guest's memory a file that others can map.
+    The QEMU command line: no firmware, no network, no display; the guest's console is QEMU's standard output, and its
+    exit code QEMU's. ram_file makes the guest's memory a file that others can map.
     """
     program, *machine = BOARDS[board]["qemu"]
     line = [require(program, BOARDS[board]["packages"]), *machine, "-accel", "tcg", "-m", "64M"]

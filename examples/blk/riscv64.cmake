@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# QEMU's riscv64 `virt` machine without firmware, C library picolibc. RAM starts at 0x80000000; see board.shared_base for the end.
+# QEMU's riscv64 `virt` machine without firmware, C library picolibc. RAM starts at 0x80000000; see board.shared_base
+# for the end.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR riscv64)
 set(CMAKE_C_COMPILER riscv64-unknown-elf-gcc)

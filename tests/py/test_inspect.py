@@ -40,8 +40,8 @@ def entry(**fields: Any) -> dict[str, Any]:
 
 def ring() -> dict[str, Any]:
     """
-    Eight entries. A chain 1-4 is used and not taken back, an indirect buffer 2 is with the device, 3 is staged; 0, 5, 6, 7 are free.
-    The indices stand just before the 16-bit wrap.
+    Eight entries. A chain 1-4 is used and not taken back, an indirect buffer 2 is with the device, 3 is staged; 0, 5, 6
+    and 7 are free. The indices stand just before the 16-bit wrap.
     """
     table = [{"addr": 0x9000, "len": 16, "flags": 1, "next": 1}, {"addr": 0x9100, "len": 1, "flags": 2, "next": 0}]
     entries = [entry() for _ in range(8)]
@@ -52,17 +52,17 @@ def ring() -> dict[str, Any]:
     for position, head in zip((6, 7, 0), (1, 2, 3), strict=True):
         entries[position]["avail"] = head
     entries[6]["used_id"] = 1
-    return {"vring-snapshot": 1, "name": "q", "format": "split", "side": "driver", "size": 8, "avail_idx": 0, "used_idx": 65535,
-            "used_event": 0, "avail_event": 0, "avail_flags": 0, "used_flags": 0, "next_avail": 1, "next_used": 65534,
-            "published": 0, "free": 4, "error": 0, "entries": entries}
+    return {"vring-snapshot": 1, "name": "q", "format": "split", "side": "driver", "size": 8, "avail_idx": 0,
+            "used_idx": 65535, "used_event": 0, "avail_event": 0, "avail_flags": 0, "used_flags": 0, "next_avail": 1,
+            "next_used": 65534, "published": 0, "free": 4, "error": 0, "entries": entries}
 
 
 def pool() -> dict[str, Any]:
     """Three segments of four slots, the last one cut short."""
-    return {"bounce-snapshot": 1, "name": "p", "addr": 0x10000, "slots": 10, "slot_size": 256, "segment_slots": 4, "areas": 1,
-            "used": 4, "high_water": 6, "mappings": [
-                {"slot": 0, "slots": 3, "pad_slots": 1, "addr": 0x10000 + 256 + 40, "size": 300, "direction": "from-device",
-                 "area": 0, "owner": 0},
+    return {"bounce-snapshot": 1, "name": "p", "addr": 0x10000, "slots": 10, "slot_size": 256, "segment_slots": 4,
+            "areas": 1, "used": 4, "high_water": 6, "mappings": [
+                {"slot": 0, "slots": 3, "pad_slots": 1, "addr": 0x10000 + 256 + 40, "size": 300,
+                 "direction": "from-device", "area": 0, "owner": 0},
                 {"slot": 9, "slots": 1, "pad_slots": 0, "addr": 0x10000 + 9 * 256, "size": 256, "direction": "coherent",
                  "area": 0, "owner": 0}]}
 
@@ -87,7 +87,8 @@ def test_what_the_device_can_follow_includes_tables_and_what_they_list() -> None
 
 def test_a_ring_is_drawn_with_its_counts_and_cursors() -> None:
     seen = words(inspect.draw(ring()))
-    assert seen.count("1 buffers, 1 descriptors") == 2 and "1 buffers, 2 descriptors" in seen and "4 descriptors" in seen
+    assert seen.count("1 buffers, 1 descriptors") == 2
+    assert "1 buffers, 2 descriptors" in seen and "4 descriptors" in seen
     for cursor in ("avail.idx 0", "next_avail (private) 1", "used.idx 65535", "next_used (private) 65534"):
         assert cursor in seen
 
@@ -172,8 +173,8 @@ def test_the_command_line_writes_a_file_for_each_snapshot(tmp_path: pathlib.Path
 
     def run(*args: object) -> subprocess.CompletedProcess[str]:
         # The directory above stands in for the package, whose own __init__ needs the extension module.
-        return subprocess.run([sys.executable, "-m", "inspect_copy", *map(str, args)], cwd=tmp_path, capture_output=True,
-                              text=True, timeout=30)
+        return subprocess.run([sys.executable, "-m", "inspect_copy", *map(str, args)], cwd=tmp_path,
+                              capture_output=True, text=True, timeout=30)
 
     (tmp_path / "inspect_copy").symlink_to(SOURCE)
     done = run("log", "--out", "pictures")

@@ -20,13 +20,13 @@ enum {
     QUEUE = 0,
     DESCRIPTOR_SIZE = 16,
     /*
-     * virtio-blk asks for no alignment. We ask that the device's address equals ours in the low 12 bits, as an NVMe driver must,
-     * so that the pool has something to keep.
+     * virtio-blk asks for no alignment. We ask that the device's address equals ours in the low 12 bits, as an NVMe
+     * driver must, so that the pool has something to keep.
      */
     MIN_ALIGN_MASK = 0xfff
 };
 
-/* ------------------------------------------------------------------------------------------------------ start, stop --- */
+/* -------------------------------------------------------------------------------------------------- start, stop --- */
 
 static void start_queue(struct blk *blk)
 {
@@ -90,11 +90,11 @@ void blk_stop(struct blk *blk)
     vring_split_driver_reset(&blk->vq);
 }
 
-/* ----------------------------------------------------------------------------------------------- mapping a request --- */
+/* -------------------------------------------------------------------------------------------- mapping a request --- */
 
 /* Map one piece into the window, and describe it for the device. Returns false if the pool is full now. */
-static bool map_piece(struct blk *blk, void *memory, size_t size, enum bounce_direction direction, bounce_handle *handle,
-                      struct vring_segment *segment)
+static bool map_piece(struct blk *blk, void *memory, size_t size, enum bounce_direction direction,
+                      bounce_handle *handle, struct vring_segment *segment)
 {
     struct bounce_request request = {
         .orig = memory,
@@ -141,17 +141,19 @@ static void unmap_request(struct blk *blk, struct blk_request *request, size_t w
         unmap_piece(blk, &request->header_map, BOUNCE_TO_DEVICE, 0);
 }
 
-/* The pieces of a request, in the order of the wire. Returns how many, or 0 with nothing mapped if the pool is full now. */
+/* Map the pieces of a request, in the order of the wire. Returns how many; 0, with none mapped, if the pool is full. */
 static uint16_t map_request(struct blk *blk, struct blk_request *request, void *buffer, struct vring_segment *segments)
 {
     uint16_t n = 0;
 
-    if (!map_piece(blk, &request->header, sizeof request->header, BOUNCE_TO_DEVICE, &request->header_map, &segments[n++]))
+    if (!map_piece(blk, &request->header, sizeof request->header, BOUNCE_TO_DEVICE, &request->header_map,
+                   &segments[n++]))
         goto full;
     if (request->len > 0 &&
         !map_piece(blk, buffer, request->len, data_direction(request->type), &request->data_map, &segments[n++]))
         goto full;
-    if (!map_piece(blk, &request->status, sizeof request->status, BOUNCE_FROM_DEVICE, &request->status_map, &segments[n++]))
+    if (!map_piece(blk, &request->status, sizeof request->status, BOUNCE_FROM_DEVICE, &request->status_map,
+                   &segments[n++]))
         goto full;
 #ifdef BLK_LEAK_PRIVATE_ADDRESS
     /* The mistake that the checks below exist for: the device is shown the buffer itself. Built by the tests alone. */
@@ -164,9 +166,9 @@ full:
     return 0;
 }
 
-/* -------------------------------------------------------------------------------------------------- submit, publish --- */
+/* ---------------------------------------------------------------------------------------------- submit, publish --- */
 
-/* A direct request every other time while the ring has room for its pieces; otherwise a table, which takes one entry. */
+/* Every other request goes into the ring itself while that has room; the others into a table, which takes one entry. */
 static int add_to_ring(struct blk *blk, struct blk_request *request, const struct vring_segment *segments, uint16_t n)
 {
     uint16_t n_writable = request->type == BLK_READ ? n - 1 : 1;
@@ -229,8 +231,8 @@ static void __attribute__((noreturn)) fail_ring(const struct blk *blk, int error
 {
     struct vring_fault fault = vring_split_driver_fault(&blk->vq);
 
-    fail(FAILED_RING, "%s: the device broke the ring: %s (position %lu, value 0x%lx)", blk->name, vring_error_text(error),
-         (unsigned long)fault.position, (unsigned long)fault.value);
+    fail(FAILED_RING, "%s: the device broke the ring: %s (position %lu, value 0x%lx)", blk->name,
+         vring_error_text(error), (unsigned long)fault.position, (unsigned long)fault.value);
 }
 
 bool blk_publish(struct blk *blk)
@@ -253,7 +255,7 @@ void blk_notify(struct blk *blk)
     mmio_notify(&blk->mmio, vring_split_driver_notification(&blk->vq));
 }
 
-/* -------------------------------------------------------------------------------------------------------- completion --- */
+/* --------------------------------------------------------------------------------------------------- completion --- */
 
 static const char *type_name(enum blk_type type)
 {
@@ -309,13 +311,16 @@ uint32_t blk_in_flight(const struct blk *blk)
     return vring_split_driver_in_flight(&blk->vq);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- sleep --- */
+/* -------------------------------------------------------------------------------------------------------- sleep --- */
 
 static void take_interrupts(struct blk *disks, unsigned count)
 {
-    int transport;
+    /* Bounded: a host that keeps a line raised gets no more than a look at each transport. */
+    for (unsigned n = 0; n < board.mmio_count; n++) {
+        int transport = board_take_interrupt();
 
-    while ((transport = board_take_interrupt()) >= 0) {
+        if (transport < 0)
+            return;
         for (unsigned i = 0; i < count; i++) {
             if (disks[i].mmio.transport != transport)
                 continue;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtio-blk driver (virtio 1.2, 5.2) as a confidential guest wants it: every byte that the device reads or writes lies in
- * the bounce window, every list that it walks in the shared ring areas, and each address is checked against both before it is
- * shown. Requests complete in any order.
+ * A virtio-blk driver (virtio 1.2, 5.2) as a confidential guest wants it: every byte that the device reads or writes
+ * lies in the bounce window, every list that it walks in the shared ring areas, and each address is checked against
+ * both before it is shown. Requests complete in any order.
  */
 #ifndef BLK_H
 #define BLK_H
@@ -104,14 +104,15 @@ bool blk_publish(struct blk *blk);
 /* Notify the device. It may be late, but must come if blk_publish() asked for it. */
 void blk_notify(struct blk *blk);
 
-/* Take one request that the device has carried out. Returns false if there is none now. Fails the guest on any error. */
+/* Take back one request that the device has carried out. Returns false if there is none; fails the guest on error. */
 bool blk_take_done(struct blk *blk, struct blk_done *done);
 
 /* Requests submitted and not yet taken back. */
 uint32_t blk_in_flight(const struct blk *blk);
 
 /*
- * Sleep until one of the disks has carried out a request, or the clock has reached deadline. Returns false at the deadline.
+ * Sleep until one of the disks has carried out a request, or the clock has reached deadline. Returns false at the
+ * deadline.
  */
 bool blk_sleep(struct blk *disks, unsigned count, uint64_t deadline);
 

@@ -2,8 +2,9 @@
 /*
  * What the guest must know about the machine it runs on. One file per CPU answers: board_riscv64.c, board_aarch64.c.
  *
- * Interrupts are never taken as traps. The CPU sleeps with them masked until the interrupt controller has one pending, and
- * then asks the controller which: no handler, nothing shared with a handler, and no wake-up that can slip by.
+ * Interrupts are never taken as traps. The CPU sleeps with them masked until the interrupt controller has one
+ * pending, and then asks the controller which: no handler, nothing shared with a handler, and no wake-up that can
+ * slip by.
  */
 #ifndef BOARD_H
 #define BOARD_H

@@ -36,7 +36,7 @@ const struct board board = {
     })
 #define WRITE(register, value) __asm__ volatile("msr " #register ", %0" : : "r"((uint64_t)(value)) : "memory")
 
-/* -------------------------------------------------------------------------------------------------------- exceptions --- */
+/* --------------------------------------------------------------------------------------------------- exceptions --- */
 
 void trap(void) __attribute__((noreturn));
 
@@ -57,11 +57,12 @@ __asm__(".pushsection .text.vectors, \"ax\"\n"
         ".popsection\n");
 extern const char vectors[];
 
-/* ------------------------------------------------------------------------------------------------------------ memory --- */
+/* ------------------------------------------------------------------------------------------------------- memory --- */
 
 /*
- * With the MMU off all memory counts as device memory, where an access that is not aligned is an error, and the C library makes
- * some. So map addresses to themselves: the first GiB as devices, the second as ordinary memory. (Later picolibc does this.)
+ * With the MMU off all memory counts as device memory, where an access that is not aligned is an error, and the C
+ * library makes some. So map addresses to themselves: the first GiB as devices, the second as ordinary memory. (Later
+ * picolibc does this.)
  */
 static void start_mmu(void)
 {
@@ -88,7 +89,7 @@ static void start_mmu(void)
     __asm__ volatile("isb" : : : "memory");
 }
 
-/* --------------------------------------------------------------------------------------------------- board interface --- */
+/* ---------------------------------------------------------------------------------------------- board interface --- */
 
 void board_start(void)
 {

@@ -37,8 +37,8 @@ static void __attribute__((noreturn, aligned(4))) trap(void)
     __asm__ volatile(CSR("csrr %0, mcause") : "=r"(cause));
     __asm__ volatile(CSR("csrr %0, mepc") : "=r"(pc));
     __asm__ volatile(CSR("csrr %0, mtval") : "=r"(value));
-    fail(FAILED_TRAP, "the guest CPU took exception %lu at 0x%lx (value 0x%lx)", (unsigned long)cause, (unsigned long)pc,
-         (unsigned long)value);
+    fail(FAILED_TRAP, "the guest CPU took exception %lu at 0x%lx (value 0x%lx)", (unsigned long)cause,
+         (unsigned long)pc, (unsigned long)value);
 }
 
 void board_start(void)

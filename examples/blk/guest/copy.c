@@ -5,7 +5,7 @@
 #include "report.h"
 #include "sha256.h"
 
-/* What a chunk's buffer is doing. Chunk n uses buffer n % depth, so a chunk starts when the one depth before it is done. */
+/* What a buffer is doing. Chunk n uses buffer n % depth, so a chunk starts when the one depth before it is done. */
 enum state { FREE, READING, READ, HASHED, WRITING };
 
 enum {
@@ -74,7 +74,7 @@ static bool can_hash(const struct run *run)
     return run->next_hash < run->next_read && run->state[run->next_hash % run->job->depth] == READ;
 }
 
-/* Requests come back in any order; the digest wants the chunks in theirs. A batch at a time, so that the disks stay busy. */
+/* Requests come back in any order; the digest wants the chunks in theirs. By batches, so that the disks stay busy. */
 static void hash_batch(struct run *run)
 {
     for (unsigned n = 0; n < BATCH && can_hash(run); n++) {
@@ -189,8 +189,9 @@ static void await_answers(const struct blk *disk)
     uint64_t deadline = board_clock() + board.clock_hz;
     struct vring_snapshot ring;
 
-    while (vring_split_driver_snapshot(&disk->vq, &ring) == 0 && ring.used_idx != ring.published && board_clock() < deadline)
-        continue;
+    while (board_clock() < deadline)
+        if (vring_split_driver_snapshot(&disk->vq, &ring) != 0 || ring.used_idx == ring.published)
+            return;
 }
 
 static void submit_reads(struct run *run, uint64_t count)
@@ -200,9 +201,10 @@ static void submit_reads(struct run *run, uint64_t count)
 }
 
 /*
- * Let the caller look at a moment when there is all to be seen: writes under way, reads answered but not taken back, reads with
- * the device, and reads staged. The disks are much faster than this CPU, so that does not come by itself: let the work run dry
- * but for some writes, start it again, and ring the doorbell for the last reads only after the look.
+ * Let the caller look at a moment when there is all to be seen: writes under way, reads answered but not taken back,
+ * reads with the device, and reads staged. The disks are much faster than this CPU, so that does not come by itself:
+ * let the work run dry but for some writes, start it again, and ring the doorbell for the last reads only after the
+ * look.
  */
 static void show(struct run *run)
 {

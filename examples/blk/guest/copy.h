@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Read a disk from its first sector to its last with many requests in flight, hash what was read in order, and, if asked, write
- * it to a second disk as soon as it is hashed.
+ * Read a disk from its first sector to its last with many requests in flight, hash what was read in order, and, if
+ * asked, write it to a second disk as soon as it is hashed.
  */
 #ifndef COPY_H
 #define COPY_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest without an operating system finds two virtio-blk disks, copies the first onto the second, reads the copy back, and
- * says what it saw. Options come as words key=value on the semihosting command line; see struct options.
+ * A guest without an operating system finds two virtio-blk disks, copies the first onto the second, reads the copy
+ * back, and says what it saw. Options come as words key=value on the semihosting command line; see struct options.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static uint64_t pool_meta[64 * 1024 / 8];
 static struct bounce_config pool_config;
 static struct blk disks[DISKS];
 
-/* ----------------------------------------------------------------------------------------------------------- options --- */
+/* ------------------------------------------------------------------------------------------------------ options --- */
 
 static void option(struct options *options, const char *word)
 {
@@ -62,7 +62,7 @@ static void option(struct options *options, const char *word)
     fail(FAILED_USAGE, "the guest does not know the option %s", word);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- start --- */
+/* -------------------------------------------------------------------------------------------------------- start --- */
 
 static void start_pool(uint32_t slots)
 {
@@ -133,14 +133,14 @@ static uint64_t judge_disks(uint64_t wanted)
     if (wanted == 0)
         wanted = bytes;
     if (disks[1].capacity * BLK_SECTOR < wanted)
-        fail(FAILED_SIZE, "disk 1 is too small: %lu bytes for a copy of %lu", (unsigned long)(disks[1].capacity * BLK_SECTOR),
-             (unsigned long)wanted);
+        fail(FAILED_SIZE, "disk 1 is too small: %lu bytes for a copy of %lu",
+             (unsigned long)(disks[1].capacity * BLK_SECTOR), (unsigned long)wanted);
     if (disks[1].read_only)
         fail(FAILED_READ_ONLY, "disk 1 cannot be written: the device offers it read-only");
     return wanted;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ report --- */
+/* ------------------------------------------------------------------------------------------------------- report --- */
 
 static void look(const struct copy_job *job)
 {
@@ -203,7 +203,7 @@ static void report_result(uint64_t ticks)
     json_end();
 }
 
-/* ------------------------------------------------------------------------------------------------------------- story --- */
+/* -------------------------------------------------------------------------------------------------------- story --- */
 
 static void pass(const struct copy_job *job, char digest[65])
 {
@@ -252,7 +252,8 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < DISKS; i++)
         blk_stop(&disks[i]);
     if (strcmp(first, second) != 0)
-        fail(FAILED_DIGEST, "what disk 1 gave back (SHA-256 %.16s...) is not what was written to it (%.16s...)", second, first);
+        fail(FAILED_DIGEST, "what disk 1 gave back (SHA-256 %.16s...) is not what was written to it (%.16s...)", second,
+             first);
     report_result(board_clock() - start);
     if (bounce_fini(&pool) != 0)
         fail(FAILED_BOUNCE, "mappings are left over");

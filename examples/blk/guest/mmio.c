@@ -108,8 +108,8 @@ void mmio_negotiate(struct mmio *mmio, uint64_t device_bits, uint64_t ring_bits_
     add_status(mmio, STATUS_FEATURES_OK);
     if (!(r[STATUS] & STATUS_FEATURES_OK)) {
         add_status(mmio, STATUS_FAILED);
-        fail(FAILED_FEATURES, "transport %d: the device offers features 0x%lx but refuses 0x%lx of them", mmio->transport,
-             (unsigned long)offered, (unsigned long)mmio->features);
+        fail(FAILED_FEATURES, "transport %d: the device offers features 0x%lx but refuses 0x%lx of them",
+             mmio->transport, (unsigned long)offered, (unsigned long)mmio->features);
     }
 }
 

@@ -23,14 +23,14 @@ enum {
 };
 
 /*
- * Look at one transport of the board: the device type there (5), or 0 for an empty one. Fails the guest on a device of the
- * given type that offers the legacy interface alone.
+ * Look at one transport of the board: the device type there (5), or 0 for an empty one. Fails the guest on a device
+ * of the given type that offers the legacy interface alone.
  */
 uint32_t mmio_find(struct mmio *mmio, int transport, uint32_t type);
 
 /*
- * Reset the device, acknowledge it, and agree on the features: those of device_bits (0 to 23) that it offers, and of the ring
- * features what the library can carry out and the caller did not rule out.
+ * Reset the device, acknowledge it, and agree on the features: those of device_bits (0 to 23) that it offers, and of
+ * the ring features what the library can carry out and the caller did not rule out.
  */
 void mmio_negotiate(struct mmio *mmio, uint64_t device_bits, uint64_t ring_bits_ruled_out);
 

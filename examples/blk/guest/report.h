@@ -33,8 +33,8 @@ enum outcome {
 void fail(enum outcome outcome, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
 
 /*
- * Writing one line: json_object(NULL), members, json_end() and so on. A name is NULL inside an array. The line goes out with
- * the end of the outermost object.
+ * Writing one line: json_object(NULL), members, json_end() and so on. A name is NULL inside an array. The line goes
+ * out with the end of the outermost object.
  */
 void json_object(const char *name);
 void json_array(const char *name);

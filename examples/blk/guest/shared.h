@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory that the device may see, as a confidential guest would have it: a few pages declared shared, cut in two. The
- * ring areas and indirect tables lie in the one part, the bounce window is the other. All the rest is private.
+ * The memory that the device may see, as a confidential guest would have it: a few pages declared shared, cut in two.
+ * The ring areas and indirect tables lie in the one part, the bounce window is the other. All the rest is private.
  */
 #ifndef SHARED_H
 #define SHARED_H
@@ -25,7 +25,7 @@ void *shared_take(size_t size, size_t align);
 
 void *shared_window(void);
 
-/* Fails the guest unless all of [addr, addr + len) lies in one part of the shared memory. what names it to the reader. */
+/* Fails the guest unless all of [addr, addr + len) lies in one part of the shared memory. what says what it holds. */
 void shared_require(uint64_t addr, uint64_t len, const char *what);
 
 /* Write both parts as members of the JSON object that is open. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A ring and a bounce pool as they are now, one JSON line each, in the format that the Python package `vring.inspect` reads
- * and documents. Nothing is changed by looking.
+ * A ring and a bounce pool as they are now, one JSON line each, in the format that the Python package `vring.inspect`
+ * reads and documents. Nothing is changed by looking.
  */
 #ifndef SNAPSHOT_H
 #define SNAPSHOT_H

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes the pictures of all snapshots in a file: ``python -m vring.inspect FILE [--out FOLDER]``; FILE may be - for stdin."""
+"""Writes the pictures of all snapshots in a file: ``python -m vring.inspect FILE [--out FOLDER]``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def main() -> int:
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("."), help="folder for the pictures")
     options = parser.parse_args()
     try:
-        lines = sys.stdin.readlines() if options.file == "-" else pathlib.Path(options.file).read_text("utf-8").splitlines()
-        snapshots = list(read(lines))
+        text = sys.stdin.read() if options.file == "-" else pathlib.Path(options.file).read_text("utf-8")
+        snapshots = list(read(text.splitlines()))
         if not snapshots:
             raise SnapshotError(f"no snapshot in {options.file}")
         options.out.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A split ring as its driver sees it: who owns which descriptor, how buffers chain, and where the two rings' cursors stand."""
+"""A split ring as its driver sees it: who owns which descriptor, how buffers chain, and where the cursors stand."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def buffers(snapshot: Record) -> list[Buffer]:
 
 
 def visible_buffers(snapshot: Record) -> list[tuple[int, int]]:
-    """Address and length of all memory that the descriptors in flight name to the device: tables, and pieces of buffers."""
+    """Address and length of all that the descriptors in flight name to the device: tables, and pieces of buffers."""
     found = []
     for buffer in buffers(snapshot):
         for i in buffer.descriptors:
@@ -59,7 +59,7 @@ def _chain(entries: list[Record], head: int) -> list[int]:
     while len(chain) < entries[head]["count"]:
         link = entries[chain[-1]]["link"]
         if link >= len(entries) or link in chain:
-            raise SnapshotError(f"the buffer at descriptor {head} links to {link}: the driver's private state is damaged")
+            raise SnapshotError(f"the buffer at descriptor {head} links to {link}: the driver's own state is damaged")
         chain.append(link)
     return chain
 
@@ -69,7 +69,7 @@ def _positions(start: int, end: int, size: int) -> list[int]:
     return [(start + i) % size for i in range(min((end - start) & 0xffff, size))]
 
 
-# ----------------------------------------------------------------------------------------------------------- drawing ---
+# ---------------------------------------------------------------------------------------------------------- drawing ---
 
 LEFT, RIGHT, CELL_HEIGHT = 118, 28, 24
 AVAIL, TABLE, USED = 158, 262, 392  # tops of the three strips
@@ -111,7 +111,7 @@ class _RingSheet:
                             anchor="middle", bold=True)
 
     def cursors(self, tip_y: float, down: bool, marks: list[tuple[str, int, str]]) -> None:
-        """Arrows to the left edge of cells. The further left, the further out its label, so that no arrow crosses one."""
+        """Arrows to the left edge of cells. The further left, the further out the label: no arrow crosses it."""
         step = -15 if down else 15
         for n, (label, index, kind) in enumerate(sorted(marks, key=lambda mark: mark[1] % self.size)):
             x = self.x(index % self.size)
@@ -125,7 +125,7 @@ class _RingSheet:
 
 
 def draw_ring(snapshot: Record) -> str:
-    """The picture of a ring, as the text of an SVG file. Raises SnapshotError for anything but a split ring of a driver."""
+    """The picture of a ring, as the text of an SVG file. Raises SnapshotError for all but a driver's split ring."""
     drawing = _RingSheet(snapshot)
     _heading(drawing)
     _connections(drawing)
@@ -194,17 +194,18 @@ def _avail_ring(drawing: _RingSheet) -> None:
     drawing.strip(AVAIL, "available ring", "driver writes")
     for head, position in _live_avail(drawing).items():
         drawing.fill(AVAIL, position, drawing.colour[head], str(head), f"position {position}: head {head}")
-    drawing.cursors(AVAIL - 2, True, [("avail.idx", snapshot["avail_idx"], "ink"), ("next_avail (private)", snapshot["next_avail"], "ink"),
-                                      ("avail_event", snapshot["avail_event"], "soft")])
+    drawing.cursors(AVAIL - 2, True, [
+        ("avail.idx", snapshot["avail_idx"], "ink"), ("next_avail (private)", snapshot["next_avail"], "ink"),
+        ("avail_event", snapshot["avail_event"], "soft")])
 
 
 def _used_ring(drawing: _RingSheet) -> None:
     snapshot = drawing.snapshot
     drawing.strip(USED, "used ring", "device writes")
     for position in _positions(snapshot["next_used"], snapshot["used_idx"], drawing.size):
-        head = snapshot["entries"][position]["used_id"]
+        head, written = snapshot["entries"][position]["used_id"], snapshot["entries"][position]["used_len"]
         drawing.fill(USED, position, "green" if head in drawing.colour else "red", str(head),
-                     f"position {position}: head {head}, {snapshot['entries'][position].get('used_len', 0)} bytes written")
+                     f"position {position}: head {head}, {written} bytes written")
     drawing.cursors(USED + CELL_HEIGHT + 2, False, [
         ("next_used (private)", snapshot["next_used"], "ink"), ("used.idx", snapshot["used_idx"], "ink"),
         ("used_event", snapshot["used_event"], "soft")])
@@ -223,16 +224,17 @@ def _buffer(drawing: _RingSheet, buffer: Buffer) -> None:
     colour, bottom = drawing.colour[buffer.head], TABLE + CELL_HEIGHT
     for n, i in enumerate(buffer.descriptors):
         entry = drawing.snapshot["entries"][i]
-        tip = f"descriptor {i}: {STATES[buffer.state][0]}; 0x{entry['addr']:x}, {entry['len']} bytes; token {entry['token']}"
-        drawing.fill(TABLE, i, colour, "", tip)
+        tip = f"descriptor {i}: {STATES[buffer.state][0]}; 0x{entry['addr']:x}, {entry['len']} bytes"
+        drawing.fill(TABLE, i, colour, "", f"{tip}; token {entry['token']}")
         if not entry["flags"] & DESC_F_INDIRECT:
-            _access_mark(drawing.sheet, drawing.x(i), TABLE, drawing.cell, CELL_HEIGHT, bool(entry["flags"] & DESC_F_WRITE))
+            write = bool(entry["flags"] & DESC_F_WRITE)
+            _access_mark(drawing.sheet, drawing.x(i), TABLE, drawing.cell, CELL_HEIGHT, write)
         if n > 0:
             before = buffer.descriptors[n - 1]
             x1, x2 = drawing.middle(before), drawing.middle(i)
-            depth = min(6 + abs(x2 - x1) * 0.15, 15)
-            drawing.sheet.path(f"M{x1:.2f} {bottom + 1:.2f}C{x1:.2f} {bottom + depth:.2f} {x2:.2f} {bottom + depth:.2f} "
-                               f"{x2:.2f} {bottom + 1:.2f}", colour=colour, width=1.6)
+            top, low = bottom + 1, bottom + min(6 + abs(x2 - x1) * 0.15, 15)
+            drawing.sheet.path(f"M{x1:.2f} {top}C{x1:.2f} {low:.2f} {x2:.2f} {low:.2f} {x2:.2f} {top}", colour=colour,
+                               width=1.6)
     if drawing.snapshot["entries"][buffer.head]["flags"] & DESC_F_INDIRECT:
         _table(drawing, buffer, colour)
 

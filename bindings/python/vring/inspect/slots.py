@@ -30,8 +30,9 @@ class _Pool:
         self.magnified = max(self.mappings, key=lambda m: _worth_showing(snapshot, m), default=None)
         self.below = TOP + self.rows * ROW + 16
         height = self.below + (MAGNIFIED_HEIGHT if self.magnified else 0)
-        self.sheet = Sheet(max(self.right + RIGHT, 860), height, f"{snapshot['name']}: {snapshot['slots']} bounce slots",
-                           "Slots of the pool at one moment, a row for each segment, coloured by the direction of the mapping.")
+        self.sheet = Sheet(max(self.right + RIGHT, 860), height,
+                           f"{snapshot['name']}: {snapshot['slots']} bounce slots",
+                           "Slots at one moment, a row for each segment, coloured by the direction of the mapping.")
 
     def place(self, slot: float) -> tuple[float, float]:
         """Where a slot, or a point within one, is drawn."""
@@ -109,8 +110,8 @@ def _segments(pool: _Pool) -> None:
     for row in range(pool.rows):
         first = row * pool.per_row
         x, y = pool.place(first)
-        pool.sheet.text(LEFT - 12, y + 12.5, f"0x{pool.snapshot['addr'] + first * pool.slot_size:x}", size=9.5, kind="soft",
-                        anchor="end")
+        address = pool.snapshot["addr"] + first * pool.slot_size
+        pool.sheet.text(LEFT - 12, y + 12.5, f"0x{address:x}", size=9.5, kind="soft", anchor="end")
         slots = min(pool.per_row, pool.snapshot["slots"] - first)
         pool.sheet.rect(x, y, slots * pool.cell, BAR, kind="cell")
         pool.sheet.path("".join(f"M{x + n * pool.cell:.2f} {y}v{BAR}" for n in range(1, slots)), kind="gap")

@@ -12,9 +12,9 @@ Record = dict[str, Any]  # what one line of JSON holds
 KINDS = ("vring-snapshot", "bounce-snapshot")
 VERSION = 1
 
-_RING = ("name", "format", "side", "size", "avail_idx", "used_idx", "used_event", "avail_event", "next_avail", "next_used",
-         "published", "free", "entries")
-_ENTRY = ("addr", "len", "flags", "next", "avail", "used_id", "count", "link", "token")
+_RING = ("name", "format", "side", "size", "avail_idx", "used_idx", "used_event", "avail_event", "next_avail",
+         "next_used", "published", "free", "entries")
+_ENTRY = ("addr", "len", "flags", "next", "avail", "used_id", "used_len", "count", "link", "token")
 _POOL = ("name", "addr", "slots", "slot_size", "segment_slots", "used", "high_water", "mappings")
 _MAPPING = ("slot", "slots", "pad_slots", "addr", "size", "direction")
 
@@ -24,7 +24,7 @@ class SnapshotError(ValueError):
 
 
 def read(lines: Iterable[str]) -> Iterator[Record]:
-    """The snapshots among lines of text, in order. Lines that are not JSON objects, or objects of another kind, are passed over."""
+    """The snapshots among lines of text, in order. Lines that hold anything else are passed over."""
     for line in lines:
         try:
             record = json.loads(line)
@@ -38,8 +38,8 @@ def check_ring(snapshot: Record) -> None:
     """Raise SnapshotError unless this is a split ring as its driver sees it, with everything that a picture needs."""
     _check(snapshot, "vring-snapshot", _RING, "entries", _ENTRY)
     if (snapshot["format"], snapshot["side"]) != ("split", "driver"):
-        raise SnapshotError(f"no picture of a {snapshot['format']} ring as its {snapshot['side']} sees it, only of a split "
-                            "ring as its driver does")
+        raise SnapshotError(f"no picture of a {snapshot['format']} ring as its {snapshot['side']} sees it, only of a "
+                            "split ring as its driver does")
     if len(snapshot["entries"]) != snapshot["size"]:
         raise SnapshotError(f"a ring of {snapshot['size']} entries, but {len(snapshot['entries'])} are listed")
 
@@ -49,7 +49,8 @@ def check_pool(snapshot: Record) -> None:
     _check(snapshot, "bounce-snapshot", _POOL, "mappings", _MAPPING)
     for mapping in snapshot["mappings"]:
         if mapping["slot"] + mapping["slots"] > snapshot["slots"]:
-            raise SnapshotError(f"the mapping at slot {mapping['slot']} reaches past the pool's {snapshot['slots']} slots")
+            raise SnapshotError(f"the mapping at slot {mapping['slot']} reaches past the pool's {snapshot['slots']} "
+                                "slots")
 
 
 def _check(snapshot: Record, kind: str, fields: tuple[str, ...], items: str, item_fields: tuple[str, ...]) -> None:

@@ -33,9 +33,9 @@ class Sheet:
         self._title, self._description = title, description
         self._parts: list[str] = []
 
-    def rect(self, x: float, y: float, width: float, height: float, *, colour: str | None = None, kind: str = "", round: float = 0,
-             opacity: float = 1, tip: str = "") -> None:
-        """A rectangle in one of COLOURS, or of a kind that the style knows. tip is shown when the pointer rests on it."""
+    def rect(self, x: float, y: float, width: float, height: float, *, colour: str | None = None, kind: str = "",
+             round: float = 0, opacity: float = 1, tip: str = "") -> None:
+        """A rectangle in one of COLOURS, or of a kind that the style knows. A pointer that rests on it shows tip."""
         rounded = f' rx="{_n(round)}"' if round else ""
         self._add("rect", f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"{rounded}'
                           + _paint(colour, kind, opacity), tip)
@@ -58,14 +58,17 @@ class Sheet:
                            f'{_paint(colour, kind, 1)}>{escape(text)}</text>')
 
     def _add(self, tag: str, attributes: str, tip: str = "") -> None:
-        self._parts.append(f"<{tag} {attributes}><title>{escape(tip)}</title></{tag}>" if tip else f"<{tag} {attributes}/>")
+        inside = f"><title>{escape(tip)}</title></{tag}>" if tip else "/>"
+        self._parts.append(f"<{tag} {attributes}{inside}")
 
     def __str__(self) -> str:
         width, height = _n(self.width), _n(self.height)
         return "\n".join([
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
             f'role="img" aria-label={quoteattr(self._title)} font-family="{FONT}">',
-            f"<title>{escape(self._title)}</title>", f"<desc>{escape(self._description)}</desc>", f"<style>{_STYLE}</style>",
+            f"<title>{escape(self._title)}</title>",
+            f"<desc>{escape(self._description)}</desc>",
+            f"<style>{_STYLE}</style>",
             f'<rect class="paper" x=".5" y=".5" width="{_n(self.width - 1)}" height="{_n(self.height - 1)}" rx="10"/>',
             *self._parts, "</svg>", ""])
 
