@@ -4,10 +4,11 @@ Writes the public headers as cffi wants them: declarations alone, so that Python
 
     cdef.py OUTPUT INCLUDE_DIRECTORY HEADER...
 
-Comments and preprocessor lines go, except that an object-like macro becomes a constant for the compiler to fill in, and so does
-each enumerator. Everything else stands as it is in the header, and the compiler checks it against the header again: a layout or a
-prototype that this script garbled would not compile.
+Comments and preprocessor lines go, except that an object-like macro becomes a constant for the compiler to fill in,
+and so does each enumerator. Everything else stands as it is in the header, and the compiler checks it against the
+header again: a layout or a prototype that this script garbled would not compile.
 """
+
 import re
 import sys
 from pathlib import Path
@@ -33,7 +34,9 @@ def declarations(text: str) -> str:
     text = re.sub(r"^#ifdef __cplusplus\n.*?^#endif$", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^static inline [^;]*?\{.*?^\}$", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^[A-Z_]*STATIC_ASSERT\(.*?\);$", "", text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"^#define ((?:VRING|BOUNCE)_\w+)[ \t]+(?=[(\dSU])[^\n]*$", r"@define \1 ...", text, flags=re.MULTILINE)
+    text = re.sub(
+        r"^#define ((?:VRING|BOUNCE)_\w+)[ \t]+(?=[(\dSU])[^\n]*$", r"@define \1 ...", text, flags=re.MULTILINE
+    )
     text = re.sub(r"^#[^\n]*$", "", text, flags=re.MULTILINE).replace("@define", "#define")
 
     def enumeration(match: re.Match[str]) -> str:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Hypothesis profiles: quick and reproducible unless HYPOTHESIS_PROFILE=deep asks for a search."""
+
 import os
 from pathlib import Path
 
@@ -8,8 +9,21 @@ from hypothesis import HealthCheck, configuration, settings
 # What Hypothesis remembers between runs lies with everything else that is built.
 configuration.set_hypothesis_home_dir(Path(__file__).parents[2] / "build" / "hypothesis")
 
-settings.register_profile("quick", derandomize=True, database=None, deadline=None, max_examples=40, print_blob=True,
-                          suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("deep", deadline=None, max_examples=3000, stateful_step_count=200, print_blob=True,
-                          suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "quick",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=30,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "deep",
+    deadline=None,
+    max_examples=3000,
+    stateful_step_count=200,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

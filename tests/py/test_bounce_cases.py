@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """
-160 recorded traces of requests with the answers of Linux' swiotlb, replayed against the C pool and against the slot-by-slot model.
+160 recorded traces of requests with the answers of Linux' swiotlb, replayed against the C pool and against the
+slot-by-slot model.
 
-Where the answer of upstream is known to be wrong, the record has the right one beside it, and the replay ends there, because what
-follows depends on it: S27 (a candidate is given up too early), S28 (base bits dropped under a narrow boundary). One case (S32: address 0
-taken for "no address") has its own test. Sizes beyond the mapping, which upstream clamps to the slots (S29), are refused by us.
+Where the answer of upstream is known to be wrong, the record has the right one beside it, and the replay ends there,
+because what follows depends on it: S27 (a candidate is given up too early), S28 (base bits dropped under a narrow
+boundary). One case (S32: address 0 taken for "no address") has its own test. Sizes beyond the mapping, which upstream
+clamps to the slots (S29), are refused by us.
 """
+
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,9 +32,15 @@ def test_all_cases_are_there() -> None:
 
 def geometry_of(case: dict[str, Any]) -> Geometry:
     pool = case["pool"]
-    return Geometry(window_addr=pool["base"], slots=pool["nslots"], slot_size=case["slot_size"],
-                    segment_slots=case["segment_slots"], page_size=case["page_size"], areas=pool["areas"],
-                    cursor=pool["start_index"])
+    return Geometry(
+        window_addr=pool["base"],
+        slots=pool["nslots"],
+        slot_size=case["slot_size"],
+        segment_slots=case["segment_slots"],
+        page_size=case["page_size"],
+        areas=pool["areas"],
+        cursor=pool["start_index"],
+    )
 
 
 def request_of(geometry: Geometry, op: dict[str, Any]) -> Request:
@@ -83,8 +92,15 @@ class Replay:
     def __init__(self, case: dict[str, Any]) -> None:
         self.geometry = geometry = geometry_of(case)
         self.memory = GuestMemory(geometry.slots * geometry.slot_size, geometry.window_addr)
-        self.pool = BouncePool(self.memory, slots=geometry.slots, slot_size=geometry.slot_size, page_size=geometry.page_size,
-                               segment_slots=geometry.segment_slots, areas=geometry.areas, cursor=geometry.cursor)
+        self.pool = BouncePool(
+            self.memory,
+            slots=geometry.slots,
+            slot_size=geometry.slot_size,
+            page_size=geometry.page_size,
+            segment_slots=geometry.segment_slots,
+            areas=geometry.areas,
+            cursor=geometry.cursor,
+        )
         self.live: dict[int, tuple[Mapping | Coherent, bytearray, int]] = {}  # by id, with the original and its address
         self.ended: dict[int, Mapping | Coherent] = {}
         self.stamp = 0
@@ -95,9 +111,14 @@ class Replay:
             if op["op"] == "alloc":
                 answer: Mapping | Coherent | NoRoom = self.pool.alloc(op["size"])
             else:
-                answer = self.pool.map(original, DIRECTIONS[op["dir"]], orig_addr=op["orig"],
-                                       alloc_align_mask=op["alloc_align_mask"], min_align_mask=op["min_align_mask"],
-                                       boundary_mask=op["boundary_mask"])
+                answer = self.pool.map(
+                    original,
+                    DIRECTIONS[op["dir"]],
+                    orig_addr=op["orig"],
+                    alloc_align_mask=op["alloc_align_mask"],
+                    min_align_mask=op["min_align_mask"],
+                    boundary_mask=op["boundary_mask"],
+                )
         except CallerError as error:
             assert error.code in (BounceCode.TOO_LARGE, BounceCode.UNSATISFIABLE)
             answer = NoRoom.FULL
@@ -180,8 +201,13 @@ def test_pool(name: str) -> None:
             assert expect.get("nopool") or not expect.get("copies")
 
 
-@pytest.mark.parametrize("wrong", [lambda place: Place(place.slot + 1, place.slots, place.addr, place.pad_slots, place.area),
-                                   lambda place: Place(place.slot, place.slots, place.addr + 1, place.pad_slots, place.area)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda place: Place(place.slot + 1, place.slots, place.addr, place.pad_slots, place.area),
+        lambda place: Place(place.slot, place.slots, place.addr + 1, place.pad_slots, place.area),
+    ],
+)
 def test_a_wrong_place_is_noticed(wrong: Any) -> None:
     op = CASES["seed-001"]["requests"][0]
     geometry = geometry_of(CASES["seed-001"])
@@ -195,9 +221,13 @@ def test_a_wrong_place_is_noticed(wrong: Any) -> None:
 def test_S32_address_zero_is_an_address() -> None:
     op = CASES[ADDRESS_ZERO]["requests"][0]
     geometry = geometry_of(CASES[ADDRESS_ZERO])
-    assert op["orig"] == 0 and op["expect"]["addr"] & op["min_align_mask"], "upstream's answer has low bits that 0 has not"
+    assert op["orig"] == 0 and op["expect"]["addr"] & op["min_align_mask"], (
+        "upstream's answer has low bits that 0 has not"
+    )
     place = PoolModel(geometry).map(request_of(geometry, op))
     replay = Replay(CASES[ADDRESS_ZERO])
-    mapping = replay.pool.map(bytearray(op["size"]), Direction.BIDIRECTIONAL, orig_addr=0, min_align_mask=op["min_align_mask"])
+    mapping = replay.pool.map(
+        bytearray(op["size"]), Direction.BIDIRECTIONAL, orig_addr=0, min_align_mask=op["min_align_mask"]
+    )
     assert isinstance(place, Place) and isinstance(mapping, Mapping)
     assert mapping.addr == place.addr and mapping.addr & op["min_align_mask"] == 0

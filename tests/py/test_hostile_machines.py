@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Each side of the split ring alone with a peer that writes anything anywhere in what both share."""
+
 from vring.testing import HostileDeviceMachine, HostileDriverMachine
 
 TestDriverWithHostileDevice = HostileDeviceMachine.TestCase

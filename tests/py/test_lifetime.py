@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-C structs hold pointers that Python's collector does not see. Whatever the C side can still reach must live, whatever names were
-dropped; and go when it cannot.
+C structs hold pointers that Python's collector does not see. Whatever the C side can still reach must live, whatever
+names were dropped; and go when it cannot.
 """
+
 import gc
 import mmap
 import os
@@ -13,7 +14,18 @@ import weakref
 import pytest
 
 from vring import (
-    BouncePool, Chain, Direction, Feature, GuestMemory, IndirectTable, Mapping, Region, SplitAreas, SplitDevice, SplitDriver)
+    BouncePool,
+    Chain,
+    Direction,
+    Feature,
+    GuestMemory,
+    IndirectTable,
+    Mapping,
+    Region,
+    SplitAreas,
+    SplitDevice,
+    SplitDriver,
+)
 
 FEATURES = Feature.VERSION_1 | Feature.INDIRECT_DESC
 
@@ -133,6 +145,7 @@ def test_memory_of_a_file_is_shared() -> None:
 
 def test_an_original_lives_while_it_is_mapped_and_no_longer() -> None:
     """The pool copies back into the original at unmap, by a pointer that only C holds."""
+
     class Original(bytearray):
         """Can be watched."""
 
@@ -192,7 +205,10 @@ def test_a_released_view_stays_mapped() -> None:
 
 
 def test_views_in_cycles_can_be_collected() -> None:
-    """Up to Python 3.11.8 the collector crashes on a view that is exported: in a process of its own, lest it take this one along."""
+    """
+    Up to Python 3.11.8 the collector crashes on a view that is exported: in a process of its own, lest it take this
+    one along.
+    """
     program = """
 import gc
 from vring import BouncePool, Direction, GuestMemory

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-Negative controls: rings and pools that are wrong in ways that rings and pools have been wrong, each of which the machines must
-find, for the reason given. A machine that finds nothing wrong with these proves nothing about ours.
+Negative controls: rings and pools that are wrong in ways that rings and pools have been wrong, each of which the
+machines must find, for the reason given. A machine that finds nothing wrong with these proves nothing about ours.
 """
+
 import re
 
 import pytest
@@ -11,17 +12,27 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from vring import BouncePool, Chain, Direction, GuestMemory, Mapping, NoRoom, PoolFlag, Used
 from vring.testing import (
-    Geometry, HostileDeviceMachine, PeerDevice, PeerDriver, PoolMachine, PreFixSearch, RingMachine, RingSetup)
+    Geometry,
+    HostileDeviceMachine,
+    PeerDevice,
+    PeerDriver,
+    PoolMachine,
+    PreFixSearch,
+    RingMachine,
+    RingSetup,
+)
 
 
 def find(machine: type[RuleBasedStateMachine], reason: str, *phases: Phase) -> pytest.ExceptionInfo[Exception]:
     with pytest.raises(Exception, match=reason) as found:
-        run_state_machine_as_test(machine, settings=settings(max_examples=500, report_multiple_bugs=False,
-                                                             phases=[Phase.generate, *phases]))
+        run_state_machine_as_test(
+            machine, settings=settings(max_examples=500, report_multiple_bugs=False, phases=[Phase.generate, *phases])
+        )
     return found
 
 
-# ------------------------------------------------------------------------------------------------------------------ drivers ---
+# ---------------------------------------------------------------------------------------------------------- drivers ---
+
 
 class ComparesEventByMagnitude(PeerDriver):
     """V20: without modular arithmetic the notification is lost when the index wraps past the event."""
@@ -63,13 +74,16 @@ class LeaksDescriptors(PeerDriver):
         return token
 
 
-@pytest.mark.parametrize("wrong, reason", [
-    (ComparesEventByMagnitude, "the driver owes the device a notification"),
-    (ComparesEventWithLatestOnly, "the driver owes the device a notification"),
-    (PublishesWhatIsStaged, "nothing staged is visible"),
-    (SleepsWithoutLooking, "the driver is told to sleep while used buffers wait"),
-    (LeaksDescriptors, "descriptors free"),
-])
+@pytest.mark.parametrize(
+    "wrong, reason",
+    [
+        (ComparesEventByMagnitude, "the driver owes the device a notification"),
+        (ComparesEventWithLatestOnly, "the driver owes the device a notification"),
+        (PublishesWhatIsStaged, "nothing staged is visible"),
+        (SleepsWithoutLooking, "the driver is told to sleep while used buffers wait"),
+        (LeaksDescriptors, "descriptors free"),
+    ],
+)
 def test_a_wrong_driver_is_found(wrong: type[PeerDriver], reason: str) -> None:
     class Machine(RingMachine):
         exact_notifications = False
@@ -87,8 +101,12 @@ def test_a_wrong_driver_is_shrunk_to_a_few_steps() -> None:
 
     story = "\n".join(find(Machine, "descriptors free", Phase.shrink).value.__notes__)
     steps = re.findall(r"^state\.(\w+)", story, re.MULTILINE)
-    assert [step for step in steps if step not in ("counts_add_up", "nothing_staged_is_visible")] == \
-        ["start", "add", "abort", "teardown"], story
+    assert [step for step in steps if step not in ("counts_add_up", "nothing_staged_is_visible")] == [
+        "start",
+        "add",
+        "abort",
+        "teardown",
+    ], story
 
 
 class KeepsFreeListInSharedMemory(PeerDriver):
@@ -123,7 +141,8 @@ def test_a_driver_that_believes_its_device_is_found() -> None:
     find(Machine, "counts|descriptors")
 
 
-# ------------------------------------------------------------------------------------------------------------------ devices ---
+# ---------------------------------------------------------------------------------------------------------- devices ---
+
 
 class SleepsWithoutLookingDevice(PeerDevice):
     """V54: available buffers that came before the event word was written are missed."""
@@ -159,12 +178,15 @@ class TakesLastFirst(PeerDevice):
         return chain
 
 
-@pytest.mark.parametrize("wrong, reason", [
-    (SleepsWithoutLookingDevice, "misjudged whether buffers wait"),
-    (NotifiesWhenAskedNotTo, "the device notified for nothing"),
-    (ReturnsLengthOfWholeBuffer, "came back instead of"),
-    (TakesLastFirst, "another buffer was taken"),
-])
+@pytest.mark.parametrize(
+    "wrong, reason",
+    [
+        (SleepsWithoutLookingDevice, "misjudged whether buffers wait"),
+        (NotifiesWhenAskedNotTo, "the device notified for nothing"),
+        (ReturnsLengthOfWholeBuffer, "came back instead of"),
+        (TakesLastFirst, "another buffer was taken"),
+    ],
+)
 def test_a_wrong_device_is_found(wrong: type[PeerDevice], reason: str) -> None:
     class Machine(RingMachine):
         def make_device(self, setup: RingSetup) -> PeerDevice:
@@ -173,16 +195,24 @@ def test_a_wrong_device_is_found(wrong: type[PeerDevice], reason: str) -> None:
     find(Machine, reason)
 
 
-# -------------------------------------------------------------------------------------------------------------------- pools ---
+# ------------------------------------------------------------------------------------------------------------ pools ---
+
 
 class DoesNotScrub(BouncePool):
     """S18, P7: what a mapping held can be seen after it has ended."""
 
     def __init__(self, memory: GuestMemory, geometry: Geometry) -> None:
-        super().__init__(memory, slots=geometry.slots, window_addr=geometry.window_addr, slot_size=geometry.slot_size,
-                         segment_slots=geometry.segment_slots, page_size=geometry.page_size, areas=geometry.areas,
-                         cursor=geometry.cursor,
-                         flags=PoolFlag.KEEP_CONTENTS | (PoolFlag.FIRST_FIT if geometry.first_fit else 0))
+        super().__init__(
+            memory,
+            slots=geometry.slots,
+            window_addr=geometry.window_addr,
+            slot_size=geometry.slot_size,
+            segment_slots=geometry.segment_slots,
+            page_size=geometry.page_size,
+            areas=geometry.areas,
+            cursor=geometry.cursor,
+            flags=PoolFlag.KEEP_CONTENTS | (PoolFlag.FIRST_FIT if geometry.first_fit else 0),
+        )
 
 
 def test_a_pool_that_does_not_scrub_is_found() -> None:
@@ -195,6 +225,7 @@ def test_a_pool_that_does_not_scrub_is_found() -> None:
 
 def test_a_pool_without_copy_in_is_found() -> None:
     """S18, CVE-2022-0854: a device that writes less than all shows what the slot held before."""
+
     class Machine(PoolMachine):
         def make_pool(self, memory: GuestMemory, geometry: Geometry) -> BouncePool:
             pool = super().make_pool(memory, geometry)
@@ -215,6 +246,7 @@ def test_a_pool_without_copy_in_is_found() -> None:
 
 def test_a_pool_that_hands_out_what_is_taken_is_found() -> None:
     """S40: two mappings in one slot."""
+
     class Machine(PoolMachine):
         def make_pool(self, memory: GuestMemory, geometry: Geometry) -> BouncePool:
             pool = super().make_pool(memory, geometry)
@@ -235,6 +267,7 @@ def test_a_pool_that_hands_out_what_is_taken_is_found() -> None:
 
 def test_the_search_of_the_mail_thread_is_found() -> None:
     """S1: our pool and the search before the fix cannot both be right, and the machine says where they part."""
+
     class Machine(PoolMachine):
         search = PreFixSearch
 

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The package as people get it: an sdist that builds by itself, a wheel with nothing missing and nothing besides, types that hold."""
+"""
+The package as people get it: an sdist that builds by itself, a wheel with nothing missing and nothing besides,
+types that hold.
+"""
+
+import doctest
 import importlib.metadata
 import os
 import re
@@ -9,6 +14,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -29,8 +35,14 @@ def version_of_headers() -> str:
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
-    done = subprocess.run(command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
     return done.stdout
 
@@ -57,8 +69,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_the_wheel_holds_the_package_and_nothing_besides(wheel: zipfile.ZipFile) -> None:
     package = ROOT / "bindings/python"
-    sources = {path.relative_to(package).as_posix() for path in (package / "vring").rglob("*")
-               if path.suffix in (".py", ".pyi", ".css", ".js", ".html") or path.name == "py.typed"}
+    sources = {
+        path.relative_to(package).as_posix()
+        for path in (package / "vring").rglob("*")
+        if path.suffix in (".py", ".pyi", ".css", ".js", ".html") or path.name == "py.typed"
+    }
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert "vring/py.typed" in held and "vring/_vring.pyi" in held
     assert held == sources | {"vring/_vring.abi3.so"}
@@ -78,9 +93,12 @@ def test_import_needs_cffi_alone(wheel: zipfile.ZipFile, tmp_path: Path) -> None
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import vring; "
         f"assert vring.__file__.startswith({str(tmp_path)!r}), vring.__file__; "
-        "print(*sorted({name.split('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))")
+        "print(*sorted({name.split('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))"
+    )
     foreign = set(run(sys.executable, "-I", "-X", "frozen_modules=off", "-c", program).split())
-    started_with = set(run(sys.executable, "-I", "-c", "import sys; print(*{name.split('.')[0] for name in sys.modules})").split())
+    started_with = set(
+        run(sys.executable, "-I", "-c", "import sys; print(*{name.split('.')[0] for name in sys.modules})").split()
+    )
     assert foreign - started_with == {"vring", "_cffi_backend"}
 
 
@@ -96,29 +114,48 @@ def test_types_hold_under_mypy_strict() -> None:
 def test_mypy_would_notice(tmp_path: Path) -> None:
     """Negative control: the installed package is seen as typed, and misuse of it is an error."""
     (tmp_path / "wrong.py").write_text("import vring\nvring.GuestMemory('large').read(1)\n")
-    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "wrong.py"], cwd=tmp_path, text=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "wrong.py"], cwd=tmp_path, text=True, capture_output=True
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "[arg-type]" in done.stdout and "[call-arg]" in done.stdout and "import" not in done.stdout, done.stdout
 
 
+@pytest.mark.parametrize("module", [vring, vring.bounce])
+def test_examples_in_docstrings_run(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted > 0 and result.failed == 0
+
+
 def test_every_function_of_the_headers_is_there() -> None:
-    declared = {name for header in HEADERS for name in re.findall(r"\b((?:vring|bounce)_\w+)\([^;{}]*\);", code_of(header))}
+    declared = {
+        name for header in HEADERS for name in re.findall(r"\b((?:vring|bounce)_\w+)\([^;{}]*\);", code_of(header))
+    }
     assert len(declared) > 50
     assert declared <= set(dir(lowlevel.lib)), declared - set(dir(lowlevel.lib))
 
 
 def test_every_constant_of_the_headers_is_there() -> None:
-    enumerations = [body for header in HEADERS for body in re.findall(r"enum \w*\s*\{(.*?)\}", code_of(header), re.DOTALL)]
+    enumerations = [
+        body for header in HEADERS for body in re.findall(r"enum \w*\s*\{(.*?)\}", code_of(header), re.DOTALL)
+    ]
     declared = {name.split("=")[0].strip() for body in enumerations for name in body.split(",") if name.strip()}
-    declared |= {name for header in HEADERS
-                 for name in re.findall(r"^#define ((?:VRING|BOUNCE)_\w+)[ ]+[(\dS]", code_of(header), re.MULTILINE)}
-    assert {"VRING_E_PEER_LOOP", "VRING_F_EVENT_IDX", "BOUNCE_WHOLE", "BOUNCE_FIRST_FIT"} <= declared and len(declared) > 80
+    declared |= {
+        name
+        for header in HEADERS
+        for name in re.findall(r"^#define ((?:VRING|BOUNCE)_\w+)[ ]+[(\dS]", code_of(header), re.MULTILINE)
+    }
+    assert {"VRING_E_PEER_LOOP", "VRING_F_EVENT_IDX", "BOUNCE_WHOLE", "BOUNCE_FIRST_FIT"} <= declared and len(
+        declared
+    ) > 80
     assert declared <= set(dir(lowlevel.lib)), declared - set(dir(lowlevel.lib))
 
 
 @pytest.mark.parametrize("codes, prefix", [(RingCode, "VRING_E_"), (BounceCode, "BOUNCE_E_")])
 def test_every_error_has_a_name_and_a_sentence(codes: type[RingCode] | type[BounceCode], prefix: str) -> None:
-    of_headers = {name.removeprefix(prefix): getattr(lowlevel.lib, name) for name in dir(lowlevel.lib) if name.startswith(prefix)}
+    of_headers = {
+        name.removeprefix(prefix): getattr(lowlevel.lib, name) for name in dir(lowlevel.lib) if name.startswith(prefix)
+    }
     assert {code.name: code.value for code in codes} == of_headers
     sentences = {code.text for code in codes}
     assert len(sentences) == len(codes) and all(len(sentence) > 10 for sentence in sentences)

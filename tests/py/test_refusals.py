@@ -1,13 +1,36 @@
 # SPDX-License-Identifier: MIT
 """Bad input from Python: an exception that says whose fault it is and names the argument, and nothing has changed."""
+
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from vring import (
-    BounceCode, BouncePool, CallerError, Chain, ChainError, Coherent, Direction, Feature, GuestMemory, IndirectTable, Mapping, NoRoom,
-    PeerError, Region, RingCode, SplitAreas, SplitDevice, SplitDriver, SplitLayout, Usage, VringError, accept, supported)
+    BounceCode,
+    BouncePool,
+    CallerError,
+    Chain,
+    ChainError,
+    Coherent,
+    Direction,
+    Feature,
+    GuestMemory,
+    IndirectTable,
+    Mapping,
+    NoRoom,
+    PeerError,
+    Region,
+    RingCode,
+    SplitAreas,
+    SplitDevice,
+    SplitDriver,
+    SplitLayout,
+    Usage,
+    VringError,
+    accept,
+    supported,
+)
 from vring.lowlevel import ffi, lib
 from vring.testing import SplitWords
 
@@ -34,16 +57,21 @@ def ring() -> Ring:
     return Ring()
 
 
-def refused(code: RingCode | BounceCode, argument: str | None, call: Callable[..., object], *args: Any, **named: Any) -> None:
+def refused(
+    code: RingCode | BounceCode, argument: str | None, call: Callable[..., object], *args: Any, **named: Any
+) -> None:
     with pytest.raises(CallerError) as error:
         call(*args, **named)
     assert isinstance(error.value, ValueError) and isinstance(error.value, VringError)
     assert error.value.code == code, error.value
     assert error.value.argument == argument, error.value
-    assert (argument or "") in str(error.value) and code.name in str(error.value) and error.value.text in str(error.value)
+    assert (
+        (argument or "") in str(error.value) and code.name in str(error.value) and error.value.text in str(error.value)
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------- setting up ---
+# ------------------------------------------------------------------------------------------------------- setting up ---
+
 
 @pytest.mark.parametrize("size", [0, 3, 6, 32769, 65536, 1 << 31, 1 << 32, -1])
 def test_V1_a_queue_size_that_is_none_is_refused(size: int) -> None:
@@ -108,25 +136,31 @@ def test_features_that_this_build_lacks_are_taken_out() -> None:
     assert Feature.ADMIN_VQ not in supported() and supported(1) == 0
     everything = (1 << 64) - 1
     assert accept(everything) & supported() == supported()
-    assert Feature.ADMIN_VQ not in accept(everything) and accept(everything) & 0xffffff == 0xffffff
+    assert Feature.ADMIN_VQ not in accept(everything) and accept(everything) & 0xFFFFFF == 0xFFFFFF
 
 
-# ------------------------------------------------------------------------------------------------------------- the driver ---
+# ------------------------------------------------------------------------------------------------------- the driver ---
 
-@pytest.mark.parametrize("code, argument, pieces", [
-    (RingCode.CHAIN, "number of pieces", ([], [])),
-    (RingCode.CHAIN, "number of pieces", ([(0x1000, 1)] * 5, [(0x1000, 1)] * 4)),
-    (RingCode.CHAIN, "number of pieces", ([(0x1000, 1)] * 70000, [])),
-    (RingCode.LEN, "length of writable[1]", ([], [(0x1000, 1), (0x1000, 0)])),
-    (RingCode.LEN, "length of readable[0]", ([(0x1000, 1 << 32)], [])),
-    (RingCode.LEN, "length of readable[0]", ([(0x1000, -1)], [])),
-    (RingCode.LEN, "total length", ([(0, 0xffffffff), (0, 2)], [])),
-    (RingCode.ADDR, "address of readable[1]", ([(0, 1), ((1 << 64) - 1, 2)], [])),
-    (RingCode.ADDR, "address of writable[0]", ([(0, 1)], [(1 << 64, 2)])),
-    (RingCode.ADDR, "address of writable[0]", ([(0, 1)], [(-1, 2)])),
-])
+
+@pytest.mark.parametrize(
+    "code, argument, pieces",
+    [
+        (RingCode.CHAIN, "number of pieces", ([], [])),
+        (RingCode.CHAIN, "number of pieces", ([(0x1000, 1)] * 5, [(0x1000, 1)] * 4)),
+        (RingCode.CHAIN, "number of pieces", ([(0x1000, 1)] * 70000, [])),
+        (RingCode.LEN, "length of writable[1]", ([], [(0x1000, 1), (0x1000, 0)])),
+        (RingCode.LEN, "length of readable[0]", ([(0x1000, 1 << 32)], [])),
+        (RingCode.LEN, "length of readable[0]", ([(0x1000, -1)], [])),
+        (RingCode.LEN, "total length", ([(0, 0xFFFFFFFF), (0, 2)], [])),
+        (RingCode.ADDR, "address of readable[1]", ([(0, 1), ((1 << 64) - 1, 2)], [])),
+        (RingCode.ADDR, "address of writable[0]", ([(0, 1)], [(1 << 64, 2)])),
+        (RingCode.ADDR, "address of writable[0]", ([(0, 1)], [(-1, 2)])),
+    ],
+)
 @pytest.mark.parametrize("indirect", [False, True])
-def test_add_refuses(ring: Ring, code: RingCode, argument: str, pieces: tuple[list[Any], list[Any]], indirect: bool) -> None:
+def test_add_refuses(
+    ring: Ring, code: RingCode, argument: str, pieces: tuple[list[Any], list[Any]], indirect: bool
+) -> None:
     before = ring.everything()
     if indirect:
         refused(code, argument, ring.driver.add_indirect, IndirectTable(ring.memory, ring.data, 8), *pieces, "token")
@@ -143,7 +177,13 @@ def test_add_names_a_piece_of_the_wrong_type(ring: Ring) -> None:
 def test_indirect_tables_are_checked(ring: Ring) -> None:
     piece = [(ring.data, 1)]
     refused(RingCode.ALIGN, "table", ring.driver.add_indirect, IndirectTable(ring.memory, ring.data + 8, 4), piece)
-    refused(RingCode.CHAIN, "number of pieces", ring.driver.add_indirect, IndirectTable(ring.memory, ring.data, 1), piece * 2)
+    refused(
+        RingCode.CHAIN,
+        "number of pieces",
+        ring.driver.add_indirect,
+        IndirectTable(ring.memory, ring.data, 1),
+        piece * 2,
+    )
     with pytest.raises(IndexError):
         ring.driver.add_indirect(IndirectTable(ring.memory, ring.memory.base + ring.memory.size - 16, 2), piece)
     refused(RingCode.FEATURE, "table", Ring(V1).driver.add_indirect, IndirectTable(ring.memory, ring.data, 4), piece)
@@ -166,12 +206,21 @@ def test_abort_without_anything_staged(ring: Ring) -> None:
 def test_after_reset_every_call_says_so(ring: Ring) -> None:
     assert ring.driver.reset() == []
     ring.device.reset()
-    for call in (ring.driver.publish, ring.driver.get_used, ring.driver.enable_notify, ring.driver.snapshot,
-                 ring.driver.disable_notify, ring.device.publish, ring.device.get_avail, ring.device.enable_notify):
+    for call in (
+        ring.driver.publish,
+        ring.driver.get_used,
+        ring.driver.enable_notify,
+        ring.driver.snapshot,
+        ring.driver.disable_notify,
+        ring.device.publish,
+        ring.device.get_avail,
+        ring.device.enable_notify,
+    ):
         refused(RingCode.STATE, None, call)
 
 
-# ------------------------------------------------------------------------------------------------------------- the device ---
+# ------------------------------------------------------------------------------------------------------- the device ---
+
 
 def test_V59_stale_doubled_and_foreign_handles_are_refused(ring: Ring) -> None:
     for _ in range(2):
@@ -181,7 +230,7 @@ def test_V59_stale_doubled_and_foreign_handles_are_refused(ring: Ring) -> None:
     assert first and second
     before = ring.everything()
     refused(RingCode.HANDLE, "chain", ring.device.rewind, first)  # not the last
-    refused(RingCode.HANDLE, "chain", ring.device.add_used, 0xdeadbeef, 0)
+    refused(RingCode.HANDLE, "chain", ring.device.add_used, 0xDEADBEEF, 0)
     refused(RingCode.HANDLE, "chain", ring.device.add_used, -1, 0)
     refused(RingCode.LEN, "written", ring.device.add_used, first, 5)
     refused(RingCode.LEN, "written", ring.device.add_used, first, 1 << 32)
@@ -204,7 +253,8 @@ def test_a_chain_takes_no_more_than_it_has_room_for() -> None:
     assert [bytes(part) for part in parts] == [b"abcd", b"", b"efg"] and chain.room == 0
 
 
-# --------------------------------------------------------------------------------------------------- what the peer has done ---
+# ------------------------------------------------------------------------------------------- what the peer has done ---
+
 
 def test_a_peer_error_says_what_stood_where_and_sticks(ring: Ring) -> None:
     ring.driver.add_avail([(ring.data, 1)], token="mine")
@@ -234,31 +284,35 @@ def test_a_chain_error_leaves_the_queue_alive(ring: Ring) -> None:
     assert ring.driver.get_used() == ("outside", 0) and ring.driver.get_used() == ("inside", 0)
 
 
-# --------------------------------------------------------------------------------------------------------------- the pool ---
+# --------------------------------------------------------------------------------------------------------- the pool ---
+
 
 @pytest.fixture
 def pool() -> BouncePool:
     return BouncePool(GuestMemory(64 * 2048, base=0x100000))
 
 
-@pytest.mark.parametrize("code, argument, wrong", [
-    (BounceCode.GEOMETRY, "geometry", {"slot_size": 1000}),
-    (BounceCode.GEOMETRY, "geometry", {"slot_size": 128}),
-    (BounceCode.GEOMETRY, "geometry", {"segment_slots": 3}),
-    (BounceCode.GEOMETRY, "geometry", {"segment_slots": 8192}),
-    (BounceCode.GEOMETRY, "geometry", {"page_size": 1024}),
-    (BounceCode.GEOMETRY, "geometry", {"page_size": 5000}),
-    (BounceCode.GEOMETRY, "geometry", {"areas": 3}),
-    (BounceCode.GEOMETRY, "geometry", {"areas": 2}),
-    (BounceCode.GEOMETRY, "geometry", {"slots": 0}),
-    (BounceCode.GEOMETRY, "geometry", {"cursor": 64}),
-    (BounceCode.GEOMETRY, "geometry", {"flags": 64}),
-    (BounceCode.GEOMETRY, "cursor", {"cursor": -1}),
-    (BounceCode.GEOMETRY, "areas", {"areas": 1 << 32}),
-    (BounceCode.ALIGN, "window_addr", {"window_addr": 0x100400}),
-    (BounceCode.ADDR, "window_addr", {"window_addr": (1 << 64) - 2048}),
-    (BounceCode.ADDR, "window_addr", {"window_addr": 1 << 64}),
-])
+@pytest.mark.parametrize(
+    "code, argument, wrong",
+    [
+        (BounceCode.GEOMETRY, "geometry", {"slot_size": 1000}),
+        (BounceCode.GEOMETRY, "geometry", {"slot_size": 128}),
+        (BounceCode.GEOMETRY, "geometry", {"segment_slots": 3}),
+        (BounceCode.GEOMETRY, "geometry", {"segment_slots": 8192}),
+        (BounceCode.GEOMETRY, "geometry", {"page_size": 1024}),
+        (BounceCode.GEOMETRY, "geometry", {"page_size": 5000}),
+        (BounceCode.GEOMETRY, "geometry", {"areas": 3}),
+        (BounceCode.GEOMETRY, "geometry", {"areas": 2}),
+        (BounceCode.GEOMETRY, "geometry", {"slots": 0}),
+        (BounceCode.GEOMETRY, "geometry", {"cursor": 64}),
+        (BounceCode.GEOMETRY, "geometry", {"flags": 64}),
+        (BounceCode.GEOMETRY, "cursor", {"cursor": -1}),
+        (BounceCode.GEOMETRY, "areas", {"areas": 1 << 32}),
+        (BounceCode.ALIGN, "window_addr", {"window_addr": 0x100400}),
+        (BounceCode.ADDR, "window_addr", {"window_addr": (1 << 64) - 2048}),
+        (BounceCode.ADDR, "window_addr", {"window_addr": 1 << 64}),
+    ],
+)
 def test_a_pool_that_cannot_be_is_refused(code: BounceCode, argument: str, wrong: dict[str, int]) -> None:
     memory = GuestMemory(64 * 2048, base=0x100000)
     memory.write(memory.base, b"as it was")
@@ -283,8 +337,10 @@ def test_map_refuses(pool: BouncePool) -> None:
     refused(BounceCode.ADDR, "orig_addr", pool.map, b"xy", to_device, orig_addr=(1 << 64) - 1)
     refused(BounceCode.ADDR, "orig_addr", pool.map, b"xy", to_device, orig_addr=1 << 64)
     refused(BounceCode.TOO_LARGE, "length of buffer", pool.map, bytes(262145), to_device)
-    refused(BounceCode.TOO_LARGE, "length of buffer, and masks", pool.map, b"x", to_device, alloc_align_mask=(1 << 20) - 1)
-    refused(BounceCode.UNSATISFIABLE, "masks", pool.map, b"x", to_device, alloc_align_mask=0x3fff, boundary_mask=0xfff)
+    refused(
+        BounceCode.TOO_LARGE, "length of buffer, and masks", pool.map, b"x", to_device, alloc_align_mask=(1 << 20) - 1
+    )
+    refused(BounceCode.UNSATISFIABLE, "masks", pool.map, b"x", to_device, alloc_align_mask=0x3FFF, boundary_mask=0xFFF)
     refused(BounceCode.OVERLAP, "buffer", pool.map, pool.memory.view(0x100000, 64), Direction.BIDIRECTIONAL)
     with pytest.raises(TypeError, match="buffer must be writable for FROM_DEVICE"):
         pool.map(b"read-only", Direction.FROM_DEVICE)
@@ -301,16 +357,22 @@ def test_alloc_refuses(pool: BouncePool) -> None:
     assert pool.usage().used == 0
 
 
-@pytest.mark.parametrize("size", [2**64 - 1, 2**64 - 0xfff, 2**43 + 2048, 2**32, 2**31 + 1])
-@pytest.mark.parametrize("masks", [(0, 0), (0xfff, 0), (0, 0xfff), (2**32 - 1, 0xfff), (2**64 - 1, 2**64 - 1)])
+@pytest.mark.parametrize("size", [2**64 - 1, 2**64 - 0xFFF, 2**43 + 2048, 2**32, 2**31 + 1])
+@pytest.mark.parametrize("masks", [(0, 0), (0xFFF, 0), (0, 0xFFF), (2**32 - 1, 0xFFF), (2**64 - 1, 2**64 - 1)])
 def test_S33_sizes_that_overflow_are_refused(pool: BouncePool, size: int, masks: tuple[int, int]) -> None:
     """No Python buffer is that long, so the C is asked directly."""
     request = ffi.new("struct bounce_request *")
     original = ffi.new("char[]", 16)
     request.orig, request.size, request.direction = original, size, Direction.TO_DEVICE
-    request.alloc_align_mask, request.min_align_mask, request.orig_addr = *masks, 0xfff
+    request.alloc_align_mask, request.min_align_mask, request.orig_addr = *masks, 0xFFF
     answer = lib.bounce_map(pool._pool, request, ffi.new("struct bounce_mapping *"))
-    assert answer in (BounceCode.SIZE, BounceCode.ADDR, BounceCode.TOO_LARGE, BounceCode.OVERLAP, BounceCode.UNSATISFIABLE)
+    assert answer in (
+        BounceCode.SIZE,
+        BounceCode.ADDR,
+        BounceCode.TOO_LARGE,
+        BounceCode.OVERLAP,
+        BounceCode.UNSATISFIABLE,
+    )
     assert pool.usage() == Usage(64, 0, 0, 0)
 
 
@@ -354,9 +416,10 @@ def test_S43_full_fragmented_and_too_large_are_told_apart(pool: BouncePool) -> N
 
 def test_S38_a_mapping_that_ends_with_an_exception_copies_nothing_back(pool: BouncePool) -> None:
     original = bytearray(b"before")
-    with pytest.raises(RuntimeError), pool.map(original, Direction.BIDIRECTIONAL) as mapping:  # type: ignore[union-attr]
-        mapping.data[:] = b"device"
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        with pool.map(original, Direction.BIDIRECTIONAL) as mapping:  # type: ignore[union-attr]
+            mapping.data[:] = b"device"
+            raise RuntimeError
     assert original == b"before" and pool.usage().used == 0
     with pool.map(original, Direction.BIDIRECTIONAL) as mapping:  # type: ignore[union-attr]
         mapping.data[:] = b"device"
@@ -372,7 +435,8 @@ def test_a_pool_with_live_mappings_cannot_be_closed() -> None:
     refused(BounceCode.STATE, None, pool.usage)
 
 
-# ----------------------------------------------------------------------------------------------------------------- memory ---
+# ----------------------------------------------------------------------------------------------------------- memory ---
+
 
 def test_memory_refuses_what_it_cannot_be() -> None:
     for size in (0, -1):
@@ -389,12 +453,12 @@ def test_memory_refuses_what_it_cannot_be() -> None:
 
 def test_memory_refuses_what_lies_outside() -> None:
     memory = GuestMemory(4096, base=0x1000)
-    for addr, size in ((0xfff, 1), (0x1fff, 2), (0x2000, 1), (0x1000, -1), (-1, 1)):
+    for addr, size in ((0xFFF, 1), (0x1FFF, 2), (0x2000, 1), (0x1000, -1), (-1, 1)):
         for call in (memory.read, memory.view, memory.pointer):
             with pytest.raises(IndexError, match="not all within"):
                 call(addr, size)
     with pytest.raises(IndexError):
-        memory.write(0x1fff, b"ab")
+        memory.write(0x1FFF, b"ab")
     for size, align in ((0, 16), (16, 3), (16, 0), (-1, 16)):
         with pytest.raises(ValueError):
             memory.allocate(size, align)

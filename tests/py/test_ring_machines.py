@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """
-The rings under RingMachine. The split ring: the C driver and the C device against each other, and each against the peer that was written from
-the spec in Python, so that two wrongs of ours cannot agree. The packed ring: the two C sides against each other.
+The rings under RingMachine. The split ring: the C driver and the C device against each other, and each against the
+peer that was written from the spec in Python, so that two wrongs of ours cannot agree. The packed ring: the two C
+sides against each other.
 """
+
 from vring.testing import PackedRingMachine, PeerDevice, PeerDriver, RingMachine, RingSetup
 
 

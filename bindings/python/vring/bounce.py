@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A pool of bounce-buffer slots over memory that a device may reach (``bounce/bounce.h``)."""
+
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ class PoolFlag(enum.IntFlag):
 
 class NoRoom(enum.Enum):
     """
-    The answer, which is false, to a request that may succeed once mappings have ended: fewer free slots than it needs (FULL),
-    no fitting run among them (FRAGMENTED), or a lock that was not to be had (BUSY).
+    The answer, which is false, to a request that may succeed once mappings have ended: fewer free slots than it needs
+    (FULL), no fitting run among them (FRAGMENTED), or a lock that was not to be had (BUSY).
     """
 
     FULL = BounceCode.FULL
@@ -53,7 +54,10 @@ class Usage(NamedTuple):
 
 @dataclass(frozen=True)
 class MappingInfo:
-    """One live mapping, as the pool's metadata have it (``struct bounce_mapping``). Sizes in bytes or, as named, in slots."""
+    """
+    One live mapping, as the pool's metadata have it (``struct bounce_mapping``). Sizes in bytes or, as named, in
+    slots.
+    """
 
     handle: int
     addr: int
@@ -69,8 +73,18 @@ class MappingInfo:
     @classmethod
     def of(cls, mapping: CData) -> "MappingInfo":
         """From the C struct."""
-        return cls(mapping.handle, mapping.addr, mapping.size, mapping.slot, mapping.slots, mapping.pad_slots, mapping.area,
-                   mapping.owner, Direction(mapping.direction), bool(mapping.coherent))
+        return cls(
+            mapping.handle,
+            mapping.addr,
+            mapping.size,
+            mapping.slot,
+            mapping.slots,
+            mapping.pad_slots,
+            mapping.area,
+            mapping.owner,
+            Direction(mapping.direction),
+            bool(mapping.coherent),
+        )
 
 
 class _Slots:
@@ -81,7 +95,8 @@ class _Slots:
         self.info = info
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(addr={self.addr:#x}, size={self.size}, slot={self.info.slot}, slots={self.info.slots})"
+        where = f"slot={self.info.slot}, slots={self.info.slots}"
+        return f"{type(self).__name__}(addr={self.addr:#x}, size={self.size}, {where})"
 
     @property
     def addr(self) -> int:
@@ -101,14 +116,16 @@ class _Slots:
 
 class Mapping(_Slots):
     """
-    A buffer mapped through a pool. As a context manager it is unmapped at the end: with everything copied back, or after an
-    exception with nothing.
+    A buffer mapped through a pool. As a context manager it is unmapped at the end: with everything copied back, or
+    after an exception with nothing.
     """
 
     def __enter__(self) -> "Mapping":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.unmap(None if kind is None else 0)
 
     def sync_for_cpu(self, offset: int = 0, length: int | None = None) -> None:
@@ -124,8 +141,9 @@ class Mapping(_Slots):
 
     def unmap(self, written: int | None = None) -> None:
         """
-        Copy back what the device wrote (not for TO_DEVICE), clear the slots and free them. ``written`` is how many bytes, from
-        the start, to copy back: all of them unless told. Raises CallerError for a dead mapping or more than it has.
+        Copy back what the device wrote (not for TO_DEVICE), clear the slots and free them. ``written`` is how many
+        bytes, from the start, to copy back: all of them unless told. Raises CallerError for a dead mapping or more
+        than it has.
         """
         call = "Mapping.unmap"
         length = lib.BOUNCE_WHOLE if written is None else integer(call, "written", written, 63, BounceCode.RANGE)
@@ -140,7 +158,9 @@ class Coherent(_Slots):
     def __enter__(self) -> "Coherent":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.free()
 
     def free(self) -> None:
@@ -159,23 +179,42 @@ class BouncePool:
     b'secret'
     """
 
-    def __init__(self, memory: GuestMemory, window: int | None = None, slots: int | None = None, *,
-                 window_addr: int | None = None, slot_size: int = 2048, segment_slots: int = 128, page_size: int = 4096,
-                 areas: int = 1, flags: PoolFlag | int = 0, cursor: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        memory: GuestMemory,
+        window: int | None = None,
+        slots: int | None = None,
+        *,
+        window_addr: int | None = None,
+        slot_size: int = 2048,
+        segment_slots: int = 128,
+        page_size: int = 4096,
+        areas: int = 1,
+        flags: PoolFlag | int = 0,
+        cursor: int = 0,
+        seed: int = 0,
+    ) -> None:
         """
         A pool of ``slots`` slots at ``window`` of ``memory``, all of it unless told; the window is cleared.
 
-        ``window_addr`` is slot 0 as the device addresses it, where that differs from ``window``; ``cursor`` is where the search
-        of area 0 starts, 0 unless a test wants a state; ``seed`` goes into every handle, so that those of an earlier pool in the
-        same memory are refused. Everything else, and every limit, as in ``struct bounce_config``.
+        ``window_addr`` is slot 0 as the device addresses it, where that differs from ``window``; ``cursor`` is where
+        the search of area 0 starts, 0 unless a test wants a state; ``seed`` goes into every handle, so that those of
+        an earlier pool in the same memory are refused. Everything else, and every limit, as in ``struct
+        bounce_config``.
 
         Raises CallerError that names the argument, IndexError for a window outside ``memory``.
         """
         call = "BouncePool"
         window = memory.base if window is None else window
         config = ffi.new("struct bounce_config *")
-        numbers = {"slot_size": slot_size, "segment_slots": segment_slots, "page_size": page_size, "areas": areas,
-                   "flags": flags, "cursor": cursor}
+        numbers = {
+            "slot_size": slot_size,
+            "segment_slots": segment_slots,
+            "page_size": page_size,
+            "areas": areas,
+            "flags": flags,
+            "cursor": cursor,
+        }
         for name, value in numbers.items():
             setattr(config, name, integer(call, name, value, 32, BounceCode.GEOMETRY))
         config.seed = integer(call, "seed", seed, 64, BounceCode.GEOMETRY)
@@ -183,11 +222,15 @@ class BouncePool:
             slots = (memory.base + memory.size - window) // (slot_size or 2048)
         config.slots = integer(call, "slots", slots, 32, BounceCode.GEOMETRY)
         config.window = memory.pointer(window, slots * (slot_size or 2048))
-        self.window_addr = integer(call, "window_addr", window if window_addr is None else window_addr, 64, BounceCode.ADDR)
+        self.window_addr = integer(
+            call, "window_addr", window if window_addr is None else window_addr, 64, BounceCode.ADDR
+        )
         config.window_addr = self.window_addr
         blame: Arguments = {
             BounceCode.GEOMETRY: ("geometry", {"slots": slots, **numbers}),
-            BounceCode.ALIGN: ("window_addr", self.window_addr), BounceCode.ADDR: ("window_addr", self.window_addr)}
+            BounceCode.ALIGN: ("window_addr", self.window_addr),
+            BounceCode.ADDR: ("window_addr", self.window_addr),
+        }
 
         size = ffi.new("size_t *")
         _judge(lib.bounce_meta_size(config, size), call, blame)
@@ -209,7 +252,9 @@ class BouncePool:
     def __enter__(self) -> "BouncePool":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()
 
@@ -219,18 +264,28 @@ class BouncePool:
         live = self.usage().mappings if code == BounceCode.BUSY else 0
         _judge(code, "BouncePool.close", {BounceCode.BUSY: ("live mappings", live)})
 
-    def map(self, buffer: Buffer, direction: Direction, *, orig_addr: int | None = None, alloc_align_mask: int = 0,
-            min_align_mask: int = 0, boundary_mask: int = 0, area: int = 0, owner: int = 0) -> Mapping | NoRoom:
+    def map(
+        self,
+        buffer: Buffer,
+        direction: Direction,
+        *,
+        orig_addr: int | None = None,
+        alloc_align_mask: int = 0,
+        min_align_mask: int = 0,
+        boundary_mask: int = 0,
+        area: int = 0,
+        owner: int = 0,
+    ) -> Mapping | NoRoom:
         """
         Map ``buffer``, whole; it is kept alive until unmap. Unless ``direction`` is TO_DEVICE it must be writable.
 
-        ``orig_addr`` is its address in the numbering that ``min_align_mask`` means, its address in this process unless told.
-        Masks are 2**k - 1 or 0: the allocation starts at a multiple of ``alloc_align_mask`` + 1, the device's address equals
-        ``orig_addr`` in the bits of ``min_align_mask``, the allocation crosses no multiple of ``boundary_mask`` + 1. ``area`` is
-        tried first; ``owner`` is any tag.
+        ``orig_addr`` is its address in the numbering that ``min_align_mask`` means, its address in this process
+        unless told. Masks are 2**k - 1 or 0: the allocation starts at a multiple of ``alloc_align_mask`` + 1, the
+        device's address equals ``orig_addr`` in the bits of ``min_align_mask``, the allocation crosses no multiple of
+        ``boundary_mask`` + 1. ``area`` is tried first; ``owner`` is any tag.
 
-        Returns the mapping, or :class:`NoRoom`. Raises CallerError for a request that this pool can never satisfy or that is
-        malformed (``bounce_map``), TypeError for a buffer that is read-only where it must not be.
+        Returns the mapping, or :class:`NoRoom`. Raises CallerError for a request that this pool can never satisfy or
+        that is malformed (``bounce_map``), TypeError for a buffer that is read-only where it must not be.
         """
         call = "BouncePool.map"
         direction = _direction(call, direction)
@@ -242,11 +297,14 @@ class BouncePool:
         request.orig = pointer
         request.size = len(original)
         request.direction = direction
-        numbers = {"orig_addr": (host_address(pointer) if orig_addr is None else orig_addr, 64, BounceCode.ADDR),
-                   "alloc_align_mask": (alloc_align_mask, 64, BounceCode.MASK),
-                   "min_align_mask": (min_align_mask, 64, BounceCode.MASK),
-                   "boundary_mask": (boundary_mask, 64, BounceCode.MASK),
-                   "area": (area, 32, BounceCode.GEOMETRY), "owner": (owner, 32, BounceCode.GEOMETRY)}
+        numbers = {
+            "orig_addr": (host_address(pointer) if orig_addr is None else orig_addr, 64, BounceCode.ADDR),
+            "alloc_align_mask": (alloc_align_mask, 64, BounceCode.MASK),
+            "min_align_mask": (min_align_mask, 64, BounceCode.MASK),
+            "boundary_mask": (boundary_mask, 64, BounceCode.MASK),
+            "area": (area, 32, BounceCode.GEOMETRY),
+            "owner": (owner, 32, BounceCode.GEOMETRY),
+        }
         for name, (value, bits, blame) in numbers.items():
             setattr(request, name, integer(call, name, value, bits, blame))
         code = lib.bounce_map(self._pool, request, self._mapping)
@@ -254,33 +312,51 @@ class BouncePool:
             return NoRoom(BounceCode(code))
         masks = {name: hex(numbers[name][0]) for name in ("alloc_align_mask", "min_align_mask", "boundary_mask")}
         length = ("length of buffer", len(original))
-        _judge(code, call, {
-            BounceCode.SIZE: length, BounceCode.MASK: _blame_mask(request, masks),
-            BounceCode.TOO_LARGE: ("length of buffer, and masks", (len(original), masks)) if alloc_align_mask else length,
-            BounceCode.UNSATISFIABLE: ("masks", masks), BounceCode.ADDR: ("orig_addr", numbers["orig_addr"][0]),
-            BounceCode.OVERLAP: ("buffer", buffer)})
+        _judge(
+            code,
+            call,
+            {
+                BounceCode.SIZE: length,
+                BounceCode.MASK: _blame_mask(request, masks),
+                BounceCode.TOO_LARGE: ("length of buffer, and masks", (len(original), masks))
+                if alloc_align_mask
+                else length,
+                BounceCode.UNSATISFIABLE: ("masks", masks),
+                BounceCode.ADDR: ("orig_addr", numbers["orig_addr"][0]),
+                BounceCode.OVERLAP: ("buffer", buffer),
+            },
+        )
         info = MappingInfo.of(self._mapping)
         self._originals[info.handle] = original
         return Mapping(self, info)
 
     def alloc(self, size: int, *, area: int = 0, owner: int = 0) -> Coherent | NoRoom:
         """
-        Memory that both sides see (rings, tables): cleared, and aligned to its size rounded up to a power of two of pages.
-        Returns it, or :class:`NoRoom`. Raises CallerError for a size that never fits (``bounce_alloc``).
+        Memory that both sides see (rings, tables): cleared, and aligned to its size rounded up to a power of two of
+        pages. Returns it, or :class:`NoRoom`. Raises CallerError for a size that never fits (``bounce_alloc``).
         """
         call = "BouncePool.alloc"
-        code = lib.bounce_alloc(self._pool, integer(call, "size", size, 63, BounceCode.SIZE),
-                                integer(call, "area", area, 32, BounceCode.GEOMETRY),
-                                integer(call, "owner", owner, 32, BounceCode.GEOMETRY), self._mapping)
+        code = lib.bounce_alloc(
+            self._pool,
+            integer(call, "size", size, 63, BounceCode.SIZE),
+            integer(call, "area", area, 32, BounceCode.GEOMETRY),
+            integer(call, "owner", owner, 32, BounceCode.GEOMETRY),
+            self._mapping,
+        )
         if code in (BounceCode.FULL, BounceCode.FRAGMENTED, BounceCode.BUSY):
             return NoRoom(BounceCode(code))
-        _judge(code, call, {blame: ("size", size)
-                            for blame in (BounceCode.SIZE, BounceCode.TOO_LARGE, BounceCode.UNSATISFIABLE)})
+        _judge(
+            code,
+            call,
+            {blame: ("size", size) for blame in (BounceCode.SIZE, BounceCode.TOO_LARGE, BounceCode.UNSATISFIABLE)},
+        )
         return Coherent(self, MappingInfo.of(self._mapping))
 
     def max_mapping_size(self, min_align_mask: int = 0) -> int:
-        """The largest size that a mapping with this mask can have at every offset, in an empty pool; 0 for a mask that leaves
-        nothing or is not 2**k - 1."""
+        """
+        A size that fits an empty pool with this mask whatever the low bits of ``orig_addr``; 0 for a mask that leaves
+        nothing or is not 2**k - 1.
+        """
         mask = integer("BouncePool.max_mapping_size", "min_align_mask", min_align_mask, 64, BounceCode.MASK)
         return int(lib.bounce_max_mapping_size(self._pool, mask))
 
@@ -300,8 +376,11 @@ class BouncePool:
     def _sync(self, call: str, sync: CData, info: MappingInfo, offset: int, length: int | None) -> None:
         offset = integer(call, "offset", offset, 63, BounceCode.RANGE)
         length = max(0, info.size - offset) if length is None else integer(call, "length", length, 63, BounceCode.RANGE)
-        _judge(sync(self._pool, info.handle, info.direction, offset, length), call, {
-            BounceCode.HANDLE: ("mapping", info), BounceCode.RANGE: ("offset and length", (offset, length))})
+        _judge(
+            sync(self._pool, info.handle, info.direction, offset, length),
+            call,
+            {BounceCode.HANDLE: ("mapping", info), BounceCode.RANGE: ("offset and length", (offset, length))},
+        )
 
 
 def _direction(call: str, direction: Direction) -> Direction:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The device side of a queue: it takes buffers and gives them back used (``vring/split.h``)."""
+
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -12,7 +13,18 @@ from vring.snapshot import Snapshot
 
 __all__ = ["Chain", "DeviceQueue", "PackedDevice", "SplitDevice"]
 
-VERBS = ("init", "reset", "get_avail", "rewind", "add_used", "publish", "enable_notify", "disable_notify", "in_flight", "fault")
+VERBS = (
+    "init",
+    "reset",
+    "get_avail",
+    "rewind",
+    "add_used",
+    "publish",
+    "enable_notify",
+    "disable_notify",
+    "in_flight",
+    "fault",
+)
 
 
 class Chain:
@@ -29,8 +41,10 @@ class Chain:
         self.written = 0
 
     def __repr__(self) -> str:
-        return (f"Chain(handle={self.handle:#x}, readable={[len(piece) for piece in self.readable]}, "
-                f"writable={[len(piece) for piece in self.writable]}, written={self.written})")
+        return (
+            f"Chain(handle={self.handle:#x}, readable={[len(piece) for piece in self.readable]}, "
+            f"writable={[len(piece) for piece in self.writable]}, written={self.written})"
+        )
 
     def read(self) -> bytes:
         """A copy of all that the driver gave to read."""
@@ -43,8 +57,8 @@ class Chain:
 
     def write(self, data: Buffer) -> None:
         """
-        Append ``data`` to what has been written, without gaps, as used lengths demand (2.7.8.2). Raises ValueError if it is
-        more than :attr:`room`; then nothing is written.
+        Append ``data`` to what has been written, without gaps, as used lengths demand (2.7.8.2). Raises ValueError if
+        it is more than :attr:`room`; then nothing is written.
         """
         rest = memoryview(data).cast("B")
         if len(rest) > self.room:
@@ -52,9 +66,9 @@ class Chain:
         skip = self.written
         self.written += len(rest)
         for piece in self.writable:
-            part = rest[:max(0, len(piece) - skip)]
-            piece[skip:skip + len(part)] = part
-            rest = rest[len(part):]
+            part = rest[: max(0, len(piece) - skip)]
+            piece[skip : skip + len(part)] = part
+            rest = rest[len(part) :]
             skip = max(0, skip - len(piece))
 
 
@@ -62,28 +76,42 @@ class DeviceQueue:
     """
     The device side of a virtqueue, of either format: see :class:`SplitDevice` and :class:`PackedDevice`.
 
-    ``get_avail`` takes a buffer, ``add_used`` stages it as used, ``publish`` makes everything staged visible at once and answers
-    whether the driver must be notified. Buffers may be used in any order. One thread at a time. Every call can raise
-    :class:`PeerError` once the driver has broken the protocol.
+    ``get_avail`` takes a buffer, ``add_used`` stages it as used, ``publish`` makes everything staged visible at once
+    and answers whether the driver must be notified. Buffers may be used in any order. One thread at a time. Every
+    call can raise :class:`PeerError` once the driver has broken the protocol.
     """
 
     _c: ClassVar[Any]
     _layout: ClassVar[type[SplitLayout] | type[PackedLayout]]
 
-    def __init_subclass__(cls, prefix: str | None = None, layout: type[SplitLayout] | type[PackedLayout] | None = None) -> None:
+    def __init_subclass__(
+        cls, prefix: str | None = None, layout: type[SplitLayout] | type[PackedLayout] | None = None
+    ) -> None:
         if prefix and layout:
-            cls._c = SimpleNamespace(struct=f"struct {prefix} *", **{verb: getattr(lib, f"{prefix}_{verb}") for verb in VERBS})
+            cls._c = SimpleNamespace(
+                struct=f"struct {prefix} *", **{verb: getattr(lib, f"{prefix}_{verb}") for verb in VERBS}
+            )
             cls._layout = layout
 
-    def __init__(self, memory: GuestMemory, areas: Areas, features: int, *, regions: Sequence[Region] | None = None,
-                 max_chain: int = 0, index: int = 0) -> None:
+    def __init__(
+        self,
+        memory: GuestMemory,
+        areas: Areas,
+        features: int,
+        *,
+        regions: Sequence[Region] | None = None,
+        max_chain: int = 0,
+        index: int = 0,
+    ) -> None:
         """
         A live queue over ``areas`` of ``memory``, which the driver has prepared.
 
-        ``regions`` what the driver's addresses mean, sorted, without overlap; all of ``memory`` unless told. ``max_chain`` most
-        descriptors in one buffer, direct and in its table together, 0 for the queue's size; ``index`` as the driver's.
+        ``regions`` what the driver's addresses mean, sorted, without overlap; all of ``memory`` unless told.
+        ``max_chain`` most descriptors in one buffer, direct and in its table together, 0 for the queue's size;
+        ``index`` as the driver's.
 
-        Raises CallerError that names the argument (``vring_split_device_init``), IndexError for areas outside ``memory``.
+        Raises CallerError that names the argument (``vring_split_device_init``), IndexError for areas outside
+        ``memory``.
         """
         call = type(self).__name__
         layout = self._layout.of(areas.size)
@@ -114,11 +142,19 @@ class DeviceQueue:
         self.areas = areas
         code = self._c.init(self._queue, config)
         if code:
-            raise caller_error(RingCode(code), call, {
-                RingCode.SIZE: ("areas.size", areas.size), RingCode.ALIGN: ("areas", areas),
-                RingCode.OVERLAP: ("areas and regions", (areas, regions)), RingCode.ADDR: ("areas and regions", (areas, regions)),
-                RingCode.NULL: ("regions", regions), RingCode.CHAIN: ("max_chain", max_chain),
-                RingCode.FEATURE: ("features", int(features))})
+            raise caller_error(
+                RingCode(code),
+                call,
+                {
+                    RingCode.SIZE: ("areas.size", areas.size),
+                    RingCode.ALIGN: ("areas", areas),
+                    RingCode.OVERLAP: ("areas and regions", (areas, regions)),
+                    RingCode.ADDR: ("areas and regions", (areas, regions)),
+                    RingCode.NULL: ("regions", regions),
+                    RingCode.CHAIN: ("max_chain", max_chain),
+                    RingCode.FEATURE: ("features", int(features)),
+                },
+            )
 
     def get_avail(self) -> Chain | None:
         """
@@ -141,15 +177,16 @@ class DeviceQueue:
         return Chain(chain.handle, views[:split], views[split:])
 
     def rewind(self, chain: Chain | int) -> None:
-        """Give back the buffer taken last, unused; ``get_avail`` returns it again. CallerError if it is not the last."""
+        """
+        Give back the buffer taken last, unused; ``get_avail`` returns it again. CallerError if it is not the last.
+        """
         handle = chain.handle if isinstance(chain, Chain) else chain
-        self._answer(self._c.rewind(self._queue, handle), "rewind",
-                     {RingCode.HANDLE: ("chain", chain)})
+        self._answer(self._c.rewind(self._queue, handle), "rewind", {RingCode.HANDLE: ("chain", chain)})
 
     def add_used(self, chain: Chain | int, written: int | None = None) -> None:
         """
-        Stage one buffer as used (2.7.8.2). ``written`` is the number of bytes written, from the first device-writable one,
-        without gaps; unless told, what :meth:`Chain.write` counted.
+        Stage one buffer as used (2.7.8.2). ``written`` is the number of bytes written, from the first device-writable
+        one, without gaps; unless told, what :meth:`Chain.write` counted.
 
         Raises CallerError for a chain or handle that is stale, doubled or foreign, or for more bytes than are writable.
         """
@@ -159,8 +196,11 @@ class DeviceQueue:
         else:
             handle, written = integer(call, "chain", chain, 32, RingCode.HANDLE), written or 0
         integer(call, "written", written, 32, RingCode.LEN)
-        self._answer(self._c.add_used(self._queue, handle, written), "add_used",
-                     {RingCode.HANDLE: ("chain", chain), RingCode.LEN: ("written", written)})
+        self._answer(
+            self._c.add_used(self._queue, handle, written),
+            "add_used",
+            {RingCode.HANDLE: ("chain", chain), RingCode.LEN: ("written", written)},
+        )
 
     def publish(self) -> bool:
         """Make everything staged visible with one store. Returns whether the driver must be notified (2.7.7.2)."""
@@ -168,8 +208,8 @@ class DeviceQueue:
 
     def enable_notify(self) -> bool:
         """
-        Ask to be notified of the next available buffer, and look once more. Returns True if buffers wait already: take them
-        and ask again; False if it is safe to sleep.
+        Ask to be notified of the next available buffer, and look once more. Returns True if buffers wait already:
+        take them and ask again; False if it is safe to sleep.
         """
         return self._answer(self._c.enable_notify(self._queue), "enable_notify") == 1
 
@@ -190,7 +230,9 @@ class DeviceQueue:
     def fault(self) -> PeerError | None:
         """What broke the queue, as the exception that every call raises; ``None`` if nothing did."""
         fault = self._c.fault(self._queue)
-        return PeerError(RingCode(fault.error), type(self).__name__, fault.position, fault.value) if fault.error else None
+        return (
+            PeerError(RingCode(fault.error), type(self).__name__, fault.position, fault.value) if fault.error else None
+        )
 
     def _answer(self, code: int, verb: str, arguments: Arguments | None = None) -> int:
         if code >= 0:
@@ -207,8 +249,12 @@ class SplitDevice(DeviceQueue, prefix="vring_split_device", layout=SplitLayout):
 
     def snapshot(self) -> Snapshot:
         """The ring as it is now, shared words unjudged; changes nothing."""
-        return Snapshot.take(self._queue, lib.vring_split_device_snapshot, lib.vring_split_device_snapshot_entry,
-                             lambda code: self._answer(code, "snapshot"))
+        return Snapshot.take(
+            self._queue,
+            lib.vring_split_device_snapshot,
+            lib.vring_split_device_snapshot_entry,
+            lambda code: self._answer(code, "snapshot"),
+        )
 
 
 class PackedDevice(DeviceQueue, prefix="vring_packed_device", layout=PackedLayout):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The driver side of a queue: it offers buffers and takes them back (``vring/split.h``)."""
+
 import enum
 import itertools
 from collections.abc import Sequence
@@ -15,8 +16,23 @@ from vring.snapshot import Snapshot
 
 __all__ = ["DriverQueue", "IndirectTable", "PackedDriver", "SplitDriver", "Used", "UsedLength"]
 
-VERBS = ("init", "reset", "add_avail", "add_indirect", "abort", "publish", "notification", "get_used", "enable_notify",
-         "enable_notify_delayed", "disable_notify", "free", "in_flight", "take_unused", "fault")
+VERBS = (
+    "init",
+    "reset",
+    "add_avail",
+    "add_indirect",
+    "abort",
+    "publish",
+    "notification",
+    "get_used",
+    "enable_notify",
+    "enable_notify_delayed",
+    "disable_notify",
+    "free",
+    "in_flight",
+    "take_unused",
+    "fault",
+)
 
 
 class UsedLength(enum.IntEnum):
@@ -52,31 +68,46 @@ class DriverQueue:
     """
     The driver side of a virtqueue, of either format: see :class:`SplitDriver` and :class:`PackedDriver`.
 
-    ``add_avail`` stages a buffer, ``publish`` makes everything staged visible at once and answers whether the device must be
-    notified, ``get_used`` takes a buffer back. Tokens are any Python objects; the queue keeps them alive until they return.
-    One thread at a time. Every call can raise :class:`PeerError` once the device has broken the protocol.
+    ``add_avail`` stages a buffer, ``publish`` makes everything staged visible at once and answers whether the device
+    must be notified, ``get_used`` takes a buffer back. Tokens are any Python objects; the queue keeps them alive
+    until they return. One thread at a time. Every call can raise :class:`PeerError` once the device has broken the
+    protocol.
     """
 
     _c: ClassVar[Any]
     _layout: ClassVar[type[SplitLayout] | type[PackedLayout]]
 
-    def __init_subclass__(cls, prefix: str | None = None, layout: type[SplitLayout] | type[PackedLayout] | None = None) -> None:
+    def __init_subclass__(
+        cls, prefix: str | None = None, layout: type[SplitLayout] | type[PackedLayout] | None = None
+    ) -> None:
         if prefix and layout:
-            cls._c = SimpleNamespace(struct=f"struct {prefix} *", **{verb: getattr(lib, f"{prefix}_{verb}") for verb in VERBS})
+            cls._c = SimpleNamespace(
+                struct=f"struct {prefix} *", **{verb: getattr(lib, f"{prefix}_{verb}") for verb in VERBS}
+            )
             cls._layout = layout
 
-    def __init__(self, memory: GuestMemory, areas: Areas, features: int, *, max_chain: int = 0, index: int = 0,
-                 notify_id: int = 0, used_length: UsedLength = UsedLength.BREAK,
-                 len_without_write: bool = False) -> None:
+    def __init__(
+        self,
+        memory: GuestMemory,
+        areas: Areas,
+        features: int,
+        *,
+        max_chain: int = 0,
+        index: int = 0,
+        notify_id: int = 0,
+        used_length: UsedLength = UsedLength.BREAK,
+        len_without_write: bool = False,
+    ) -> None:
         """
         A live queue over ``areas`` of ``memory``, which it clears and which the device does not touch yet.
 
-        ``features`` as negotiated, with VERSION_1; ``max_chain`` most descriptors in one buffer, 0 for the queue's size;
-        ``index`` where both sides start, 0 unless a test wants the wrap to be near; ``notify_id`` what names the queue in the
-        notification word; ``used_length`` and ``len_without_write`` what to believe of used lengths: see
-        ``struct vring_driver_config``.
+        ``features`` as negotiated, with VERSION_1; ``max_chain`` most descriptors in one buffer, 0 for the queue's
+        size; ``index`` where both sides start, 0 unless a test wants the wrap to be near; ``notify_id`` what names
+        the queue in the notification word; ``used_length`` and ``len_without_write`` what to believe of used lengths:
+        see ``struct vring_driver_config``.
 
-        Raises CallerError that names the argument (``vring_split_driver_init``), IndexError for areas outside ``memory``.
+        Raises CallerError that names the argument (``vring_split_driver_init``), IndexError for areas outside
+        ``memory``.
         """
         call = type(self).__name__
         layout = self._layout.of(areas.size)
@@ -103,16 +134,27 @@ class DriverQueue:
         self.areas = areas
         code = self._c.init(self._queue, config)
         if code:
-            raise caller_error(RingCode(code), call, {
-                RingCode.SIZE: ("areas.size", areas.size), RingCode.ALIGN: ("areas", areas),
-                RingCode.OVERLAP: ("areas", areas), RingCode.ADDR: ("areas", areas),
-                RingCode.CHAIN: ("max_chain", max_chain), RingCode.FEATURE: ("features", int(features))})
+            raise caller_error(
+                RingCode(code),
+                call,
+                {
+                    RingCode.SIZE: ("areas.size", areas.size),
+                    RingCode.ALIGN: ("areas", areas),
+                    RingCode.OVERLAP: ("areas", areas),
+                    RingCode.ADDR: ("areas", areas),
+                    RingCode.CHAIN: ("max_chain", max_chain),
+                    RingCode.FEATURE: ("features", int(features)),
+                },
+            )
 
-    def add_avail(self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None) -> bool:
+    def add_avail(
+        self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None
+    ) -> bool:
         """
         Stage one buffer: pieces (device address, bytes) that the device reads, then pieces that it writes.
 
-        Returns False if too few descriptors are free now. Raises CallerError for a buffer that never fits or is malformed.
+        Returns False if too few descriptors are free now. Raises CallerError for a buffer that never fits or is
+        malformed.
         """
         call = f"{type(self).__name__}.add_avail"
         segments, counts = _segments(call, readable, writable)
@@ -120,11 +162,16 @@ class DriverQueue:
         code = self._c.add_avail(self._queue, segments, *counts, number)
         return self._stage(code, "add_avail", number, token, None, readable, writable)
 
-    def add_indirect(self, table: IndirectTable, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (),
-                     token: object = None) -> bool:
+    def add_indirect(
+        self,
+        table: IndirectTable,
+        readable: Sequence[Segment] = (),
+        writable: Sequence[Segment] = (),
+        token: object = None,
+    ) -> bool:
         """
-        Stage one buffer whose pieces are listed in ``table``, so that it takes one descriptor of the ring (2.7.5.3). The table
-        is the caller's again when the token returns. Otherwise as :meth:`add_avail`.
+        Stage one buffer whose pieces are listed in ``table``, so that it takes one descriptor of the ring (2.7.5.3).
+        The table is the caller's again when the token returns. Otherwise as :meth:`add_avail`.
         """
         call = f"{type(self).__name__}.add_indirect"
         segments, counts = _segments(call, readable, writable)
@@ -137,19 +184,28 @@ class DriverQueue:
         return self._stage(code, "add_indirect", number, token, table, readable, writable)
 
     def abort(self) -> object:
-        """Take back the buffer staged last, as if it had never been added; returns its token. CallerError if none is staged."""
+        """
+        Take back the buffer staged last, as if it had never been added; returns its token. CallerError if none is
+        staged.
+        """
         self._answer(self._c.abort(self._queue, ffi.NULL), "abort")
         return self._tokens.pop(self._staged.pop())[0]
 
     def publish(self) -> bool:
-        """Make everything staged visible with one store. Returns whether the device must be notified (2.7.10, 2.7.13.4)."""
+        """
+        Make everything staged visible with one store. Returns whether the device must be notified (2.7.10,
+        2.7.13.4).
+        """
         notify = self._answer(self._c.publish(self._queue), "publish")
         self._staged.clear()
         return notify == 1
 
     @property
     def notification(self) -> int:
-        """The word for the doorbell: ``notify_id``, and with NOTIFICATION_DATA the index last published in the upper half."""
+        """
+        The word for the doorbell: ``notify_id``, and with NOTIFICATION_DATA the index last published in the upper
+        half.
+        """
         return int(self._c.notification(self._queue))
 
     def get_used(self) -> Used | None:
@@ -163,8 +219,8 @@ class DriverQueue:
 
     def enable_notify(self) -> bool:
         """
-        Ask to be notified of the next used buffer, and look once more. Returns True if used buffers wait already: take them
-        and ask again; False if it is safe to sleep.
+        Ask to be notified of the next used buffer, and look once more. Returns True if used buffers wait already:
+        take them and ask again; False if it is safe to sleep.
         """
         return self._answer(self._c.enable_notify(self._queue), "enable_notify") == 1
 
@@ -189,8 +245,9 @@ class DriverQueue:
 
     def reset(self) -> list[object]:
         """
-        Stop using the shared memory, after the device was reset or because it broke the protocol. Returns the tokens of all
-        buffers that never came back, oldest first. Every later call raises CallerError; set up a new queue to go on.
+        Stop using the shared memory, after the device was reset or because it broke the protocol. Returns the tokens
+        of all buffers that never came back, oldest first. Every later call raises CallerError; set up a new queue to
+        go on.
         """
         self._c.reset(self._queue)
         number = ffi.new("uint64_t *")
@@ -205,18 +262,34 @@ class DriverQueue:
     def fault(self) -> PeerError | None:
         """What broke the queue, as the exception that every call raises; ``None`` if nothing did."""
         fault = self._c.fault(self._queue)
-        return PeerError(RingCode(fault.error), type(self).__name__, fault.position, fault.value) if fault.error else None
+        return (
+            PeerError(RingCode(fault.error), type(self).__name__, fault.position, fault.value) if fault.error else None
+        )
 
-    def _stage(self, code: int, verb: str, number: int, token: object, table: IndirectTable | None,
-               readable: Sequence[Segment], writable: Sequence[Segment]) -> bool:
+    def _stage(
+        self,
+        code: int,
+        verb: str,
+        number: int,
+        token: object,
+        table: IndirectTable | None,
+        readable: Sequence[Segment],
+        writable: Sequence[Segment],
+    ) -> bool:
         if code == RingCode.FULL:
             return False
         if code:
-            self._answer(code, verb, {
-                RingCode.CHAIN: ("number of pieces", len(readable) + len(writable)),
-                RingCode.LEN: _blame_length(readable, writable),
-                RingCode.ADDR: _blame_address(readable, writable, table),
-                RingCode.ALIGN: ("table", table), RingCode.FEATURE: ("table", table)})
+            self._answer(
+                code,
+                verb,
+                {
+                    RingCode.CHAIN: ("number of pieces", len(readable) + len(writable)),
+                    RingCode.LEN: _blame_length(readable, writable),
+                    RingCode.ADDR: _blame_address(readable, writable, table),
+                    RingCode.ALIGN: ("table", table),
+                    RingCode.FEATURE: ("table", table),
+                },
+            )
         self._tokens[number] = (token, table)
         self._staged.append(number)
         return True
@@ -236,21 +309,25 @@ class SplitDriver(DriverQueue, prefix="vring_split_driver", layout=SplitLayout):
 
     def snapshot(self) -> Snapshot:
         """The ring as it is now, shared words unjudged; changes nothing."""
-        return Snapshot.take(self._queue, lib.vring_split_driver_snapshot, lib.vring_split_driver_snapshot_entry,
-                             lambda code: self._answer(code, "snapshot"))
+        return Snapshot.take(
+            self._queue,
+            lib.vring_split_driver_snapshot,
+            lib.vring_split_driver_snapshot_entry,
+            lambda code: self._answer(code, "snapshot"),
+        )
 
 
 class PackedDriver(DriverQueue, prefix="vring_packed_driver", layout=PackedLayout):
     """
-    The driver side of a packed virtqueue (2.8; ``vring/packed.h``): RING_PACKED is among its features, its size may be any, and
-    ``index`` is the entry to start at, with bit 15 set for wrap counters of 0.
+    The driver side of a packed virtqueue (2.8; ``vring/packed.h``): RING_PACKED is among its features, its size may
+    be any, and ``index`` is the entry to start at, with bit 15 set for wrap counters of 0.
     """
 
 
 def _segments(call: str, readable: Sequence[Segment], writable: Sequence[Segment]) -> tuple[CData, tuple[int, int]]:
     """Both lists as one C array, with their counts; or an exception that names the piece that C cannot hold."""
     counts = len(readable), len(writable)
-    if max(counts) > 0xffff:
+    if max(counts) > 0xFFFF:
         raise CallerError(RingCode.CHAIN, call, "number of pieces", sum(counts))
     try:
         return ffi.new("struct vring_segment[]", [*readable, *writable]), counts
@@ -262,8 +339,11 @@ def _segments(call: str, readable: Sequence[Segment], writable: Sequence[Segment
 
 
 def _named(readable: Sequence[Segment], writable: Sequence[Segment]) -> list[tuple[str, Segment]]:
-    return [(f"{name}[{i}]", piece) for name, pieces in (("readable", readable), ("writable", writable))
-            for i, piece in enumerate(pieces)]
+    return [
+        (f"{name}[{i}]", piece)
+        for name, pieces in (("readable", readable), ("writable", writable))
+        for i, piece in enumerate(pieces)
+    ]
 
 
 def _blame_length(readable: Sequence[Segment], writable: Sequence[Segment]) -> tuple[str, object]:
@@ -273,8 +353,9 @@ def _blame_length(readable: Sequence[Segment], writable: Sequence[Segment]) -> t
     return "total length", sum(length for _, length in [*readable, *writable])
 
 
-def _blame_address(readable: Sequence[Segment], writable: Sequence[Segment],
-                   table: IndirectTable | None) -> tuple[str, object]:
+def _blame_address(
+    readable: Sequence[Segment], writable: Sequence[Segment], table: IndirectTable | None
+) -> tuple[str, object]:
     for name, (addr, length) in _named(readable, writable):
         if addr + length > 1 << 64:
             return f"address of {name}", addr

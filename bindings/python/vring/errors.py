@@ -2,8 +2,10 @@
 """
 What can go wrong, by whose move it is.
 
-"Nothing there" and "no room now" are answers, not exceptions: calls return ``None``, ``False`` or a :class:`vring.NoRoom`.
+"Nothing there" and "no room now" are answers, not exceptions: calls return ``None``, ``False`` or a
+:class:`vring.NoRoom`.
 """
+
 import enum
 from collections.abc import Mapping
 
@@ -86,12 +88,18 @@ class VringError(Exception):
 
 class CallerError(VringError, ValueError):
     """
-    A slip of the code that called; nothing has changed. ``argument`` names what was wrong, ``value`` is what it was; both are
-    ``None`` where the call came at the wrong time rather than with a wrong argument.
+    A slip of the code that called; nothing has changed. ``argument`` names what was wrong, ``value`` is what it was;
+    both are ``None`` where the call came at the wrong time rather than with a wrong argument.
     """
 
-    def __init__(self, code: RingCode | BounceCode, call: str, argument: str | None = None, value: object = None,
-                 detail: str = "") -> None:
+    def __init__(
+        self,
+        code: RingCode | BounceCode,
+        call: str,
+        argument: str | None = None,
+        value: object = None,
+        detail: str = "",
+    ) -> None:
         self.argument = argument
         self.value = value
         named = "" if argument is None else argument if value is None else f"{argument} = {_show(value)}"
@@ -100,8 +108,8 @@ class CallerError(VringError, ValueError):
 
 class ChainError(VringError):
     """
-    One buffer that the driver offered is unusable. The device holds it: ``handle`` must be completed with length 0, and the
-    queue lives.
+    One buffer that the driver offered is unusable. The device holds it: ``handle`` must be completed with length 0,
+    and the queue lives.
     """
 
     def __init__(self, code: RingCode, call: str, handle: int) -> None:
@@ -111,9 +119,9 @@ class ChainError(VringError):
 
 class PeerError(VringError):
     """
-    The other side broke the protocol, and the queue is broken until it is set up again: every call raises this again, without
-    touching shared memory. ``position`` is the ring index, descriptor or table entry where it was seen, ``value`` what stood
-    there (``struct vring_fault``).
+    The other side broke the protocol, and the queue is broken until it is set up again: every call raises this again,
+    without touching shared memory. ``position`` is the ring index, descriptor or table entry where it was seen,
+    ``value`` what stood there (``struct vring_fault``).
     """
 
     def __init__(self, code: RingCode, call: str, position: int, value: int) -> None:

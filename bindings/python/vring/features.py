@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Feature bits that concern the ring, and what this build makes of them (virtio 6; ``vring/types.h``)."""
+
 import enum
 
 from vring.lowlevel import lib
@@ -28,13 +29,16 @@ class Feature(enum.IntFlag):
 
 
 def supported(word: int = 0) -> Feature:
-    """The ring features that this build carries out, over bits 64 * word to 64 * word + 63 (``vring_features_supported``)."""
+    """
+    The ring features that this build carries out, over bits 64 * word to 64 * word + 63
+    (``vring_features_supported``).
+    """
     return Feature(lib.vring_features_supported(word))
 
 
 def accept(offered: int, word: int = 0) -> Feature:
     """
-    What a driver may write back of what a device offered, over bits 64 * word to 64 * word + 63: reserved bits that this build
-    cannot carry out are removed, bits of the device type pass (``vring_features_accept``).
+    What a driver may write back of what a device offered, over bits 64 * word to 64 * word + 63: reserved bits that
+    this build cannot carry out are removed, bits of the device type pass (``vring_features_accept``).
     """
     return Feature(lib.vring_features_accept(word, offered))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Where the areas of a ring lie (virtio 2.7, 2.8.10.1; ``vring_split_layout``, ``vring_packed_layout``)."""
+
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,8 +14,8 @@ __all__ = ["Areas", "PackedAreas", "PackedLayout", "SplitAreas", "SplitLayout"]
 @dataclass(frozen=True)
 class SplitLayout:
     """
-    Sizes of the three areas of a split ring, and where they lie in one block that starts with the descriptor table. In bytes.
-    The event words (``used_event``, ``avail_event``) count, negotiated or not.
+    Sizes of the three areas of a split ring, and where they lie in one block that starts with the descriptor table.
+    In bytes. The event words (``used_event``, ``avail_event``) count, negotiated or not.
     """
 
     desc_size: int
@@ -27,18 +28,28 @@ class SplitLayout:
     @classmethod
     def of(cls, size: int, queue_align: int = 0) -> "SplitLayout":
         """
-        The layout for ``size`` entries: the tightest legal one, or with the legacy interface's Queue Align (2.7.2), a power of
-        two from 4 to 65536. Raises CallerError for a size or an alignment that the spec does not allow.
+        The layout for ``size`` entries: the tightest legal one, or with the legacy interface's Queue Align (2.7.2), a
+        power of two from 4 to 65536. Raises CallerError for a size or an alignment that the spec does not allow.
         """
         call = "SplitLayout.of"
         layout = ffi.new("struct vring_split_areas *")
-        code = lib.vring_split_layout(integer(call, "size", size, 32, RingCode.SIZE),
-                                      integer(call, "queue_align", queue_align, 32, RingCode.ALIGN), layout)
+        code = lib.vring_split_layout(
+            integer(call, "size", size, 32, RingCode.SIZE),
+            integer(call, "queue_align", queue_align, 32, RingCode.ALIGN),
+            layout,
+        )
         if code:
-            raise caller_error(RingCode(code), call, {
-                RingCode.SIZE: ("size", size), RingCode.ALIGN: ("queue_align", queue_align)})
-        return cls(layout.desc_size, layout.driver_size, layout.device_size, layout.driver_offset, layout.device_offset,
-                   layout.total)
+            raise caller_error(
+                RingCode(code), call, {RingCode.SIZE: ("size", size), RingCode.ALIGN: ("queue_align", queue_align)}
+            )
+        return cls(
+            layout.desc_size,
+            layout.driver_size,
+            layout.device_size,
+            layout.driver_offset,
+            layout.device_offset,
+            layout.total,
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,10 @@ class SplitAreas:
 
 @dataclass(frozen=True)
 class PackedLayout:
-    """As :class:`SplitLayout`, for a packed ring: the descriptor ring and the two event suppression structures. In bytes."""
+    """
+    As :class:`SplitLayout`, for a packed ring: the descriptor ring and the two event suppression structures. In
+    bytes.
+    """
 
     desc_size: int
     driver_size: int
@@ -77,8 +91,14 @@ class PackedLayout:
         code = lib.vring_packed_layout(integer(call, "size", size, 32, RingCode.SIZE), layout)
         if code:
             raise caller_error(RingCode(code), call, {RingCode.SIZE: ("size", size)})
-        return cls(layout.desc_size, layout.driver_size, layout.device_size, layout.driver_offset, layout.device_offset,
-                   layout.total)
+        return cls(
+            layout.desc_size,
+            layout.driver_size,
+            layout.device_size,
+            layout.driver_offset,
+            layout.device_offset,
+            layout.total,
+        )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Memory that a driver and a device share, with one owner and device addresses."""
+
 import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,13 +19,13 @@ Segment: TypeAlias = tuple[int, int]
 
 def pin(buffer: Buffer, writable: bool) -> tuple[memoryview, CData]:
     """
-    A view of all bytes of ``buffer`` that is ours alone, and where they are. The pointer is good while the view lives: it holds the
-    buffer in its place, whatever happens to the object that was given.
+    A view of all bytes of ``buffer`` that is ours alone, and where they are. The pointer is good while the view
+    lives: it holds the buffer in its place, whatever happens to the object that was given.
 
     Raises TypeError if the bytes are not contiguous, BufferError if they are not writable although they must be.
 
-    cffi lets go of the view at once, because Python before 3.11.9 and 3.12.3 crashes when its collector finds a view that is still
-    exported in a cycle (python/cpython issue 77894).
+    cffi lets go of the view at once, because Python before 3.11.9 and 3.12.3 crashes when its collector finds a view
+    that is still exported in a cycle (python/cpython issue 77894).
     """
     view = memoryview(buffer).cast("B")
     exported = ffi.from_buffer(view, require_writable=writable)
@@ -37,8 +38,8 @@ class GuestMemory:
     """
     One block of memory with device addresses ``base`` to ``base + size - 1``.
 
-    It is the single owner: queues, pools, chains and views made from it keep it alive, and it cannot be closed under them.
-    Rings and buffers are named by device address, never by pointer.
+    It is the single owner: queues, pools, chains and views made from it keep it alive, and it cannot be closed under
+    them. Rings and buffers are named by device address, never by pointer.
     """
 
     def __init__(self, size: int, base: int = 0x10000, *, fd: int = -1) -> None:
@@ -53,7 +54,10 @@ class GuestMemory:
 
     @classmethod
     def over(cls, buffer: bytearray | memoryview | mmap.mmap, base: int = 0x10000) -> "GuestMemory":
-        """Device addresses for writable memory that exists already. It must be 16-byte aligned, as descriptors are (2.7)."""
+        """
+        Device addresses for writable memory that exists already. It must be 16-byte aligned, as descriptors are
+        (2.7).
+        """
         memory = cls.__new__(cls)
         memory._adopt(buffer, memoryview(buffer).nbytes, base)
         return memory
@@ -73,8 +77,8 @@ class GuestMemory:
 
     def allocate(self, size: int, align: int = 16) -> int:
         """
-        The device address of ``size`` bytes that nobody has asked for yet, a multiple of ``align``. Nothing is ever given back:
-        that is what a :class:`vring.BouncePool` is for. Raises MemoryError when the block is used up.
+        The device address of ``size`` bytes that nobody has asked for yet, a multiple of ``align``. Nothing is ever
+        given back: that is what a :class:`vring.BouncePool` is for. Raises MemoryError when the block is used up.
         """
         if size <= 0 or align <= 0 or align & (align - 1):
             raise ValueError(f"allocate: size must be positive and align a power of two, not {size} and {align}")
@@ -85,11 +89,14 @@ class GuestMemory:
         return addr
 
     def view(self, addr: int, size: int) -> memoryview:
-        """``size`` writable bytes at device address ``addr``; keeps the memory alive. Raises IndexError outside the block."""
+        """
+        ``size`` writable bytes at device address ``addr``; keeps the memory alive. Raises IndexError outside the
+        block.
+        """
         start = addr - self.base
         if size < 0 or start < 0 or start + size > self.size:
             raise IndexError(f"{size} bytes at {addr:#x} are not all within {self!r}")
-        return self._view[start:start + size]
+        return self._view[start : start + size]
 
     def read(self, addr: int, size: int) -> bytes:
         """A copy of ``size`` bytes at device address ``addr``."""
@@ -101,8 +108,8 @@ class GuestMemory:
 
     def pointer(self, addr: int, size: int) -> CData:
         """
-        A ``char *`` for ``size`` bytes at device address ``addr``. It does not keep the memory alive: whoever stores it in a
-        C struct keeps a reference to this object beside it.
+        A ``char *`` for ``size`` bytes at device address ``addr``. It does not keep the memory alive: whoever stores
+        it in a C struct keeps a reference to this object beside it.
         """
         start = addr - self.base
         if size < 0 or start < 0 or start + size > self.size:
@@ -118,8 +125,8 @@ class GuestMemory:
 @dataclass(frozen=True)
 class Region:
     """
-    A range of device addresses that a device queue may reach (``struct vring_region``): ``size`` bytes of ``memory`` from
-    ``addr``, all of it unless told.
+    A range of device addresses that a device queue may reach (``struct vring_region``): ``size`` bytes of ``memory``
+    from ``addr``, all of it unless told.
     """
 
     memory: GuestMemory

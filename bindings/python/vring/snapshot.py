@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A ring at one moment, as data for pictures (``struct vring_snapshot``)."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,8 +12,9 @@ __all__ = ["Snapshot", "SnapshotEntry"]
 @dataclass(frozen=True)
 class SnapshotEntry:
     """
-    One entry. ``addr`` to ``next`` are the descriptor, ``avail``, ``used_id`` and ``used_len`` the rings at this position: as they
-    were found in shared memory, unjudged. ``token``, ``count`` and ``link`` are private: see ``struct vring_snapshot_entry``.
+    One entry. ``addr`` to ``next`` are the descriptor, ``avail``, ``used_id`` and ``used_len`` the rings at this
+    position: as they were found in shared memory, unjudged. ``token``, ``count`` and ``link`` are private: see
+    ``struct vring_snapshot_entry``.
     """
 
     addr: int
@@ -29,7 +31,10 @@ class SnapshotEntry:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Indices, flags and entries of one side. ``avail_idx`` to ``used_flags`` are shared words, the others this side's own."""
+    """
+    Indices, flags and entries of one side. ``avail_idx`` to ``used_flags`` are shared words, the others this side's
+    own.
+    """
 
     size: int
     avail_idx: int
@@ -46,8 +51,13 @@ class Snapshot:
     entries: tuple[SnapshotEntry, ...]
 
     @classmethod
-    def take(cls, queue: CData, ring: Callable[[CData, CData], int], entry: Callable[[CData, int, CData], int],
-             judge: Callable[[int], int]) -> "Snapshot":
+    def take(
+        cls,
+        queue: CData,
+        ring: Callable[[CData, CData], int],
+        entry: Callable[[CData, int, CData], int],
+        judge: Callable[[int], int],
+    ) -> "Snapshot":
         """Through the C functions ``ring`` and ``entry``; ``judge`` raises for what they answer."""
         head = ffi.new("struct vring_snapshot *")
         judge(ring(queue, head))

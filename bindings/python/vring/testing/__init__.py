@@ -9,6 +9,7 @@ Models, strategies and state machines for testing rings and pools: ours, and you
 
 Needs hypothesis: ``pip install vring[testing]``.
 """
+
 from vring.testing import strategies
 from vring.testing.hostile import HostileDeviceMachine, HostileDriverMachine
 from vring.testing.peer import PeerDevice, PeerDriver, SplitWords, Violation
@@ -18,7 +19,24 @@ from vring.testing.protocol import DeviceLike, DriverLike, PoolLike, RingSetup
 from vring.testing.ring_machine import PackedRingMachine, RingMachine
 
 __all__ = [
-    "DeviceLike", "DriverLike", "Geometry", "HostileDeviceMachine", "HostileDriverMachine",
-    "PackedRingMachine", "PeerDevice", "PeerDriver", "Place", "PoolLike", "PoolMachine", "PoolModel",
-    "PreFixSearch", "Request", "RingMachine", "RingSetup", "Search", "SplitWords", "Violation", "strategies",
+    "DeviceLike",
+    "DriverLike",
+    "Geometry",
+    "HostileDeviceMachine",
+    "HostileDriverMachine",
+    "PackedRingMachine",
+    "PeerDevice",
+    "PeerDriver",
+    "Place",
+    "PoolLike",
+    "PoolMachine",
+    "PoolModel",
+    "PreFixSearch",
+    "Request",
+    "RingMachine",
+    "RingSetup",
+    "Search",
+    "SplitWords",
+    "Violation",
+    "strategies",
 ]

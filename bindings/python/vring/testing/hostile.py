@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-One side against a peer that writes anything anywhere in what both share. Nothing here may crash, hang or be believed: every answer
-is an error that sticks, or consistent with what was in the ring.
+One side against a peer that writes anything anywhere in what both share. Nothing here may crash, hang or be believed:
+every answer is an error that sticks, or consistent with what was in the ring.
 """
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -29,10 +30,27 @@ BYTE = st.integers(0, 255)
 # Addresses count from the start of the memory, whose halves and end are what the regions of the device are cut at.
 DESCRIPTORS = st.builds(
     Descriptor,
-    addr=st.sampled_from([0x2000, 0x4000, 0x4001, 0x7ff8, 0x7fff, 0x8000, 0xbff8, 0xbfff, 0xc000, 0xfff8, 1 << 40,
-                          (1 << 64) - 0x10008, (1 << 64) - 0x10010]),
+    addr=st.sampled_from(
+        [
+            0x2000,
+            0x4000,
+            0x4001,
+            0x7FF8,
+            0x7FFF,
+            0x8000,
+            0xBFF8,
+            0xBFFF,
+            0xC000,
+            0xFFF8,
+            1 << 40,
+            (1 << 64) - 0x10008,
+            (1 << 64) - 0x10010,
+        ]
+    ),
     len=st.sampled_from([0, 1, 8, 15, 16, 17, 32, 48, 64, 256, 4096, 0x8000, (1 << 32) - 16, (1 << 32) - 1]),
-    flags=st.one_of(st.integers(0, 3), st.integers(0, 7), st.just(0xffff)), next=st.integers(0, 40))
+    flags=st.one_of(st.integers(0, 3), st.integers(0, 7), st.just(0xFFFF)),
+    next=st.integers(0, 40),
+)
 
 
 class _HostileMachine(RuleBasedStateMachine):
@@ -51,7 +69,9 @@ class _HostileMachine(RuleBasedStateMachine):
         self.honest = True  # the peer has done nothing wrong yet
 
     def _ask(self, call: Callable[[], Answer]) -> Answer | None:
-        """The answer of a call that looks at shared memory; None if the peer broke the queue, which must then stay so."""
+        """
+        The answer of a call that looks at shared memory; None if the peer broke the queue, which must then stay so.
+        """
         try:
             answer = call()
         except PeerError as error:
@@ -66,7 +86,10 @@ class _HostileMachine(RuleBasedStateMachine):
 
     @contextmanager
     def _untouched(self, *areas: memoryview) -> Iterator[None]:
-        """Shared memory that only the peer may write, or that nobody looks at once the queue is broken, stays as it is."""
+        """
+        Shared memory that only the peer may write, or that nobody looks at once the queue is broken, stays as it
+        is.
+        """
         before = [bytes(area) for area in areas]
         yield
         assert [bytes(area) for area in areas] == before, "memory of the peer has been written"
@@ -74,9 +97,10 @@ class _HostileMachine(RuleBasedStateMachine):
 
 class HostileDeviceMachine(_HostileMachine):
     """
-    A driver whose device scribbles. Every token returns once at most, and only after its buffer was published; lengths stay
-    within the buffer; counts stay right whatever stands in the ring; what broke the queue stays what it is; reset gives back
-    exactly what never returned, oldest first. Override ``make_driver`` to put your own driver under it.
+    A driver whose device scribbles. Every token returns once at most, and only after its buffer was published;
+    lengths stay within the buffer; counts stay right whatever stands in the ring; what broke the queue stays what it
+    is; reset gives back exactly what never returned, oldest first. Override ``make_driver`` to put your own driver
+    under it.
     """
 
     def make_driver(self, setup: RingSetup) -> DriverLike:
@@ -99,8 +123,13 @@ class HostileDeviceMachine(_HostileMachine):
         self.published: list[tuple[str, int, int, IndirectTable | None]] = []
         self.position = self.setup.index  # where an honest device takes next
 
-    @rule(n_readable=st.integers(0, 3), n_writable=st.integers(0, 3), length=st.integers(1, 64), indirect=st.booleans(),
-          publish=st.booleans())
+    @rule(
+        n_readable=st.integers(0, 3),
+        n_writable=st.integers(0, 3),
+        length=st.integers(1, 64),
+        indirect=st.booleans(),
+        publish=st.booleans(),
+    )
     def add(self, n_readable: int, n_writable: int, length: int, indirect: bool, publish: bool) -> None:
         n_readable = min(n_readable, self.size)
         n_writable = min(n_writable if n_readable else max(1, n_writable), self.size - n_readable)
@@ -174,7 +203,7 @@ class HostileDeviceMachine(_HostileMachine):
         self.tables += [table for *_, table in self.published + self.staged if table]
         self._start_over()
 
-    # ------------------------------------------------------------------------------------------------------- the device ---
+    # --------------------------------------------------------------------------------------------------- the device ---
 
     @rule(most=st.integers(1, 4), length=st.sampled_from([0, 0, 0, 1, 64, 65, 1 << 31, (1 << 32) - 1]))
     def device_uses(self, most: int, length: int) -> None:
@@ -197,15 +226,23 @@ class HostileDeviceMachine(_HostileMachine):
             self.words.used_idx = self.words.used_idx + 1
             self.position = (self.position + 1) % 65536
 
-    @rule(back=st.integers(-1, 3), used_id=st.one_of(st.integers(0, 17), st.sampled_from([0x10000, 0x10001, 0xffffffff])),
-          length=st.sampled_from([0, 1, 64, (1 << 32) - 1]), step=st.integers(0, 2))
+    @rule(
+        back=st.integers(-1, 3),
+        used_id=st.one_of(st.integers(0, 17), st.sampled_from([0x10000, 0x10001, 0xFFFFFFFF])),
+        length=st.sampled_from([0, 1, 64, (1 << 32) - 1]),
+        step=st.integers(0, 2),
+    )
     def device_writes_used_element(self, back: int, used_id: int, length: int, step: int) -> None:
         self.honest = False
         self.words.set_used(self.words.used_idx - back, used_id, length)
         self.words.used_idx = self.words.used_idx + step
 
-    @rule(where=st.integers(0, MEMORY), value=BYTE, index=st.one_of(st.integers(-2, 18), st.sampled_from([0x8000, 0xffff])),
-          what=st.sampled_from(["a byte", "a byte", "an area", "used.idx"]))
+    @rule(
+        where=st.integers(0, MEMORY),
+        value=BYTE,
+        index=st.one_of(st.integers(-2, 18), st.sampled_from([0x8000, 0xFFFF])),
+        what=st.sampled_from(["a byte", "a byte", "an area", "used.idx"]),
+    )
     def device_scribbles(self, where: int, value: int, index: int, what: str) -> None:
         """Over anything shared, also what the driver has written: it must read none of that."""
         self.honest = False
@@ -221,7 +258,9 @@ class HostileDeviceMachine(_HostileMachine):
     def counts_add_up(self) -> None:
         if not self.broken:
             in_flight = len(self.staged) + len(self.published)
-            assert self.driver.in_flight == in_flight, f"{self.driver.in_flight} instead of {in_flight} buffers in flight"
+            assert self.driver.in_flight == in_flight, (
+                f"{self.driver.in_flight} instead of {in_flight} buffers in flight"
+            )
             assert self.driver.free == self._free, f"{self.driver.free} instead of {self._free} descriptors free"
 
     @property
@@ -231,23 +270,28 @@ class HostileDeviceMachine(_HostileMachine):
 
 class HostileDriverMachine(_HostileMachine):
     """
-    A device whose driver scribbles. A buffer is taken only if an independent reading of the same descriptors finds it sound, and
-    then with exactly its pieces; none is taken twice at a time; the device writes nothing but its own area; handles that are
-    dead are refused; what broke the queue stays what it is. Override ``make_device`` to put your own device under it.
+    A device whose driver scribbles. A buffer is taken only if an independent reading of the same descriptors finds it
+    sound, and then with exactly its pieces; none is taken twice at a time; the device writes nothing but its own
+    area; handles that are dead are refused; what broke the queue stays what it is. Override ``make_device`` to put
+    your own device under it.
     """
 
-    TABLE, DATA, READ_ONLY, NOWHERE = 0x2000, 0x4000, 0x8000, 0xc000  # from the start of the memory
+    TABLE, DATA, READ_ONLY, NOWHERE = 0x2000, 0x4000, 0x8000, 0xC000  # from the start of the memory
 
     def make_device(self, setup: RingSetup) -> DeviceLike:
         """The device under test."""
         return SplitDevice(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
 
-    @initialize(size=st.sampled_from(strategies.RING_SIZES), features=strategies.features(), index=strategies.start_indices())
+    @initialize(
+        size=st.sampled_from(strategies.RING_SIZES), features=strategies.features(), index=strategies.start_indices()
+    )
     def start(self, size: int, features: Feature, index: int) -> None:
         memory = GuestMemory(MEMORY)
         base = memory.base
-        regions = (Region(memory, base, self.READ_ONLY),
-                   Region(memory, base + self.READ_ONLY, self.NOWHERE - self.READ_ONLY, read_only=True))
+        regions = (
+            Region(memory, base, self.READ_ONLY),
+            Region(memory, base + self.READ_ONLY, self.NOWHERE - self.READ_ONLY, read_only=True),
+        )
         self._prepare(RingSetup(memory, SplitAreas.allocate(memory, size), features, index, regions))
         self.table = memory.base + self.TABLE
         self._start_over()
@@ -267,28 +311,44 @@ class HostileDriverMachine(_HostileMachine):
         """A broken queue lives again after it has been set up anew."""
         self._start_over()
 
-    # ------------------------------------------------------------------------------------------------------- the driver ---
+    # --------------------------------------------------------------------------------------------------- the driver ---
 
-    @rule(descriptors=st.lists(st.tuples(st.integers(0, 16), st.booleans(), DESCRIPTORS), min_size=1, max_size=4),
-          head=st.integers(0, 40), at_once=st.booleans())
+    @rule(
+        descriptors=st.lists(st.tuples(st.integers(0, 16), st.booleans(), DESCRIPTORS), min_size=1, max_size=4),
+        head=st.integers(0, 40),
+        at_once=st.booleans(),
+    )
     def driver_offers_anything(self, descriptors: list[tuple[int, bool, Descriptor]], head: int, at_once: bool) -> None:
         """A head, and some descriptors in the ring and in a table."""
         self.honest = False
         for index, in_table, descriptor in descriptors:
-            descriptor = descriptor._replace(addr=(descriptor.addr + self.setup.memory.base) % (1 << 64),
-                                             next=self._mostly_in_range(descriptor.next))
+            descriptor = descriptor._replace(
+                addr=(descriptor.addr + self.setup.memory.base) % (1 << 64), next=self._mostly_in_range(descriptor.next)
+            )
             self.words.set_descriptor(index % self.size, descriptor, self.table if in_table else None)
         self._make_available(self._mostly_in_range(head), at_once)
 
     def _mostly_in_range(self, index: int) -> int:
         """Of a ring entry. Most loops, nested tables and misplaced buffers lie behind indices that are fine."""
-        return index % self.size if index < 36 else (self.size, self.size + 1, 0x7fff, 0x8000, 0xffff)[index - 36]
+        return index % self.size if index < 36 else (self.size, self.size + 1, 0x7FFF, 0x8000, 0xFFFF)[index - 36]
 
-    @rule(pieces=st.lists(st.tuples(st.sampled_from([0x4000, 0x7ff8, 0x8100]), st.integers(1, 16)), min_size=1, max_size=5),
-          readable=st.integers(0, 5), indirect=st.booleans(), first=st.integers(0, 15), at_once=st.booleans())
-    def driver_offers_buffer(self, pieces: list[Segment], readable: int, indirect: bool, first: int, at_once: bool) -> None:
-        """A sound buffer, unless its descriptors are in use: then it is what it is. The device may take and use it at once."""
-        pieces = pieces[:self.size]
+    @rule(
+        pieces=st.lists(
+            st.tuples(st.sampled_from([0x4000, 0x7FF8, 0x8100]), st.integers(1, 16)), min_size=1, max_size=5
+        ),
+        readable=st.integers(0, 5),
+        indirect=st.booleans(),
+        first=st.integers(0, 15),
+        at_once=st.booleans(),
+    )
+    def driver_offers_buffer(
+        self, pieces: list[Segment], readable: int, indirect: bool, first: int, at_once: bool
+    ) -> None:
+        """
+        A sound buffer, unless its descriptors are in use: then it is what it is. The device may take and use it at
+        once.
+        """
+        pieces = pieces[: self.size]
         indirect = indirect and bool(self.setup.features & Feature.INDIRECT_DESC)
         self.honest = self.honest and not self.live and not self.refused and self.words.avail_idx == self.next
         for i, (addr, length) in enumerate(pieces):
@@ -298,8 +358,11 @@ class HostileDriverMachine(_HostileMachine):
             flags = (WRITE if i >= readable else 0) | (0 if last else NEXT)
             at = i if indirect else (first + i) % self.size
             following = i + 1 if indirect else (first + i + 1) % self.size
-            self.words.set_descriptor(at, Descriptor(self.setup.memory.base + addr, length, flags, 0 if last else following),
-                                      self.table if indirect else None)
+            self.words.set_descriptor(
+                at,
+                Descriptor(self.setup.memory.base + addr, length, flags, 0 if last else following),
+                self.table if indirect else None,
+            )
         if indirect:
             self.words.set_descriptor(first % self.size, Descriptor(self.table, 16 * len(pieces), INDIRECT, 0))
         self._make_available(first % self.size, at_once)
@@ -313,8 +376,12 @@ class HostileDriverMachine(_HostileMachine):
                 self._add_used(0, False)
             self._ask(self.device.publish)
 
-    @rule(where=st.integers(0, MEMORY), value=BYTE, index=st.one_of(st.integers(-2, 18), st.sampled_from([0x8000, 0xffff])),
-          what=st.sampled_from(["a byte", "a byte", "a byte", "avail.idx"]))
+    @rule(
+        where=st.integers(0, MEMORY),
+        value=BYTE,
+        index=st.one_of(st.integers(-2, 18), st.sampled_from([0x8000, 0xFFFF])),
+        what=st.sampled_from(["a byte", "a byte", "a byte", "avail.idx"]),
+    )
     def driver_scribbles(self, where: int, value: int, index: int, what: str) -> None:
         """Over anything shared, also what the device has written: it must read none of that."""
         self.honest = False
@@ -324,7 +391,7 @@ class HostileDriverMachine(_HostileMachine):
         else:
             view[where // 3 % len(view)] = value
 
-    # ------------------------------------------------------------------------------------------------------- the device ---
+    # --------------------------------------------------------------------------------------------------- the device ---
 
     @rule(most=st.integers(1, 4))
     def get_avail(self, most: int) -> None:
@@ -345,8 +412,9 @@ class HostileDriverMachine(_HostileMachine):
                 return
         if chain is None:
             if self.broken and not broken and self.broken.code != RingCode.PEER_INDEX:
-                assert expected == "broken" or len(self.live) + len(self.refused) >= self.size, \
+                assert expected == "broken" or len(self.live) + len(self.refused) >= self.size, (
                     f"{self.broken}, but the buffer is {expected}"
+                )
             return
         pieces = [(len(piece), False) for piece in chain.readable] + [(len(piece), True) for piece in chain.writable]
         assert pieces == expected, f"{chain} was taken, but the buffer is {expected}"
@@ -399,8 +467,8 @@ class HostileDriverMachine(_HostileMachine):
 
     def _judge(self, head: int) -> list[tuple[int, bool]] | str:
         """
-        What stands at ``head``: the length and direction of every piece of a sound buffer, one more where it spans both regions;
-        "refused" for an unusable buffer in a sound ring; "broken" for a ring that is not one.
+        What stands at ``head``: the length and direction of every piece of a sound buffer, one more where it spans
+        both regions; "refused" for an unusable buffer in a sound ring; "broken" for a ring that is not one.
         """
         if head >= self.size or head in [taken for _, taken in self.live.values()] + list(self.refused.values()):
             return "broken"

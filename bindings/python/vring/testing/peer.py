@@ -2,10 +2,11 @@
 """
 A driver and a device for the split virtqueue in pure Python, on raw bytes: an independent peer for the C library.
 
-Written from chapter 2.7 of virtio 1.2, without a look at the C. Slow and plain on purpose: dictionaries and lists where the C has
-arrays, no shadow of shared memory where the spec does not ask for one. A peer is also a judge: what the other side may not do
-raises :class:`Violation` with the section that forbids it.
+Written from chapter 2.7 of virtio 1.2, without a look at the C. Slow and plain on purpose: dictionaries and lists
+where the C has arrays, no shadow of shared memory where the spec does not ask for one. A peer is also a judge: what
+the other side may not do raises :class:`Violation` with the section that forbids it.
 """
+
 import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -70,18 +71,26 @@ class SplitWords:
     def set_used(self, position: int, used_id: int, length: int) -> None:
         self.memory.write(self.areas.device + 4 + 8 * (position % self.size), struct.pack("<II", used_id, length))
 
-    avail_flags = property(lambda self: self._word(self.areas.driver),
-                           lambda self, value: self._set_word(self.areas.driver, value))
-    avail_idx = property(lambda self: self._word(self.areas.driver + 2),
-                         lambda self, value: self._set_word(self.areas.driver + 2, value))
-    used_event = property(lambda self: self._word(self.areas.driver + 4 + 2 * self.size),
-                          lambda self, value: self._set_word(self.areas.driver + 4 + 2 * self.size, value))
-    used_flags = property(lambda self: self._word(self.areas.device),
-                          lambda self, value: self._set_word(self.areas.device, value))
-    used_idx = property(lambda self: self._word(self.areas.device + 2),
-                        lambda self, value: self._set_word(self.areas.device + 2, value))
-    avail_event = property(lambda self: self._word(self.areas.device + 4 + 8 * self.size),
-                           lambda self, value: self._set_word(self.areas.device + 4 + 8 * self.size, value))
+    avail_flags = property(
+        lambda self: self._word(self.areas.driver), lambda self, value: self._set_word(self.areas.driver, value)
+    )
+    avail_idx = property(
+        lambda self: self._word(self.areas.driver + 2), lambda self, value: self._set_word(self.areas.driver + 2, value)
+    )
+    used_event = property(
+        lambda self: self._word(self.areas.driver + 4 + 2 * self.size),
+        lambda self, value: self._set_word(self.areas.driver + 4 + 2 * self.size, value),
+    )
+    used_flags = property(
+        lambda self: self._word(self.areas.device), lambda self, value: self._set_word(self.areas.device, value)
+    )
+    used_idx = property(
+        lambda self: self._word(self.areas.device + 2), lambda self, value: self._set_word(self.areas.device + 2, value)
+    )
+    avail_event = property(
+        lambda self: self._word(self.areas.device + 4 + 8 * self.size),
+        lambda self, value: self._set_word(self.areas.device + 4 + 8 * self.size, value),
+    )
 
     def _word(self, addr: int) -> int:
         return int.from_bytes(self.memory.read(addr, 2), "little")
@@ -106,7 +115,9 @@ class PeerDriver:
         self.words.avail_flags = self.words.used_flags = 0
         self.words.avail_idx = self.words.used_idx = self.words.used_event = self.words.avail_event = setup.index
 
-    def add_avail(self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None) -> bool:
+    def add_avail(
+        self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None
+    ) -> bool:
         pieces = _flagged(readable, writable)
         if len(pieces) > len(self.free_descriptors):
             return False
@@ -116,14 +127,21 @@ class PeerDriver:
             self.words.set_descriptor(index, Descriptor(addr, length, flags | more, following))
         return self._stage(chain, token, writable)
 
-    def add_indirect(self, table: IndirectTable, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (),
-                     token: object = None) -> bool:
+    def add_indirect(
+        self,
+        table: IndirectTable,
+        readable: Sequence[Segment] = (),
+        writable: Sequence[Segment] = (),
+        token: object = None,
+    ) -> bool:
         if not self.free_descriptors:
             return False
         pieces = _flagged(readable, writable)
         for index, (addr, length, flags) in enumerate(pieces):
             more = NEXT if index + 1 < len(pieces) else 0
-            self.words.set_descriptor(index, Descriptor(addr, length, flags | more, index + 1 if more else 0), table.addr)
+            self.words.set_descriptor(
+                index, Descriptor(addr, length, flags | more, index + 1 if more else 0), table.addr
+            )
         head = self.free_descriptors.pop()
         self.words.set_descriptor(head, Descriptor(table.addr, 16 * len(pieces), INDIRECT, 0))
         return self._stage([head], token, writable)
@@ -225,7 +243,9 @@ class PeerDevice:
         """Available buffers not taken yet."""
         ahead = (self.words.avail_idx - self.published) % 65536
         if ahead > self.words.size:
-            raise Violation(f"avail.idx {self.words.avail_idx} is more than a ring ahead of used.idx {self.published} (2.7.6)")
+            raise Violation(
+                f"avail.idx {self.words.avail_idx} is more than a ring ahead of used.idx {self.published} (2.7.6)"
+            )
         return int(self.words.avail_idx - self.next_avail) % 65536
 
     def get_avail(self) -> Chain | None:
@@ -242,7 +262,7 @@ class PeerDevice:
         self.taken[self.handles] = head, self.next_avail
         self.next_avail = (self.next_avail + 1) % 65536
         views = [self.words.memory.view(addr, length) for addr, length, _ in pieces]
-        return Chain(self.handles, views[:flags.count(False)], views[flags.count(False):])
+        return Chain(self.handles, views[: flags.count(False)], views[flags.count(False) :])
 
     def _walk(self, index: int) -> Iterator[tuple[int, int, int]]:
         """Address, length and flags of every piece of the buffer whose head is ``index`` (2.7.5)."""
@@ -255,8 +275,13 @@ class PeerDevice:
             if length > 2 * self.words.size:
                 raise Violation("the chain is a loop (2.7.5.2)")
             if descriptor.flags & INDIRECT:
-                if table is not None or not self.indirect or descriptor.flags & NEXT or not descriptor.len \
-                        or descriptor.len % 16:
+                if (
+                    table is not None
+                    or not self.indirect
+                    or descriptor.flags & NEXT
+                    or not descriptor.len
+                    or descriptor.len % 16
+                ):
                     raise Violation(f"{descriptor} is no legal indirect descriptor (2.7.5.3.1)")
                 table, entries, index = descriptor.addr, descriptor.len // 16, 0
                 continue

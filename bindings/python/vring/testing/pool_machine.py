@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A bounce pool against the model of it, with a look at every byte of the window after every step."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,11 +32,11 @@ class Held:
 
 class PoolMachine(RuleBasedStateMachine):
     """
-    Map, sync and unmap anything, in any order, with every kind of mask, until the pool is full, and misuse it now and then.
-    What is checked: every mapping lies exactly where the model puts it, or is refused for the model's reason; the original and
-    the window hold what the directions say, byte for byte; outside live mappings the window shows nothing (of mappings that
-    ended, of the padding); dead mappings and ranges that reach too far are refused with nothing changed; counts add up; the
-    device's scribbling over the whole window changes no decision.
+    Map, sync and unmap anything, in any order, with every kind of mask, until the pool is full, and misuse it now and
+    then. What is checked: every mapping lies exactly where the model puts it, or is refused for the model's reason;
+    the original and the window hold what the directions say, byte for byte; outside live mappings the window shows
+    nothing (of mappings that ended, of the padding); dead mappings and ranges that reach too far are refused with
+    nothing changed; counts add up; the device's scribbling over the whole window changes no decision.
 
     Override ``make_pool`` to put your own allocator under it, ``search`` if it looks for room by another rule.
     """
@@ -44,9 +45,17 @@ class PoolMachine(RuleBasedStateMachine):
 
     def make_pool(self, memory: GuestMemory, geometry: Geometry) -> PoolLike:
         """The pool under test, over all of ``memory``."""
-        return BouncePool(memory, slots=geometry.slots, window_addr=geometry.window_addr, slot_size=geometry.slot_size,
-                          segment_slots=geometry.segment_slots, page_size=geometry.page_size, areas=geometry.areas,
-                          cursor=geometry.cursor, flags=PoolFlag.FIRST_FIT if geometry.first_fit else 0)
+        return BouncePool(
+            memory,
+            slots=geometry.slots,
+            window_addr=geometry.window_addr,
+            slot_size=geometry.slot_size,
+            segment_slots=geometry.segment_slots,
+            page_size=geometry.page_size,
+            areas=geometry.areas,
+            cursor=geometry.cursor,
+            flags=PoolFlag.FIRST_FIT if geometry.first_fit else 0,
+        )
 
     @initialize(geometry=strategies.geometries())
     def start(self, geometry: Geometry) -> None:
@@ -60,7 +69,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.dead: list[Mapping | Coherent] = []
         self.made = 0
 
-    # ------------------------------------------------------------------------------------------------- mappings and memory ---
+    # ------------------------------------------------------------------------------------------ mappings and memory ---
 
     @rule(data=st.data(), direction=DIRECTIONS)
     def map(self, data: st.DataObject, direction: Direction) -> None:
@@ -72,9 +81,16 @@ class PoolMachine(RuleBasedStateMachine):
         expected = self.model.map(request)
         answer: Mapping | NoRoom | BounceCode
         try:
-            answer = self.pool.map(original, direction, orig_addr=request.orig_addr, alloc_align_mask=request.alloc_align_mask,
-                                   min_align_mask=request.min_align_mask, boundary_mask=request.boundary_mask, area=request.area,
-                                   owner=self.made)
+            answer = self.pool.map(
+                original,
+                direction,
+                orig_addr=request.orig_addr,
+                alloc_align_mask=request.alloc_align_mask,
+                min_align_mask=request.min_align_mask,
+                boundary_mask=request.boundary_mask,
+                area=request.area,
+                owner=self.made,
+            )
         except CallerError as error:
             answer = BounceCode(error.code)
         held = self._compare(answer, expected)
@@ -118,7 +134,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.dead.append(mapping)
         assert held.original == held.expected, "unmap left the original wrong"
 
-    # -------------------------------------------------------------------------------------------------- both sides write ---
+    # --------------------------------------------------------------------------------------------- both sides write ---
 
     @precondition(lambda self: any(held.original is not None for held in self.held))
     @rule(which=st.integers(0, 63), offset=st.integers(0, 8191), length=st.integers(0, 8192), for_cpu=st.booleans())
@@ -137,7 +153,7 @@ class PoolMachine(RuleBasedStateMachine):
             self._expect_copy_out(held, offset, length)
         elif mapping.info.direction != Direction.FROM_DEVICE:
             start = self._data(held.place) + offset
-            self.window[start:start + length] = held.original[offset:offset + length]
+            self.window[start : start + length] = held.original[offset : offset + length]
         sync(offset, length)
         assert held.original == held.expected, "sync left the original wrong"
 
@@ -156,7 +172,7 @@ class PoolMachine(RuleBasedStateMachine):
         held = self.held[which % len(self.held)]
         start = self._data(held.place)
         length = min(length, held.mapping.size)
-        self.window[start:start + length] = bytes([value]) * length
+        self.window[start : start + length] = bytes([value]) * length
         held.mapping.data[:length] = bytes([value]) * length
 
     @rule(value=st.integers(0, 255))
@@ -165,7 +181,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.window[:] = bytes([value]) * len(self.window)
         self.memory.view(self.memory.base, self.memory.size)[:] = self.window
 
-    # --------------------------------------------------------------------------------------------------------- misuse ---
+    # ------------------------------------------------------------------------------------------------------- misuse ---
 
     @precondition(lambda self: self.dead)
     @rule(which=st.integers(0, 63), sync=st.booleans())
@@ -177,8 +193,12 @@ class PoolMachine(RuleBasedStateMachine):
             self._refused(BounceCode.HANDLE, mapping.sync_for_cpu if sync else mapping.unmap)
 
     @precondition(lambda self: self.held)
-    @rule(which=st.integers(0, 63), beyond=st.integers(1, 4096), bits=st.integers(1, 63),
-          mask=st.sampled_from(["alloc_align_mask", "min_align_mask", "boundary_mask"]))
+    @rule(
+        which=st.integers(0, 63),
+        beyond=st.integers(1, 4096),
+        bits=st.integers(1, 63),
+        mask=st.sampled_from(["alloc_align_mask", "min_align_mask", "boundary_mask"]),
+    )
     def slip(self, which: int, beyond: int, bits: int, mask: str) -> None:
         """Close too early, ask with a mask that is none, unmap more than there is."""
         self._refused(BounceCode.BUSY, self.pool.close)
@@ -187,26 +207,32 @@ class PoolMachine(RuleBasedStateMachine):
         if isinstance(mapping, Mapping):
             self._refused(BounceCode.RANGE, lambda: mapping.unmap(mapping.size + beyond))
 
-    # ------------------------------------------------------------------------------------------------------ what must hold ---
+    # ----------------------------------------------------------------------------------------------- what must hold ---
 
     @invariant()
     def the_window_shows_nothing_else(self) -> None:
         shown = self.memory.view(self.memory.base, self.memory.size)
         if shown != self.window:
             first = next(i for i in range(len(self.window)) if shown[i] != self.window[i])
-            raise AssertionError(f"byte {first:#x} of the window (slot {first // self.geometry.slot_size}) shows "
-                                 f"{shown[first]:#x}, not {self.window[first]:#x}")
+            raise AssertionError(
+                f"byte {first:#x} of the window (slot {first // self.geometry.slot_size}) shows "
+                f"{shown[first]:#x}, not {self.window[first]:#x}"
+            )
 
     @invariant()
     def counts_add_up(self) -> None:
-        usage, expected = self.pool.usage(), (self.geometry.slots, len(self.model.used), self.model.high_water, len(self.held))
+        usage, expected = (
+            self.pool.usage(),
+            (self.geometry.slots, len(self.model.used), self.model.high_water, len(self.held)),
+        )
         assert usage == expected, f"{usage} instead of {expected}"
 
     @invariant()
     def the_list_of_mappings_is_right(self) -> None:
         listed = [(info.slot, info.slots, info.addr, info.size, info.owner) for info in self.pool.mappings()]
-        expected = sorted((held.place.slot, held.place.slots, held.place.addr, held.mapping.size, held.owner)
-                          for held in self.held)
+        expected = sorted(
+            (held.place.slot, held.place.slots, held.place.addr, held.mapping.size, held.owner) for held in self.held
+        )
         assert listed == expected, f"the list of mappings is {listed}, not {expected}"
 
     def _compare(self, answer: Mapping | Coherent | NoRoom | BounceCode, expected: Place | BounceCode) -> Held | None:
@@ -227,17 +253,17 @@ class PoolMachine(RuleBasedStateMachine):
 
     def _show(self, place: Place, data: bytes | bytearray) -> None:
         self._clear(place)
-        self.window[self._data(place):self._data(place) + len(data)] = data
+        self.window[self._data(place) : self._data(place) + len(data)] = data
 
     def _clear(self, place: Place) -> None:
         start, size = place.slot * self.geometry.slot_size, place.slots * self.geometry.slot_size
-        self.window[start:start + size] = bytes(size)
+        self.window[start : start + size] = bytes(size)
 
     def _expect_copy_out(self, held: Held, offset: int, length: int) -> None:
         assert held.expected is not None
         if held.mapping.info.direction != Direction.TO_DEVICE:
             start = self._data(held.place) + offset
-            held.expected[offset:offset + length] = self.window[start:start + length]
+            held.expected[offset : offset + length] = self.window[start : start + length]
 
     def _refused(self, code: BounceCode, call: Callable[[], object]) -> None:
         try:

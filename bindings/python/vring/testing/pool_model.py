@@ -2,10 +2,11 @@
 """
 What a bounce pool must answer, slot by slot: obviously right, and slow.
 
-There is no bitmap, no stride and no counter here: a place for a mapping is found by asking of every slot, in cyclic order from the
-cursor, whether the mapping may start there. ``PreFixSearch`` is how Linux searched from 6.3 to 6.8 (CVE-2024-35814), kept
-to show what the difference is and that our tests see it.
+There is no bitmap, no stride and no counter here: a place for a mapping is found by asking of every slot, in cyclic
+order from the cursor, whether the mapping may start there. ``PreFixSearch`` is how Linux searched from 6.3 to 6.8
+(CVE-2024-35814), kept to show what the difference is and that our tests see it.
 """
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,7 +29,10 @@ class Geometry:
     first_fit: bool = False
 
     def area_bounds(self) -> list[range]:
-        """The slots of each area: whole segments, shared out evenly, the last areas having one more where they do not divide."""
+        """
+        The slots of each area: whole segments, shared out evenly, the last areas having one more where they do not
+        divide.
+        """
         segments = -(-self.slots // self.segment_slots)
         bounds, first = [], 0
         for area in range(self.areas):
@@ -41,7 +45,10 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for; the fields are those of :meth:`vring.BouncePool.map`. ``granule`` rounds the size; None: to the mask."""
+    """
+    What is asked for; the fields are those of :meth:`vring.BouncePool.map`. Unless ``rounded``, the size is not rounded
+    up to a multiple of ``alloc_align_mask`` + 1.
+    """
 
     size: int
     orig_addr: int = 0
@@ -53,14 +60,20 @@ class Request:
 
     @classmethod
     def coherent(cls, geometry: Geometry, size: int, area: int = 0) -> "Request":
-        """That of ``BouncePool.alloc``: aligned to the size rounded up to a power of two of pages, which it does not pad."""
+        """
+        That of ``BouncePool.alloc``: aligned to the size rounded up to a power of two of pages, which it does not
+        pad.
+        """
         align = geometry.page_size
         while align < size:
             align *= 2
         return cls(size, alloc_align_mask=align - 1, area=area, rounded=False)
 
     def offset(self, geometry: Geometry) -> int:
-        """Bytes from the start of the allocation to the data: what min_align asks for and the start's alignment does not give."""
+        """
+        Bytes from the start of the allocation to the data: what min_align asks for and the start's alignment does
+        not give.
+        """
         return self.orig_addr & self.min_align_mask & (self.alloc_align_mask | (geometry.slot_size - 1))
 
     def slots(self, geometry: Geometry) -> int:
@@ -91,7 +104,9 @@ class Search:
     def find(self, request: Request, bounds: range, cursor: int, used: set[int]) -> int | None:
         """A slot of ``bounds``, or None. ``cursor`` counts from the start of ``bounds``."""
         for slot in self.cyclic(bounds, cursor):
-            if self.may_start(request, slot, bounds) and used.isdisjoint(range(slot, slot + request.slots(self.geometry))):
+            if self.may_start(request, slot, bounds) and used.isdisjoint(
+                range(slot, slot + request.slots(self.geometry))
+            ):
                 return slot
         return None
 
@@ -101,9 +116,15 @@ class Search:
         yield from bounds[:cursor]
 
     def may_start(self, request: Request, slot: int, bounds: range) -> bool:
-        """Whether the masks, the segment and the end of the area let the mapping start at ``slot``, were all slots free."""
-        return self.fits_segment(request, slot, bounds) and self.is_aligned(request, slot) \
+        """
+        Whether the masks, the segment and the end of the area let the mapping start at ``slot``, were all slots
+        free.
+        """
+        return (
+            self.fits_segment(request, slot, bounds)
+            and self.is_aligned(request, slot)
             and self.fits_boundary(request, slot)
+        )
 
     def fits_segment(self, request: Request, slot: int, bounds: range) -> bool:
         """A mapping lies within one segment and one area."""
@@ -111,7 +132,10 @@ class Search:
         return last in bounds and slot // self.geometry.segment_slots == last // self.geometry.segment_slots
 
     def is_aligned(self, request: Request, slot: int) -> bool:
-        """The allocation starts aligned, and the data has the low bits of the original; without masks, a page starts at a page."""
+        """
+        The allocation starts aligned, and the data has the low bits of the original; without masks, a page starts
+        at a page.
+        """
         start = self.address(slot)
         if not request.alloc_align_mask and not request.min_align_mask and request.size >= self.geometry.page_size:
             return start % self.geometry.page_size == 0
@@ -132,13 +156,17 @@ class Search:
 
 class PreFixSearch(Search):
     """
-    The search of the mail thread: one mask for everything, tested only where the original has an address, and the cursor taken
-    as it stands otherwise, so that coherent memory (which has no original) is aligned to a slot and no more (S1).
+    The search of the mail thread: one mask for everything, tested only where the original has an address, and the
+    cursor taken as it stands otherwise, so that coherent memory (which has no original) is aligned to a slot and no
+    more (S1).
     """
 
     def is_aligned(self, request: Request, slot: int) -> bool:
-        mask = (request.alloc_align_mask | request.min_align_mask
-                | (self.geometry.page_size - 1 if request.size >= self.geometry.page_size else 0))
+        mask = (
+            request.alloc_align_mask
+            | request.min_align_mask
+            | (self.geometry.page_size - 1 if request.size >= self.geometry.page_size else 0)
+        )
         mask &= ~(self.geometry.slot_size - 1)
         return not request.orig_addr or (self.address(slot) ^ request.orig_addr) & mask == 0
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Driver against device, whichever they are, with a ledger between them that knows what must come out."""
+
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ __all__ = ["PackedRingMachine", "RingMachine"]
 
 CELL = 16  # bytes: the longest piece of a buffer, and the distance between two
 CELLS = 128  # more than all buffers of the largest ring need, so that it is the ring that runs out
-UNTOUCHED = 0xee  # fills device-writable pieces before the device gets them
+UNTOUCHED = 0xEE  # fills device-writable pieces before the device gets them
 
 
 @dataclass(eq=False)
@@ -41,13 +42,14 @@ class Buffer:
 
 class RingMachine(RuleBasedStateMachine):
     """
-    A driver and a device do anything they may, in any order, one call at a time. What is checked at every step: buffers arrive
-    in the order of publication, with every byte; tokens come back once, with the right length, and bytes beyond it untouched;
-    nothing staged is visible; counts add up; no side sleeps while work that it has not seen is published; notifications are
-    sent when the spec says so; a reset gives back what never returned, oldest first.
+    A driver and a device do anything they may, in any order, one call at a time. What is checked at every step:
+    buffers arrive in the order of publication, with every byte; tokens come back once, with the right length, and
+    bytes beyond it untouched; nothing staged is visible; counts add up; no side sleeps while work that it has not
+    seen is published; notifications are sent when the spec says so; a reset gives back what never returned, oldest
+    first.
 
-    Override ``make_driver`` and ``make_device`` to put your own ring under it. Set ``exact_notifications`` to False if it may
-    notify more often than it must, ``indirect`` to False if it has no indirect descriptors.
+    Override ``make_driver`` and ``make_device`` to put your own ring under it. Set ``exact_notifications`` to False
+    if it may notify more often than it must, ``indirect`` to False if it has no indirect descriptors.
     """
 
     exact_notifications = True
@@ -92,10 +94,15 @@ class RingMachine(RuleBasedStateMachine):
         self.device_sleeps = False
         self.driver_sleeps = 0  # 0: awake; otherwise it must be woken before so many more buffers have been used
 
-    # ------------------------------------------------------------------------------------------------------ the driver ---
+    # --------------------------------------------------------------------------------------------------- the driver ---
 
-    @rule(n_readable=st.integers(0, 4), n_writable=st.integers(0, 4), length=st.integers(1, CELL), indirect=st.booleans(),
-          publish=st.booleans())
+    @rule(
+        n_readable=st.integers(0, 4),
+        n_writable=st.integers(0, 4),
+        length=st.integers(1, CELL),
+        indirect=st.booleans(),
+        publish=st.booleans(),
+    )
     def add(self, n_readable: int, n_writable: int, length: int, indirect: bool, publish: bool) -> None:
         n_readable = min(n_readable, self.size)
         n_writable = min(n_writable if n_readable else max(1, n_writable), self.size - n_readable)
@@ -161,10 +168,13 @@ class RingMachine(RuleBasedStateMachine):
             return
         buffer = self.used.popleft()
         assert used is not None, "a used buffer does not come back"
-        assert used.token is buffer.token and used.length == len(buffer.written), f"{used} came back instead of {buffer}"
+        assert used.token is buffer.token and used.length == len(buffer.written), (
+            f"{used} came back instead of {buffer}"
+        )
         inside = self._gather(buffer.writable)
-        assert inside == buffer.written + bytes([UNTOUCHED]) * (len(inside) - len(buffer.written)), \
+        assert inside == buffer.written + bytes([UNTOUCHED]) * (len(inside) - len(buffer.written)), (
             f"the driver finds {inside!r} where the device wrote {buffer.written!r}"
+        )
         self._recycle(buffer)
 
     @precondition(lambda self: not self.driver_sleeps)
@@ -184,7 +194,7 @@ class RingMachine(RuleBasedStateMachine):
     def driver_disables_notifications(self) -> None:
         self.driver.disable_notify()
 
-    # ------------------------------------------------------------------------------------------------------ the device ---
+    # --------------------------------------------------------------------------------------------------- the device ---
 
     @precondition(lambda self: not self.device_sleeps)
     @rule(most=st.integers(1, 4))
@@ -200,8 +210,9 @@ class RingMachine(RuleBasedStateMachine):
             return
         buffer = self.available.popleft()
         assert chain is not None, "the device does not see an available buffer"
-        assert (chain.read(), chain.room) == (buffer.content, _bytes(buffer.writable)), \
+        assert (chain.read(), chain.room) == (buffer.content, _bytes(buffer.writable)), (
             f"another buffer was taken, or other bytes: {chain} instead of {buffer}"
+        )
         buffer.chain = chain
         self.taken.append(buffer)
         self.last_taken.append(buffer)
@@ -254,13 +265,13 @@ class RingMachine(RuleBasedStateMachine):
     def device_disables_notifications(self) -> None:
         self.device.disable_notify()
 
-    # -------------------------------------------------------------------------------------------------------------- both ---
+    # --------------------------------------------------------------------------------------------------------- both ---
 
     @rule(count=st.integers(1, 16), quarters=st.integers(0, 4))
     def round_trips(self, count: int, quarters: int) -> None:
         """
-        Buffer after buffer goes round, as far as both sides are awake: so that indices move and wrap in most runs, which steps
-        drawn one by one do in few.
+        Buffer after buffer goes round, as far as both sides are awake: so that indices move and wrap in most runs,
+        which steps drawn one by one do in few.
         """
         for _ in range(count):
             if self._free and len(self.cells) >= 2:
@@ -282,7 +293,10 @@ class RingMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.made >= 8)
     @rule()
     def reset(self) -> None:
-        """The device is reset (2.6.1.1): every token that never came back does now, and the same memory makes a new queue."""
+        """
+        The device is reset (2.6.1.1): every token that never came back does now, and the same memory makes a new
+        queue.
+        """
         unused, expected = self.driver.reset(), [buffer.token for buffer in self.in_order]
         assert unused == expected, f"reset gave back {unused} instead of {expected}"
         for buffer in list(self.in_order):
@@ -310,14 +324,20 @@ class RingMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_staged_is_visible(self) -> None:
         indices = self.words.avail_idx, self.words.used_idx
-        assert indices == (self.avail_index, self.used_index), f"nothing staged is visible, but the indices are {indices}"
+        assert indices == (self.avail_index, self.used_index), (
+            f"nothing staged is visible, but the indices are {indices}"
+        )
 
     @invariant()
     def counts_add_up(self) -> None:
         driver, device = self.driver, self.device
-        assert driver.in_flight == len(self.in_order), f"{driver.in_flight} instead of {len(self.in_order)} buffers in flight"
+        assert driver.in_flight == len(self.in_order), (
+            f"{driver.in_flight} instead of {len(self.in_order)} buffers in flight"
+        )
         assert driver.free == self._free, f"{driver.free} instead of {self._free} descriptors free"
-        assert device.in_flight == len(self.taken), f"the device counts {device.in_flight} instead of {len(self.taken)} taken"
+        assert device.in_flight == len(self.taken), (
+            f"the device counts {device.in_flight} instead of {len(self.taken)} taken"
+        )
 
     @property
     def _free(self) -> int:
@@ -342,8 +362,8 @@ class RingMachine(RuleBasedStateMachine):
 
 class PackedRingMachine(RingMachine):
     """
-    The same for the packed ring (2.8). When a notification is due is not judged here, only whether somebody sleeps for want of
-    one.
+    The same for the packed ring (2.8). When a notification is due is not judged here, only whether somebody sleeps
+    for want of one.
     """
 
     def make_driver(self, setup: RingSetup) -> DriverLike:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What to draw rings and pools from. Indices start near their wrap, sizes are small: that is where queues break."""
+
 from hypothesis import strategies as st
 
 from vring.features import Feature
@@ -46,7 +47,9 @@ def packed_setups(draw: st.DrawFn) -> RingSetup:
 def _regions(memory: GuestMemory) -> st.SearchStrategy[tuple[Region, ...]]:
     """All of it as one region, or two that meet in the middle, so that a piece may span both."""
     middle = memory.base + memory.size // 2 + 8
-    return st.sampled_from([(Region(memory),), (Region(memory, size=middle - memory.base), Region(memory, addr=middle))])
+    return st.sampled_from(
+        [(Region(memory),), (Region(memory, size=middle - memory.base), Region(memory, addr=middle))]
+    )
 
 
 def masks(low: int, high: int) -> st.SearchStrategy[int]:
@@ -56,28 +59,47 @@ def masks(low: int, high: int) -> st.SearchStrategy[int]:
 
 @st.composite
 def geometries(draw: st.DrawFn) -> Geometry:
-    """Small pools, of which many are full or fragmented after a few requests; some with a tail that is no whole segment."""
+    """
+    Small pools, of which many are full or fragmented after a few requests; some with a tail that is no whole
+    segment.
+    """
     slot_size = draw(st.sampled_from([256, 512]))
     segment_slots = draw(st.sampled_from([4, 8, 16]))
     areas = draw(st.sampled_from([1, 1, 2, 4]))
     slots = areas * segment_slots * draw(st.integers(1, 3))
     if areas == 1:
         slots += draw(st.integers(0, segment_slots - 1))
-    base = draw(st.integers(0, 64)) * slot_size + draw(st.sampled_from([0, 0x97ff0000, 1 << 32, (1 << 64) - (1 << 20)]))
-    return Geometry(window_addr=base, slots=slots, slot_size=slot_size, segment_slots=segment_slots,
-                    page_size=draw(st.sampled_from([512, 1024])), areas=areas, cursor=draw(st.integers(0, slots // areas - 1)),
-                    first_fit=draw(st.booleans()))
+    base = draw(st.integers(0, 64)) * slot_size + draw(st.sampled_from([0, 0x97FF0000, 1 << 32, (1 << 64) - (1 << 20)]))
+    return Geometry(
+        window_addr=base,
+        slots=slots,
+        slot_size=slot_size,
+        segment_slots=segment_slots,
+        page_size=draw(st.sampled_from([512, 1024])),
+        areas=areas,
+        cursor=draw(st.integers(0, slots // areas - 1)),
+        first_fit=draw(st.booleans()),
+    )
 
 
 @st.composite
 def requests(draw: st.DrawFn, geometry: Geometry) -> Request:
     """What a driver may ask of such a pool: mostly small, with all four mixes of the alignment masks (legal ones)."""
     most = geometry.slot_size * geometry.segment_slots
-    size = draw(st.one_of(st.integers(1, 2 * geometry.slot_size), st.integers(1, most),
-                          st.sampled_from([geometry.page_size, geometry.page_size - 1, most, most + 1])))
+    size = draw(
+        st.one_of(
+            st.integers(1, 2 * geometry.slot_size),
+            st.integers(1, most),
+            st.sampled_from([geometry.page_size, geometry.page_size - 1, most, most + 1]),
+        )
+    )
     return Request(
-        size=size, orig_addr=draw(st.one_of(st.sampled_from([0, 0x7fff]), st.integers(0, 0xffff),
-                                            st.integers(0, (1 << 64) - 2 * most))),
-        alloc_align_mask=draw(masks(7, 12)), min_align_mask=draw(masks(4, 12)),
+        size=size,
+        orig_addr=draw(
+            st.one_of(st.sampled_from([0, 0x7FFF]), st.integers(0, 0xFFFF), st.integers(0, (1 << 64) - 2 * most))
+        ),
+        alloc_align_mask=draw(masks(7, 12)),
+        min_align_mask=draw(masks(4, 12)),
         boundary_mask=draw(st.one_of(st.just(0), masks(8, 13), st.just((1 << 64) - 1))),
-        area=draw(st.integers(0, geometry.areas)))
+        area=draw(st.integers(0, geometry.areas)),
+    )
