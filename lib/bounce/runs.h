@@ -45,11 +45,12 @@ struct runs_where {
     bits_word near;
     struct runs_pattern far[2]; /* RUNS_ANYWHERE for those that are in near */
     bool has_far;
+    bool sparse; /* at most one slot in sixteen: sooner tried one by one */
 };
 
 static inline struct runs_where runs_where(struct runs_pattern a, struct runs_pattern b)
 {
-    struct runs_where where = {BITS_ALL, {RUNS_ANYWHERE, RUNS_ANYWHERE}, false};
+    struct runs_where where = {BITS_ALL, {RUNS_ANYWHERE, RUNS_ANYWHERE}, false, a.length <= a.period / 16};
 
     if (a.period > BITS_WIDTH)
         where.far[0] = a, where.has_far = true;
@@ -143,19 +144,25 @@ static inline uint32_t runs_find(const bits_word *free, uint32_t words, uint32_t
 
     for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++) {
         uint32_t base = w * BITS_WIDTH;
-        bits_word starts;
+        bits_word allowed = runs_where_word(where, first + base), starts;
 
-        if (n <= BITS_WIDTH)
-            starts = runs_short_starts(free, words, w, n);
-        else
-            starts = runs_long_starts(free, words, w, n, &end);
+        if (from > base)
+            allowed &= BITS_ALL << (from - base);
+        if (to - base < BITS_WIDTH)
+            allowed &= bits_range(0, to - base);
+        starts = free[w] & allowed;
+        if (where->sparse) {
+            for (; starts != 0; starts &= starts - 1)
+                if (runs_after(free, words, base + bits_lowest(starts)) >= n)
+                    return base + bits_lowest(starts);
+            continue;
+        }
         if (starts == 0)
             continue;
-        starts &= runs_where_word(where, first + base);
-        if (from > base)
-            starts &= BITS_ALL << (from - base);
-        if (to - base < BITS_WIDTH)
-            starts &= bits_range(0, to - base);
+        if (n <= BITS_WIDTH)
+            starts = allowed & runs_short_starts(free, words, w, n);
+        else
+            starts = allowed & runs_long_starts(free, words, w, n, &end);
         if (starts != 0)
             return base + bits_lowest(starts);
     }
