@@ -50,7 +50,7 @@ TEST(S9_S10_S11_padding_slots_are_taken_and_given_with_their_mapping)
     check_pristine(VTEST_PASS, &pool);
 }
 
-TEST(S42_C299_after_any_order_of_release_every_segment_is_one_run)
+TEST(S42_after_any_order_of_release_every_segment_is_one_run)
 {
     static bounce_handle handles[300];
     uint64_t seed = 8;

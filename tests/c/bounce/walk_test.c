@@ -152,7 +152,7 @@ static void one_life(VTEST, uint64_t *seed)
         release(trio.lives - 1);
 }
 
-TEST(the_search_takes_the_slot_of_the_plain_walk)
+TEST(C268_the_search_takes_the_slot_of_the_plain_walk)
 {
     uint64_t seed = 3;
 
