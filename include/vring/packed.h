@@ -72,6 +72,7 @@ struct vring_packed_driver {
     bool len_without_write;
     bool event_idx;
     bool indirect;
+    bool in_order;
     bool notification_data;
     /* ours alone */
     int live;            /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
@@ -84,7 +85,11 @@ struct vring_packed_driver {
     struct vring_packed_position next_used;  /* where to look for a used descriptor */
     uint16_t staged;       /* ring entries from published to next_avail */
     uint16_t staged_first; /* what will be the flags of the entry at published */
-    uint16_t staged_last;  /* id of the buffer staged last; meaningful while staged > 0 */
+    uint16_t staged_buffers;
+    uint16_t added;        /* where in slots[].order the next buffer goes */
+    uint16_t oldest;       /* IN_ORDER: where in slots[].order the buffer stands that has to come back next */
+    uint16_t batch;        /* IN_ORDER: buffers from there that one used descriptor stands for and get_used has not yet returned */
+    uint32_t batch_len;    /* used length of the last of them */
     uint32_t event;        /* what we last wrote into the driver area: flags << 16 | place */
     struct vring_fault fault;
 };
@@ -153,6 +158,7 @@ struct vring_packed_device {
     uint32_t max_chain;
     bool event_idx;
     bool indirect;
+    bool in_order;
     /* ours alone */
     int live;             /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
     uint32_t region_hint;
@@ -163,7 +169,11 @@ struct vring_packed_device {
     struct vring_packed_position published;  /* where the driver will look next, as far as it was told */
     uint16_t staged;       /* ring entries that the staged buffers had */
     uint16_t staged_first; /* what will be the flags of the used descriptor at published */
-    uint16_t last_taken;   /* id of the buffer taken last */
+    uint16_t taken;        /* where in heads[].order the next buffer goes */
+    uint16_t oldest;       /* IN_ORDER: where in heads[].order the buffer stands that has to be used next */
+    struct vring_packed_position batch; /* IN_ORDER: where the used descriptor goes that will stand for all from there to next_used */
+    uint16_t batch_id;     /* ... and names the last of them */
+    uint32_t batch_len;
     uint16_t generation;   /* of the next handle */
     uint32_t event;        /* what we last wrote into the device area: flags << 16 | place */
     struct vring_fault fault;

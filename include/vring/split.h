@@ -84,6 +84,7 @@ struct vring_split_driver {
     uint8_t used_len; /* enum vring_used_len_policy */
     bool event_idx;
     bool indirect;
+    bool in_order;
     bool notification_data;
     /* ours alone */
     int live;            /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
@@ -93,6 +94,8 @@ struct vring_split_driver {
     uint16_t published;  /* avail.idx as the device sees it; next_avail - published buffers are staged */
     uint16_t next_used;  /* next position to take from; published - next_used buffers are with the device */
     uint16_t seen_used;  /* used.idx as last observed and judged: between next_used and published */
+    uint16_t batch;      /* IN_ORDER: buffers at next_used that one used element stands for and get_used has not yet returned */
+    uint32_t batch_len;  /* used length of the last of them */
     uint16_t used_event; /* what we last wrote into the areas */
     uint16_t avail_flags;
     struct vring_fault fault;
@@ -166,6 +169,9 @@ uint32_t vring_split_driver_notification(const struct vring_split_driver *vq);
  *
  * used   receives token and length; written only on success. The buffer and its table are the caller's again.
  *
+ * With IN_ORDER, buffers come back in the order of adding, and one used element may stand for several (2.7.9): all but the last of
+ * those count as written in full.
+ *
  * Returns 0; VRING_E_NULL; VRING_E_STATE before init; VRING_E_EMPTY; or what broke the queue: VRING_E_PEER_INDEX, VRING_E_PEER_ID, and
  * VRING_E_PEER_LEN under VRING_USED_LEN_BREAK.
  */
@@ -227,6 +233,7 @@ struct vring_split_device {
     uint32_t max_chain;
     bool event_idx;
     bool indirect;
+    bool in_order;
     /* ours alone */
     int live;             /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
     uint32_t region_hint; /* the region that the last address fell into */
@@ -234,6 +241,9 @@ struct vring_split_device {
     uint16_t seen_avail;  /* avail.idx as last observed and judged: 0 .. size ahead of published */
     uint16_t next_used;   /* next position to stage at; never passes next_avail */
     uint16_t published;   /* used.idx as the driver sees it */
+    uint16_t batch;       /* IN_ORDER: where the used element goes that will stand for batch up to next_used */
+    uint16_t batch_head;  /* ... and names the last of them */
+    uint32_t batch_len;
     uint16_t avail_event; /* what we last wrote into the device area */
     uint16_t used_flags;
     uint16_t generation;  /* of the next handle */
@@ -278,7 +288,8 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
  *
  * len   bytes written, from the first device-writable byte, without gaps
  *
- * The pieces are the driver's from publish on; the handle is dead now.
+ * The pieces are the driver's from publish on; the handle is dead now. With IN_ORDER a buffer is held back until all that were taken before it
+ * have been used, whatever the order of the calls; it counts as in flight until then. Buffers used in full share one used element (2.7.9).
  * Returns 0. Otherwise nothing has changed: VRING_E_HANDLE for a handle that is stale, doubled or foreign; VRING_E_LEN for more
  * than the device-writable bytes of the buffer; VRING_E_STATE; or what broke the queue.
  */

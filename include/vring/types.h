@@ -164,7 +164,7 @@ struct vring_slot {
     uint16_t last;     /* at a head in flight: the last descriptor of its buffer */
     uint16_t count;    /* at a head in flight: its descriptors; otherwise 0 */
     uint16_t position; /* at a head in flight: the avail index it was added at */
-    uint16_t avail;    /* split: what avail.ring holds at this position */
+    uint16_t order;    /* at i: split, the head that avail.ring holds at i; packed, the id that was added i-th, modulo size */
     bool staged;       /* packed: not yet published */
 };
 
@@ -221,8 +221,8 @@ struct vring_head {
     uint32_t writable;   /* while taken: device-writable bytes; 2^32 counts as 2^32 - 1 */
     uint16_t generation; /* of the handle given out last */
     uint16_t taken;      /* while the device holds the buffer: the ring entries it takes up; otherwise 0 */
-    uint16_t order;      /* split: at i mod size, the head that avail position i named; packed: the one taken before */
-    uint16_t reserved;
+    uint16_t order;      /* at i: split, the head that avail position i named; packed, the id taken i-th, modulo size */
+    uint16_t used;       /* with IN_ORDER: held back until those before it are used; enum head_used */
 };
 
 /* The areas of a VRING_SPLIT_MEMORY() or VRING_PACKED_MEMORY(), as members of an initialiser. */

@@ -7,7 +7,7 @@
 /* Only what this build carries out. ACCESS_PLATFORM asks nothing of a ring: its driver maps every buffer before adding it. */
 #define SUPPORTED                                                                                                      \
     (VRING_F_INDIRECT_DESC | VRING_F_EVENT_IDX | VRING_F_VERSION_1 | VRING_F_ACCESS_PLATFORM | VRING_F_RING_PACKED |   \
-     VRING_F_ORDER_PLATFORM | VRING_F_NOTIFICATION_DATA | VRING_F_NOTIF_CONFIG_DATA)
+     VRING_F_IN_ORDER | VRING_F_ORDER_PLATFORM | VRING_F_NOTIFICATION_DATA | VRING_F_NOTIF_CONFIG_DATA)
 
 uint64_t vring_features_supported(unsigned word)
 {

@@ -8,6 +8,13 @@
 
 #include <vring/types.h>
 
+/* With IN_ORDER: what is known of a buffer that was used before its turn. */
+enum head_used {
+    HEAD_NOT_USED,
+    HEAD_USED_IN_PART, /* writable is now the used length, and the driver must be told it */
+    HEAD_USED_IN_FULL  /* ... and the driver will take it for granted if it is not told */
+};
+
 static inline void heads_clear(struct vring_head *heads, uint32_t size)
 {
     static const struct vring_head untaken = {0};
@@ -26,7 +33,7 @@ static inline bool heads_hold(const struct vring_head *heads, uint32_t size, vri
 {
     uint16_t head = handle_head(handle);
 
-    return head < size && heads[head].taken != 0 && heads[head].generation == handle >> 16;
+    return head < size && heads[head].taken != 0 && !heads[head].used && heads[head].generation == handle >> 16;
 }
 
 /* Take the buffer at head, of descriptors entries of the ring. Returns its handle. */
@@ -35,8 +42,16 @@ static inline vring_handle heads_take(struct vring_head *heads, uint16_t head, u
 {
     heads[head].taken = descriptors;
     heads[head].generation = generation;
+    heads[head].used = HEAD_NOT_USED;
     heads[head].writable = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
     return (vring_handle)generation << 16 | head;
+}
+
+/* Hold the buffer at head back until its turn: len bytes were written. */
+static inline void heads_hold_back(struct vring_head *heads, uint16_t head, uint32_t len)
+{
+    heads[head].used = len == heads[head].writable ? HEAD_USED_IN_FULL : HEAD_USED_IN_PART;
+    heads[head].writable = len;
 }
 
 #endif

@@ -55,7 +55,8 @@ int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
     vq->next_avail.offset = config->index & 0x7fff;
     vq->next_avail.wrap = !(config->index & 0x8000);
-    vq->next_used = vq->published = vq->next_avail;
+    vq->next_used = vq->published = vq->batch = vq->next_avail;
+    vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
     heads_clear(vq->heads, ring.size);
     packed_store_event(vq->ring.device_area, packed_event(VRING_EVENT_ENABLE, 0));
     vq->live = 1;
@@ -124,13 +125,25 @@ static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct
     return step;
 }
 
+/* The next place, or the one before, in the order of taking. */
+
+static uint16_t packed_device_after(const struct vring_packed_device *vq, uint16_t i)
+{
+    return (uint16_t)(i + 1 < vq->ring.size ? i + 1 : 0);
+}
+
+static uint16_t packed_device_before(const struct vring_packed_device *vq, uint16_t i)
+{
+    return (uint16_t)((i > 0 ? i : vq->ring.size) - 1);
+}
+
 /* The buffer is ours until it is used or rewound. */
 static void packed_device_take(struct vring_packed_device *vq, uint16_t id, uint16_t descriptors,
                                const struct chain_walk *walk, struct vring_chain *chain)
 {
     chain->handle = heads_take(vq->heads, id, descriptors, walk->refused ? 0 : walk->writable, vq->generation++);
-    vq->heads[id].order = vq->last_taken;
-    vq->last_taken = id;
+    vq->heads[vq->taken].order = id;
+    vq->taken = packed_device_after(vq, vq->taken);
     vq->held = (uint16_t)(vq->held + descriptors);
     vq->next_avail = packed_forward(&vq->ring, vq->next_avail, descriptors);
     vq->in_flight++;
@@ -187,20 +200,71 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
         return peer_verdict(vq->live);
     if (!heads_hold(vq->heads, vq->ring.size, handle))
         return VRING_E_HANDLE;
-    if (vq->last_taken != handle_head(handle))
+    if (vq->heads[packed_device_before(vq, vq->taken)].order != handle_head(handle))
         return VRING_E_HANDLE;
 
     struct vring_head *head = &vq->heads[handle_head(handle)];
 
     vq->next_avail = packed_back(&vq->ring, vq->next_avail, head->taken);
     vq->held = (uint16_t)(vq->held - head->taken);
-    vq->last_taken = head->order;
+    vq->taken = packed_device_before(vq, vq->taken);
     head->taken = 0;
     vq->in_flight--;
     return 0;
 }
 
 /* --------------------------------------------------------------------------------------------------------------- add --- */
+
+/* Write a used descriptor. The flags of the first of what is to be published are kept back: they are what publishes it. */
+static void packed_device_write_used(struct vring_packed_device *vq, struct vring_packed_position at, uint16_t id,
+                                     uint32_t len)
+{
+    unsigned flags = packed_used_flags(at.wrap) | (len > 0 ? VRING_DESC_WRITE : 0u);
+
+    if (at.offset == vq->published.offset && at.wrap == vq->published.wrap) {
+        vq->staged_first = (uint16_t)flags;
+        packed_prepare_used(&vq->ring, at.offset, len, id);
+    } else {
+        packed_store_used(&vq->ring, at.offset, len, id, (uint16_t)flags);
+    }
+}
+
+/* The buffer of this id has been used: the ring entries it took up are passed. */
+static void packed_device_pass(struct vring_packed_device *vq, uint16_t id)
+{
+    vq->next_used = packed_forward(&vq->ring, vq->next_used, vq->heads[id].taken);
+    vq->staged = (uint16_t)(vq->staged + vq->heads[id].taken);
+    vq->heads[id].taken = 0;
+    vq->in_flight--;
+}
+
+/* End the batch at next_used: one used descriptor, at the place of its first buffer, names its last (2.8.8). */
+static void packed_device_end_batch(struct vring_packed_device *vq)
+{
+    if (vq->batch.offset == vq->next_used.offset && vq->batch.wrap == vq->next_used.wrap)
+        return;
+    packed_device_write_used(vq, vq->batch, vq->batch_id, vq->batch_len);
+    vq->batch = vq->next_used;
+}
+
+/* Stage all whose turn it is. One that was not used in full has to be the last of its batch: only that one's length is told. */
+static void packed_device_stage_in_order(struct vring_packed_device *vq)
+{
+    while (vq->in_flight > 0) {
+        uint16_t id = vq->heads[vq->oldest].order;
+        bool in_full = vq->heads[id].used == HEAD_USED_IN_FULL;
+
+        if (!vq->heads[id].used)
+            return;
+        vq->batch_id = id;
+        vq->batch_len = vq->heads[id].writable;
+        vq->heads[id].used = HEAD_NOT_USED;
+        vq->oldest = packed_device_after(vq, vq->oldest);
+        packed_device_pass(vq, id);
+        if (!in_full)
+            packed_device_end_batch(vq);
+    }
+}
 
 int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
 {
@@ -212,22 +276,16 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
         return VRING_E_HANDLE;
 
     uint16_t id = handle_head(handle);
-    uint16_t descriptors = vq->heads[id].taken;
-    unsigned flags = packed_used_flags(vq->next_used.wrap) | (len > 0 ? VRING_DESC_WRITE : 0u);
 
     if (len > vq->heads[id].writable)
         return VRING_E_LEN;
-    vq->heads[id].taken = 0;
-    /* The flags of the first of a batch are kept back: they are what publishes it. */
-    if (vq->staged == 0) {
-        vq->staged_first = (uint16_t)flags;
-        packed_prepare_used(&vq->ring, vq->next_used.offset, len, id);
-    } else {
-        packed_store_used(&vq->ring, vq->next_used.offset, len, id, (uint16_t)flags);
+    if (vq->in_order) {
+        heads_hold_back(vq->heads, id, len);
+        packed_device_stage_in_order(vq);
+        return 0;
     }
-    vq->next_used = packed_forward(&vq->ring, vq->next_used, descriptors);
-    vq->staged = (uint16_t)(vq->staged + descriptors);
-    vq->in_flight--;
+    packed_device_write_used(vq, vq->next_used, id, len);
+    packed_device_pass(vq, id);
     return 0;
 }
 
@@ -244,6 +302,8 @@ int vring_packed_device_publish(struct vring_packed_device *vq)
 
     uint16_t added = vq->staged;
 
+    if (vq->in_order)
+        packed_device_end_batch(vq);
     packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* B */
     vq->published = vq->next_used;
     vq->held = (uint16_t)(vq->held - added);

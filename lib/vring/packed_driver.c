@@ -52,6 +52,7 @@ int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_
     vq->len_without_write = config->len_without_write;
     vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
+    vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
     vq->notification_data = (config->features & VRING_F_NOTIFICATION_DATA) != 0;
     vq->free_count = ring.size;
     vq->next_avail.offset = config->index & 0x7fff;
@@ -85,7 +86,19 @@ static void packed_driver_stage_desc(struct vring_packed_driver *vq, uint64_t ad
     vq->staged++;
 }
 
-/* Account for the buffer whose count descriptors have been staged. A staged slot links to the one staged before it. */
+/* The next place, or the one before, in the order of adding. */
+
+static uint16_t packed_driver_after(const struct vring_packed_driver *vq, uint16_t i)
+{
+    return (uint16_t)(i + 1 < vq->ring.size ? i + 1 : 0);
+}
+
+static uint16_t packed_driver_before(const struct vring_packed_driver *vq, uint16_t i)
+{
+    return (uint16_t)((i > 0 ? i : vq->ring.size) - 1);
+}
+
+/* Account for the buffer whose count descriptors have been staged. */
 static int packed_driver_stage(struct vring_packed_driver *vq, uint16_t id, uint16_t count, uint32_t writable,
                                uint64_t token)
 {
@@ -95,12 +108,13 @@ static int packed_driver_stage(struct vring_packed_driver *vq, uint16_t id, uint
     vq->free_count = (uint16_t)(vq->free_count - count);
     slot->token = token;
     slot->writable = writable;
-    slot->next = vq->staged_last;
     slot->last = id;
     slot->count = count;
     slot->position = vq->sequence++;
     slot->staged = true;
-    vq->staged_last = id;
+    vq->slots[vq->added].order = id;
+    vq->added = packed_driver_after(vq, vq->added);
+    vq->staged_buffers++;
     vq->in_flight++;
     return 0;
 }
@@ -169,7 +183,9 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
     if (vq->staged == 0)
         return VRING_E_STATE;
 
-    uint16_t id = vq->staged_last;
+    vq->added = packed_driver_before(vq, vq->added);
+
+    uint16_t id = vq->slots[vq->added].order;
 
     if (token)
         *token = vq->slots[id].token;
@@ -179,7 +195,8 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
         packed_store_flags(&vq->ring, vq->next_avail.offset, packed_idle_flags(vq->next_avail.wrap));
         vq->staged--;
     }
-    vq->staged_last = vq->slots[id].next;
+    vq->staged_buffers--;
+    vq->sequence--;
     vq->slots[id].staged = false;
     vq->in_flight--;
     slots_release(vq->slots, id, &vq->free_head, &vq->free_count);
@@ -199,9 +216,9 @@ int vring_packed_driver_publish(struct vring_packed_driver *vq)
 
     uint16_t added = vq->staged;
 
-    for (uint16_t id = vq->staged_last, left = added; left > 0; id = vq->slots[id].next) {
-        vq->slots[id].staged = false;
-        left = (uint16_t)(left - vq->slots[id].count);
+    for (uint16_t i = vq->added; vq->staged_buffers > 0; vq->staged_buffers--) {
+        i = packed_driver_before(vq, i);
+        vq->slots[vq->slots[i].order].staged = false;
     }
     packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* A */
     vq->published = vq->next_avail;
@@ -220,13 +237,22 @@ uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq)
 
 /* -------------------------------------------------------------------------------------------------------------- take --- */
 
-int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+/* Judge a used length against what the device could have written. 0, with *len as the policy has it, or what broke the queue. */
+static int packed_driver_judge_len(struct vring_packed_driver *vq, uint32_t writable, uint32_t *len)
 {
-    if (!vq || !used)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
+    uint32_t peer_len = *len;
 
+    if (PEER_BAD(peer_len > writable) && vq->used_len != VRING_USED_LEN_TRUST) {
+        if (vq->used_len == VRING_USED_LEN_BREAK)
+            return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LEN, vq->next_used.offset, peer_len);
+        *len = writable;
+    }
+    return 0;
+}
+
+/* The used descriptor at next_used, if there is one: one buffer, any that is in flight. */
+static int packed_driver_take(struct vring_packed_driver *vq, uint16_t *id, uint32_t *len)
+{
     uint16_t at = vq->next_used.offset;
     uint16_t flags = packed_observe_flags(&vq->ring, at); /* B */
 
@@ -234,26 +260,56 @@ int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_us
         return VRING_E_EMPTY;
 
     uint16_t peer_id = packed_load_id(&vq->ring, at);
-    uint32_t peer_len = packed_load_len(&vq->ring, at);
 
+    *len = packed_load_len(&vq->ring, at);
     if (PEER_BAD(peer_id >= vq->ring.size))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
-
-    uint16_t id = peer_id;
-    const struct vring_slot *slot = &vq->slots[id];
-
-    if (PEER_BAD(!slot_in_flight(vq->slots, id) || slot->staged))
+    *id = peer_id;
+    if (PEER_BAD(!slot_in_flight(vq->slots, *id) || vq->slots[*id].staged))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
     if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)
-        peer_len = 0; /* 2.8.4: the field is reserved then */
-    if (PEER_BAD(peer_len > slot->writable) && vq->used_len != VRING_USED_LEN_TRUST) {
-        if (vq->used_len == VRING_USED_LEN_BREAK)
-            return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LEN, at, peer_len);
-        peer_len = slot->writable;
+        *len = 0; /* 2.8.4: the field is reserved then */
+    return packed_driver_judge_len(vq, vq->slots[*id].writable, len);
+}
+
+/*
+ * The same with IN_ORDER (2.8.8): the descriptor names the last of a batch of buffers. All that are in flight and not staged come before the
+ * staged ones, so the batch is within what the device was given. Those before the last have been used in full.
+ */
+static int packed_driver_take_in_order(struct vring_packed_driver *vq, uint16_t *id, uint32_t *len)
+{
+    uint16_t last;
+
+    if (vq->batch == 0) {
+        int error = packed_driver_take(vq, &last, &vq->batch_len);
+
+        if (error)
+            return error;
+        vq->batch = (uint16_t)(vq->slots[last].position - vq->slots[vq->slots[vq->oldest].order].position + 1);
     }
-    used->token = slot->token;
-    used->len = peer_len;
-    vq->next_used = packed_forward(&vq->ring, vq->next_used, slot->count);
+    *id = vq->slots[vq->oldest].order;
+    *len = --vq->batch == 0 ? vq->batch_len : vq->slots[*id].writable;
+    vq->oldest = packed_driver_after(vq, vq->oldest);
+    return 0;
+}
+
+int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+{
+    uint16_t id;
+    uint32_t len;
+
+    if (!vq || !used)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+
+    int error = vq->in_order ? packed_driver_take_in_order(vq, &id, &len) : packed_driver_take(vq, &id, &len);
+
+    if (error)
+        return error;
+    used->token = vq->slots[id].token;
+    used->len = len;
+    vq->next_used = packed_forward(&vq->ring, vq->next_used, vq->slots[id].count);
     vq->in_flight--;
     slots_release(vq->slots, id, &vq->free_head, &vq->free_count);
     return 0;
@@ -277,7 +333,7 @@ static int packed_driver_enable_at(struct vring_packed_driver *vq, uint16_t dist
     packed_driver_wish(vq, vq->event_idx ? packed_event(VRING_EVENT_DESC, packed_place(at))
                                          : packed_event(VRING_EVENT_ENABLE, 0));
     packed_fence(&vq->ring); /* D */
-    return packed_is_used(packed_observe_flags(&vq->ring, vq->next_used.offset), vq->next_used.wrap);
+    return vq->batch > 0 || packed_is_used(packed_observe_flags(&vq->ring, vq->next_used.offset), vq->next_used.wrap);
 }
 
 int vring_packed_driver_enable_notify(struct vring_packed_driver *vq)

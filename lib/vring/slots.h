@@ -15,7 +15,7 @@ static inline void slots_clear(struct vring_slot *slots, uint32_t size)
 
     for (uint32_t i = 0; i < size; i++) {
         slots[i] = unused;
-        slots[i].next = (uint16_t)(i + 1);
+        slots[i].next = (uint16_t)(i + 1 < size ? i + 1 : 0);
     }
 }
 
@@ -34,7 +34,7 @@ static inline bool slot_is_staged(const struct vring_slot *slots, uint16_t size,
     uint16_t position = slots[head].position;
 
     return (uint16_t)(position - published) < (uint16_t)(next - published) &&
-           slots[position & (size - 1)].avail == head;
+           slots[position & (size - 1)].order == head;
 }
 
 /* Put the descriptors of the buffer at head back in front of the free list; free_head and free_count are the caller's. */
@@ -42,6 +42,13 @@ static inline void slots_release(struct vring_slot *slots, uint16_t head, uint16
 {
     slots[slots[head].last].next = *free_head;
     *free_head = head;
+    *free_count = (uint16_t)(*free_count + slots[head].count);
+    slots[head].count = 0;
+}
+
+/* Where buffers come back in order, descriptors do, too: they are taken round and round, and not moved when they are free again. */
+static inline void slots_retire(struct vring_slot *slots, uint16_t head, uint16_t *free_count)
+{
     *free_count = (uint16_t)(*free_count + slots[head].count);
     slots[head].count = 0;
 }

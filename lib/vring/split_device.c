@@ -52,6 +52,8 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
     vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
+    vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
+    vq->batch = config->index;
     vq->next_avail = vq->seen_avail = vq->next_used = vq->published = vq->avail_event = config->index;
     heads_clear(vq->heads, ring.size);
     split_store_avail_event(&vq->ring, config->index);
@@ -193,6 +195,34 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
 
 /* --------------------------------------------------------------------------------------------------------------- add --- */
 
+/* End the batch at next_used: one element, at the place of its first buffer, names its last (2.7.9). */
+static void split_device_end_batch(struct vring_split_device *vq)
+{
+    if (vq->batch == vq->next_used)
+        return;
+    split_store_used(&vq->ring, vq->batch, vq->batch_head, vq->batch_len);
+    vq->batch = vq->next_used;
+}
+
+/* Stage all whose turn it is. One that was not used in full has to be the last of its batch: only that one's length is told. */
+static void split_device_stage_in_order(struct vring_split_device *vq)
+{
+    while (vq->next_used != vq->next_avail) {
+        uint16_t head = vq->heads[vq->next_used & (vq->ring.size - 1)].order;
+        bool in_full = vq->heads[head].used == HEAD_USED_IN_FULL;
+
+        if (!vq->heads[head].used)
+            return;
+        vq->batch_head = head;
+        vq->batch_len = vq->heads[head].writable;
+        vq->heads[head].used = HEAD_NOT_USED;
+        vq->heads[head].taken = 0;
+        vq->next_used++;
+        if (!in_full)
+            split_device_end_batch(vq);
+    }
+}
+
 int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len)
 {
     if (!vq)
@@ -206,6 +236,11 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
 
     if (len > vq->heads[head].writable)
         return VRING_E_LEN;
+    if (vq->in_order) {
+        heads_hold_back(vq->heads, head, len);
+        split_device_stage_in_order(vq);
+        return 0;
+    }
     vq->heads[head].taken = 0;
     split_store_used(&vq->ring, vq->next_used, head, len);
     vq->next_used++;
@@ -226,6 +261,8 @@ int vring_split_device_publish(struct vring_split_device *vq)
         return 0;
 
     before = vq->published;
+    if (vq->in_order)
+        split_device_end_batch(vq);
     split_publish_used(&vq->ring, vq->next_used); /* B */
     vq->published = vq->next_used;
     split_fence(&vq->ring); /* D */

@@ -50,6 +50,7 @@ int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_dr
     vq->used_len = (uint8_t)config->used_len;
     vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
+    vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
     vq->notification_data = (config->features & VRING_F_NOTIFICATION_DATA) != 0;
     vq->free_count = ring.size;
     vq->next_avail = vq->published = vq->next_used = vq->seen_used = vq->used_event = config->index;
@@ -81,8 +82,8 @@ static int split_driver_stage(struct vring_split_driver *vq, uint16_t head, uint
     slot->position = vq->next_avail;
     vq->free_count = (uint16_t)(vq->free_count - count);
     /* The device polls this line: a store that changes nothing would take it away for nothing. */
-    if (entry->avail != head) {
-        entry->avail = head;
+    if (entry->order != head) {
+        entry->order = head;
         split_store_avail_entry(&vq->ring, vq->next_avail, head);
     }
     vq->next_avail++;
@@ -170,11 +171,16 @@ int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
 
     vq->next_avail--;
 
-    uint16_t head = vq->slots[vq->next_avail & (vq->ring.size - 1)].avail;
+    uint16_t head = vq->slots[vq->next_avail & (vq->ring.size - 1)].order;
 
     if (token)
         *token = vq->slots[head].token;
-    slots_release(vq->slots, head, &vq->free_head, &vq->free_count);
+    if (vq->in_order) {
+        slots_retire(vq->slots, head, &vq->free_count);
+        vq->free_head = head;
+    } else {
+        slots_release(vq->slots, head, &vq->free_head, &vq->free_count);
+    }
     return 0;
 }
 
@@ -220,8 +226,61 @@ static int split_driver_observe(struct vring_split_driver *vq)
     return 0;
 }
 
+/* Judge a used length against what the device could have written. 0, with *len as the policy has it, or what broke the queue. */
+static int split_driver_judge_len(struct vring_split_driver *vq, uint32_t writable, uint32_t *len)
+{
+    uint32_t peer_len = *len;
+
+    if (PEER_BAD(peer_len > writable) && vq->used_len != VRING_USED_LEN_TRUST) {
+        if (vq->used_len == VRING_USED_LEN_BREAK)
+            return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LEN, vq->next_used, peer_len);
+        *len = writable;
+    }
+    return 0;
+}
+
+/* The used element at next_used: one buffer, any that is in flight. */
+static int split_driver_take(struct vring_split_driver *vq, uint16_t *head, uint32_t *len)
+{
+    uint32_t peer_id = split_load_used_id(&vq->ring, vq->next_used);
+
+    *len = split_load_used_len(&vq->ring, vq->next_used);
+    if (PEER_BAD(peer_id >= vq->ring.size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, peer_id);
+    *head = (uint16_t)peer_id;
+    if (PEER_BAD(!slot_in_flight(vq->slots, *head) ||
+                 slot_is_staged(vq->slots, vq->ring.size, *head, vq->published, vq->next_avail)))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, peer_id);
+    return split_driver_judge_len(vq, vq->slots[*head].writable, len);
+}
+
+/*
+ * The same with IN_ORDER (2.7.9): the element names the last of a batch of buffers, which ends within what used.idx has announced. Those
+ * before it have been used in full.
+ */
+static int split_driver_take_in_order(struct vring_split_driver *vq, uint16_t *head, uint32_t *len)
+{
+    uint16_t last;
+
+    if (vq->batch == 0) {
+        int error = split_driver_take(vq, &last, &vq->batch_len);
+
+        if (error)
+            return error;
+        vq->batch = (uint16_t)(vq->slots[last].position - vq->next_used + 1);
+        if (PEER_BAD((uint16_t)(vq->batch - 1) >= (uint16_t)(vq->seen_used - vq->next_used)))
+            return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, last);
+    }
+    *head = vq->slots[vq->next_used & (vq->ring.size - 1)].order;
+    *len = --vq->batch == 0 ? vq->batch_len : vq->slots[*head].writable;
+    return 0;
+}
+
 int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)
 {
+    uint16_t head;
+    uint32_t len;
+
     if (!vq || !used)
         return VRING_E_NULL;
     if (vq->live <= 0)
@@ -235,26 +294,16 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
             return VRING_E_EMPTY;
     }
 
-    uint32_t peer_id = split_load_used_id(&vq->ring, vq->next_used);
-    uint32_t peer_len = split_load_used_len(&vq->ring, vq->next_used);
+    int error = vq->in_order ? split_driver_take_in_order(vq, &head, &len) : split_driver_take(vq, &head, &len);
 
-    if (PEER_BAD(peer_id >= vq->ring.size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, peer_id);
-
-    uint16_t id = (uint16_t)peer_id;
-    const struct vring_slot *slot = &vq->slots[id];
-
-    if (PEER_BAD(!slot_in_flight(vq->slots, id) ||
-                 slot_is_staged(vq->slots, vq->ring.size, id, vq->published, vq->next_avail)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, peer_id);
-    if (PEER_BAD(peer_len > slot->writable) && vq->used_len != VRING_USED_LEN_TRUST) {
-        if (vq->used_len == VRING_USED_LEN_BREAK)
-            return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LEN, vq->next_used, peer_len);
-        peer_len = slot->writable;
-    }
-    used->token = slot->token;
-    used->len = peer_len;
-    slots_release(vq->slots, id, &vq->free_head, &vq->free_count);
+    if (error)
+        return error;
+    used->token = vq->slots[head].token;
+    used->len = len;
+    if (vq->in_order)
+        slots_retire(vq->slots, head, &vq->free_count);
+    else
+        slots_release(vq->slots, head, &vq->free_head, &vq->free_count);
     vq->next_used++;
     return 0;
 }

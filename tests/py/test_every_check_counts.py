@@ -27,7 +27,7 @@ STAGES = {"plain": [], "sanitized": ["-fsanitize=address,undefined", "-fno-sanit
 # Which tests run on which accessors.
 PROGRAMS = {
     "ACQREL": ("ring_test.c", "hostile_driver_test.c", "hostile_device_test.c", "hostile_packed_driver_test.c",
-               "hostile_packed_device_test.c", "refusals_test.c", "layout_test.c"),
+               "hostile_packed_device_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c"),
     "HOOK": ("trace_test.c",),
 }
 
@@ -92,6 +92,14 @@ BREAKS = [
     Mutant("packed_device.c", "(len > 0 ? VRING_DESC_WRITE : 0u)", "0u"),
     Mutant("packed_driver.c", "if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)", "if (0)"),
     Mutant("event.h", "offset = (uint16_t)(offset - size);", ""),
+    # batches of IN_ORDER
+    Mutant("split_device.c", "        if (!in_full)\n            split_device_end_batch(vq);\n", ""),
+    Mutant("packed_device.c", "        if (!in_full)\n            packed_device_end_batch(vq);\n", ""),
+    Mutant("split_device.c", "        if (!vq->heads[head].used)\n            return;\n", ""),
+    Mutant("packed_device.c", "        if (!vq->heads[id].used)\n            return;\n", ""),
+    Mutant("packed_driver.c", "vq->sequence--;", ""),
+    Mutant("packed_driver.c", "vq->batch > 0 || ", ""),
+    Mutant("heads.h", "&& !heads[head].used ", ""),
     # a word loaded twice, a store that tells nothing new
     Mutant("split_ring.h", "uint64_t second = access_load64(&words[1]);",
            "uint64_t second = (access_load64(&words[1]), access_load64(&words[1]));"),

@@ -230,7 +230,7 @@ static const char *stuck(void)
 
 struct scenario {
     uint32_t size, requests, pieces;
-    bool packed, event_idx, polite;
+    bool packed, event_idx, polite, in_order;
     uint16_t index;
 };
 
@@ -247,7 +247,8 @@ static struct explore_result play(const struct scenario *s, enum explore_memory 
         .weakness = weakness,
         .limit = 4000000,
     };
-    uint64_t features = VRING_F_VERSION_1 | (s->packed ? VRING_F_RING_PACKED : 0) | (s->event_idx ? VRING_F_EVENT_IDX : 0);
+    uint64_t features = VRING_F_VERSION_1 | (s->packed ? VRING_F_RING_PACKED : 0) | (s->event_idx ? VRING_F_EVENT_IDX : 0) |
+                        (s->in_order ? VRING_F_IN_ORDER : 0);
     struct vring_driver_config ours = {.features = features, .size = s->size, VRING_AREAS(shared), .slots = driver.slots,
                                        .slot_count = s->size, .index = s->index};
     struct vring_device_config theirs = {.features = features, .size = s->size, VRING_AREAS(shared), .heads = device.heads,
@@ -269,7 +270,7 @@ static struct explore_result play(const struct scenario *s, enum explore_memory 
 }
 
 /* The sizes, formats and features that a schedule could depend on; the index wraps on the way. */
-static void play_all(VTEST, enum explore_memory memory, uint32_t more_requests)
+static void play_all(VTEST, enum explore_memory memory, uint32_t more_requests, bool in_order)
 {
     size_t states = 0;
 
@@ -282,6 +283,7 @@ static void play_all(VTEST, enum explore_memory memory, uint32_t more_requests)
                 .packed = variant & 1,
                 .event_idx = variant & 2,
                 .polite = variant & 4,
+                .in_order = in_order,
                 .index = variant & 1 ? (uint16_t)(n - 1) : 65535,
             };
 
@@ -303,17 +305,22 @@ static void play_all(VTEST, enum explore_memory memory, uint32_t more_requests)
 
 TEST(C240_C241_C242_C243_every_schedule_is_right)
 {
-    play_all(VTEST_PASS, EXPLORE_SC, 1);
+    play_all(VTEST_PASS, EXPLORE_SC, 1, false);
 }
 
 TEST(C240_C241_every_schedule_is_right_with_store_buffers)
 {
-    play_all(VTEST_PASS, EXPLORE_TSO, 1);
+    play_all(VTEST_PASS, EXPLORE_TSO, 1, false);
 }
 
 TEST(C240_C241_every_schedule_is_right_with_stores_out_of_order)
 {
-    play_all(VTEST_PASS, EXPLORE_PSO, 1);
+    play_all(VTEST_PASS, EXPLORE_PSO, 1, false);
+}
+
+TEST(C240_C242_every_schedule_is_right_with_in_order)
+{
+    play_all(VTEST_PASS, EXPLORE_TSO, 1, true);
 }
 
 /* ------------------------------------------------------------------------------------------------ negative controls --- */

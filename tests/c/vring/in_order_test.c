@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* IN_ORDER (2.7.9, 2.8.8), both formats: the device may answer in any order and tell the driver in batches; the driver sees order alone. */
+#include "fixture.h"
+
+static struct ring r;
+static struct vring_chain chains[16];
+static struct vring_used_buffer used;
+
+/* n buffers of one writable piece of 16 bytes are with the device, and it has taken them. */
+static void start_with(VTEST, const struct format *format, uint32_t size, uint32_t n, uint32_t before_wrap)
+{
+    CHECK_OK(ring_start(&r, size, format->all | VRING_F_IN_ORDER, index_before_wrap(format, size, before_wrap)));
+    for (uint64_t i = 0; i < n; i++)
+        CHECK_OK(ring_add(&r, (uint32_t)(64 * i), 16, true, 100 + i));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    for (uint32_t i = 0; i < n; i++)
+        CHECK_OK(ring_get_avail(&r, &chains[i]));
+}
+
+static void comes_back(VTEST, uint64_t token, uint32_t len)
+{
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.token, token);
+    CHECK_EQ(used.len, len);
+}
+
+RING_TEST(V84_C091_a_buffer_waits_for_those_taken_before_it)
+{
+    start_with(VTEST_PASS, format, 8, 3, 1);
+    CHECK_OK(vring_device_add_used(&r.device, chains[2].handle, 12));
+    CHECK_OK(vring_device_add_used(&r.device, chains[1].handle, 11));
+    CHECK_ERR(vring_device_add_used(&r.device, chains[1].handle, 11), VRING_E_HANDLE);
+    CHECK_ERR(vring_device_rewind(&r.device, chains[2].handle), VRING_E_HANDLE);
+    CHECK_EQ(vring_device_publish(&r.device), 0);
+    CHECK_EQ(vring_device_in_flight(&r.device), 3);
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
+    CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 10));
+    CHECK_EQ(vring_device_in_flight(&r.device), 0);
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+    for (uint32_t i = 0; i < 3; i++)
+        comes_back(VTEST_PASS, 100 + i, 10 + i);
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
+}
+
+TEST(V85_V87_C092_C188_split_one_element_for_a_batch_used_in_full)
+{
+    start_with(VTEST_PASS, &formats[0], 8, 4, 2);
+    memset(used_at(&r, 4), 0x77, 64);
+    for (uint32_t i = 0; i < 4; i++)
+        CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, 16));
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+    CHECK_EQ(get16(used_at(&r, 2)), 2); /* 65534 + 4 */
+    CHECK_EQ(get32(used_at(&r, 4 + 8 * 6)), 3); /* at the first one's place, the last one's head */
+    CHECK_EQ(get32(used_at(&r, 8 + 8 * 6)), 16);
+    CHECK_EQ(get32(used_at(&r, 4 + 8 * 7)), 0x77777777); /* nothing else is written */
+    CHECK_EQ(get32(used_at(&r, 4)), 0x77777777);
+    for (uint32_t i = 0; i < 4; i++)
+        comes_back(VTEST_PASS, 100 + i, 16);
+}
+
+TEST(V86_V87_C152_packed_one_descriptor_for_a_batch_used_in_full)
+{
+    start_with(VTEST_PASS, &formats[1], 5, 4, 2);
+    for (uint32_t i = 0; i < 4; i++)
+        CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, 16));
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+    CHECK_EQ(get16(desc_at(&r, 3) + 12), 3);
+    CHECK_EQ(get16(desc_at(&r, 3) + 14), VRING_DESC_WRITE); /* used, in the second lap: both bits 0 */
+    CHECK_EQ(get16(desc_at(&r, 4) + 14), VRING_DESC_WRITE | VRING_DESC_USED); /* still as the driver made it available */
+    for (uint32_t i = 0; i < 4; i++)
+        comes_back(VTEST_PASS, 100 + i, 16);
+}
+
+RING_TEST(V87_C188_lengths_are_told_where_they_are_not_full)
+{
+    static const uint32_t lens[6] = {16, 5, 16, 16, 0, 16};
+
+    start_with(VTEST_PASS, format, 8, 6, 3);
+    for (uint32_t i = 6; i-- > 0;)
+        CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, lens[i]));
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+    for (uint32_t i = 0; i < 6; i++)
+        comes_back(VTEST_PASS, 100 + i, lens[i]);
+}
+
+RING_TEST(V91_an_event_within_a_batch_is_passed_with_it)
+{
+    start_with(VTEST_PASS, format, 8, 4, 2);
+    CHECK_EQ(vring_driver_enable_notify_delayed(&r.driver), 0); /* after three quarters of four: the last */
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, 16));
+    CHECK_EQ(vring_device_publish(&r.device), 0);
+    CHECK_OK(vring_device_add_used(&r.device, chains[3].handle, 16));
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+}
+
+RING_TEST(V92_the_rest_of_a_batch_is_work_that_waits)
+{
+    start_with(VTEST_PASS, format, 8, 3, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, 16));
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK_EQ(vring_driver_enable_notify(&r.driver), 1);
+        comes_back(VTEST_PASS, 100 + i, 16);
+    }
+    CHECK_EQ(vring_driver_enable_notify(&r.driver), 0);
+}
+
+TEST(V89_split_descriptors_follow_each_other_round_the_table)
+{
+    struct vring_segment segments[3] = {{GUEST, 1}, {GUEST, 1}, {GUEST, 1}};
+    uint32_t next = 0;
+
+    CHECK_OK(ring_start(&r, 8, formats[0].all | VRING_F_IN_ORDER, 0));
+    for (uint32_t round = 0; round < 20; round++) {
+        uint32_t count = 1 + round % 3;
+
+        CHECK_OK(vring_driver_add_avail(&r.driver, segments, (uint16_t)count, 0, round));
+        if (round % 4 == 3) { /* what is taken back is used again next */
+            CHECK_OK(vring_driver_abort(&r.driver, NULL));
+            CHECK_OK(vring_driver_add_avail(&r.driver, segments, (uint16_t)count, 0, round));
+        }
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        CHECK_OK(ring_get_avail(&r, &chains[0]));
+        CHECK_EQ(chains[0].handle & 0xffff, next);
+        for (uint32_t i = 0; i + 1 < count; i++)
+            CHECK_EQ(get16(desc_at(&r, (next + i) % 8) + 14), (next + i + 1) % 8);
+        next = (next + count) % 8;
+        CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 0));
+        CHECK(vring_device_publish(&r.device) >= 0);
+        comes_back(VTEST_PASS, round, 0);
+    }
+}
+
+RING_TEST(V88_many_laps_of_chains_answered_in_any_order)
+{
+    static const uint32_t sizes[2][3] = {{4, 8, 16}, {5, 7, 16}};
+    uint32_t seed = 1;
+
+    for (int s = 0; s < 3; s++) {
+        uint32_t size = sizes[format == &formats[1]][s];
+        uint64_t sent = 0, received = 0;
+
+        CHECK_OK(ring_start(&r, size, format->all | VRING_F_IN_ORDER, index_before_wrap(format, size, 2)));
+        for (int round = 0; round < 3000; round++) {
+            struct vring_segment segments[3] = {{GUEST, 8}, {GUEST + 64, 16}, {GUEST + 128, 16}};
+            uint32_t taken = 0;
+
+            for (; seed = seed * 1103515245 + 12345, seed >> 16 & 3;) { /* one to a few chains of one to three pieces */
+                uint16_t writable = (uint16_t)(seed >> 20 & 1), readable = (uint16_t)(1 + (seed >> 21 & 1));
+
+                if (vring_driver_add_avail(&r.driver, segments + (2 - readable), readable, writable, sent) == 0)
+                    sent++;
+            }
+            CHECK(vring_driver_publish(&r.driver) >= 0);
+            while (taken < 16 && ring_get_avail(&r, &chains[taken]) == 0)
+                taken++;
+            for (uint32_t i = taken; i > 0; i--) { /* in any order */
+                uint32_t pick = (seed = seed * 1103515245 + 12345) % (1u << 31) / 7 % i;
+                struct vring_chain swap = chains[pick];
+                uint32_t len = seed >> 28 & 1 ? (uint32_t)swap.writable : (uint32_t)swap.writable / 2;
+
+                chains[pick] = chains[i - 1];
+                CHECK_OK(vring_device_add_used(&r.device, swap.handle, len));
+                if (seed >> 29 & 1)
+                    CHECK(vring_device_publish(&r.device) >= 0);
+            }
+            CHECK(vring_device_publish(&r.device) >= 0);
+            while (vring_driver_get_used(&r.driver, &used) == 0)
+                CHECK_EQ(used.token, received++);
+            CHECK_EQ(vring_driver_fault(&r.driver).error, 0);
+            CHECK_EQ(vring_device_fault(&r.device).error, 0);
+        }
+        CHECK_EQ(received, sent);
+        CHECK(sent > 3000);
+        CHECK_EQ(vring_driver_free(&r.driver), size);
+    }
+}
+
+TEST(V88_C187_split_a_batch_ends_within_what_was_announced)
+{
+    for (uint32_t id = 0; id < 8; id++)
+        for (uint32_t announced = 1; announced <= 4; announced++) {
+            start_with(VTEST_PASS, &formats[0], 8, 4, 2);
+            put32(used_at(&r, 4 + 8 * 6), id);
+            put32(used_at(&r, 8 + 8 * 6), 0);
+            put16(used_at(&r, 2), 65534 + announced);
+            if (id < announced) {
+                for (uint32_t i = 0; i <= id; i++)
+                    comes_back(VTEST_PASS, 100 + i, i < id ? 16 : 0);
+            } else {
+                CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_PEER_ID);
+                CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_PEER_ID);
+            }
+        }
+}
+
+TEST(C187_packed_a_batch_names_a_buffer_in_flight)
+{
+    for (uint32_t id = 0; id < 9; id++) {
+        start_with(VTEST_PASS, &formats[1], 8, 4, 8);
+        CHECK_OK(ring_add(&r, 0, 16, true, 104)); /* staged: id 4 */
+        put16(desc_at(&r, 0) + 12, id);
+        put16(desc_at(&r, 0) + 14, get16(desc_at(&r, 0) + 14) & VRING_DESC_AVAIL ? VRING_DESC_AVAIL | VRING_DESC_USED : 0);
+        if (id < 4) {
+            for (uint32_t i = 0; i <= id; i++)
+                comes_back(VTEST_PASS, 100 + i, i < id ? 16 : 0);
+        } else {
+            CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_PEER_ID);
+        }
+    }
+}
