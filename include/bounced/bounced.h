@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where libvring and libbounce meet: a driver queue whose buffers never leave private memory. add maps every piece through a pool
- * and offers the bounce addresses; get copies back what the device says it wrote, no more than it could have, and unmaps. For the guest
- * that its host must not see, or whose devices cannot reach all of its memory.
+ * Where libvring and libbounce meet: a driver queue whose buffers never leave private memory. add maps every piece
+ * through a pool and offers the bounce addresses; get copies back what the device says it wrote, no more than it could
+ * have, and unmaps. For the guest that its host must not see, or whose devices cannot reach all of its memory.
  *
- * Answers are those of the two libraries; their numbers differ, so that one int names either (vring_error_text, bounce_error_text).
- * One thread at a time per queue; the pool may serve many queues.
+ * Answers are those of the two libraries; their numbers differ, so that one int names either (vring_error_text,
+ * bounce_error_text). One thread at a time per queue; the pool may serve many queues.
  */
 #ifndef BOUNCED_BOUNCED_H
 #define BOUNCED_BOUNCED_H
@@ -54,8 +54,9 @@ struct bounced_driver_config {
     uint32_t area;
     uint32_t owner;
     /*
-     * Memory for indirect tables, which the device must be able to read: one of table_entries entries per ring entry, 16 bytes each, 16-byte
-     * aligned. With it, and INDIRECT_DESC negotiated, every buffer of two pieces or more that fits uses one.
+     * Memory for indirect tables, which the device must be able to read: one of table_entries entries per ring entry,
+     * 16 bytes each, 16-byte aligned. With it, and INDIRECT_DESC negotiated, every buffer of two pieces or more that
+     * fits uses one.
      */
     void *tables;
     uint64_t tables_addr;
@@ -80,15 +81,17 @@ struct bounced_driver {
 
 /*
  * Set up the queue; see vring_driver_init().
- * Returns 0 or, with nothing written anywhere, what vring_driver_init() answers; VRING_E_NULL; VRING_E_SIZE for fewer buffers than ring entries, no
- * pieces or no segments; VRING_E_ALIGN and VRING_E_ADDR for the tables; VRING_E_FEATURE for VRING_USED_LEN_TRUST: a length must bound what is copied.
+ * Returns 0 or, with nothing written anywhere, what vring_driver_init() answers; VRING_E_NULL; VRING_E_SIZE for fewer
+ * buffers than ring entries, no pieces or no segments; VRING_E_ALIGN and VRING_E_ADDR for the tables; VRING_E_FEATURE
+ * for VRING_USED_LEN_TRUST: a length must bound what is copied.
  */
 int bounced_driver_init(struct bounced_driver *d, const struct bounced_driver_config *config);
 
 /*
  * Map and stage one buffer: n_readable pieces for the device to read, then n_writable for it to write.
  * The pieces stay as they are until the token returns; the device gets copies.
- * Returns 0. Otherwise ring, pool and window are as they were: what bounce_map() answers to one of the pieces, what vring_driver_add_avail() answers;
+ * Returns 0. Otherwise ring, pool and window are as they were: what bounce_map() answers to one of the pieces, what
+ * vring_driver_add_avail() answers;
  * VRING_E_FULL also when too few of the queue's pieces are free, VRING_E_CHAIN also for more pieces than segment_count.
  */
 int bounced_driver_add(struct bounced_driver *d, const struct bounced_segment *segments, uint16_t n_readable,
@@ -98,8 +101,8 @@ int bounced_driver_add(struct bounced_driver *d, const struct bounced_segment *s
 int bounced_driver_abort(struct bounced_driver *d, uint64_t *token);
 
 /*
- * Take one buffer that the device has used, as vring_driver_get_used(): the first used->len bytes of its writable pieces now hold what the device
- * wrote, the rest is as it was; its slots are cleared and free.
+ * Take one buffer that the device has used, as vring_driver_get_used(): the first used->len bytes of its writable
+ * pieces now hold what the device wrote, the rest is as it was; its slots are cleared and free.
  */
 int bounced_driver_get_used(struct bounced_driver *d, struct vring_used_buffer *used);
 

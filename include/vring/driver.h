@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libvring: the driver side of a virtqueue whose format is known at run time. Who knows it at build time uses split.h or packed.h
- * directly; the calls are the same.
+ * libvring: the driver side of a virtqueue whose format is known at run time. Who knows it at build time uses split.h
+ * or packed.h directly; the calls are the same.
  *
- * Each call is one switch and a direct call. What it does, and what it answers, stands at its namesake in split.h; where the packed
- * ring differs, in packed.h.
+ * Each call is one switch and a direct call. What it does, and what it answers, stands at its namesake in split.h;
+ * where the packed ring differs, in packed.h.
  */
 #ifndef VRING_DRIVER_H
 #define VRING_DRIVER_H

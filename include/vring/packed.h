@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libvring: the packed virtqueue (2.8), driver side and device side, as two concrete types. The verbs, their answers and the threading
- * rule are those of split.h; only what differs is said here.
+ * libvring: the packed virtqueue (2.8), driver side and device side, as two concrete types. The verbs, their answers
+ * and the threading rule are those of split.h; only what differs is said here.
  *
- * One ring of descriptors serves both sides: the driver makes them available, the device writes used ones over them. A buffer of n
- * pieces takes n ring entries, or one with an indirect table.
+ * One ring of descriptors serves both sides: the driver makes them available, the device writes used ones over them. A
+ * buffer of n pieces takes n ring entries, or one with an indirect table.
  */
 #ifndef VRING_PACKED_H
 #define VRING_PACKED_H
@@ -54,13 +54,15 @@ struct vring_packed_ring {
     bool platform;      /* ORDER_PLATFORM: fences must order against a device, not only against another CPU */
 };
 
-/* A place in a packed ring: an entry, and how often the ring had been gone round when it was reached, modulo 2 (2.8.1). */
+/*
+ * A place in a packed ring: an entry, and how often the ring had been gone round when it was reached, modulo 2 (2.8.1).
+ */
 struct vring_packed_position {
     uint16_t offset; /* 0 .. size - 1 */
     bool wrap;       /* the wrap counter: 1 at first */
 };
 
-/* ---------------------------------------------------------------------------------------------------- driver side --- */
+/* -------------------------------------------------------------------------------------------------- driver side --- */
 
 struct vring_packed_driver {
     /* set by init, constant after */
@@ -96,7 +98,8 @@ struct vring_packed_driver {
 
 /*
  * Set up a driver queue over areas that the device does not touch yet. Clears the three areas and the slots.
- * Returns 0 or, with nothing written anywhere, as vring_split_driver_init(); VRING_E_SIZE also for a start outside the ring.
+ * Returns 0 or, with nothing written anywhere, as vring_split_driver_init(); VRING_E_SIZE also for a start outside the
+ * ring.
  */
 int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_driver_config *config);
 
@@ -116,7 +119,8 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
 int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token);
 
 /*
- * As vring_split_driver_publish(): one store, of the first staged descriptor's flags, makes the batch visible (2.8.17, 2.8.21).
+ * As vring_split_driver_publish(): one store, of the first staged descriptor's flags, makes the batch visible (2.8.17,
+ * 2.8.21).
  */
 int vring_packed_driver_publish(struct vring_packed_driver *vq);
 
@@ -130,7 +134,8 @@ int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_us
 int vring_packed_driver_enable_notify(struct vring_packed_driver *vq);
 
 /*
- * As vring_split_driver_enable_notify_delayed(), but returns 1 as soon as one used buffer waits: a packed ring does not say how many.
+ * As vring_split_driver_enable_notify_delayed(), but returns 1 as soon as one used buffer waits: a packed ring does not
+ * say how many.
  */
 int vring_packed_driver_enable_notify_delayed(struct vring_packed_driver *vq);
 
@@ -147,7 +152,7 @@ int vring_packed_driver_take_unused(struct vring_packed_driver *vq, uint64_t *to
 /* As vring_split_driver_fault(). */
 struct vring_fault vring_packed_driver_fault(const struct vring_packed_driver *vq);
 
-/* ---------------------------------------------------------------------------------------------------- device side --- */
+/* -------------------------------------------------------------------------------------------------- device side --- */
 
 struct vring_packed_device {
     /* set by init, constant after */
@@ -181,7 +186,8 @@ struct vring_packed_device {
 
 /*
  * Set up a device queue over areas that the driver has prepared. Writes the device area alone.
- * Returns 0 or, with nothing written anywhere, as vring_split_device_init(); VRING_E_SIZE also for a start outside the ring.
+ * Returns 0 or, with nothing written anywhere, as vring_split_device_init(); VRING_E_SIZE also for a start outside the
+ * ring.
  */
 int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_device_config *config);
 
@@ -189,8 +195,8 @@ int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_
 void vring_packed_device_reset(struct vring_packed_device *vq);
 
 /*
- * As vring_split_device_get_avail(). A buffer in the ring that has an indirect descriptor in it, and a table entry with flags other than
- * WRITE are judged as 2.8.7 and 2.8.19 have it: the first breaks the queue, the second is ignored.
+ * As vring_split_device_get_avail(). A buffer in the ring that has an indirect descriptor in it, and a table entry with
+ * flags other than WRITE are judged as 2.8.7 and 2.8.19 have it: the first breaks the queue, the second is ignored.
  */
 int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                   struct vring_chain *chain);
@@ -201,7 +207,10 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
 /* As vring_split_device_add_used(). */
 int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len);
 
-/* As vring_split_device_publish(): one store, of the first staged used descriptor's flags, makes the batch visible (2.8.9). */
+/*
+ * As vring_split_device_publish(): one store, of the first staged used descriptor's flags, makes the batch visible
+ * (2.8.9).
+ */
 int vring_packed_device_publish(struct vring_packed_device *vq);
 
 /* As vring_split_device_enable_notify(). */

@@ -10,8 +10,8 @@
  * notified. Batches are the normal way: stage as many as there are, then publish once.
  *
  * Threads: a queue belongs to one thread at a time; calls on one queue never overlap. The two sides share no private
- * state and run at the same time, on different CPUs or machines. Nothing here blocks. Every call returns after a number of
- * steps that depends on the arguments and the queue's size alone, never on what the peer wrote.
+ * state and run at the same time, on different CPUs or machines. Nothing here blocks. Every call returns after a number
+ * of steps that depends on the arguments and the queue's size alone, never on what the peer wrote.
  *
  * The structs are transparent so that they can live in the caller's memory. Their fields are the library's.
  */
@@ -44,15 +44,15 @@ struct vring_split_areas {
 /*
  * Sizes of the areas of a ring with size entries, and where they lie in one block.
  *
- * queue_align   0 for the tightest legal layout; the legacy interface wants its Queue Align here, a power of two from 4 to
- *               65536 (2.7.2).
+ * queue_align   0 for the tightest legal layout; the legacy interface wants its Queue Align here, a power of two from 4
+ *               to 65536 (2.7.2).
  * Returns 0; VRING_E_NULL; VRING_E_SIZE if size is 0, above 32768 or not a power of two; VRING_E_ALIGN.
  */
 int vring_split_layout(uint32_t size, uint32_t queue_align, struct vring_split_areas *layout);
 
 /*
- * The memory of one split ring of size entries, for static storage: a struct type with the members desc, driver_area and device_area. The
- * areas are on cache lines of their own, for each is written by one side and read by the other.
+ * The memory of one split ring of size entries, for static storage: a struct type with the members desc, driver_area
+ * and device_area. The areas are on cache lines of their own, for each is written by one side and read by the other.
  *
  *     static VRING_SPLIT_MEMORY(256) ring;
  */
@@ -73,7 +73,7 @@ struct vring_split_ring {
     bool platform;      /* ORDER_PLATFORM: fences must order against a device, not only against another CPU */
 };
 
-/* ---------------------------------------------------------------------------------------------------- driver side --- */
+/* -------------------------------------------------------------------------------------------------- driver side --- */
 
 struct vring_split_driver {
     /* set by init, constant after */
@@ -109,7 +109,8 @@ struct vring_split_driver {
  *
  * Returns 0, and the queue is live with notifications enabled. Otherwise, with nothing written anywhere:
  * VRING_E_NULL; VRING_E_SIZE for a size or slot_count out of range; VRING_E_ALIGN; VRING_E_ADDR for an area that wraps;
- * VRING_E_OVERLAP when areas or slots share bytes; VRING_E_CHAIN for a max_chain above 65535 (2.7.5.3.1 and the width of next);
+ * VRING_E_OVERLAP when areas or slots share bytes; VRING_E_CHAIN for a max_chain above 65535 (2.7.5.3.1 and the width
+ * of next);
  * VRING_E_FEATURE for a ring feature that this build lacks, for RING_PACKED, or when VERSION_1 is missing.
  */
 int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_driver_config *config);
@@ -121,9 +122,10 @@ int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_dr
  * token      handed back by get_used; any value, 0 included.
  *
  * The pieces belong to the device from publish until the token returns. Nothing is visible before publish.
- * Returns 0. Otherwise the queue is as it was: VRING_E_NULL; VRING_E_STATE before init; VRING_E_CHAIN if there is no piece or
- * there are more than max_chain or than the ring has entries; VRING_E_LEN for an empty piece, or more than 2^32 bytes in all
- * (2.7.5.2); VRING_E_ADDR for a piece that wraps; VRING_E_FULL if too few descriptors are free now; or what broke the queue.
+ * Returns 0. Otherwise the queue is as it was: VRING_E_NULL; VRING_E_STATE before init; VRING_E_CHAIN if there is no
+ * piece or there are more than max_chain or than the ring has entries; VRING_E_LEN for an empty piece, or more than
+ * 2^32 bytes in all (2.7.5.2); VRING_E_ADDR for a piece that wraps; VRING_E_FULL if too few descriptors are free now;
+ * or what broke the queue.
  */
 int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments, uint16_t n_readable,
                                  uint16_t n_writable, uint64_t token);
@@ -133,8 +135,8 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
  *
  * table   where to write the list; the caller's again when the token returns.
  *
- * As vring_split_driver_add_avail(); also VRING_E_FEATURE if INDIRECT_DESC was not negotiated, VRING_E_CHAIN if the table is too
- * short, VRING_E_ALIGN if it is not 16-byte aligned, VRING_E_ADDR if it wraps.
+ * As vring_split_driver_add_avail(); also VRING_E_FEATURE if INDIRECT_DESC was not negotiated, VRING_E_CHAIN if the
+ * table is too short, VRING_E_ALIGN if it is not 16-byte aligned, VRING_E_ADDR if it wraps.
  */
 int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct vring_table *table,
                                     const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
@@ -150,17 +152,17 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
 int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token);
 
 /*
- * Make everything staged visible to the device, with one store (2.7.13.3), and decide once whether to notify it (2.7.10,
- * 2.7.13.4).
+ * Make everything staged visible to the device, with one store (2.7.13.3), and decide once whether to notify it
+ * (2.7.10, 2.7.13.4).
  *
- * Returns 1 if the device must be notified, 0 if not (also when nothing was staged); VRING_E_STATE before init; or what broke
- * the queue. Writing the doorbell is the caller's; vring_split_driver_notification() says what to write.
+ * Returns 1 if the device must be notified, 0 if not (also when nothing was staged); VRING_E_STATE before init; or what
+ * broke the queue. Writing the doorbell is the caller's; vring_split_driver_notification() says what to write.
  */
 int vring_split_driver_publish(struct vring_split_driver *vq);
 
 /*
- * The word for the doorbell: notify_id, and with NOTIFICATION_DATA (2.9) in the upper half the avail index last published.
- * In host byte order. 0 before init.
+ * The word for the doorbell: notify_id, and with NOTIFICATION_DATA (2.9) in the upper half the avail index last
+ * published. In host byte order. 0 before init.
  */
 uint32_t vring_split_driver_notification(const struct vring_split_driver *vq);
 
@@ -169,24 +171,26 @@ uint32_t vring_split_driver_notification(const struct vring_split_driver *vq);
  *
  * used   receives token and length; written only on success. The buffer and its table are the caller's again.
  *
- * With IN_ORDER, buffers come back in the order of adding, and one used element may stand for several (2.7.9): all but the last of
- * those count as written in full.
+ * With IN_ORDER, buffers come back in the order of adding, and one used element may stand for several (2.7.9): all but
+ * the last of those count as written in full.
  *
- * Returns 0; VRING_E_NULL; VRING_E_STATE before init; VRING_E_EMPTY; or what broke the queue: VRING_E_PEER_INDEX, VRING_E_PEER_ID, and
+ * Returns 0; VRING_E_NULL; VRING_E_STATE before init; VRING_E_EMPTY; or what broke the queue: VRING_E_PEER_INDEX,
+ * VRING_E_PEER_ID, and
  * VRING_E_PEER_LEN under VRING_USED_LEN_BREAK.
  */
 int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used);
 
 /*
- * Ask to be notified of the next used buffer (2.7.7), and look once more, so that none slips by between the look and the sleep.
- * Returns 1 if used buffers wait already: take them, and ask again before sleeping; 0 if it is safe to sleep; or an error as
- * get_used.
+ * Ask to be notified of the next used buffer (2.7.7), and look once more, so that none slips by between the look and
+ * the sleep.
+ * Returns 1 if used buffers wait already: take them, and ask again before sleeping; 0 if it is safe to sleep; or an
+ * error as get_used.
  */
 int vring_split_driver_enable_notify(struct vring_split_driver *vq);
 
 /*
- * As enable_notify, but ask only for the time when about three quarters of the buffers in flight have been used. Without
- * EVENT_IDX the same as enable_notify.
+ * As enable_notify, but ask only for the time when about three quarters of the buffers in flight have been used.
+ * Without EVENT_IDX the same as enable_notify.
  */
 int vring_split_driver_enable_notify_delayed(struct vring_split_driver *vq);
 
@@ -200,14 +204,14 @@ uint16_t vring_split_driver_free(const struct vring_split_driver *vq);
 uint16_t vring_split_driver_in_flight(const struct vring_split_driver *vq);
 
 /*
- * Stop using the shared memory, after the device has been reset (2.6.1.1) or because it broke the protocol. The tokens of all
- * buffers that never came back are then returned by take_unused; the areas are the caller's again.
+ * Stop using the shared memory, after the device has been reset (2.6.1.1) or because it broke the protocol. The tokens
+ * of all buffers that never came back are then returned by take_unused; the areas are the caller's again.
  */
 void vring_split_driver_reset(struct vring_split_driver *vq);
 
 /*
- * After reset: the next token that never came back, each exactly once, oldest first (of buffers that were added more than 65535
- * others ago the order is not known). Takes a number of steps in proportion to the queue's size.
+ * After reset: the next token that never came back, each exactly once, oldest first (of buffers that were added more
+ * than 65535 others ago the order is not known). Takes a number of steps in proportion to the queue's size.
  * Returns 0; VRING_E_EMPTY when all have been returned; VRING_E_STATE while the queue is live or broken; VRING_E_NULL.
  */
 int vring_split_driver_take_unused(struct vring_split_driver *vq, uint64_t *token);
@@ -222,7 +226,7 @@ int vring_split_driver_snapshot(const struct vring_split_driver *vq, struct vrin
 int vring_split_driver_snapshot_entry(const struct vring_split_driver *vq, uint32_t position,
                                       struct vring_snapshot_entry *entry);
 
-/* ---------------------------------------------------------------------------------------------------- device side --- */
+/* -------------------------------------------------------------------------------------------------- device side --- */
 
 struct vring_split_device {
     /* set by init, constant after */
@@ -251,16 +255,18 @@ struct vring_split_device {
 };
 
 /*
- * Set up a device queue over areas that the driver has prepared. Writes avail_event alone; used.idx is taken to be index.
+ * Set up a device queue over areas that the driver has prepared. Writes avail_event alone; used.idx is taken to be
+ * index.
  *
  * Returns 0, and the queue is live with notifications enabled. Otherwise, with nothing written anywhere: as
- * vring_split_driver_init(), and for the regions VRING_E_NULL, VRING_E_ADDR for an empty one or one that wraps, VRING_E_OVERLAP for
- * regions that overlap or are not sorted.
+ * vring_split_driver_init(), and for the regions VRING_E_NULL, VRING_E_ADDR for an empty one or one that wraps,
+ * VRING_E_OVERLAP for regions that overlap or are not sorted.
  */
 int vring_split_device_init(struct vring_split_device *vq, const struct vring_device_config *config);
 
 /*
- * Take the next buffer that the driver has made available (2.7.13). Each descriptor is read once, judged, and translated.
+ * Take the next buffer that the driver has made available (2.7.13). Each descriptor is read once, judged, and
+ * translated.
  *
  * iov     receives the pieces: readable ones first, then writable ones; one more where a piece spans regions
  * n_iov   how many fit; max_chain, and some for pieces that span regions, is always enough
@@ -269,8 +275,8 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
  * Returns 0, and the pieces are the device's until add_used or rewind.
  * VRING_E_EMPTY; VRING_E_NULL; VRING_E_STATE before init.
  * VRING_E_ROOM: n_iov is too small; chain says how many are needed; the buffer was not taken, ask again with more.
- * VRING_E_CHAIN_*: the buffer is unusable but taken: chain->handle is valid, there are no pieces, and it must be completed with
- * add_used(handle, 0). The queue lives.
+ * VRING_E_CHAIN_*: the buffer is unusable but taken: chain->handle is valid, there are no pieces, and it must be
+ * completed with add_used(handle, 0). The queue lives.
  * VRING_E_PEER_*: the driver broke the queue.
  */
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
@@ -278,8 +284,8 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
 
 /*
  * Give back the buffer taken last, unused; get_avail returns it again.
- * Returns 0; VRING_E_HANDLE if the handle is not that of the buffer taken last, or that one was used already; VRING_E_STATE; or
- * what broke the queue.
+ * Returns 0; VRING_E_HANDLE if the handle is not that of the buffer taken last, or that one was used already;
+ * VRING_E_STATE; or what broke the queue.
  */
 int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle);
 
@@ -288,10 +294,11 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
  *
  * len   bytes written, from the first device-writable byte, without gaps
  *
- * The pieces are the driver's from publish on; the handle is dead now. With IN_ORDER a buffer is held back until all that were taken before it
- * have been used, whatever the order of the calls; it counts as in flight until then. Buffers used in full share one used element (2.7.9).
- * Returns 0. Otherwise nothing has changed: VRING_E_HANDLE for a handle that is stale, doubled or foreign; VRING_E_LEN for more
- * than the device-writable bytes of the buffer; VRING_E_STATE; or what broke the queue.
+ * The pieces are the driver's from publish on; the handle is dead now. With IN_ORDER a buffer is held back until all
+ * that were taken before it have been used, whatever the order of the calls; it counts as in flight until then. Buffers
+ * used in full share one used element (2.7.9).
+ * Returns 0. Otherwise nothing has changed: VRING_E_HANDLE for a handle that is stale, doubled or foreign; VRING_E_LEN
+ * for more than the device-writable bytes of the buffer; VRING_E_STATE; or what broke the queue.
  */
 int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len);
 

@@ -124,8 +124,8 @@ struct vring_fault {
 uint64_t vring_features_supported(unsigned word);
 
 /*
- * What a driver may write back of what a device offered, over bits 64 * word to 64 * word + 63: every reserved bit (24 to
- * 49) that this build cannot carry out is removed; bits of the device type (0 to 23, 50 and up) pass. Any thread.
+ * What a driver may write back of what a device offered, over bits 64 * word to 64 * word + 63: every reserved bit (24
+ * to 49) that this build cannot carry out is removed; bits of the device type (0 to 23, 50 and up) pass. Any thread.
  */
 uint64_t vring_features_accept(unsigned word, uint64_t offered);
 
@@ -188,8 +188,8 @@ enum {
 };
 
 /*
- * A range of driver memory that the device side can reach. Regions are sorted by addr and do not overlap; the table stays
- * the caller's and must not change while a queue uses it.
+ * A range of driver memory that the device side can reach. Regions are sorted by addr and do not overlap; the table
+ * stays the caller's and must not change while a queue uses it.
  */
 struct vring_region {
     uint64_t addr;  /* first device address */
@@ -202,8 +202,8 @@ struct vring_region {
 typedef uint32_t vring_handle;
 
 /*
- * A buffer taken from the driver: iov[0 .. n_readable) is for the device to read, iov[n_readable .. n_readable + n_writable)
- * for it to write, in the order of the chain.
+ * A buffer taken from the driver: iov[0 .. n_readable) is for the device to read, iov[n_readable .. n_readable +
+ * n_writable) for it to write, in the order of the chain.
  */
 struct vring_chain {
     vring_handle handle;

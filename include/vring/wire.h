@@ -2,8 +2,8 @@
 /*
  * libvring: what a virtqueue looks like in shared memory, for inspectors, tests and peers written by hand.
  *
- * An integer of the wire is a struct with one member, so that a forgotten byte swap or a stray dereference does not compile.
- * With VERSION_1 it is little-endian; the legacy interface uses the driver's own order (2.7.3).
+ * An integer of the wire is a struct with one member, so that a forgotten byte swap or a stray dereference does not
+ * compile. With VERSION_1 it is little-endian; the legacy interface uses the driver's own order (2.7.3).
  */
 #ifndef VRING_WIRE_H
 #define VRING_WIRE_H

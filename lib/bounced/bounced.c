@@ -66,7 +66,7 @@ int bounced_driver_init(struct bounced_driver *d, const struct bounced_driver_co
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ pieces --- */
+/* ------------------------------------------------------------------------------------------------------- pieces --- */
 
 /* Map one piece and put it behind *last, which is the link to write. */
 static int map_piece(struct bounced_driver *d, const struct bounced_segment *segment, bool writable, uint32_t *link,
@@ -97,8 +97,8 @@ static int map_piece(struct bounced_driver *d, const struct bounced_segment *seg
 }
 
 /*
- * Unmap the pieces of a buffer, copying back the first written bytes of the writable ones. Goes on to the last whatever happens: what
- * stays mapped would be lost. Returns the first error.
+ * Unmap the pieces of a buffer, copying back the first written bytes of the writable ones. Goes on to the last whatever
+ * happens: what stays mapped would be lost. Returns the first error.
  */
 static int unmap_pieces(struct bounced_driver *d, uint32_t first, uint64_t written)
 {
@@ -129,9 +129,12 @@ static void free_buffer(struct bounced_driver *d, uint32_t i)
     d->free_buffer = i;
 }
 
-/* --------------------------------------------------------------------------------------------------------- the verbs --- */
+/* ---------------------------------------------------------------------------------------------------- the verbs --- */
 
-/* Offer what has been mapped: by the buffer's table if it has one and the list fits, otherwise by descriptors of the ring. */
+/*
+ * Offer what has been mapped: by the buffer's table if it has one and the list fits, otherwise by descriptors of the
+ * ring.
+ */
 static int offer(struct bounced_driver *d, uint32_t buffer, uint16_t n_readable, uint16_t n_writable)
 {
     uint32_t count = (uint32_t)n_readable + n_writable;

@@ -11,8 +11,8 @@
  *   VRING_ACCESS_HOOK      calls out on every access: explorers, traces, a peer that changes any word at any time
  *   VRING_ACCESS_HEADER    a header of your own that defines what access_acqrel.h defines
  *
- * A variant supplies loads and stores of 8 to 64 bits, load-acquire and store-release of 16, and a full fence. Here are added what
- * does not vary: 64 bits in halves where the CPU has no such access, and fences that hold against a device.
+ * A variant supplies loads and stores of 8 to 64 bits, load-acquire and store-release of 16, and a full fence. Here are
+ * added what does not vary: 64 bits in halves where the CPU has no such access, and fences that hold against a device.
  *
  * "relaxed" below means: one access of that width, neither torn nor repeated nor merged; no order.
  */

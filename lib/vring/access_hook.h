@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every access is a call, with address, width and order. The program that links this variant defines the three functions: an
- * explorer that runs the peer between two accesses, a recorder, a peer that changes its mind.
+ * Every access is a call, with address, width and order. The program that links this variant defines the three
+ * functions: an explorer that runs the peer between two accesses, a recorder, a peer that changes its mind.
  */
 #ifndef VRING_ACCESS_HOOK_H
 #define VRING_ACCESS_HOOK_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the driver asked for: judging descriptors that have been copied out of the ring, one by one, into a list of pieces.
- * Sees no ring. A chain ends in one of three ways: done, refused (this buffer alone), or a peer error; malformed is never "end".
+ * What the driver asked for: judging descriptors that have been copied out of the ring, one by one, into a list of
+ * pieces. Sees no ring. A chain ends in one of three ways: done, refused (this buffer alone), or a peer error;
+ * malformed is never "end".
  */
 #ifndef VRING_CHAIN_H
 #define VRING_CHAIN_H
@@ -75,8 +76,8 @@ static inline void chain_piece(struct chain_walk *walk, void *base, size_t len, 
 }
 
 /*
- * The pieces of one descriptor's buffer: one per region that it lies in. A buffer of length 0 has none, and its address means
- * nothing (the spec gives no minimum; 2.7.5).
+ * The pieces of one descriptor's buffer: one per region that it lies in. A buffer of length 0 has none, and its address
+ * means nothing (the spec gives no minimum; 2.7.5).
  */
 static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc *desc,
                                const struct vring_region *regions, uint32_t count, uint32_t *hint)
@@ -110,8 +111,9 @@ static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc 
 }
 
 /*
- * Judge one direct descriptor, or one entry of a table, with entries being the length of its table and position its number there.
- * An unusable buffer is remembered and the chain walked on: what the structure of the ring deserves is judged to its end.
+ * Judge one direct descriptor, or one entry of a table, with entries being the length of its table and position its
+ * number there. An unusable buffer is remembered and the chain walked on: what the structure of the ring deserves is
+ * judged to its end.
  */
 static inline enum chain_step chain_take(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position,
                                          uint32_t entries, const struct vring_region *regions, uint32_t count,
@@ -130,8 +132,8 @@ static inline enum chain_step chain_take(struct chain_walk *walk, const struct c
 }
 
 /*
- * Judge the descriptor that names an indirect table (2.7.5.3). Returns CHAIN_MORE if the table may be walked; its length is then a
- * multiple of 16 and has no more entries than the chain may have.
+ * Judge the descriptor that names an indirect table (2.7.5.3). Returns CHAIN_MORE if the table may be walked; its
+ * length is then a multiple of 16 and has no more entries than the chain may have.
  */
 static inline enum chain_step chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position,
                                           bool negotiated)

@@ -11,8 +11,8 @@
 #include <vring/wire.h>
 
 /*
- * Has a free-running index passed event on its way from before to now (2.7.7.2, 2.7.10.1)? The entry numbered event is the one
- * whose completion matters: event in [before, now), modulo 2^16.
+ * Has a free-running index passed event on its way from before to now (2.7.7.2, 2.7.10.1)? The entry numbered event is
+ * the one whose completion matters: event in [before, now), modulo 2^16.
  */
 static inline bool event_is_due(uint16_t event, uint16_t now, uint16_t before)
 {
@@ -20,8 +20,9 @@ static inline bool event_is_due(uint16_t event, uint16_t now, uint16_t before)
 }
 
 /*
- * The same for a packed ring of size entries (2.8.14): has the place next, reached by going added entries forward, passed the place
- * event? Both have a wrap counter in bit 15; an event of the lap before lies size entries lower. Any event is answered.
+ * The same for a packed ring of size entries (2.8.14): has the place next, reached by going added entries forward,
+ * passed the place event? Both have a wrap counter in bit 15; an event of the lap before lies size entries lower. Any
+ * event is answered.
  */
 static inline bool event_is_due_packed(uint16_t event, uint16_t next, uint16_t added, uint16_t size)
 {
@@ -33,8 +34,8 @@ static inline bool event_is_due_packed(uint16_t event, uint16_t next, uint16_t a
 }
 
 /*
- * Does a packed ring's event word ask for a notification, now that added entries have led to next (2.8.10)? DESC without EVENT_IDX and the
- * reserved value ask for all.
+ * Does a packed ring's event word ask for a notification, now that added entries have led to next (2.8.10)? DESC
+ * without EVENT_IDX and the reserved value ask for all.
  */
 static inline bool event_word_is_due(uint32_t word, bool event_idx, uint16_t next, uint16_t added, uint16_t size)
 {

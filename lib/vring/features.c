@@ -4,7 +4,10 @@
 /* Bits 24 to 49 are the transport's and the ring's (6); the others belong to the device type. */
 #define RESERVED_BITS ((UINT64_C(1) << 50) - (UINT64_C(1) << 24))
 
-/* Only what this build carries out. ACCESS_PLATFORM asks nothing of a ring: its driver maps every buffer before adding it. */
+/*
+ * Only what this build carries out. ACCESS_PLATFORM asks nothing of a ring: its driver maps every buffer before adding
+ * it.
+ */
 #define SUPPORTED                                                                                                      \
     (VRING_F_INDIRECT_DESC | VRING_F_EVENT_IDX | VRING_F_VERSION_1 | VRING_F_ACCESS_PLATFORM | VRING_F_RING_PACKED |   \
      VRING_F_IN_ORDER | VRING_F_ORDER_PLATFORM | VRING_F_NOTIFICATION_DATA | VRING_F_NOTIF_CONFIG_DATA)

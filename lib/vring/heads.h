@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a device holds: one head per buffer that the driver can name, in private memory. A handle is a head and the generation in which
- * it was given out, so that a stale one is refused.
+ * What a device holds: one head per buffer that the driver can name, in private memory. A handle is a head and the
+ * generation in which it was given out, so that a stale one is refused.
  */
 #ifndef VRING_HEADS_H
 #define VRING_HEADS_H

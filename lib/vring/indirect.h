@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entries of an indirect table (2.7.5.3, 2.8.7), wherever the driver put it: at any address, across any number of regions. Each byte is
- * read once; judges nothing.
+ * Entries of an indirect table (2.7.5.3, 2.8.7), wherever the driver put it: at any address, across any number of
+ * regions. Each byte is read once; judges nothing.
  */
 #ifndef VRING_INDIRECT_H
 #define VRING_INDIRECT_H

@@ -11,7 +11,7 @@
 #include "peer.h"
 #include "regions.h"
 
-/* ---------------------------------------------------------------------------------------------------- life and death --- */
+/* ----------------------------------------------------------------------------------------------- life and death --- */
 
 static int packed_device_check(const struct vring_device_config *config, const struct vring_packed_ring *ring)
 {
@@ -69,7 +69,7 @@ void vring_packed_device_reset(struct vring_packed_device *vq)
         vq->live = 0;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- take --- */
+/* --------------------------------------------------------------------------------------------------------- take --- */
 
 /* Walk the indirect table that outer names (2.8.7): as many entries as its length says, in order. */
 static enum chain_step packed_device_walk_table(struct vring_packed_device *vq, struct chain_walk *walk,
@@ -213,9 +213,11 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- add --- */
+/* ---------------------------------------------------------------------------------------------------------- add --- */
 
-/* Write a used descriptor. The flags of the first of what is to be published are kept back: they are what publishes it. */
+/*
+ * Write a used descriptor. The flags of the first of what is to be published are kept back: they are what publishes it.
+ */
 static void packed_device_write_used(struct vring_packed_device *vq, struct vring_packed_position at, uint16_t id,
                                      uint32_t len)
 {
@@ -247,7 +249,10 @@ static void packed_device_end_batch(struct vring_packed_device *vq)
     vq->batch = vq->next_used;
 }
 
-/* Stage all whose turn it is. One that was not used in full has to be the last of its batch: only that one's length is told. */
+/*
+ * Stage all whose turn it is. One that was not used in full has to be the last of its batch: only that one's length is
+ * told.
+ */
 static void packed_device_stage_in_order(struct vring_packed_device *vq)
 {
     while (vq->in_flight > 0) {
@@ -289,7 +294,7 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- publish --- */
+/* ------------------------------------------------------------------------------------------------------ publish --- */
 
 int vring_packed_device_publish(struct vring_packed_device *vq)
 {
@@ -313,7 +318,7 @@ int vring_packed_device_publish(struct vring_packed_device *vq)
                              vq->ring.size);
 }
 
-/* ----------------------------------------------------------------------------------------------------- notifications --- */
+/* ------------------------------------------------------------------------------------------------ notifications --- */
 
 static void packed_device_wish(struct vring_packed_device *vq, uint32_t event)
 {
@@ -345,7 +350,7 @@ int vring_packed_device_disable_notify(struct vring_packed_device *vq)
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------- questions --- */
+/* ---------------------------------------------------------------------------------------------------- questions --- */
 
 uint16_t vring_packed_device_in_flight(const struct vring_packed_device *vq)
 {

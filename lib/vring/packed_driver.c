@@ -10,7 +10,7 @@
 #include "segments.h"
 #include "slots.h"
 
-/* ---------------------------------------------------------------------------------------------------- life and death --- */
+/* ----------------------------------------------------------------------------------------------- life and death --- */
 
 static int packed_driver_check(const struct vring_driver_config *config, const struct vring_packed_ring *ring)
 {
@@ -70,7 +70,7 @@ void vring_packed_driver_reset(struct vring_packed_driver *vq)
         vq->live = 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- add --- */
+/* ---------------------------------------------------------------------------------------------------------- add --- */
 
 /* Stage one descriptor, at next_avail. The flags of the first of a batch are kept back: they are what publishes it. */
 static void packed_driver_stage_desc(struct vring_packed_driver *vq, uint64_t addr, uint32_t len, uint16_t id, unsigned flags)
@@ -189,7 +189,10 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
 
     if (token)
         *token = vq->slots[id].token;
-    /* What was staged behind the first of the batch bears its flags already: a shorter batch must not end in front of it. */
+    /*
+     * What was staged behind the first of the batch bears its flags already: a shorter batch must not end in front of
+     * it.
+     */
     for (uint16_t left = vq->slots[id].count; left > 0; left--) {
         vq->next_avail = packed_back(&vq->ring, vq->next_avail, 1);
         packed_store_flags(&vq->ring, vq->next_avail.offset, packed_idle_flags(vq->next_avail.wrap));
@@ -203,7 +206,7 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- publish --- */
+/* ------------------------------------------------------------------------------------------------------ publish --- */
 
 int vring_packed_driver_publish(struct vring_packed_driver *vq)
 {
@@ -235,9 +238,12 @@ uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq)
     return vq->notification_data ? (uint32_t)packed_place(vq->published) << 16 | vq->notify_id : vq->notify_id;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- take --- */
+/* --------------------------------------------------------------------------------------------------------- take --- */
 
-/* Judge a used length against what the device could have written. 0, with *len as the policy has it, or what broke the queue. */
+/*
+ * Judge a used length against what the device could have written. 0, with *len as the policy has it, or what broke the
+ * queue.
+ */
 static int packed_driver_judge_len(struct vring_packed_driver *vq, uint32_t writable, uint32_t *len)
 {
     uint32_t peer_len = *len;
@@ -273,8 +279,9 @@ static int packed_driver_take(struct vring_packed_driver *vq, uint16_t *id, uint
 }
 
 /*
- * The same with IN_ORDER (2.8.8): the descriptor names the last of a batch of buffers. All that are in flight and not staged come before the
- * staged ones, so the batch is within what the device was given. Those before the last have been used in full.
+ * The same with IN_ORDER (2.8.8): the descriptor names the last of a batch of buffers. All that are in flight and not
+ * staged come before the staged ones, so the batch is within what the device was given. Those before the last have been
+ * used in full.
  */
 static int packed_driver_take_in_order(struct vring_packed_driver *vq, uint16_t *id, uint32_t *len)
 {
@@ -315,7 +322,7 @@ int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_us
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------------------------- notifications --- */
+/* ------------------------------------------------------------------------------------------------ notifications --- */
 
 static void packed_driver_wish(struct vring_packed_driver *vq, uint32_t event)
 {
@@ -364,7 +371,7 @@ int vring_packed_driver_disable_notify(struct vring_packed_driver *vq)
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------- questions --- */
+/* ---------------------------------------------------------------------------------------------------- questions --- */
 
 uint16_t vring_packed_driver_free(const struct vring_packed_driver *vq)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The packed ring's shared fields, one verb each (2.8). Takes addresses, keeps the byte order, names the barriers; judges nothing.
+ * The packed ring's shared fields, one verb each (2.8). Takes addresses, keeps the byte order, names the barriers;
+ * judges nothing.
  *
  * The letters are those of split_ring.h; what is published and observed is not an index but the flags of a descriptor:
  *
@@ -34,7 +35,7 @@ static inline uint64_t packed_wire64(uint64_t v)
     return PORT_BIG_ENDIAN ? port_swap64(v) : v;
 }
 
-/* ------------------------------------------------------------------------------------------- places and wrap counters --- */
+/* ------------------------------------------------------------------------------------- places and wrap counters --- */
 
 /* n entries further, n being at most size: past the last entry comes the first, with the other wrap counter (2.8.1). */
 static inline struct vring_packed_position packed_forward(const struct vring_packed_ring *r,
@@ -65,7 +66,10 @@ static inline uint16_t packed_place(struct vring_packed_position at)
     return (uint16_t)(at.offset | (unsigned)at.wrap << 15);
 }
 
-/* Flags by which an entry is available, used, or (as it was left by the lap before) neither, in the lap of this wrap counter. */
+/*
+ * Flags by which an entry is available, used, or (as it was left by the lap before) neither, in the lap of this wrap
+ * counter.
+ */
 
 static inline uint16_t packed_avail_flags(bool wrap)
 {
@@ -92,14 +96,17 @@ static inline bool packed_is_used(uint16_t flags, bool wrap)
     return (flags & (VRING_DESC_AVAIL | VRING_DESC_USED)) == packed_used_flags(wrap);
 }
 
-/* ---------------------------------------------------------------------------------------------------- descriptors --- */
+/* -------------------------------------------------------------------------------------------------- descriptors --- */
 
 static inline struct vring_wire_packed_desc *packed_desc(const struct vring_packed_ring *r, uint16_t offset)
 {
     return (struct vring_wire_packed_desc *)r->desc + offset;
 }
 
-/* Behind addr, a word of 64 bits: len, id and flags together. base is 16-byte aligned: the ring, or a table of the driver's own. */
+/*
+ * Behind addr, a word of 64 bits: len, id and flags together. base is 16-byte aligned: the ring, or a table of the
+ * driver's own.
+ */
 static inline uint64_t *packed_words(void *base, uint32_t i)
 {
     return (uint64_t *)base + 2 * (size_t)i;
@@ -152,8 +159,8 @@ static inline void packed_store_flags(const struct vring_packed_ring *r, uint16_
 }
 
 /*
- * A and B, with packed_observe_flags: on seeing them the peer may read the whole batch (A: and the buffers; B: and reuse them), so our
- * writes of it, and our reads of the buffers, must be over: release.
+ * A and B, with packed_observe_flags: on seeing them the peer may read the whole batch (A: and the buffers; B: and
+ * reuse them), so our writes of it, and our reads of the buffers, must be over: release.
  */
 static inline void packed_publish_flags(const struct vring_packed_ring *r, uint16_t offset, uint16_t flags)
 {
@@ -200,11 +207,11 @@ static inline struct chain_desc packed_decode_entry(const uint64_t words[2], boo
     return desc;
 }
 
-/* ---------------------------------------------------------------------------------------------- event suppression --- */
+/* -------------------------------------------------------------------------------------------- event suppression --- */
 
 /*
- * One word of 32 bits, so that place and flags are never of two different wishes (2.8.10): flags << 16 | place. Relaxed: the fences of
- * C and D order them.
+ * One word of 32 bits, so that place and flags are never of two different wishes (2.8.10): flags << 16 | place.
+ * Relaxed: the fences of C and D order them.
  */
 
 static inline void packed_store_event(void *area, uint32_t event)
@@ -232,7 +239,7 @@ static inline void packed_fence(const struct vring_packed_ring *r)
     access_full_fence(r->platform);
 }
 
-/* --------------------------------------------------------------------------------------------------------- the whole --- */
+/* ---------------------------------------------------------------------------------------------------- the whole --- */
 
 /* Before the device is told where it is: every entry idle (2.8.13), every event wanted. */
 static inline void packed_clear(const struct vring_packed_ring *r, struct vring_packed_position start)

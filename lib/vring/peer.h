@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only spelling of distrust. A value that the peer can choose is called peer_... until it has been judged, and every judgement
- * reads
+ * The only spelling of distrust. A value that the peer can choose is called peer_... until it has been judged, and
+ * every judgement reads
  *
  *     if (PEER_BAD(peer_id >= size))
  *         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, where, peer_id);

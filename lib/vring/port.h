@@ -18,8 +18,8 @@
 #define PORT_BIG_ENDIAN (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
 
 /*
- * Where a 64-bit access is one instruction. Elsewhere it is two halves: a 64-bit atomic would call libatomic on Cortex-M and rv32,
- * and no field of a ring that must not tear is that wide.
+ * Where a 64-bit access is one instruction. Elsewhere it is two halves: a 64-bit atomic would call libatomic on
+ * Cortex-M and rv32, and no field of a ring that must not tear is that wide.
  */
 #define PORT_64BIT_ACCESS (UINTPTR_MAX > 0xffffffffu)
 
@@ -40,9 +40,9 @@ static inline uint64_t port_swap64(uint64_t v)
 }
 
 /*
- * Fences against a device (ORDER_PLATFORM). C11 fences order CPUs: on Arm they are `dmb ish`, which says nothing to a device
- * outside the inner-shareable domain. Load-acquire and store-release instructions of AArch64 have no such limit; 32-bit Arm builds
- * them from fences and so needs the stronger one there, too.
+ * Fences against a device (ORDER_PLATFORM). C11 fences order CPUs: on Arm they are `dmb ish`, which says nothing to a
+ * device outside the inner-shareable domain. Load-acquire and store-release instructions of AArch64 have no such limit;
+ * 32-bit Arm builds them from fences and so needs the stronger one there, too.
  */
 #if defined(__aarch64__) || (defined(__ARM_ARCH) && __ARM_ARCH >= 7) || defined(__ARM_ARCH_6M__)
 #define PORT_DEVICE_FENCE_DIFFERS 1

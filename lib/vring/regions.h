@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The driver's addresses, in ours: a sorted table of regions. Integers and private arrays; never touches what a region holds.
+ * The driver's addresses, in ours: a sorted table of regions. Integers and private arrays; never touches what a region
+ * holds.
  */
 #ifndef VRING_REGIONS_H
 #define VRING_REGIONS_H

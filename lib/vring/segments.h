@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a caller offers: lists of segments and memory for tables. Everything that can be said of them without looking at a ring.
+ * What a caller offers: lists of segments and memory for tables. Everything that can be said of them without looking at
+ * a ring.
  */
 #ifndef VRING_SEGMENTS_H
 #define VRING_SEGMENTS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a driver has in flight: one slot per descriptor, a free list threaded through them, all in private memory. The device sees
- * none of it, so nothing here needs judging but the caller's sums.
+ * What a driver has in flight: one slot per descriptor, a free list threaded through them, all in private memory. The
+ * device sees none of it, so nothing here needs judging but the caller's sums.
  */
 #ifndef VRING_SLOTS_H
 #define VRING_SLOTS_H
@@ -25,8 +25,9 @@ static inline bool slot_in_flight(const struct vring_slot *slots, uint16_t id)
 }
 
 /*
- * Was the buffer at head added at one of the staged positions, [published, next)? Its position says so, modulo 2^16; that position's
- * entry in avail.ring says whether it is this buffer or one that has been in flight for a whole lap of the index.
+ * Was the buffer at head added at one of the staged positions, [published, next)? Its position says so, modulo 2^16;
+ * that position's entry in avail.ring says whether it is this buffer or one that has been in flight for a whole lap of
+ * the index.
  */
 static inline bool slot_is_staged(const struct vring_slot *slots, uint16_t size, uint16_t head, uint16_t published,
                                   uint16_t next)
@@ -37,7 +38,9 @@ static inline bool slot_is_staged(const struct vring_slot *slots, uint16_t size,
            slots[position & (size - 1)].order == head;
 }
 
-/* Put the descriptors of the buffer at head back in front of the free list; free_head and free_count are the caller's. */
+/*
+ * Put the descriptors of the buffer at head back in front of the free list; free_head and free_count are the caller's.
+ */
 static inline void slots_release(struct vring_slot *slots, uint16_t head, uint16_t *free_head, uint16_t *free_count)
 {
     slots[slots[head].last].next = *free_head;
@@ -46,7 +49,10 @@ static inline void slots_release(struct vring_slot *slots, uint16_t head, uint16
     slots[head].count = 0;
 }
 
-/* Where buffers come back in order, descriptors do, too: they are taken round and round, and not moved when they are free again. */
+/*
+ * Where buffers come back in order, descriptors do, too: they are taken round and round, and not moved when they are
+ * free again.
+ */
 static inline void slots_retire(struct vring_slot *slots, uint16_t head, uint16_t *free_count)
 {
     *free_count = (uint16_t)(*free_count + slots[head].count);

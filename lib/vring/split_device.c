@@ -11,7 +11,7 @@
 #include "regions.h"
 #include "split_ring.h"
 
-/* ---------------------------------------------------------------------------------------------------- life and death --- */
+/* ----------------------------------------------------------------------------------------------- life and death --- */
 
 static int split_device_check(const struct vring_device_config *config, const struct vring_split_ring *ring)
 {
@@ -67,7 +67,7 @@ void vring_split_device_reset(struct vring_split_device *vq)
         vq->live = 0;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- take --- */
+/* --------------------------------------------------------------------------------------------------------- take --- */
 
 /* Look at avail.idx again: it may have moved forward, as far as the ring can hold. */
 static int split_device_observe(struct vring_split_device *vq)
@@ -193,7 +193,7 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- add --- */
+/* ---------------------------------------------------------------------------------------------------------- add --- */
 
 /* End the batch at next_used: one element, at the place of its first buffer, names its last (2.7.9). */
 static void split_device_end_batch(struct vring_split_device *vq)
@@ -204,7 +204,10 @@ static void split_device_end_batch(struct vring_split_device *vq)
     vq->batch = vq->next_used;
 }
 
-/* Stage all whose turn it is. One that was not used in full has to be the last of its batch: only that one's length is told. */
+/*
+ * Stage all whose turn it is. One that was not used in full has to be the last of its batch: only that one's length is
+ * told.
+ */
 static void split_device_stage_in_order(struct vring_split_device *vq)
 {
     while (vq->next_used != vq->next_avail) {
@@ -247,7 +250,7 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- publish --- */
+/* ------------------------------------------------------------------------------------------------------ publish --- */
 
 int vring_split_device_publish(struct vring_split_device *vq)
 {
@@ -271,7 +274,7 @@ int vring_split_device_publish(struct vring_split_device *vq)
     return !(split_load_avail_flags(&vq->ring) & VRING_NO_NOTIFY);
 }
 
-/* ----------------------------------------------------------------------------------------------------- notifications --- */
+/* ------------------------------------------------------------------------------------------------ notifications --- */
 
 int vring_split_device_enable_notify(struct vring_split_device *vq)
 {
@@ -313,7 +316,7 @@ int vring_split_device_disable_notify(struct vring_split_device *vq)
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------- questions --- */
+/* ---------------------------------------------------------------------------------------------------- questions --- */
 
 uint16_t vring_split_device_in_flight(const struct vring_split_device *vq)
 {

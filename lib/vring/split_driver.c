@@ -10,7 +10,7 @@
 #include "slots.h"
 #include "split_ring.h"
 
-/* ---------------------------------------------------------------------------------------------------- life and death --- */
+/* ----------------------------------------------------------------------------------------------- life and death --- */
 
 static int split_driver_check(const struct vring_driver_config *config, const struct vring_split_ring *ring)
 {
@@ -66,7 +66,7 @@ void vring_split_driver_reset(struct vring_split_driver *vq)
         vq->live = 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- add --- */
+/* ---------------------------------------------------------------------------------------------------------- add --- */
 
 /* Stage the buffer whose descriptors run from head to last, now off the free list. */
 static int split_driver_stage(struct vring_split_driver *vq, uint16_t head, uint16_t last, uint16_t count,
@@ -184,7 +184,7 @@ int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- publish --- */
+/* ------------------------------------------------------------------------------------------------------ publish --- */
 
 int vring_split_driver_publish(struct vring_split_driver *vq)
 {
@@ -213,7 +213,7 @@ uint32_t vring_split_driver_notification(const struct vring_split_driver *vq)
     return vq->notification_data ? (uint32_t)vq->published << 16 | vq->notify_id : vq->notify_id;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- take --- */
+/* --------------------------------------------------------------------------------------------------------- take --- */
 
 /* Look at used.idx again: it may have moved forward, as far as what the device was given. */
 static int split_driver_observe(struct vring_split_driver *vq)
@@ -226,7 +226,10 @@ static int split_driver_observe(struct vring_split_driver *vq)
     return 0;
 }
 
-/* Judge a used length against what the device could have written. 0, with *len as the policy has it, or what broke the queue. */
+/*
+ * Judge a used length against what the device could have written. 0, with *len as the policy has it, or what broke the
+ * queue.
+ */
 static int split_driver_judge_len(struct vring_split_driver *vq, uint32_t writable, uint32_t *len)
 {
     uint32_t peer_len = *len;
@@ -255,8 +258,8 @@ static int split_driver_take(struct vring_split_driver *vq, uint16_t *head, uint
 }
 
 /*
- * The same with IN_ORDER (2.7.9): the element names the last of a batch of buffers, which ends within what used.idx has announced. Those
- * before it have been used in full.
+ * The same with IN_ORDER (2.7.9): the element names the last of a batch of buffers, which ends within what used.idx has
+ * announced. Those before it have been used in full.
  */
 static int split_driver_take_in_order(struct vring_split_driver *vq, uint16_t *head, uint32_t *len)
 {
@@ -308,7 +311,7 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------------------------- notifications --- */
+/* ------------------------------------------------------------------------------------------------ notifications --- */
 
 static int split_driver_enable_at(struct vring_split_driver *vq, uint16_t distance)
 {
@@ -368,7 +371,7 @@ int vring_split_driver_disable_notify(struct vring_split_driver *vq)
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------- questions --- */
+/* ---------------------------------------------------------------------------------------------------- questions --- */
 
 uint16_t vring_split_driver_free(const struct vring_split_driver *vq)
 {

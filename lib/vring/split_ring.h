@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The split ring's shared fields, one verb each (2.7). Takes addresses, keeps the byte order, names the barriers; judges nothing.
+ * The split ring's shared fields, one verb each (2.7). Takes addresses, keeps the byte order, names the barriers;
+ * judges nothing.
  *
  * Four letters pair the barriers:
  *
@@ -9,8 +10,8 @@
  *   C  driver: A, full fence, read the device's wish.  device: write its wish, full fence, look at avail.idx again
  *   D  device: B, full fence, read the driver's wish.  driver: write its wish, full fence, look at used.idx again
  *
- * C and D are store-then-load on both ends, which only a full fence orders: without it both may read the old value, and one side
- * sleeps on work that the other did not announce.
+ * C and D are store-then-load on both ends, which only a full fence orders: without it both may read the old value, and
+ * one side sleeps on work that the other did not announce.
  */
 #ifndef VRING_SPLIT_RING_H
 #define VRING_SPLIT_RING_H
@@ -21,7 +22,9 @@
 #include "access.h"
 #include "chain.h"
 
-/* The byte order of the wire differs from ours only with VERSION_1 on a big-endian CPU. A constant wherever it can be. */
+/*
+ * The byte order of the wire differs from ours only with VERSION_1 on a big-endian CPU. A constant wherever it can be.
+ */
 static inline bool split_swap(const struct vring_split_ring *r)
 {
     return PORT_BIG_ENDIAN && r->swap;
@@ -48,7 +51,7 @@ static inline bool split_wire_is_le(const struct vring_split_ring *r)
     return PORT_BIG_ENDIAN == split_swap(r);
 }
 
-/* ------------------------------------------------------------------------------------------------------ addresses --- */
+/* ---------------------------------------------------------------------------------------------------- addresses --- */
 
 static inline uint16_t *split_avail_flags(const struct vring_split_ring *r)
 {
@@ -102,11 +105,11 @@ static inline uint16_t *split_avail_event(const struct vring_split_ring *r)
     return (uint16_t *)(void *)&elems[r->size];
 }
 
-/* ---------------------------------------------------------------------------------------------------- descriptors --- */
+/* -------------------------------------------------------------------------------------------------- descriptors --- */
 
 /*
- * A descriptor is two words of 64 bits: addr, and len, flags and next together. Two accesses, each made once. base is 16-byte
- * aligned: the descriptor table, or a table of the driver's own.
+ * A descriptor is two words of 64 bits: addr, and len, flags and next together. Two accesses, each made once. base is
+ * 16-byte aligned: the descriptor table, or a table of the driver's own.
  */
 static inline void split_store_desc(const struct vring_split_ring *r, void *base, uint32_t i, uint64_t addr, uint32_t len,
                                     uint16_t flags, uint16_t next)
@@ -140,7 +143,7 @@ static inline struct chain_desc split_fetch_desc(const struct vring_split_ring *
     return split_decode(r, first, second);
 }
 
-/* ------------------------------------------------------------------------------------------------ the driver's area --- */
+/* -------------------------------------------------------------------------------------------- the driver's area --- */
 
 static inline void split_store_avail_entry(const struct vring_split_ring *r, uint16_t position, uint16_t head)
 {
@@ -152,7 +155,10 @@ static inline uint16_t split_load_avail_entry(const struct vring_split_ring *r, 
     return split_wire16(r, access_load16(split_avail_entry(r, position)));
 }
 
-/* A, with split_observe_avail: on seeing idx the device may read the descriptors and the buffers: they must be written: release. */
+/*
+ * A, with split_observe_avail: on seeing idx the device may read the descriptors and the buffers: they must be written:
+ * release.
+ */
 static inline void split_publish_avail(const struct vring_split_ring *r, uint16_t idx)
 {
     access_release16(split_avail_idx(r), split_wire16(r, idx), r->platform);
@@ -186,7 +192,7 @@ static inline uint16_t split_load_used_event(const struct vring_split_ring *r)
     return split_wire16(r, access_load16(split_used_event(r)));
 }
 
-/* ------------------------------------------------------------------------------------------------ the device's area --- */
+/* -------------------------------------------------------------------------------------------- the device's area --- */
 
 static inline void split_store_used(const struct vring_split_ring *r, uint16_t position, uint32_t id, uint32_t len)
 {
@@ -207,13 +213,18 @@ static inline uint32_t split_load_used_len(const struct vring_split_ring *r, uin
     return split_wire32(r, access_load32(&split_used_elem(r, position)->len.raw));
 }
 
-/* B, with split_observe_used: on seeing idx the driver may reuse the buffers, so our reads of them must be over: release. */
+/*
+ * B, with split_observe_used: on seeing idx the driver may reuse the buffers, so our reads of them must be over:
+ * release.
+ */
 static inline void split_publish_used(const struct vring_split_ring *r, uint16_t idx)
 {
     access_release16(split_used_idx(r), split_wire16(r, idx), r->platform);
 }
 
-/* B, with split_publish_used: results are no older than idx, and our next writes to the buffers come after it: acquire. */
+/*
+ * B, with split_publish_used: results are no older than idx, and our next writes to the buffers come after it: acquire.
+ */
 static inline uint16_t split_observe_used(const struct vring_split_ring *r)
 {
     return split_wire16(r, access_acquire16(split_used_idx(r), r->platform));
@@ -247,7 +258,7 @@ static inline void split_fence(const struct vring_split_ring *r)
     access_full_fence(r->platform);
 }
 
-/* --------------------------------------------------------------------------------------------------------- the whole --- */
+/* ---------------------------------------------------------------------------------------------------- the whole --- */
 
 /* Zero everything that is not said here (2.7.10.1), before the device is told where it is. */
 static inline void split_clear(const struct vring_split_ring *r, uint16_t idx)

@@ -17,7 +17,7 @@ static bool stepped;         /* it has made its one new access */
 static jmp_buf out;
 static const char *overflow; /* the engine's own limits */
 
-/* ------------------------------------------------------------------------------------------------------------ memory --- */
+/* ------------------------------------------------------------------------------------------------------- memory --- */
 
 static void overlay(unsigned char *bytes, const unsigned char *at, size_t width, const struct explore_store *store)
 {
@@ -85,11 +85,11 @@ static void store(void *p, size_t width, uint64_t value, bool release)
     side->buffer[side->buffered++] = (struct explore_store){p, value, (uint8_t)width, release};
 }
 
-/* ------------------------------------------------------------------------------------------------------- one access --- */
+/* --------------------------------------------------------------------------------------------------- one access --- */
 
 /*
- * True if this access has to be made now; false if it was made before, and *answer is what it gave. Does not return if the verb has made
- * its one new access already.
+ * True if this access has to be made now; false if it was made before, and *answer is what it gave. Does not return if
+ * the verb has made its one new access already.
  */
 static bool is_new(uint64_t *answer)
 {
@@ -185,7 +185,7 @@ void vring_hook_fence(void)
     made(0);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ states --- */
+/* ------------------------------------------------------------------------------------------------------- states --- */
 
 /* A state, as bytes: what is shared, what is each side's own, and the engine's. */
 
@@ -219,7 +219,10 @@ static void restore(const unsigned char *from)
         memcpy(block(i).at, from, block(i).size);
 }
 
-/* 64 bits of the state in place. Two states that share them would hide each other: of 10^7, any such pair has a chance of 3 in 10^6. */
+/*
+ * 64 bits of the state in place. Two states that share them would hide each other: of 10^7, any such pair has a chance
+ * of 3 in 10^6.
+ */
 static uint64_t digest(void)
 {
     uint64_t hash = UINT64_C(0x9e3779b97f4a7c15);
@@ -254,7 +257,7 @@ static bool is_known(struct seen *seen, uint64_t hash)
     return false;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ search --- */
+/* ------------------------------------------------------------------------------------------------------- search --- */
 
 /* A side makes its next access. False if it cannot. */
 static bool step(int side)

@@ -2,14 +2,14 @@
 /*
  * Every schedule of two sides that meet in shared memory, without threads.
  *
- * A side is a script of verbs; a verb is a function that touches shared memory through the HOOK accessors only and is otherwise a
- * function of its private state. That makes it repeatable: to go on after its n-th access, the verb is run again from its start with the
- * first n answers replayed. So a state is plain memory, can be hashed, and is visited once however many schedules lead to it; the search
- * is exhaustive, not a sample.
+ * A side is a script of verbs; a verb is a function that touches shared memory through the HOOK accessors only and is
+ * otherwise a function of its private state. That makes it repeatable: to go on after its n-th access, the verb is run
+ * again from its start with the first n answers replayed. So a state is plain memory, can be hashed, and is visited
+ * once however many schedules lead to it; the search is exhaustive, not a sample.
  *
- * Memory is sequentially consistent, or has store buffers: with EXPLORE_TSO the stores of a side reach memory in order but late; with
- * EXPLORE_PSO those to different places in any order that no release and no fence forbids. A load sees the side's own stores at once. A full
- * fence waits until its side's buffer is empty.
+ * Memory is sequentially consistent, or has store buffers: with EXPLORE_TSO the stores of a side reach memory in order
+ * but late; with EXPLORE_PSO those to different places in any order that no release and no fence forbids. A load sees
+ * the side's own stores at once. A full fence waits until its side's buffer is empty.
  */
 #ifndef EXPLORER_H
 #define EXPLORER_H

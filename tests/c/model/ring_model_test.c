@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A driver and a device on one small ring, in every schedule: requests are offered and served, each side sleeps when it has nothing to do
- * and has asked to be notified. Nobody may sleep on work that the other did not announce, every buffer comes back once, and payload is
- * always what was last written into it.
+ * A driver and a device on one small ring, in every schedule: requests are offered and served, each side sleeps when it
+ * has nothing to do and has asked to be notified. Nobody may sleep on work that the other did not announce, every
+ * buffer comes back once, and payload is always what was last written into it.
  */
 #include <vring/vring.h>
 
@@ -67,7 +67,7 @@ static void check(bool good, const char *what)
         wrong = what;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ driver --- */
+/* ------------------------------------------------------------------------------------------------------- driver --- */
 
 /* Request number n uses payload word n mod size, so that words are used again as soon as they come back. */
 static void driver_add(void)
@@ -143,7 +143,7 @@ static void run_driver(void)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------ device --- */
+/* ------------------------------------------------------------------------------------------------------- device --- */
 
 static void device_take(void)
 {
@@ -201,7 +201,7 @@ static void run_device(void)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------- model --- */
+/* -------------------------------------------------------------------------------------------------------- model --- */
 
 static void run(int side)
 {
@@ -323,7 +323,7 @@ TEST(C240_C242_every_schedule_is_right_with_in_order)
     play_all(VTEST_PASS, EXPLORE_TSO, 1, true);
 }
 
-/* ------------------------------------------------------------------------------------------------ negative controls --- */
+/* -------------------------------------------------------------------------------------------- negative controls --- */
 
 /* The search finds what it was built to find, in both formats. */
 static void finds(VTEST, enum explore_memory memory, unsigned weakness, bool event_idx, const char *what)

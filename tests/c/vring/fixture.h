@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One ring of either format in memory of exactly the size it needs, so that a sanitizer sees the first byte too many, with a driver
- * and a device on it. What a test allocated is freed by the next one that allocates.
+ * One ring of either format in memory of exactly the size it needs, so that a sanitizer sees the first byte too many,
+ * with a driver and a device on it. What a test allocated is freed by the next one that allocates.
  */
 #ifndef FIXTURE_H
 #define FIXTURE_H

@@ -104,7 +104,9 @@ TEST(C158_a_staged_buffer_cannot_be_used)
     breaks(VTEST_PASS, VRING_E_PEER_ID, 4);
 }
 
-/* A buffer may stay with the device while the index goes all the way round; then its position looks like a staged one. */
+/*
+ * A buffer may stay with the device while the index goes all the way round; then its position looks like a staged one.
+ */
 TEST(C158_a_buffer_older_than_a_lap_of_the_index_is_not_taken_for_staged)
 {
     start(VTEST_PASS);

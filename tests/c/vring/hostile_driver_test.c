@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The device side against a driver made of bytes. Every row of what it may do wrong ends in the stated error, and stays there. */
+/*
+ * The device side against a driver made of bytes. Every row of what it may do wrong ends in the stated error, and stays
+ * there.
+ */
 #include "fixture.h"
 
 #define N VRING_DESC_NEXT
@@ -325,7 +328,7 @@ TEST(C079_C080_an_empty_ring_stays_empty)
         CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_EMPTY);
 }
 
-/* ---------------------------------------------------------------------------------------------------- indirect tables --- */
+/* ---------------------------------------------------------------------------------------------- indirect tables --- */
 
 enum { TABLE = 0x1000 }; /* offset in guest memory */
 

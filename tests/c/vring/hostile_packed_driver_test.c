@@ -201,7 +201,7 @@ TEST(C141_writable_before_readable)
     CHECK_OK(vring_device_add_used(&r.device, chain.handle, 0));
 }
 
-/* ---------------------------------------------------------------------------------------------------- indirect tables --- */
+/* ---------------------------------------------------------------------------------------------- indirect tables --- */
 
 static void table_entry(uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
 {
@@ -274,7 +274,7 @@ TEST(C100_C101_C102_C105_tables_that_are_none)
     breaks(VTEST_PASS, VRING_E_PEER_TABLE);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- used --- */
+/* --------------------------------------------------------------------------------------------------------- used --- */
 
 TEST(V69_V70_C130_a_batch_of_used_descriptors)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* IN_ORDER (2.7.9, 2.8.8), both formats: the device may answer in any order and tell the driver in batches; the driver sees order alone. */
+/*
+ * IN_ORDER (2.7.9, 2.8.8), both formats: the device may answer in any order and tell the driver in batches; the driver
+ * sees order alone.
+ */
 #include "fixture.h"
 
 static struct ring r;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Our driver against our device: what a user of both sides may rely on, told once and run in both formats where it holds in both. */
+/*
+ * Our driver against our device: what a user of both sides may rely on, told once and run in both formats where it
+ * holds in both.
+ */
 #include "fixture.h"
 
 /* One buffer there and back. */
@@ -244,7 +247,7 @@ RING_TEST(C082_after_reset_no_handle_lives)
     CHECK_ERR(vring_device_add_used(&r.device, chain.handle, 0), VRING_E_HANDLE);
 }
 
-/* ----------------------------------------------------------------------------------------------------- notifications --- */
+/* ------------------------------------------------------------------------------------------------ notifications --- */
 
 TEST(V23_V55_with_event_idx_the_flags_stay_zero_and_are_ignored)
 {
@@ -392,7 +395,7 @@ TEST(V94_V95_notification_word)
     CHECK_EQ(vring_driver_notification(&r.driver), 0x1234);
 }
 
-/* --------------------------------------------------------------------------------------------------------- inspectors --- */
+/* --------------------------------------------------------------------------------------------------- inspectors --- */
 
 TEST(snapshots_show_both_sides_of_one_ring)
 {
@@ -437,7 +440,7 @@ TEST(snapshots_show_both_sides_of_one_ring)
     CHECK_ERR(vring_split_driver_snapshot_entry(&r.driver.as.split, 4, &entry), VRING_E_SIZE);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- wire --- */
+/* --------------------------------------------------------------------------------------------------------- wire --- */
 
 TEST(V9_V10_init_clears_the_areas)
 {

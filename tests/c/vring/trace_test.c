@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library on the HOOK accessors: every access to shared memory, in order. What is loaded, how often, what is published when; and a
- * peer that overwrites each word the moment it has been read.
+ * The library on the HOOK accessors: every access to shared memory, in order. What is loaded, how often, what is
+ * published when; and a peer that overwrites each word the moment it has been read.
  */
 #include "fixture.h"
 
@@ -105,8 +105,8 @@ static void judge_trace(VTEST)
 }
 
 /*
- * What holds of the driver alone: it reads only what the device writes, and writes only what is its own. The packed ring's descriptors are
- * both's in turn.
+ * What holds of the driver alone: it reads only what the device writes, and writes only what is its own. The packed
+ * ring's descriptors are both's in turn.
  */
 static void judge_driver(VTEST)
 {
@@ -276,7 +276,9 @@ TEST(V108_what_has_not_changed_is_not_stored_again)
     }
 }
 
-/* Each word is overwritten right after it is read: whoever reads it again, or has it read for them later, sees garbage. */
+/*
+ * Each word is overwritten right after it is read: whoever reads it again, or has it read for them later, sees garbage.
+ */
 RING_TEST(V103_C069_C070_C071_C109_C192_C194_a_peer_that_overwrites_what_was_read)
 {
     struct vring_segment segments[3] = {{GUEST, 16}, {GUEST + 64, 32}, {GUEST + 128, 8}};
