@@ -166,7 +166,44 @@ static void add_refuses(VTEST, const struct bounced_segment *request, uint16_t n
     CHECK_ERR(vring_device_get_avail(&device, iov, PIECES, &chain), VRING_E_EMPTY);
 }
 
-TEST(C178_C277_a_failure_at_any_piece_rolls_back_everything)
+/* Which of the two was used shows in the ring entries that it takes; both reach the device and come back whole. */
+TEST(a_buffer_may_go_past_its_table)
+{
+    struct bounced_segment request[2] = {{data[1], 16}, {data[2], 100}};
+
+    for (int f = 0; f < 2; f++) {
+        start(VTEST_PASS, formats[f] | VRING_F_INDIRECT_DESC);
+        CHECK_OK(bounced_driver_add_direct(&driver, request, 1, 1, 1));
+        CHECK_EQ(vring_driver_free(&driver.queue), SIZE - 2);
+        CHECK_OK(bounced_driver_add(&driver, request, 1, 1, 2));
+        CHECK_EQ(vring_driver_free(&driver.queue), SIZE - 3);
+        CHECK_OK(bounced_driver_add_direct(&driver, request, 1, 1, 3));
+        CHECK_OK(bounced_driver_add_direct(&driver, request, 1, 1, 4));
+        CHECK_EQ(vring_driver_free(&driver.queue), 1);
+
+        uint64_t slots_before = used_slots();
+
+        CHECK_ERR(bounced_driver_add_direct(&driver, request, 1, 1, 5), VRING_E_FULL);
+        CHECK_EQ(used_slots(), slots_before);
+        CHECK_OK(bounced_driver_add(&driver, request, 1, 1, 5)); /* by its table it fits */
+        CHECK_EQ(vring_driver_free(&driver.queue), 0);
+        CHECK(vring_driver_publish(&driver.queue) >= 0);
+        for (int i = 1; i <= 5; i++) {
+            CHECK_OK(vring_device_get_avail(&device, iov, PIECES, &chain));
+            CHECK_EQ(iov[0].len, 16);
+            memset(iov[1].base, '0' + i, 100);
+            CHECK_OK(vring_device_add_used(&device, chain.handle, 100));
+            CHECK(vring_device_publish(&device) >= 0);
+            CHECK_OK(bounced_driver_get_used(&driver, &used));
+            CHECK_EQ(used.token, i);
+            CHECK_EQ(data[2][99], '0' + i);
+        }
+        CHECK_EQ(used_slots(), 0);
+        CHECK_ERR(bounced_driver_add_direct(NULL, request, 1, 1, 6), VRING_E_NULL);
+    }
+}
+
+TEST(V37_C178_C277_a_failure_at_any_piece_rolls_back_everything)
 {
     static unsigned char large[300000];
 

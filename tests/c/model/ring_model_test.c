@@ -303,7 +303,7 @@ static void play_all(VTEST, enum explore_memory memory, uint32_t more_requests, 
     printf("# %zu states\n", states);
 }
 
-TEST(C240_C241_C242_C243_every_schedule_is_right)
+TEST(C078_C240_C241_C242_C243_every_schedule_is_right)
 {
     play_all(VTEST_PASS, EXPLORE_SC, 1, false);
 }

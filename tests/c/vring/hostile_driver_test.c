@@ -186,7 +186,7 @@ static void rejects_one(VTEST, uint64_t addr, uint32_t len, uint32_t flags, int 
     rejects(VTEST_PASS, error);
 }
 
-TEST(C051_C053_C054_C055_C060_buffers_that_are_not_memory)
+TEST(V57_C051_C053_C054_C055_C060_buffers_that_are_not_memory)
 {
     rejects_one(VTEST_PASS, GUEST - 1, 1, 0, VRING_E_CHAIN_ADDR);
     rejects_one(VTEST_PASS, GUEST - 1, 2, 0, VRING_E_CHAIN_ADDR);
@@ -288,7 +288,7 @@ TEST(C061_reserved_flags_are_ignored)
     CHECK_EQ(chain.n_readable, 1);
 }
 
-TEST(C057_C058_a_buffer_may_be_the_ring_itself)
+TEST(C013_C057_C058_a_buffer_may_be_the_ring_itself)
 {
     ring_configure(&r, 8, features_all, 0);
     r.regions[0].host = r.driver_config.desc;
@@ -363,6 +363,13 @@ TEST(C097_nested_indirect)
 TEST(V29_C098_indirect_with_next)
 {
     table_start(VTEST_PASS, features_all, 32, I | N);
+    breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
+}
+
+TEST(C111_two_tables_in_one_chain)
+{
+    table_start(VTEST_PASS, features_all, 16, I | N);
+    raw_desc(&r, 1, GUEST + TABLE, 16, I, 0);
     breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
 }
 
@@ -482,7 +489,7 @@ TEST(V44_C110_direct_descriptors_then_one_indirect)
     CHECK_EQ(chain.writable, 4);
 }
 
-TEST(C102_direct_and_table_entries_count_together)
+TEST(C036_C102_direct_and_table_entries_count_together)
 {
     for (uint32_t entries = 6; entries <= 7; entries++) {
         start(VTEST_PASS, features_all);

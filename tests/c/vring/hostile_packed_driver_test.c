@@ -77,7 +77,7 @@ TEST(C145_a_gap_is_the_end)
     CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_EMPTY);
 }
 
-TEST(V63_C120_C123_C139_a_list_may_cross_the_end_and_later_flags_are_not_asked_for_their_lap)
+TEST(V63_V71_C120_C123_C139_a_list_may_cross_the_end_and_later_flags_are_not_asked_for_their_lap)
 {
     CHECK_OK(ring_start(&r, 3, formats[1].all, 2));
     raw_packed(2, GUEST, 1, 0, A | N);
@@ -301,7 +301,7 @@ TEST(V69_V70_C130_a_batch_of_used_descriptors)
     }
 }
 
-TEST(C138_C146_what_the_driver_scribbles_changes_nothing)
+TEST(C138_C146_C147_what_the_driver_scribbles_changes_nothing)
 {
     start(VTEST_PASS);
     raw_packed(0, GUEST, 1, 2, A | W);

@@ -45,7 +45,7 @@ RING_TEST(V84_C091_a_buffer_waits_for_those_taken_before_it)
     CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
 }
 
-TEST(V85_V87_C092_C188_split_one_element_for_a_batch_used_in_full)
+TEST(V85_V87_V90_C092_C188_split_one_element_for_a_batch_used_in_full)
 {
     start_with(VTEST_PASS, &formats[0], 8, 4, 2);
     memset(used_at(&r, 4), 0x77, 64);

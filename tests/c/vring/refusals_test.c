@@ -112,7 +112,7 @@ TEST(V8_C003_C004_packed_takes_any_size)
         CHECK_OK(ring_start(&r, sizes[i], formats[1].all, 0));
 }
 
-TEST(C008_legal_minimum_alignments_are_accepted)
+TEST(V12_C008_areas_anywhere_at_legal_minimum_alignments)
 {
     static struct ring r;
     unsigned char *block;
@@ -278,7 +278,7 @@ TEST(C172_C173_C174_C175_add_refuses_bad_lists)
     CHECK_OK(vring_split_driver_add_avail(&r.driver.as.split, segments, 1, 0, 1)); /* the last byte there is */
 }
 
-TEST(C171_V35_V36_a_full_ring_is_not_a_chain_that_never_fits)
+TEST(V22_V35_V36_C171_a_full_ring_is_not_a_chain_that_never_fits)
 {
     struct vring_segment segments[8];
     static struct ring r;
@@ -359,7 +359,7 @@ TEST(C064_C065_C066_add_used_refuses_and_writes_nothing)
     CHECK_ERR(vring_split_device_add_used(&r.device.as.split, chain.handle, 16), VRING_E_HANDLE);
 }
 
-TEST(C085_C086_rewind_refuses_all_but_the_last_taken)
+TEST(V58_C085_C086_rewind_refuses_all_but_the_last_taken)
 {
     struct vring_chain first, second;
     static struct ring r;

@@ -200,7 +200,7 @@ RING_TEST(C219_rewind_offers_the_buffer_again)
     CHECK_EQ(again.writable, 12);
 }
 
-RING_TEST(C181_every_unused_token_exactly_once_and_oldest_first)
+RING_TEST(C181_C182_every_unused_token_exactly_once_and_oldest_first)
 {
     struct vring_used_buffer used;
     struct vring_chain chain[4];

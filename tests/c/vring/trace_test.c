@@ -20,6 +20,7 @@ struct access {
 static struct access trace[4096];
 static unsigned traced;
 static bool scribble; /* the peer changes its mind after every load */
+static bool extend;   /* the peer appends to the chain whatever descriptor is read */
 
 static void record(enum kind kind, const void *at, size_t width, uint64_t value, enum vring_hook_order order)
 {
@@ -27,6 +28,8 @@ static void record(enum kind kind, const void *at, size_t width, uint64_t value,
         abort();
     trace[traced++] = (struct access){kind, (const unsigned char *)at, width, value, order};
 }
+
+static void append_to_chain(void);
 
 uint64_t vring_hook_load(const void *p, size_t width, enum vring_hook_order order)
 {
@@ -38,6 +41,8 @@ uint64_t vring_hook_load(const void *p, size_t width, enum vring_hook_order orde
     record(LOAD, p, width, value, order);
     if (scribble)
         memset((void *)(uintptr_t)p, 0xff, width);
+    if (extend)
+        append_to_chain();
     return value;
 }
 
@@ -135,7 +140,7 @@ static void judge_device(VTEST)
 
 static int vtest_result;
 
-RING_TEST(I6_P2_every_operation_loads_each_word_once_and_never_its_own)
+RING_TEST(V45_every_operation_loads_each_word_once_and_never_its_own)
 {
     struct vring_segment segments[3] = {{GUEST, 16}, {GUEST + 64, 32}, {GUEST + 128, 8}};
     struct vring_table table = {NULL, GUEST + 0x1000, 16};
@@ -203,7 +208,7 @@ TEST(V17_V18_C186_publish_avail_releases_then_fences_then_asks)
         CHECK(trace[i].kind == STORE && (in_desc(&trace[i]) || in_driver_area(&trace[i])));
 }
 
-TEST(V46_V49_C090_publish_used_releases_then_fences_then_asks)
+TEST(V46_V49_C077_C090_publish_used_releases_then_fences_then_asks)
 {
     struct vring_chain chain;
 
@@ -224,7 +229,7 @@ TEST(V46_V49_C090_publish_used_releases_then_fences_then_asks)
     CHECK(is_at(&trace[2], LOAD, avail_at(&r, 0)));
 }
 
-TEST(V19_V32_V39_wishes_are_fenced_and_indices_acquired)
+TEST(V4_V19_V32_V39_V53_C074_C193_wishes_are_fenced_and_indices_acquired)
 {
     struct vring_used_buffer used;
     struct vring_chain chain;
@@ -236,10 +241,12 @@ TEST(V19_V32_V39_wishes_are_fenced_and_indices_acquired)
     CHECK_OK(ring_get_avail(&r, &chain));
     CHECK(is_at(&trace[0], LOAD, avail_at(&r, 2)));
     CHECK_EQ(trace[0].order, VRING_HOOK_ACQUIRE);
+    CHECK_EQ(trace[0].width, 2);
     CHECK(is_at(&trace[1], LOAD, avail_at(&r, 4)));
     traced = 0;
     CHECK_EQ(vring_device_enable_notify(&r.device), 0);
     CHECK(is_at(&trace[0], STORE, avail_event_at(&r)));
+    CHECK_EQ(get16(avail_event_at(&r)), 1); /* where the device stopped, not what it has seen */
     CHECK_EQ(trace[1].kind, FENCE);
     CHECK(is_at(&trace[2], LOAD, avail_at(&r, 2)));
     CHECK_OK(vring_device_add_used(&r.device, chain.handle, 1));
@@ -248,7 +255,10 @@ TEST(V19_V32_V39_wishes_are_fenced_and_indices_acquired)
     CHECK_OK(vring_driver_get_used(&r.driver, &used));
     CHECK(is_at(&trace[0], LOAD, used_at(&r, 2)));
     CHECK_EQ(trace[0].order, VRING_HOOK_ACQUIRE);
+    CHECK_EQ(trace[0].width, 2);
     CHECK(is_at(&trace[1], LOAD, used_at(&r, 4)));
+    CHECK_EQ(trace[1].width, 4); /* an element is never 8-byte aligned: id and len are two loads */
+    CHECK(is_at(&trace[2], LOAD, used_at(&r, 8)));
     traced = 0;
     CHECK_EQ(vring_driver_enable_notify(&r.driver), 0);
     CHECK(is_at(&trace[0], STORE, used_event_at(&r)));
@@ -279,7 +289,7 @@ TEST(V108_what_has_not_changed_is_not_stored_again)
 /*
  * Each word is overwritten right after it is read: whoever reads it again, or has it read for them later, sees garbage.
  */
-RING_TEST(V103_C069_C070_C071_C109_C192_C194_a_peer_that_overwrites_what_was_read)
+RING_TEST(V103_C069_C070_C071_C109_C115_C140_C192_C194_a_peer_that_overwrites_what_was_read)
 {
     struct vring_segment segments[3] = {{GUEST, 16}, {GUEST + 64, 32}, {GUEST + 128, 8}};
     struct vring_table table = {NULL, GUEST + 0x1000, 16};
@@ -399,4 +409,63 @@ TEST(V61_V75_packed_wishes_are_fenced_and_flags_acquired)
     CHECK(is_at(&trace[0], STORE, avail_at(&r, 0)));
     CHECK_EQ(trace[1].kind, FENCE);
     CHECK(is_at(&trace[2], LOAD, desc_at(&r, 1) + 14));
+}
+
+TEST(V27_abort_takes_nothing_back_that_was_published)
+{
+    CHECK_OK(ring_start(&r, 8, features_all, 0));
+    CHECK_OK(ring_add(&r, 0, 8, true, 1));
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
+    CHECK_OK(ring_add(&r, 0, 8, true, 2));
+    traced = 0;
+    CHECK_OK(vring_driver_abort(&r.driver, NULL));
+    CHECK_EQ(vring_driver_publish(&r.driver), 0);
+    CHECK_ERR(vring_driver_abort(&r.driver, NULL), VRING_E_STATE);
+    CHECK_EQ(traced, 0);
+}
+
+RING_TEST(C244_after_reset_nobody_touches_the_ring)
+{
+    struct vring_used_buffer used;
+    struct vring_chain chain;
+    uint64_t token;
+
+    CHECK_OK(ring_start(&r, 8, format->all, 0));
+    CHECK_OK(ring_add(&r, 0, 8, true, 1));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(ring_get_avail(&r, &chain));
+    CHECK_OK(vring_device_add_used(&r.device, chain.handle, 8));
+    traced = 0;
+    vring_device_reset(&r.device);
+    vring_driver_reset(&r.driver);
+    CHECK_ERR(vring_device_publish(&r.device), VRING_E_STATE);
+    CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_STATE);
+    CHECK_ERR(vring_device_enable_notify(&r.device), VRING_E_STATE);
+    CHECK_ERR(ring_add(&r, 0, 8, true, 1), VRING_E_STATE);
+    CHECK_ERR(vring_driver_publish(&r.driver), VRING_E_STATE);
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_STATE);
+    CHECK_ERR(vring_driver_enable_notify(&r.driver), VRING_E_STATE);
+    CHECK_OK(vring_driver_take_unused(&r.driver, &token));
+    CHECK_EQ(traced, 0);
+}
+
+/* Every descriptor has a next by the time it is read. */
+static void append_to_chain(void)
+{
+    for (uint32_t i = 0; i < 8; i++)
+        raw_desc(&r, i, GUEST, 1, VRING_DESC_NEXT, (i + 1) % 8);
+}
+
+TEST(C072_a_chain_that_grows_while_it_is_walked)
+{
+    struct vring_chain chain;
+
+    CHECK_OK(ring_start(&r, 8, features_all, 0));
+    raw_desc(&r, 0, GUEST, 1, 0, 0);
+    raw_avail(&r, 0);
+    extend = true;
+    traced = 0;
+    CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_PEER_LOOP);
+    extend = false;
+    CHECK(traced <= 2 + 2 * 9);
 }
