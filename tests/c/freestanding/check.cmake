@@ -10,7 +10,7 @@ cmake_minimum_required(VERSION 3.23)
 set(allowed_headers stdint.h stdint-gcc.h stddef.h stdbool.h stdatomic.h)
 set(allowed_functions memcpy memset memcmp memmove)
 set(linkers_own "^(\\.TOC\\.|_(save|rest)gpr0_[0-9]+)$") # powerpc64: its linker brings these along
-set(compile "${CC}" ${FLAGS} -std=c11 -Os -ffreestanding -fno-pic -I "${ROOT}/include")
+set(compile "${CC}" ${FLAGS} -std=c11 -Os -ffreestanding -fno-pic -fno-asynchronous-unwind-tables -I "${ROOT}/include")
 
 # CMake leaves a message that starts with a space as it is: no line breaks.
 function(refuse what)
