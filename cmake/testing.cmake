@@ -3,9 +3,12 @@
 
 find_package(Threads REQUIRED)
 
+option(VRING_TEST_QUICK "Fewer rounds in tests that draw lots: for emulators and slow sanitizers" OFF)
+
 add_library(vtest STATIC EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/tests/c/vtest_main.c")
 target_include_directories(vtest PUBLIC "${PROJECT_SOURCE_DIR}/tests/c")
 target_link_libraries(vtest PRIVATE vring_warnings)
+target_compile_definitions(vtest PUBLIC $<$<BOOL:${VRING_TEST_QUICK}>:VTEST_QUICK>)
 set_target_properties(vtest PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON)
 
 # The same sources once more for every way of touching shared memory: vring_plain, vring_volatile, ... vring_hook.
