@@ -56,7 +56,7 @@ struct bounced_driver_config {
     /*
      * Memory for indirect tables, which the device must be able to read: one of table_entries entries per ring entry,
      * 16 bytes each, 16-byte aligned. With it, and INDIRECT_DESC negotiated, every buffer of two pieces or more that
-     * fits uses one.
+     * fits uses one; bounced_driver_add_direct() makes exceptions.
      */
     void *tables;
     uint64_t tables_addr;
@@ -96,6 +96,14 @@ int bounced_driver_init(struct bounced_driver *d, const struct bounced_driver_co
  */
 int bounced_driver_add(struct bounced_driver *d, const struct bounced_segment *segments, uint16_t n_readable,
                        uint16_t n_writable, uint64_t token);
+
+/*
+ * As bounced_driver_add(), with every piece in the ring even if there is a table: the device has one list less to
+ * fetch, and the ring as many entries less as the buffer has pieces. Fits if they are no more than
+ * vring_driver_free().
+ */
+int bounced_driver_add_direct(struct bounced_driver *d, const struct bounced_segment *segments, uint16_t n_readable,
+                              uint16_t n_writable, uint64_t token);
 
 /* Take back the buffer staged last, as vring_driver_abort(), and unmap it without copying. */
 int bounced_driver_abort(struct bounced_driver *d, uint64_t *token);

@@ -132,15 +132,15 @@ static void free_buffer(struct bounced_driver *d, uint32_t i)
 /* ---------------------------------------------------------------------------------------------------- the verbs --- */
 
 /*
- * Offer what has been mapped: by the buffer's table if it has one and the list fits, otherwise by descriptors of the
- * ring.
+ * Offer what has been mapped: by the buffer's table if it has one, may use it and the list fits, otherwise by
+ * descriptors of the ring.
  */
-static int offer(struct bounced_driver *d, uint32_t buffer, uint16_t n_readable, uint16_t n_writable)
+static int offer(struct bounced_driver *d, uint32_t buffer, uint16_t n_readable, uint16_t n_writable, bool direct)
 {
     uint32_t count = (uint32_t)n_readable + n_writable;
     size_t offset = (size_t)buffer * d->table_entries * 16;
 
-    if (!d->tables || count < 2 || count > d->table_entries)
+    if (direct || !d->tables || count < 2 || count > d->table_entries)
         return vring_driver_add_avail(&d->queue, d->segments, n_readable, n_writable, buffer);
 
     struct vring_table table = {d->tables + offset, d->tables_addr + offset, d->table_entries};
@@ -148,8 +148,8 @@ static int offer(struct bounced_driver *d, uint32_t buffer, uint16_t n_readable,
     return vring_driver_add_indirect(&d->queue, &table, d->segments, n_readable, n_writable, buffer);
 }
 
-int bounced_driver_add(struct bounced_driver *d, const struct bounced_segment *segments, uint16_t n_readable,
-                       uint16_t n_writable, uint64_t token)
+static int add(struct bounced_driver *d, const struct bounced_segment *segments, uint16_t n_readable,
+               uint16_t n_writable, uint64_t token, bool direct)
 {
     uint32_t count = (uint32_t)n_readable + n_writable;
 
@@ -169,7 +169,7 @@ int bounced_driver_add(struct bounced_driver *d, const struct bounced_segment *s
             link = &d->pieces[*link].next;
     }
     if (!error)
-        error = offer(d, buffer, n_readable, n_writable);
+        error = offer(d, buffer, n_readable, n_writable, direct);
     if (error) {
         unmap_pieces(d, first, 0);
         return error;
@@ -178,6 +178,18 @@ int bounced_driver_add(struct bounced_driver *d, const struct bounced_segment *s
     d->buffers[buffer].token = token;
     d->buffers[buffer].first = first;
     return 0;
+}
+
+int bounced_driver_add(struct bounced_driver *d, const struct bounced_segment *segments, uint16_t n_readable,
+                       uint16_t n_writable, uint64_t token)
+{
+    return add(d, segments, n_readable, n_writable, token, false);
+}
+
+int bounced_driver_add_direct(struct bounced_driver *d, const struct bounced_segment *segments, uint16_t n_readable,
+                              uint16_t n_writable, uint64_t token)
+{
+    return add(d, segments, n_readable, n_writable, token, true);
 }
 
 /* The buffer is nobody's any more: unmap it and give its entry back. */
