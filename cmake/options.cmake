@@ -2,6 +2,7 @@
 # What a user may choose. Nothing here touches a target that is not ours.
 
 option(VRING_BUILD_TESTS "Build the C tests" ${PROJECT_IS_TOP_LEVEL})
+option(VRING_BUILD_BENCH "Build the benchmarks, which need C++ and google-benchmark" OFF)
 option(VRING_BUILD_PYTHON "Build the extension module of the Python package" OFF)
 option(VRING_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
 option(VRING_WERROR "Treat warnings in our own sources as errors" OFF)

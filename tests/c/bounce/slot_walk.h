@@ -14,7 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { WALK_SLOTS = 8192 };
+#ifndef WALK_SLOTS
+#define WALK_SLOTS 8192 /* most that a walk can have */
+#endif
 #define WALK_NONE UINT32_MAX
 
 enum walk_bug {

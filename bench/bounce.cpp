@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a place in a pool costs: map and unmap of one buffer, no data copied, at every occupancy, beside the plain walk
+ * over the slots that the tests compare placement with. Where a request finds no place, that is what is measured.
+ *
+ * Occupied is a random choice of single slots, the same for both.
+ */
+#include "harness.h"
+#include "plain_walk.h"
+
+#include <bounce/bounce.h>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <numeric>
+#include <random>
+
+namespace {
+
+constexpr uint64_t window_addr = 0x100000000;
+constexpr size_t slot_size = 2048, small_pool = 32 * 1024, large_pool = PLAIN_WALK_SLOTS;
+
+void must(bool true_here, const char *what)
+{
+    if (!true_here) {
+        std::fprintf(stderr, "bounce bench: %s\n", what);
+        std::abort();
+    }
+}
+
+/* A window for all pools: 1 GiB of addresses over 2 MiB of memory, since nobody looks at what is in it. */
+void *make_window()
+{
+    constexpr size_t real = 2 * 1024 * 1024, size = large_pool * slot_size;
+    int file = memfd_create("window", 0);
+    void *at = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    must(file >= 0 && ftruncate(file, real) == 0 && at != MAP_FAILED, "no memory for the window");
+    char *window = static_cast<char *>(at);
+    for (size_t offset = 0; offset < size; offset += real)
+        must(mmap(window + offset, real, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) != MAP_FAILED,
+             "no memory for the window");
+    close(file);
+    return window;
+}
+
+int copy_nothing(void *, void *, size_t, void *, size_t, bool)
+{
+    return 0;
+}
+
+/* A pool and a walk in the same state. */
+struct State {
+    bounce_pool pool;
+    std::vector<uint64_t> meta;
+    std::unique_ptr<walk, decltype(&plain_walk_delete)> plain;
+
+    State(void *window, uint32_t slots, int occupied_percent, uint32_t areas);
+};
+
+char original[64 * 1024];
+
+bounce_request request_of(size_t size)
+{
+    bounce_request request = {};
+
+    request.orig = original;
+    request.size = size;
+    request.direction = BOUNCE_TO_DEVICE;
+    return request;
+}
+
+State::State(void *window, uint32_t slots, int occupied_percent, uint32_t areas)
+    : plain(plain_walk_new(window_addr, slots), plain_walk_delete)
+{
+    bounce_config config = {};
+    size_t meta_size;
+    std::vector<bounce_mapping> filled(slots);
+    std::vector<uint32_t> order(slots);
+    bounce_request one = request_of(slot_size);
+    std::mt19937 random(1);
+
+    config.window = window;
+    config.window_addr = window_addr;
+    config.slots = slots;
+    config.areas = areas;
+    config.flags = BOUNCE_KEEP_CONTENTS;
+    config.copy = copy_nothing;
+    must(bounce_meta_size(&config, &meta_size) == 0, "meta_size");
+    meta.resize(meta_size / 8 + 1);
+    config.meta = meta.data();
+    config.meta_size = meta_size;
+    must(bounce_init(&pool, &config) == 0, "init");
+
+    must(plain != nullptr, "no memory for a walk");
+
+    /* All full, then freed at random: next-fit has gone round once and stands at the first slot again. */
+    for (uint32_t i = 0; i < slots; i++) {
+        must(bounce_map(&pool, &one, &filled[i]) == 0, "map");
+        plain_walk_set_used(plain.get(), filled[i].slot, true);
+    }
+    std::iota(order.begin(), order.end(), 0);
+    std::shuffle(order.begin(), order.end(), random);
+    for (uint64_t i = uint64_t(slots) * static_cast<uint64_t>(occupied_percent) / 100; i < slots; i++) {
+        must(bounce_unmap(&pool, filled[order[i]].handle, BOUNCE_TO_DEVICE, 0) == 0, "unmap");
+        plain_walk_set_used(plain.get(), filled[order[i]].slot, false);
+    }
+}
+
+/* Each answers the slot, or PLAIN_WALK_NONE, and leaves the slots as they were. */
+uint32_t map_and_unmap(State &state, const bounce_request &request)
+{
+    bounce_mapping mapping;
+
+    if (bounce_map(&state.pool, &request, &mapping) != 0)
+        return PLAIN_WALK_NONE;
+    must(bounce_unmap(&state.pool, mapping.handle, BOUNCE_TO_DEVICE, 0) == 0, "unmap");
+    return mapping.slot;
+}
+
+uint32_t walk_and_give(State &state, const bounce_request &request)
+{
+    return plain_walk_once(state.plain.get(), request.size);
+}
+
+struct Way {
+    const char *name;
+    uint32_t (*once)(State &, const bounce_request &);
+};
+
+constexpr Way ways[] = {{"pool", map_and_unmap}, {"walk", walk_and_give}};
+
+/* Both choose the same slots, or there is nothing to compare. Returns whether there is any place. */
+bool same_placement(State &state, size_t size)
+{
+    bounce_request request = request_of(size);
+    uint32_t slot = PLAIN_WALK_NONE;
+
+    /* Nothing was measured yet, so that both cursors stand at the same slot. */
+    for (int i = 0; i < 50; i++) {
+        slot = map_and_unmap(state, request);
+        must(slot == walk_and_give(state, request), "the pool and the walk disagree on a place");
+    }
+    return slot != PLAIN_WALK_NONE;
+}
+
+void add_occupancies(bench::Suite &suite, std::vector<std::unique_ptr<State>> &states, void *window)
+{
+    for (size_t slots : {small_pool, large_pool})
+        for (int occupied : {0, 25, 50, 90, 98}) {
+            states.push_back(std::make_unique<State>(window, static_cast<uint32_t>(slots), occupied, 1));
+            State &state = *states.back();
+            for (size_t size : {512, 4096, 16384, 65536}) {
+                std::string id = std::to_string(slots) + "/" + std::to_string(occupied) + "/" + std::to_string(size);
+                bench::Params params = {{"slots", std::to_string(slots)}, {"occupied_percent", std::to_string(occupied)},
+                                        {"size", std::to_string(size)}};
+                params.emplace_back("fits", same_placement(state, size) ? "true" : "false");
+                for (const Way &way : ways) {
+                    bench::Params shown = params;
+                    shown.emplace_back("way", bench::quoted(way.name));
+                    suite.add(id + "/" + way.name, "bounce.place", shown, 1,
+                              [&state, size, way](benchmark::State &running) {
+                        bounce_request request = request_of(size);
+                        for (auto _ : running)
+                            benchmark::DoNotOptimize(way.once(state, request));
+                    });
+                }
+            }
+        }
+}
+
+std::string threads_id(int threads, uint32_t areas)
+{
+    return "threads/" + std::to_string(threads) + "/" + std::to_string(areas);
+}
+
+/* Threads that map 4096 bytes in a half full pool, each starting at an area of its own where there are so many. */
+void add_threads(bench::Suite &suite, std::vector<std::unique_ptr<State>> &states, void *window)
+{
+    for (uint32_t areas : {1u, 2u}) {
+        states.push_back(std::make_unique<State>(window, static_cast<uint32_t>(small_pool), 50, areas));
+        State &state = *states.back();
+        for (int threads : {1, 2})
+            suite.add(threads_id(threads, areas), "bounce.threads",
+                      {{"threads", std::to_string(threads)}, {"areas", std::to_string(areas)}}, 1,
+                      [&state](benchmark::State &running) {
+                bounce_request request = request_of(4096);
+                request.area = static_cast<uint32_t>(running.thread_index());
+                for (auto _ : running)
+                    must(map_and_unmap(state, request) != PLAIN_WALK_NONE, "no place");
+            }, threads);
+    }
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    bench::Options options(argc, argv);
+    bench::Suite suite(options);
+    std::vector<std::unique_ptr<State>> states;
+    void *window = make_window();
+
+    add_occupancies(suite, states, window);
+    add_threads(suite, states, window);
+    suite.run();
+    for (uint32_t areas : {1u, 2u})
+        suite.print_ratio("bounce.gain_of_second_thread", {{"areas", std::to_string(areas)}}, threads_id(1, areas),
+                          threads_id(2, areas));
+    return 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Measures in rounds. A round runs every measurement once, for a slice of about a millisecond, in random order; so what
+ * disturbs the machine disturbs all alike, and the ratio of two measurements is taken within each round. Every result
+ * is one line of JSON with the median, the least and the most over the rounds.
+ *
+ * google-benchmark finds how often a slice must repeat, runs the threads and the clock; one call of it is one round.
+ */
+#ifndef BENCH_HARNESS_H
+#define BENCH_HARNESS_H
+
+#include <benchmark/benchmark.h>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace bench {
+
+/* Names and values, the values as JSON writes them. */
+using Params = std::vector<std::pair<std::string, std::string>>;
+
+std::string quoted(const std::string &text);
+
+struct Options {
+    int rounds = 101;
+    double slice_seconds = 0.001;
+    std::string commit = "unknown";
+
+    /* Takes --rounds=N, --slice=SECONDS and --commit=TEXT; ends the program at anything else. */
+    Options(int argc, char **argv);
+};
+
+/* Prints one result. values are what the rounds gave. */
+void print_result(const Options &options, const std::string &bench, const Params &params, const std::string &unit,
+                  std::vector<double> values);
+
+class Suite {
+public:
+    explicit Suite(const Options &options) : options_(options) {}
+
+    /*
+     * Adds a measurement: of nanoseconds per operation, of which each iteration of the body does per_iteration.
+     * That is CPU time of one thread; or, where a number of threads is given, wall-clock time over the operations of
+     * all of them together. Counters that the body sets are the results instead: each of the bench it is named after,
+     * in nanoseconds.
+     */
+    void add(const std::string &id, const std::string &bench, const Params &params, double per_iteration,
+             std::function<void(benchmark::State &)> body, int threads = 0);
+
+    /* Runs all rounds, then prints a result for each measurement. */
+    void run();
+
+    /* Prints the ratio of two measurements, taken round by round. */
+    void print_ratio(const std::string &bench, const Params &params, const std::string &id, const std::string &to_id);
+
+private:
+    struct Measurement {
+        std::string id, bench;
+        Params params;
+        double per_iteration;
+        int threads;
+        benchmark::internal::Benchmark *registered;
+        std::vector<double> values;
+        std::map<std::string, std::vector<double>> counters;
+    };
+
+    class Collector;
+
+    Options options_;
+    std::vector<Measurement> measurements_;
+    std::map<std::string, size_t> by_id_;
+};
+
+} // namespace bench
+
+#endif
