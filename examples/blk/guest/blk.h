@@ -2,13 +2,12 @@
 /*
  * A virtio-blk driver (virtio 1.2, 5.2) as a confidential guest wants it: every byte that the device reads or writes
  * lies in the bounce window, every list that it walks in the shared ring areas, and each address is checked against
- * both before it is shown. Requests complete in any order.
+ * both before the device is told of it. Requests complete in any order.
  */
 #ifndef BLK_H
 #define BLK_H
 
-#include <bounce/bounce.h>
-#include <vring/vring.h>
+#include <bounced/bounced.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,8 +18,8 @@
 enum {
     BLK_SECTOR = 512,
     BLK_QUEUE_SIZE = 64,
-    BLK_REQUESTS = 64,   /* in flight at most: an indirect one takes one entry of the ring */
-    BLK_PIECES = 3       /* of a request: header, data, status */
+    BLK_REQUESTS = BLK_QUEUE_SIZE, /* in flight at most: an indirect one takes one entry of the ring */
+    BLK_PIECES = 3 /* of a request: header, data, status */
 };
 
 /* Request types (5.2.6) */
@@ -45,8 +44,6 @@ struct blk_request {
     uint64_t sector;
     size_t len;
     uint32_t tag; /* the caller's */
-    bounce_handle header_map, data_map, status_map;
-    struct vring_table table;
     struct blk_request *next_free;
 };
 
@@ -68,9 +65,11 @@ struct blk_counts {
 struct blk {
     const char *name;
     struct mmio mmio;
-    struct vring_split_driver vq;
+    struct bounced_driver bounced;
     struct vring_slot slots[BLK_QUEUE_SIZE];
-    struct bounce_pool *pool;
+    struct bounced_buffer buffers[BLK_QUEUE_SIZE];
+    struct bounced_piece pieces[BLK_REQUESTS * BLK_PIECES];
+    struct vring_segment segments[BLK_PIECES];
     struct blk_request requests[BLK_REQUESTS];
     struct blk_request *free;
     uint64_t capacity; /* sectors */
@@ -84,6 +83,12 @@ struct blk_done {
     enum blk_type type;
     uint32_t tag;
 };
+
+/* The ring beneath the bounce queue: split, for this driver rules the packed format out. */
+static inline const struct vring_split_driver *blk_ring(const struct blk *blk)
+{
+    return &blk->bounced.queue.as.split;
+}
 
 /* Bring up the device that mmio_find() found. The pool is for its requests and may be shared with other disks. */
 void blk_start(struct blk *blk, const char *name, struct bounce_pool *pool);

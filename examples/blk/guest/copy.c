@@ -190,7 +190,7 @@ static void await_answers(const struct blk *disk)
     struct vring_snapshot ring;
 
     while (board_clock() < deadline)
-        if (vring_split_driver_snapshot(&disk->vq, &ring) != 0 || ring.used_idx == ring.published)
+        if (vring_split_driver_snapshot(blk_ring(disk), &ring) != 0 || ring.used_idx == ring.published)
             return;
 }
 

@@ -96,9 +96,9 @@ static void report_disk(const struct blk *blk)
     json_number("sectors", blk->capacity);
     json_bool("read_only", blk->read_only);
     json_number("features", blk->mmio.features);
-    json_number("desc", shared_address(blk->vq.ring.desc));
-    json_number("driver_area", shared_address(blk->vq.ring.driver_area));
-    json_number("device_area", shared_address(blk->vq.ring.device_area));
+    json_number("desc", shared_address(blk_ring(blk)->ring.desc));
+    json_number("driver_area", shared_address(blk_ring(blk)->ring.driver_area));
+    json_number("device_area", shared_address(blk_ring(blk)->ring.device_area));
     json_end();
     json_end();
 }
@@ -145,7 +145,7 @@ static uint64_t judge_disks(uint64_t wanted)
 static void look(const struct copy_job *job)
 {
     for (unsigned i = 0; i < job->disk_count; i++)
-        snapshot_ring(job->disks[i].name, &job->disks[i].vq);
+        snapshot_ring(job->disks[i].name, blk_ring(&job->disks[i]));
     snapshot_pool("bounce window", &pool, &pool_config);
 }
 
