@@ -14,11 +14,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <numeric>
 #include <random>
+#include <thread>
 
 namespace {
 
@@ -179,21 +182,54 @@ std::string threads_id(int threads, uint32_t areas)
     return "threads/" + std::to_string(threads) + "/" + std::to_string(areas);
 }
 
-/* Threads that map 4096 bytes in a half full pool, each starting at an area of its own where there are so many. */
+constexpr uint32_t maps_per_thread = 10000;
+
+/*
+ * Threads that map 4096 bytes in a half full pool, each starting at an area of its own where there are so many. Returns
+ * the nanoseconds from when the first begins, and all are there, to when the last ends.
+ */
+double run_threads(State &state, uint32_t count)
+{
+    using clock = std::chrono::steady_clock;
+    std::atomic<uint32_t> ready{0};
+    std::vector<clock::time_point> begins(count), ends(count);
+    std::vector<std::thread> threads;
+
+    for (uint32_t i = 0; i < count; i++)
+        threads.emplace_back([&, i] {
+            bounce_request request = request_of(4096);
+            request.area = i;
+            ready++;
+            while (ready < count) {
+            }
+            begins[i] = clock::now();
+            for (uint32_t map = 0; map < maps_per_thread; map++)
+                must(map_and_unmap(state, request) != PLAIN_WALK_NONE, "no place");
+            ends[i] = clock::now();
+        });
+    for (std::thread &thread : threads)
+        thread.join();
+    return std::chrono::duration<double, std::nano>(*std::max_element(ends.begin(), ends.end()) -
+                                                    *std::min_element(begins.begin(), begins.end())).count();
+}
+
+std::string threads_id(uint32_t threads, uint32_t areas)
+{
+    return "threads/" + std::to_string(threads) + "/" + std::to_string(areas);
+}
+
 void add_threads(bench::Suite &suite, std::vector<std::unique_ptr<State>> &states, void *window)
 {
     for (uint32_t areas : {1u, 2u}) {
         states.push_back(std::make_unique<State>(window, static_cast<uint32_t>(small_pool), 50, areas));
         State &state = *states.back();
-        for (int threads : {1, 2})
+        for (uint32_t threads : {1u, 2u})
             suite.add(threads_id(threads, areas), "bounce.threads",
-                      {{"threads", std::to_string(threads)}, {"areas", std::to_string(areas)}}, 1,
-                      [&state](benchmark::State &running) {
-                bounce_request request = request_of(4096);
-                request.area = static_cast<uint32_t>(running.thread_index());
+                      {{"threads", std::to_string(threads)}, {"areas", std::to_string(areas)}},
+                      double(maps_per_thread) * threads, [&state, threads](benchmark::State &running) {
                 for (auto _ : running)
-                    must(map_and_unmap(state, request) != PLAIN_WALK_NONE, "no place");
-            }, threads);
+                    running.SetIterationTime(run_threads(state, threads) / 1e9);
+            }, true);
     }
 }
 

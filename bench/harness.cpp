@@ -87,10 +87,10 @@ public:
             Measurement &measured = suite_.measurements_[suite_.by_id_.at(run.run_name.function_name)];
             if (first_) {
                 /* The first round is not counted: it finds how many iterations fill a slice. */
-                measured.registered->Iterations(std::max<benchmark::IterationCount>(1, run.iterations / run.threads));
+                measured.registered->Iterations(std::max<benchmark::IterationCount>(1, run.iterations));
                 continue;
             }
-            double time = measured.threads == 0 ? run.GetAdjustedCPUTime() : run.GetAdjustedRealTime();
+            double time = measured.times_itself ? run.GetAdjustedRealTime() : run.GetAdjustedCPUTime();
             measured.values.push_back(time / measured.per_iteration);
             for (const auto &counter : run.counters)
                 measured.counters[counter.first].push_back(counter.second.value);
@@ -103,14 +103,14 @@ private:
 };
 
 void Suite::add(const std::string &id, const std::string &bench, const Params &params, double per_iteration,
-                std::function<void(benchmark::State &)> body, int threads)
+                std::function<void(benchmark::State &)> body, bool times_itself)
 {
     benchmark::internal::Benchmark *registered = benchmark::RegisterBenchmark(id.c_str(), body);
 
-    if (threads > 0)
-        registered->Threads(threads)->UseRealTime();
+    if (times_itself)
+        registered->UseManualTime();
     by_id_[id] = measurements_.size();
-    measurements_.push_back({id, bench, params, per_iteration, threads, registered, {}, {}});
+    measurements_.push_back({id, bench, params, per_iteration, times_itself, registered, {}, {}});
 }
 
 void Suite::run()

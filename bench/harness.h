@@ -4,7 +4,8 @@
  * disturbs the machine disturbs all alike, and the ratio of two measurements is taken within each round. Every result
  * is one line of JSON with the median, the least and the most over the rounds.
  *
- * google-benchmark finds how often a slice must repeat, runs the threads and the clock; one call of it is one round.
+ * google-benchmark finds how often a slice must repeat, shuffles the slices and runs the clock; one call of it is one
+ * round.
  */
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
@@ -43,12 +44,11 @@ public:
 
     /*
      * Adds a measurement: of nanoseconds per operation, of which each iteration of the body does per_iteration.
-     * That is CPU time of one thread; or, where a number of threads is given, wall-clock time over the operations of
-     * all of them together. Counters that the body sets are the results instead: each of the bench it is named after,
-     * in nanoseconds.
+     * That is CPU time, or what the body says with SetIterationTime() if it is timed by itself. Counters that the body
+     * sets are the results instead: each of the bench it is named after, in nanoseconds.
      */
     void add(const std::string &id, const std::string &bench, const Params &params, double per_iteration,
-             std::function<void(benchmark::State &)> body, int threads = 0);
+             std::function<void(benchmark::State &)> body, bool times_itself = false);
 
     /* Runs all rounds, then prints a result for each measurement. */
     void run();
@@ -61,7 +61,7 @@ private:
         std::string id, bench;
         Params params;
         double per_iteration;
-        int threads;
+        bool times_itself;
         benchmark::internal::Benchmark *registered;
         std::vector<double> values;
         std::map<std::string, std::vector<double>> counters;

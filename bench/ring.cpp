@@ -57,6 +57,7 @@ static void add_calibrators(bench::Suite &suite)
 
     suite.add("fence", "machine.store_and_full_fence", {}, repeats, [](benchmark::State &state) {
         std::atomic<uint32_t> word{0};
+        benchmark::DoNotOptimize(&word);
         for (auto _ : state)
             for (uint32_t i = 0; i < repeats; i++) {
                 word.store(i, std::memory_order_relaxed);
