@@ -160,7 +160,8 @@ void add_occupancies(bench::Suite &suite, std::vector<std::unique_ptr<State>> &s
             State &state = *states.back();
             for (size_t size : {512, 4096, 16384, 65536}) {
                 std::string id = std::to_string(slots) + "/" + std::to_string(occupied) + "/" + std::to_string(size);
-                bench::Params params = {{"slots", std::to_string(slots)}, {"occupied_percent", std::to_string(occupied)},
+                bench::Params params = {{"slots", std::to_string(slots)},
+                                        {"occupied_percent", std::to_string(occupied)},
                                         {"size", std::to_string(size)}};
                 params.emplace_back("fits", same_placement(state, size) ? "true" : "false");
                 for (const Way &way : ways) {

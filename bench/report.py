@@ -62,7 +62,8 @@ THREADS = """\
 ## Two threads on a bounce pool
 
 Map and unmap of 4096 bytes in a half full pool of 32768 slots, wall-clock time over the mappings of all threads. The
-second thread's gain is the time of one thread over that of two: 2 would be linear.
+second thread's gain is the time of one thread over that of two, taken round by round: 2 would be linear. Two threads
+need both cores, so other work on them takes from the gain; the least times are those of the quietest rounds.
 """
 
 

@@ -24,7 +24,8 @@ static void add_pair(bench::Suite &suite, const std::string &name, const ring_mo
     bench::Params shown = params;
 
     shown.emplace_back("build", bench::quoted(name));
-    suite.add(id_of(name, params), "ring.pair", shown, config.batch, [&module, config, memory](benchmark::State &state) {
+    suite.add(id_of(name, params), "ring.pair", shown, config.batch,
+              [&module, config, memory](benchmark::State &state) {
         module.start(memory, &config);
         module.run(memory, 1 + config.size / config.batch); /* once round the ring */
         for (auto _ : state)

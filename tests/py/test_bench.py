@@ -22,15 +22,15 @@ Result = dict[str, Any]
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the programs, built as the preset has it."""
     folder = tmp_path_factory.mktemp("bench")
-    for command in (["cmake", "--preset", "bench", "-B", folder], ["cmake", "--build", folder, "--parallel", "2"]):
-        done = subprocess.run(command, cwd=ROOT, timeout=300, capture_output=True, text=True, check=False)
+    for command in (f"cmake --preset bench -B {folder}", f"cmake --build {folder} --parallel 2"):
+        done = subprocess.run(command.split(), cwd=ROOT, timeout=300, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     return folder / "bench"
 
 
 def run(program: Path, rounds: int) -> list[Result]:
     """The results of a program that measures as briefly as it can."""
-    command = [program, f"--rounds={rounds}", "--slice=0.00001", "--commit=test"]
+    command = [str(program), f"--rounds={rounds}", "--slice=0.00001", "--commit=test"]
     done = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
     results = [json.loads(line) for line in done.stdout.splitlines()]
     for result in results:
@@ -46,8 +46,9 @@ def run(program: Path, rounds: int) -> list[Result]:
 def report(results: list[Result], folder: Path) -> str:
     lines = folder / "results.jsonl"
     lines.write_text("".join(json.dumps(result) + "\n" for result in results))
-    command = [sys.executable, BENCH / "report.py", lines]
-    return subprocess.run(command, check=True, timeout=30, capture_output=True, text=True).stdout
+    command = [sys.executable, str(BENCH / "report.py"), str(lines)]
+    done = subprocess.run(command, check=True, timeout=30, capture_output=True, text=True)
+    return done.stdout
 
 
 def test_rings(programs: Path, tmp_path: Path) -> None:
