@@ -9,7 +9,7 @@
  *   VRING_ACCESS_RELAXED   C11 relaxed atomics and C11 fences
  *   VRING_ACCESS_ACQREL    C11 relaxed, acquire and release atomics: the default
  *   VRING_ACCESS_HOOK      calls out on every access: explorers, traces, a peer that changes any word at any time
- *   VRING_ACCESS_HEADER    a header of your own that defines what access_acqrel.h defines
+ *   VRING_ACCESS_HEADER    a header of your own that defines what access_acqrel.h and access_atomic.h define
  *
  * A variant supplies loads and stores of 8 to 64 bits, load-acquire and store-release of 16, and a full fence. Here are
  * added what does not vary: 64 bits in halves where the CPU has no such access, and fences that hold against a device.

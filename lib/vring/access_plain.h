@@ -42,23 +42,6 @@ static inline void access_store64(uint64_t *p, uint64_t v)
 }
 #endif
 
-static inline uint16_t access_load_acquire16(const uint16_t *p)
-{
-    uint16_t v = access_load16(p);
-
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return v;
-}
-
-static inline void access_store_release16(uint16_t *p, uint16_t v)
-{
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    access_store16(p, v);
-}
-
-static inline void access_fence(void)
-{
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
+#include "access_fenced.h"
 
 #endif
