@@ -27,7 +27,7 @@ STAGES = {"plain": [], "sanitized": ["-fsanitize=address,undefined", "-fno-sanit
 # Which tests run on which accessors.
 PROGRAMS = {
     "ACQREL": ("ring_test.c", "hostile_driver_test.c", "hostile_device_test.c", "hostile_packed_driver_test.c",
-               "hostile_packed_device_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c"),
+               "hostile_packed_device_test.c", "laps_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c"),
     "HOOK": ("trace_test.c",),
 }
 
@@ -88,7 +88,7 @@ BREAKS = [
     Mutant("packed_driver.c", "packed_store_flags(&vq->ring, vq->next_avail.offset, packed_idle_flags(vq->next_avail.wrap));",
            ""),
     Mutant("packed_driver.c", "if (vq->staged == 0) {", "if (0) {"),
-    Mutant("packed_device.c", "if (vq->staged == 0) {", "if (0) {"),
+    Mutant("packed_device.c", "if (at.offset == vq->published.offset && at.wrap == vq->published.wrap) {", "if (0) {"),
     Mutant("packed_device.c", "(len > 0 ? VRING_DESC_WRITE : 0u)", "0u"),
     Mutant("packed_driver.c", "if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)", "if (0)"),
     Mutant("event.h", "offset = (uint16_t)(offset - size);", ""),
@@ -103,16 +103,16 @@ BREAKS = [
     # a word loaded twice, a store that tells nothing new
     Mutant("split_ring.h", "uint64_t second = access_load64(&words[1]);",
            "uint64_t second = (access_load64(&words[1]), access_load64(&words[1]));"),
-    Mutant("split_driver.c", "peer_len = split_load_used_len(&vq->ring, vq->next_used);",
-           "peer_len = (split_load_used_len(&vq->ring, vq->next_used), split_load_used_len(&vq->ring, vq->next_used));"),
-    Mutant("split_driver.c", "if (entry->avail != head) {", "{"),
+    Mutant("split_driver.c", "*len = split_load_used_len(&vq->ring, vq->next_used);",
+           "*len = (split_load_used_len(&vq->ring, vq->next_used), split_load_used_len(&vq->ring, vq->next_used));"),
+    Mutant("split_driver.c", "if (entry->order != head) {", "{"),
     # arithmetic
     Mutant("event.h", "(uint16_t)(now - event - 1) < (uint16_t)(now - before)", "now > event && event >= before"),
     Mutant("event.h", "(uint16_t)(now - event - 1) < (uint16_t)(now - before)",
            "(uint16_t)(now - event) < (uint16_t)(now - before)"),
     Mutant("event.h", "in_flight * 3 / 4", "in_flight / 2"),
     # what is remembered
-    Mutant("slots.h", "slots[position & (size - 1)].avail == head", "1"),
+    Mutant("slots.h", "slots[position & (size - 1)].order == head", "1"),
     Mutant("slots.h", "slots[head].count = 0;", ""),
     Mutant("heads.h", "heads[head].generation == handle >> 16", "1"),
     Mutant("split_device.c", "vq->heads[head].taken = 0;", ""),

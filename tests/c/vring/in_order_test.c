@@ -110,6 +110,26 @@ RING_TEST(V92_the_rest_of_a_batch_is_work_that_waits)
     CHECK_EQ(vring_driver_enable_notify(&r.driver), 0);
 }
 
+RING_TEST(an_aborted_buffer_leaves_no_gap_in_the_order)
+{
+    CHECK_OK(ring_start(&r, 8, format->all | VRING_F_IN_ORDER, 0));
+    CHECK_OK(ring_add(&r, 0, 16, true, 100));
+    CHECK_OK(ring_add(&r, 64, 16, true, 999));
+    CHECK_OK(vring_driver_abort(&r.driver, NULL));
+    CHECK_OK(ring_add(&r, 64, 16, true, 101));
+    CHECK_OK(ring_add(&r, 128, 16, true, 102));
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(ring_get_avail(&r, &chains[i]));
+        CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, 16));
+    }
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+    for (uint64_t token = 100; token < 103; token++)
+        comes_back(VTEST_PASS, token, 16);
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
+    CHECK_EQ(vring_driver_in_flight(&r.driver), 0);
+}
+
 TEST(V89_split_descriptors_follow_each_other_round_the_table)
 {
     struct vring_segment segments[3] = {{GUEST, 1}, {GUEST, 1}, {GUEST, 1}};
