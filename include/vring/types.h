@@ -263,6 +263,7 @@ struct vring_device_config {
     const struct vring_region *regions; /* what the driver's addresses mean; stays the caller's */
     uint32_t region_count;
     uint16_t index;     /* as in struct vring_driver_config */
+    uint16_t generation; /* of the first handle. With another number at each init, handles from before it are refused */
 };
 
 /*

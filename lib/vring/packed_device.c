@@ -56,6 +56,7 @@ int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_
     vq->next_avail.offset = config->index & 0x7fff;
     vq->next_avail.wrap = !(config->index & 0x8000);
     vq->next_used = vq->published = vq->batch = vq->next_avail;
+    vq->generation = config->generation;
     vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
     heads_clear(vq->heads, ring.size);
     packed_store_event(vq->ring.device_area, packed_event(VRING_EVENT_ENABLE, 0));

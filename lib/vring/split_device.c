@@ -54,6 +54,7 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
     vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
     vq->batch = config->index;
+    vq->generation = config->generation;
     vq->next_avail = vq->seen_avail = vq->next_used = vq->published = vq->avail_event = config->index;
     heads_clear(vq->heads, ring.size);
     split_store_avail_event(&vq->ring, config->index);

@@ -226,6 +226,27 @@ RING_TEST(C065_C131_a_buffer_is_given_back_once)
     CHECK_EQ(vring_device_in_flight(&r.device), 0);
 }
 
+/* A completion that arrives after the queue was set up again, when the same head is taken again. */
+RING_TEST(C083_a_handle_from_before_an_init_is_refused)
+{
+    vring_handle before;
+
+    CHECK_OK(ring_start(&r, 8, format->all, 0));
+    CHECK_OK(ring_add(&r, 0, 8, true, 1));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(ring_get_avail(&r, &chain));
+    before = chain.handle;
+    r.device_config.generation = 1000;
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_device_init(&r.device, &r.device_config));
+    CHECK_OK(ring_add(&r, 0, 8, true, 2));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(ring_get_avail(&r, &chain));
+    CHECK_EQ(chain.handle & 0xffff, before & 0xffff);
+    CHECK_ERR(vring_device_add_used(&r.device, before, 0), VRING_E_HANDLE);
+    CHECK_OK(vring_device_add_used(&r.device, chain.handle, 0));
+}
+
 RING_TEST(C180_what_the_device_writes_into_a_table_changes_nothing)
 {
     struct vring_segment segments[3] = {{GUEST, 1}, {GUEST, 1}, {GUEST, 16}};
