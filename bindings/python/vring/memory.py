@@ -24,8 +24,8 @@ def pin(buffer: Buffer, writable: bool) -> tuple[memoryview, CData]:
 
     Raises TypeError if the bytes are not contiguous, BufferError if they are not writable although they must be.
 
-    cffi lets go of the view at once, because Python before 3.11.9 and 3.12.3 crashes when its collector finds a view
-    that is still exported in a cycle (python/cpython issue 77894).
+    cffi lets go of the view at once, because Python's collector crashes (seen with 3.11.7) when it finds a view that
+    is still exported in a cycle.
     """
     view = memoryview(buffer).cast("B")
     exported = ffi.from_buffer(view, require_writable=writable)
