@@ -222,7 +222,7 @@ struct vring_head {
     uint16_t generation; /* of the handle given out last */
     uint16_t taken;      /* while the device holds the buffer: the ring entries it takes up; otherwise 0 */
     uint16_t order;      /* at i: split, the head that avail position i named; packed, the id taken i-th, modulo size */
-    uint16_t used;       /* with IN_ORDER: held back until those before it are used; enum head_used */
+    uint16_t used;       /* with IN_ORDER: whether it is held back until those before it are used; enum head_used */
 };
 
 /* The areas of a VRING_SPLIT_MEMORY() or VRING_PACKED_MEMORY(), as members of an initialiser. */

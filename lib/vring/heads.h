@@ -11,6 +11,7 @@
 /* With IN_ORDER: what is known of a buffer that was used before its turn. */
 enum head_used {
     HEAD_NOT_USED,
+    HEAD_REFUSED,      /* nor this, and nothing can be written into it: the driver must be told 0 */
     HEAD_USED_IN_PART, /* writable is now the used length, and the driver must be told it */
     HEAD_USED_IN_FULL  /* ... and the driver will take it for granted if it is not told */
 };
@@ -28,21 +29,30 @@ static inline uint16_t handle_head(vring_handle handle)
     return (uint16_t)(handle & 0xffff);
 }
 
+/* Is the buffer at head one of those that were used before their turn? */
+static inline bool heads_held_back(const struct vring_head *heads, uint16_t head)
+{
+    return heads[head].used >= HEAD_USED_IN_PART;
+}
+
 /* Does the handle name a buffer that the device holds? */
 static inline bool heads_hold(const struct vring_head *heads, uint32_t size, vring_handle handle)
 {
     uint16_t head = handle_head(handle);
 
-    return head < size && heads[head].taken != 0 && !heads[head].used && heads[head].generation == handle >> 16;
+    return head < size && heads[head].taken != 0 && !heads_held_back(heads, head) &&
+           heads[head].generation == handle >> 16;
 }
 
-/* Take the buffer at head, of descriptors entries of the ring. Returns its handle. */
+/* Take the buffer at head, of descriptors entries of the ring; refused: it can only be given back. Returns its handle. */
 static inline vring_handle heads_take(struct vring_head *heads, uint16_t head, uint16_t descriptors, uint64_t writable,
-                                      uint16_t generation)
+                                      bool refused, uint16_t generation)
 {
+    if (refused)
+        writable = 0;
     heads[head].taken = descriptors;
     heads[head].generation = generation;
-    heads[head].used = HEAD_NOT_USED;
+    heads[head].used = refused ? HEAD_REFUSED : HEAD_NOT_USED;
     heads[head].writable = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
     return (vring_handle)generation << 16 | head;
 }
@@ -50,7 +60,9 @@ static inline vring_handle heads_take(struct vring_head *heads, uint16_t head, u
 /* Hold the buffer at head back until its turn: len bytes were written. */
 static inline void heads_hold_back(struct vring_head *heads, uint16_t head, uint32_t len)
 {
-    heads[head].used = len == heads[head].writable ? HEAD_USED_IN_FULL : HEAD_USED_IN_PART;
+    bool in_full = heads[head].used == HEAD_NOT_USED && len == heads[head].writable;
+
+    heads[head].used = in_full ? HEAD_USED_IN_FULL : HEAD_USED_IN_PART;
     heads[head].writable = len;
 }
 

@@ -142,7 +142,7 @@ static uint16_t packed_device_before(const struct vring_packed_device *vq, uint1
 static void packed_device_take(struct vring_packed_device *vq, uint16_t id, uint16_t descriptors,
                                const struct chain_walk *walk, struct vring_chain *chain)
 {
-    chain->handle = heads_take(vq->heads, id, descriptors, walk->refused ? 0 : walk->writable, vq->generation++);
+    chain->handle = heads_take(vq->heads, id, descriptors, walk->writable, walk->refused != 0, vq->generation++);
     vq->heads[vq->taken].order = id;
     vq->taken = packed_device_after(vq, vq->taken);
     vq->held = (uint16_t)(vq->held + descriptors);
@@ -260,11 +260,10 @@ static void packed_device_stage_in_order(struct vring_packed_device *vq)
         uint16_t id = vq->heads[vq->oldest].order;
         bool in_full = vq->heads[id].used == HEAD_USED_IN_FULL;
 
-        if (!vq->heads[id].used)
+        if (!heads_held_back(vq->heads, id))
             return;
         vq->batch_id = id;
         vq->batch_len = vq->heads[id].writable;
-        vq->heads[id].used = HEAD_NOT_USED;
         vq->oldest = packed_device_after(vq, vq->oldest);
         packed_device_pass(vq, id);
         if (!in_full)

@@ -126,7 +126,7 @@ static enum chain_step split_device_walk(struct vring_split_device *vq, struct c
 static void split_device_take(struct vring_split_device *vq, uint16_t head, const struct chain_walk *walk,
                               struct vring_chain *chain)
 {
-    chain->handle = heads_take(vq->heads, head, 1, walk->refused ? 0 : walk->writable, vq->generation++);
+    chain->handle = heads_take(vq->heads, head, 1, walk->writable, walk->refused != 0, vq->generation++);
     vq->heads[vq->next_avail & (vq->ring.size - 1)].order = head;
     vq->next_avail++;
 }
@@ -215,11 +215,10 @@ static void split_device_stage_in_order(struct vring_split_device *vq)
         uint16_t head = vq->heads[vq->next_used & (vq->ring.size - 1)].order;
         bool in_full = vq->heads[head].used == HEAD_USED_IN_FULL;
 
-        if (!vq->heads[head].used)
+        if (!heads_held_back(vq->heads, head))
             return;
         vq->batch_head = head;
         vq->batch_len = vq->heads[head].writable;
-        vq->heads[head].used = HEAD_NOT_USED;
         vq->heads[head].taken = 0;
         vq->next_used++;
         if (!in_full)

@@ -95,11 +95,12 @@ BREAKS = [
     # batches of IN_ORDER
     Mutant("split_device.c", "        if (!in_full)\n            split_device_end_batch(vq);\n", ""),
     Mutant("packed_device.c", "        if (!in_full)\n            packed_device_end_batch(vq);\n", ""),
-    Mutant("split_device.c", "        if (!vq->heads[head].used)\n            return;\n", ""),
-    Mutant("packed_device.c", "        if (!vq->heads[id].used)\n            return;\n", ""),
+    Mutant("split_device.c", "        if (!heads_held_back(vq->heads, head))\n            return;\n", ""),
+    Mutant("packed_device.c", "        if (!heads_held_back(vq->heads, id))\n            return;\n", ""),
     Mutant("packed_driver.c", "vq->sequence--;", ""),
     Mutant("packed_driver.c", "vq->batch > 0 || ", ""),
-    Mutant("heads.h", "&& !heads[head].used ", ""),
+    Mutant("heads.h", "&& !heads_held_back(heads, head) ", ""),
+    Mutant("heads.h", "refused ? HEAD_REFUSED : HEAD_NOT_USED", "HEAD_NOT_USED"),
     # a word loaded twice, a store that tells nothing new
     Mutant("split_ring.h", "uint64_t second = access_load64(&words[1]);",
            "uint64_t second = (access_load64(&words[1]), access_load64(&words[1]));"),

@@ -86,6 +86,28 @@ RING_TEST(V87_C188_lengths_are_told_where_they_are_not_full)
         comes_back(VTEST_PASS, 100 + i, lens[i]);
 }
 
+/* The device wrote nothing into a buffer that is not memory; skipped in a batch, it would count as written in full. */
+RING_TEST(V87_a_refused_buffer_is_told_to_be_empty)
+{
+    struct vring_segment nowhere = {0, 16};
+
+    CHECK_OK(ring_start(&r, 8, format->all | VRING_F_IN_ORDER, 0));
+    CHECK_OK(vring_driver_add_avail(&r.driver, &nowhere, 0, 1, 100));
+    CHECK_OK(ring_add(&r, 0, 16, true, 101));
+    CHECK_OK(ring_add(&r, 64, 16, false, 102));
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
+    CHECK_ERR(ring_get_avail(&r, &chains[0]), VRING_E_CHAIN_ADDR);
+    CHECK_OK(ring_get_avail(&r, &chains[1]));
+    CHECK_OK(ring_get_avail(&r, &chains[2]));
+    CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 0));
+    CHECK_OK(vring_device_add_used(&r.device, chains[1].handle, 16));
+    CHECK_OK(vring_device_add_used(&r.device, chains[2].handle, 0));
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+    comes_back(VTEST_PASS, 100, 0);
+    comes_back(VTEST_PASS, 101, 16);
+    comes_back(VTEST_PASS, 102, 0);
+}
+
 RING_TEST(V91_an_event_within_a_batch_is_passed_with_it)
 {
     start_with(VTEST_PASS, format, 8, 4, 2);
