@@ -149,4 +149,19 @@ static inline enum chain_step chain_table(struct chain_walk *walk, const struct 
     return CHAIN_MORE;
 }
 
+/* Tell the caller what was found; nothing of a refused buffer. False if there was no room for all its pieces. */
+static inline bool chain_report(const struct chain_walk *walk, struct vring_chain *chain)
+{
+    static const struct vring_chain nothing = {0};
+
+    *chain = nothing;
+    if (walk->refused)
+        return true;
+    chain->n_readable = walk->n_readable;
+    chain->n_writable = walk->n_writable;
+    chain->readable = walk->readable;
+    chain->writable = walk->writable;
+    return walk->n_readable + walk->n_writable <= walk->capacity;
+}
+
 #endif

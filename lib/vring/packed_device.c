@@ -126,25 +126,13 @@ static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct
     return step;
 }
 
-/* The next place, or the one before, in the order of taking. */
-
-static uint16_t packed_device_after(const struct vring_packed_device *vq, uint16_t i)
-{
-    return (uint16_t)(i + 1 < vq->ring.size ? i + 1 : 0);
-}
-
-static uint16_t packed_device_before(const struct vring_packed_device *vq, uint16_t i)
-{
-    return (uint16_t)((i > 0 ? i : vq->ring.size) - 1);
-}
-
 /* The buffer is ours until it is used or rewound. */
 static void packed_device_take(struct vring_packed_device *vq, uint16_t id, uint16_t descriptors,
                                const struct chain_walk *walk, struct vring_chain *chain)
 {
     chain->handle = heads_take(vq->heads, id, descriptors, walk->writable, walk->refused != 0, vq->generation++);
     vq->heads[vq->taken].order = id;
-    vq->taken = packed_device_after(vq, vq->taken);
+    vq->taken = packed_after(&vq->ring, vq->taken);
     vq->held = (uint16_t)(vq->held + descriptors);
     vq->next_avail = packed_forward(&vq->ring, vq->next_avail, descriptors);
     vq->in_flight++;
@@ -153,8 +141,6 @@ static void packed_device_take(struct vring_packed_device *vq, uint16_t id, uint
 int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                   struct vring_chain *chain)
 {
-    static const struct vring_chain nothing = {0};
-
     if (!vq || !chain || (!iov && n_iov > 0))
         return VRING_E_NULL;
     if (vq->live <= 0)
@@ -180,15 +166,8 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
     if (PEER_BAD(vq->heads[id].taken))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, id);
 
-    *chain = nothing;
-    if (!walk.refused) {
-        chain->n_readable = walk.n_readable;
-        chain->n_writable = walk.n_writable;
-        chain->readable = walk.readable;
-        chain->writable = walk.writable;
-        if (walk.n_readable + walk.n_writable > n_iov)
-            return VRING_E_ROOM;
-    }
+    if (!chain_report(&walk, chain))
+        return VRING_E_ROOM;
     packed_device_take(vq, id, buffer.descriptors, &walk, chain);
     return walk.refused;
 }
@@ -201,14 +180,14 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
         return peer_verdict(vq->live);
     if (!heads_hold(vq->heads, vq->ring.size, handle))
         return VRING_E_HANDLE;
-    if (vq->heads[packed_device_before(vq, vq->taken)].order != handle_head(handle))
+    if (vq->heads[packed_before(&vq->ring, vq->taken)].order != handle_head(handle))
         return VRING_E_HANDLE;
 
     struct vring_head *head = &vq->heads[handle_head(handle)];
 
     vq->next_avail = packed_back(&vq->ring, vq->next_avail, head->taken);
     vq->held = (uint16_t)(vq->held - head->taken);
-    vq->taken = packed_device_before(vq, vq->taken);
+    vq->taken = packed_before(&vq->ring, vq->taken);
     head->taken = 0;
     vq->in_flight--;
     return 0;
@@ -264,7 +243,7 @@ static void packed_device_stage_in_order(struct vring_packed_device *vq)
             return;
         vq->batch_id = id;
         vq->batch_len = vq->heads[id].writable;
-        vq->oldest = packed_device_after(vq, vq->oldest);
+        vq->oldest = packed_after(&vq->ring, vq->oldest);
         packed_device_pass(vq, id);
         if (!in_full)
             packed_device_end_batch(vq);

@@ -86,18 +86,6 @@ static void packed_driver_stage_desc(struct vring_packed_driver *vq, uint64_t ad
     vq->staged++;
 }
 
-/* The next place, or the one before, in the order of adding. */
-
-static uint16_t packed_driver_after(const struct vring_packed_driver *vq, uint16_t i)
-{
-    return (uint16_t)(i + 1 < vq->ring.size ? i + 1 : 0);
-}
-
-static uint16_t packed_driver_before(const struct vring_packed_driver *vq, uint16_t i)
-{
-    return (uint16_t)((i > 0 ? i : vq->ring.size) - 1);
-}
-
 /* Account for the buffer whose count descriptors have been staged. */
 static int packed_driver_stage(struct vring_packed_driver *vq, uint16_t id, uint16_t count, uint32_t writable,
                                uint64_t token)
@@ -113,7 +101,7 @@ static int packed_driver_stage(struct vring_packed_driver *vq, uint16_t id, uint
     slot->position = vq->sequence++;
     slot->staged = true;
     vq->slots[vq->added].order = id;
-    vq->added = packed_driver_after(vq, vq->added);
+    vq->added = packed_after(&vq->ring, vq->added);
     vq->staged_buffers++;
     vq->in_flight++;
     return 0;
@@ -183,7 +171,7 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
     if (vq->staged == 0)
         return VRING_E_STATE;
 
-    vq->added = packed_driver_before(vq, vq->added);
+    vq->added = packed_before(&vq->ring, vq->added);
 
     uint16_t id = vq->slots[vq->added].order;
 
@@ -220,7 +208,7 @@ int vring_packed_driver_publish(struct vring_packed_driver *vq)
     uint16_t added = vq->staged;
 
     for (uint16_t i = vq->added; vq->staged_buffers > 0; vq->staged_buffers--) {
-        i = packed_driver_before(vq, i);
+        i = packed_before(&vq->ring, i);
         vq->slots[vq->slots[i].order].staged = false;
     }
     packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* A */
@@ -296,7 +284,7 @@ static int packed_driver_take_in_order(struct vring_packed_driver *vq, uint16_t 
     }
     *id = vq->slots[vq->oldest].order;
     *len = --vq->batch == 0 ? vq->batch_len : vq->slots[*id].writable;
-    vq->oldest = packed_driver_after(vq, vq->oldest);
+    vq->oldest = packed_after(&vq->ring, vq->oldest);
     return 0;
 }
 

@@ -60,6 +60,18 @@ static inline struct vring_packed_position packed_back(const struct vring_packed
     return at;
 }
 
+/* The next entry, or the one before, of an array that has as many as the ring. */
+
+static inline uint16_t packed_after(const struct vring_packed_ring *r, uint16_t i)
+{
+    return (uint16_t)(i + 1 < r->size ? i + 1 : 0);
+}
+
+static inline uint16_t packed_before(const struct vring_packed_ring *r, uint16_t i)
+{
+    return (uint16_t)((i > 0 ? i : r->size) - 1);
+}
+
 /* As event structures and the notification word have it: wrap counter in bit 15 (2.8.14, 2.9). */
 static inline uint16_t packed_place(struct vring_packed_position at)
 {

@@ -134,8 +134,6 @@ static void split_device_take(struct vring_split_device *vq, uint16_t head, cons
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                  struct vring_chain *chain)
 {
-    static const struct vring_chain nothing = {0};
-
     if (!vq || !chain || (!iov && n_iov > 0))
         return VRING_E_NULL;
     if (vq->live <= 0)
@@ -165,15 +163,8 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
     if (split_device_walk(vq, &walk, head) == CHAIN_BROKEN)
         return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
 
-    *chain = nothing;
-    if (!walk.refused) {
-        chain->n_readable = walk.n_readable;
-        chain->n_writable = walk.n_writable;
-        chain->readable = walk.readable;
-        chain->writable = walk.writable;
-        if (walk.n_readable + walk.n_writable > n_iov)
-            return VRING_E_ROOM;
-    }
+    if (!chain_report(&walk, chain))
+        return VRING_E_ROOM;
     split_device_take(vq, head, &walk, chain);
     return walk.refused;
 }

@@ -120,7 +120,7 @@ BREAKS = [
     Mutant("peer.c", "*live = error;", ""),
     # what the caller is refused
     Mutant("split_device.c", "if (len > vq->heads[head].writable)", "if (0)"),
-    Mutant("split_device.c", "if (walk.n_readable + walk.n_writable > n_iov)", "if (0)"),
+    Mutant("chain.h", "return walk->n_readable + walk->n_writable <= walk->capacity;", "return true;"),
     Mutant("chain.h", "if (n < walk->capacity) {", "if (n <= walk->capacity) {"),
     Mutant("split_driver.c", "if (count > vq->free_count)", "if (0)"),
     Mutant("segments.h", "if (segments[i].len == 0)", "if (0)"),
