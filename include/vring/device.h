@@ -35,6 +35,8 @@ int vring_device_enable_notify(struct vring_device *vq);
 int vring_device_disable_notify(struct vring_device *vq);
 uint16_t vring_device_in_flight(const struct vring_device *vq);
 struct vring_fault vring_device_fault(const struct vring_device *vq);
+int vring_device_snapshot(const struct vring_device *vq, struct vring_snapshot *snapshot);
+int vring_device_snapshot_entry(const struct vring_device *vq, uint32_t position, struct vring_snapshot_entry *entry);
 
 #ifdef __cplusplus
 }

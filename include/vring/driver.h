@@ -43,6 +43,8 @@ uint16_t vring_driver_free(const struct vring_driver *vq);
 uint16_t vring_driver_in_flight(const struct vring_driver *vq);
 int vring_driver_take_unused(struct vring_driver *vq, uint64_t *token);
 struct vring_fault vring_driver_fault(const struct vring_driver *vq);
+int vring_driver_snapshot(const struct vring_driver *vq, struct vring_snapshot *snapshot);
+int vring_driver_snapshot_entry(const struct vring_driver *vq, uint32_t position, struct vring_snapshot_entry *entry);
 
 #ifdef __cplusplus
 }

@@ -152,6 +152,11 @@ int vring_packed_driver_take_unused(struct vring_packed_driver *vq, uint64_t *to
 /* As vring_split_driver_fault(). */
 struct vring_fault vring_packed_driver_fault(const struct vring_packed_driver *vq);
 
+/* As vring_split_driver_snapshot() and vring_split_driver_snapshot_entry(). */
+int vring_packed_driver_snapshot(const struct vring_packed_driver *vq, struct vring_snapshot *snapshot);
+int vring_packed_driver_snapshot_entry(const struct vring_packed_driver *vq, uint32_t position,
+                                       struct vring_snapshot_entry *entry);
+
 /* -------------------------------------------------------------------------------------------------- device side --- */
 
 struct vring_packed_device {
@@ -224,6 +229,11 @@ uint16_t vring_packed_device_in_flight(const struct vring_packed_device *vq);
 
 /* As vring_split_device_fault(). */
 struct vring_fault vring_packed_device_fault(const struct vring_packed_device *vq);
+
+/* As vring_split_device_snapshot() and vring_split_device_snapshot_entry(). */
+int vring_packed_device_snapshot(const struct vring_packed_device *vq, struct vring_snapshot *snapshot);
+int vring_packed_device_snapshot_entry(const struct vring_packed_device *vq, uint32_t position,
+                                       struct vring_snapshot_entry *entry);
 
 #ifdef __cplusplus
 }

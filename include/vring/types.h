@@ -267,34 +267,37 @@ struct vring_device_config {
 };
 
 /*
- * A ring at one moment, as data for inspectors. Shared words are as they were found, unjudged.
+ * A ring at one moment, as data for inspectors. Shared words are as they were found, unjudged. A place in a packed ring
+ * is an entry, with the wrap counter in bit 15.
  */
 struct vring_snapshot {
+    bool packed;
     uint16_t size;
-    uint16_t avail_idx;   /* shared */
-    uint16_t used_idx;    /* shared */
-    uint16_t used_event;  /* shared */
-    uint16_t avail_event; /* shared */
-    uint16_t avail_flags; /* shared */
-    uint16_t used_flags;  /* shared */
+    uint16_t avail_idx;   /* shared; split alone: a packed ring has no indices */
+    uint16_t used_idx;
+    uint16_t used_event;  /* shared, written by the driver: the index or place it wants to be notified at */
+    uint16_t avail_event; /* shared, written by the device */
+    uint16_t avail_flags; /* shared, written by the driver: NO_INTERRUPT; packed: what it wants, VRING_EVENT_* */
+    uint16_t used_flags;  /* shared, written by the device */
     uint16_t next_avail;  /* private: driver, next to stage; device, next to take */
     uint16_t next_used;   /* private: driver, next to take; device, next to stage */
-    uint16_t published;   /* private: last index made visible to the peer */
+    uint16_t published;   /* private: last index or place made visible to the peer */
     uint16_t free;        /* driver: free descriptors */
     int error;            /* 0, or what broke the queue */
 };
 
 /* One entry of a ring at one moment. */
 struct vring_snapshot_entry {
-    uint64_t addr; /* shared: descriptor table */
+    uint64_t addr; /* shared: the descriptor */
     uint32_t len;
     uint16_t flags;
-    uint16_t next;
-    uint16_t avail;    /* shared: avail.ring at this position */
-    uint32_t used_id;  /* shared: used.ring at this position */
+    uint16_t next;     /* split alone */
+    uint16_t id;       /* packed alone */
+    uint16_t avail;    /* shared, split alone: avail.ring at this position */
+    uint32_t used_id;  /* shared, split alone: used.ring at this position */
     uint32_t used_len;
-    uint64_t token;    /* private, driver: of the buffer whose head this is */
-    uint16_t count;    /* private, driver: descriptors of that buffer; device: 1 while taken; 0: no head in flight */
+    uint64_t token;    /* private, driver: of the buffer whose head (packed: id) this is */
+    uint16_t count;    /* private: ring entries of that buffer while it is in flight; otherwise 0 */
     uint16_t link;     /* private, driver: the next descriptor of the same buffer, or of the free list */
 };
 

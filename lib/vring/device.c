@@ -83,3 +83,19 @@ struct vring_fault vring_device_fault(const struct vring_device *vq)
         return vring_split_device_fault(NULL);
     return vq->packed ? vring_packed_device_fault(&vq->as.packed) : vring_split_device_fault(&vq->as.split);
 }
+
+int vring_device_snapshot(const struct vring_device *vq, struct vring_snapshot *snapshot)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed ? vring_packed_device_snapshot(&vq->as.packed, snapshot)
+                      : vring_split_device_snapshot(&vq->as.split, snapshot);
+}
+
+int vring_device_snapshot_entry(const struct vring_device *vq, uint32_t position, struct vring_snapshot_entry *entry)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed ? vring_packed_device_snapshot_entry(&vq->as.packed, position, entry)
+                      : vring_split_device_snapshot_entry(&vq->as.split, position, entry);
+}

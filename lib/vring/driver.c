@@ -124,3 +124,19 @@ struct vring_fault vring_driver_fault(const struct vring_driver *vq)
         return vring_split_driver_fault(NULL);
     return vq->packed ? vring_packed_driver_fault(&vq->as.packed) : vring_split_driver_fault(&vq->as.split);
 }
+
+int vring_driver_snapshot(const struct vring_driver *vq, struct vring_snapshot *snapshot)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed ? vring_packed_driver_snapshot(&vq->as.packed, snapshot)
+                      : vring_split_driver_snapshot(&vq->as.split, snapshot);
+}
+
+int vring_driver_snapshot_entry(const struct vring_driver *vq, uint32_t position, struct vring_snapshot_entry *entry)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed ? vring_packed_driver_snapshot_entry(&vq->as.packed, position, entry)
+                      : vring_split_driver_snapshot_entry(&vq->as.split, position, entry);
+}

@@ -345,8 +345,6 @@ int vring_split_device_snapshot_entry(const struct vring_split_device *vq, uint3
     if (position >= vq->ring.size)
         return VRING_E_SIZE;
     split_snapshot_entry(&vq->ring, (uint16_t)position, entry);
-    entry->token = 0;
     entry->count = vq->heads[position].taken;
-    entry->link = 0;
     return 0;
 }

@@ -294,8 +294,10 @@ static inline void split_snapshot(const struct vring_split_ring *r, struct vring
 static inline void split_snapshot_entry(const struct vring_split_ring *r, uint16_t position,
                                         struct vring_snapshot_entry *entry)
 {
+    static const struct vring_snapshot_entry empty = {0};
     struct chain_desc desc = split_fetch_desc(r, position);
 
+    *entry = empty;
     entry->addr = desc.addr;
     entry->len = desc.len;
     entry->flags = desc.flags;

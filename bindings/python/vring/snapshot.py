@@ -21,6 +21,7 @@ class SnapshotEntry:
     len: int
     flags: int
     next: int
+    id: int
     avail: int
     used_id: int
     used_len: int
@@ -36,6 +37,7 @@ class Snapshot:
     own.
     """
 
+    packed: bool
     size: int
     avail_idx: int
     used_idx: int
