@@ -11,15 +11,22 @@ target_link_libraries(vtest PRIVATE vring_warnings)
 target_compile_definitions(vtest PUBLIC $<$<BOOL:${VRING_TEST_QUICK}>:VTEST_QUICK>)
 set_target_properties(vtest PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON)
 
-# The same sources once more for every way of touching shared memory: vring_plain, vring_volatile, ... vring_hook.
+# vring_add_variant(<name> <access>): the sources of libvring once more, as the library vring_<name>, with another way of
+# touching shared memory: a variant of cmake/options.cmake, or a header, which may include those of lib/ by room.
 get_target_property(vring_sources vring VRING_SOURCES)
-foreach(access IN LISTS vring_access_variants)
-    string(TOLOWER "vring_${access}" variant)
+function(vring_add_variant name access)
+    set(variant vring_${name})
     add_library(${variant} STATIC EXCLUDE_FROM_ALL ${vring_sources})
-    target_include_directories(${variant} PUBLIC "${PROJECT_SOURCE_DIR}/include")
+    target_include_directories(${variant} PUBLIC "${PROJECT_SOURCE_DIR}/include" PRIVATE "${PROJECT_SOURCE_DIR}/lib")
     target_link_libraries(${variant} PRIVATE vring_warnings)
     set_target_properties(${variant} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
-    vring_set_access(${variant} ${access})
+    vring_set_access(${variant} "${access}")
+endfunction()
+
+# vring_plain, vring_volatile, ... vring_hook.
+foreach(access IN LISTS vring_access_variants)
+    string(TOLOWER "${access}" variant)
+    vring_add_variant(${variant} ${access})
 endforeach()
 
 # vring_add_test(NAME <name> SOURCES <file>... [LIBS vring bounce] [ACCESS <variant>...] [LABELS <label>...]
