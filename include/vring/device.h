@@ -17,7 +17,8 @@ extern "C" {
 #endif
 
 struct vring_device {
-    bool packed; /* which of the two it is */
+    bool packed;     /* which of the two it is */
+    bool big_endian; /* a split ring without VERSION_1, in that byte order */
     union {
         struct vring_split_device split;
         struct vring_packed_device packed;

@@ -17,7 +17,8 @@ extern "C" {
 #endif
 
 struct vring_driver {
-    bool packed; /* which of the two it is */
+    bool packed;     /* which of the two it is */
+    bool big_endian; /* a split ring without VERSION_1, in that byte order */
     union {
         struct vring_split_driver split;
         struct vring_packed_driver packed;

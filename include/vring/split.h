@@ -69,7 +69,6 @@ struct vring_split_ring {
     void *driver_area;  /* available ring: 6 + 2 bytes per entry, written by the driver */
     void *device_area;  /* used ring: 6 + 8 bytes per entry, written by the device */
     uint16_t size;      /* entries */
-    bool swap;          /* the wire's byte order is not ours */
     bool platform;      /* ORDER_PLATFORM: fences must order against a device, not only against another CPU */
 };
 
@@ -111,7 +110,8 @@ struct vring_split_driver {
  * VRING_E_NULL; VRING_E_SIZE for a size or slot_count out of range; VRING_E_ALIGN; VRING_E_ADDR for an area that wraps;
  * VRING_E_OVERLAP when areas or slots share bytes; VRING_E_CHAIN for a max_chain above 65535 (2.7.5.3.1 and the width
  * of next);
- * VRING_E_FEATURE for a ring feature that this build lacks, for RING_PACKED, or when VERSION_1 is missing.
+ * VRING_E_FEATURE for a ring feature that this build lacks, for RING_PACKED, for a mix that is none (a feature above bit
+ * 31 without VERSION_1), or for a big-endian ring: a legacy ring in that order is driver.h's.
  */
 int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_driver_config *config);
 
@@ -238,6 +238,7 @@ struct vring_split_device {
     bool event_idx;
     bool indirect;
     bool in_order;
+    bool notify_on_empty;
     /* ours alone */
     int live;             /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
     uint32_t region_hint; /* the region that the last address fell into */
@@ -303,7 +304,8 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
 int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len);
 
 /*
- * Make everything staged visible to the driver, with one store, and decide once whether to notify it (2.7.7.2).
+ * Make everything staged visible to the driver, with one store, and decide once whether to notify it (2.7.7.2). With
+ * NOTIFY_ON_EMPTY a legacy driver is notified whatever it asked for when nothing is left to do (6.3).
  * Returns 1 if the driver must be notified, 0 if not; VRING_E_STATE before init; or what broke the queue.
  */
 int vring_split_device_publish(struct vring_split_device *vq);

@@ -230,10 +230,20 @@ struct vring_head {
     .desc = (memory).desc, .driver_area = (memory).driver_area, .device_area = (memory).device_area
 
 /*
+ * The byte order of a ring without VERSION_1: the driver's own (2.7.3), which a device learns from whoever runs the
+ * driver. With VERSION_1 every ring is little-endian and this is ignored.
+ */
+enum vring_byte_order {
+    VRING_ORDER_NATIVE, /* as this CPU's */
+    VRING_ORDER_LITTLE,
+    VRING_ORDER_BIG
+};
+
+/*
  * Everything a driver queue needs, of either format. Zero what you do not set.
  */
 struct vring_driver_config {
-    uint64_t features;  /* as negotiated, bits 0 to 63, with VERSION_1 (see vring_features_supported); RING_PACKED says which format */
+    uint64_t features;  /* as negotiated, bits 0 to 63 (see vring_features_supported); RING_PACKED says which format */
     uint32_t size;      /* entries, 1 to 32768; split: a power of two (2.7, 2.8.10.1) */
     uint32_t max_chain; /* most descriptors in one buffer, in the ring or in a table; 0: size (2.7.5.3.1) */
     void *desc;         /* the areas, sized and aligned as the layout says, in memory the device can reach */
@@ -244,6 +254,7 @@ struct vring_driver_config {
     uint16_t index;     /* where both sides start: 0, unless a test wants the wrap to be near. Split: free-running index. Packed: entry, */
                         /* and bit 15 set for wrap counters of 0 instead of 1 */
     uint16_t notify_id; /* what names this queue in the notification word: its index, or what NOTIF_CONFIG_DATA gave */
+    enum vring_byte_order legacy_order; /* without VERSION_1 */
     enum vring_used_len_policy used_len;
     bool len_without_write; /* packed: believe a used length even without the WRITE flag (2.8.4 says no; QEMU never sets it) */
 };
@@ -252,7 +263,7 @@ struct vring_driver_config {
  * Everything a device queue needs, of either format. Zero what you do not set.
  */
 struct vring_device_config {
-    uint64_t features;  /* as negotiated, bits 0 to 63, with VERSION_1; RING_PACKED says which format */
+    uint64_t features;  /* as negotiated, bits 0 to 63; RING_PACKED says which format */
     uint32_t size;      /* entries, as the driver configured the queue; frozen here */
     uint32_t max_chain; /* most descriptors in one buffer, in the ring and in its table together; 0: size */
     void *desc;         /* the areas, as this side addresses them */
@@ -262,6 +273,7 @@ struct vring_device_config {
     uint32_t head_count;      /* how many there are: at least size */
     const struct vring_region *regions; /* what the driver's addresses mean; stays the caller's */
     uint32_t region_count;
+    enum vring_byte_order legacy_order; /* without VERSION_1: the driver's */
     uint16_t index;     /* as in struct vring_driver_config */
     uint16_t generation; /* of the first handle. With another number at each init, handles from before it are refused */
 };

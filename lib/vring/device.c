@@ -2,16 +2,24 @@
 /* The only place that asks for the format. */
 #include <vring/device.h>
 
+#include "features.h"
+#include "split_be.h"
+
 int vring_device_init(struct vring_device *vq, const struct vring_device_config *config)
 {
     if (!vq || !config)
         return VRING_E_NULL;
 
     bool packed = (config->features & VRING_F_RING_PACKED) != 0;
-    int error = packed ? vring_packed_device_init(&vq->as.packed, config) : vring_split_device_init(&vq->as.split, config);
+    bool big_endian = !packed && !vring_features_little_endian(config->features, config->legacy_order);
+    int error = packed       ? vring_packed_device_init(&vq->as.packed, config)
+                : big_endian ? vring_split_be_device_init(&vq->as.split, config)
+                             : vring_split_device_init(&vq->as.split, config);
 
-    if (!error)
+    if (!error) {
         vq->packed = packed;
+        vq->big_endian = big_endian;
+    }
     return error;
 }
 
@@ -19,6 +27,8 @@ void vring_device_reset(struct vring_device *vq)
 {
     if (vq && vq->packed)
         vring_packed_device_reset(&vq->as.packed);
+    else if (vq && vq->big_endian)
+        vring_split_be_device_reset(&vq->as.split);
     else if (vq)
         vring_split_device_reset(&vq->as.split);
 }
@@ -27,75 +37,88 @@ int vring_device_get_avail(struct vring_device *vq, struct vring_iov *iov, uint3
 {
     if (!vq)
         return VRING_E_NULL;
-    return vq->packed ? vring_packed_device_get_avail(&vq->as.packed, iov, n_iov, chain)
-                      : vring_split_device_get_avail(&vq->as.split, iov, n_iov, chain);
+    return vq->packed       ? vring_packed_device_get_avail(&vq->as.packed, iov, n_iov, chain)
+           : vq->big_endian ? vring_split_be_device_get_avail(&vq->as.split, iov, n_iov, chain)
+                            : vring_split_device_get_avail(&vq->as.split, iov, n_iov, chain);
 }
 
 int vring_device_rewind(struct vring_device *vq, vring_handle handle)
 {
     if (!vq)
         return VRING_E_NULL;
-    return vq->packed ? vring_packed_device_rewind(&vq->as.packed, handle)
-                      : vring_split_device_rewind(&vq->as.split, handle);
+    return vq->packed       ? vring_packed_device_rewind(&vq->as.packed, handle)
+           : vq->big_endian ? vring_split_be_device_rewind(&vq->as.split, handle)
+                            : vring_split_device_rewind(&vq->as.split, handle);
 }
 
 int vring_device_add_used(struct vring_device *vq, vring_handle handle, uint32_t len)
 {
     if (!vq)
         return VRING_E_NULL;
-    return vq->packed ? vring_packed_device_add_used(&vq->as.packed, handle, len)
-                      : vring_split_device_add_used(&vq->as.split, handle, len);
+    return vq->packed       ? vring_packed_device_add_used(&vq->as.packed, handle, len)
+           : vq->big_endian ? vring_split_be_device_add_used(&vq->as.split, handle, len)
+                            : vring_split_device_add_used(&vq->as.split, handle, len);
 }
 
 int vring_device_publish(struct vring_device *vq)
 {
     if (!vq)
         return VRING_E_NULL;
-    return vq->packed ? vring_packed_device_publish(&vq->as.packed) : vring_split_device_publish(&vq->as.split);
+    return vq->packed       ? vring_packed_device_publish(&vq->as.packed)
+           : vq->big_endian ? vring_split_be_device_publish(&vq->as.split)
+                            : vring_split_device_publish(&vq->as.split);
 }
 
 int vring_device_enable_notify(struct vring_device *vq)
 {
     if (!vq)
         return VRING_E_NULL;
-    return vq->packed ? vring_packed_device_enable_notify(&vq->as.packed)
-                      : vring_split_device_enable_notify(&vq->as.split);
+    return vq->packed       ? vring_packed_device_enable_notify(&vq->as.packed)
+           : vq->big_endian ? vring_split_be_device_enable_notify(&vq->as.split)
+                            : vring_split_device_enable_notify(&vq->as.split);
 }
 
 int vring_device_disable_notify(struct vring_device *vq)
 {
     if (!vq)
         return VRING_E_NULL;
-    return vq->packed ? vring_packed_device_disable_notify(&vq->as.packed)
-                      : vring_split_device_disable_notify(&vq->as.split);
+    return vq->packed       ? vring_packed_device_disable_notify(&vq->as.packed)
+           : vq->big_endian ? vring_split_be_device_disable_notify(&vq->as.split)
+                            : vring_split_device_disable_notify(&vq->as.split);
 }
 
 uint16_t vring_device_in_flight(const struct vring_device *vq)
 {
     if (!vq)
         return 0;
-    return vq->packed ? vring_packed_device_in_flight(&vq->as.packed) : vring_split_device_in_flight(&vq->as.split);
+    return vq->packed       ? vring_packed_device_in_flight(&vq->as.packed)
+           : vq->big_endian ? vring_split_be_device_in_flight(&vq->as.split)
+                            : vring_split_device_in_flight(&vq->as.split);
 }
 
 struct vring_fault vring_device_fault(const struct vring_device *vq)
 {
     if (!vq)
         return vring_split_device_fault(NULL);
-    return vq->packed ? vring_packed_device_fault(&vq->as.packed) : vring_split_device_fault(&vq->as.split);
+    return vq->packed       ? vring_packed_device_fault(&vq->as.packed)
+           : vq->big_endian ? vring_split_be_device_fault(&vq->as.split)
+                            : vring_split_device_fault(&vq->as.split);
 }
 
 int vring_device_snapshot(const struct vring_device *vq, struct vring_snapshot *snapshot)
 {
     if (!vq)
         return VRING_E_NULL;
-    return vq->packed ? vring_packed_device_snapshot(&vq->as.packed, snapshot)
-                      : vring_split_device_snapshot(&vq->as.split, snapshot);
+    return vq->packed       ? vring_packed_device_snapshot(&vq->as.packed, snapshot)
+           : vq->big_endian ? vring_split_be_device_snapshot(&vq->as.split, snapshot)
+                            : vring_split_device_snapshot(&vq->as.split, snapshot);
 }
 
 int vring_device_snapshot_entry(const struct vring_device *vq, uint32_t position, struct vring_snapshot_entry *entry)
 {
     if (!vq)
         return VRING_E_NULL;
-    return vq->packed ? vring_packed_device_snapshot_entry(&vq->as.packed, position, entry)
-                      : vring_split_device_snapshot_entry(&vq->as.split, position, entry);
+    return vq->packed       ? vring_packed_device_snapshot_entry(&vq->as.packed, position, entry)
+           : vq->big_endian ? vring_split_be_device_snapshot_entry(&vq->as.split, position, entry)
+                            : vring_split_device_snapshot_entry(&vq->as.split, position, entry);
 }

@@ -4,7 +4,13 @@
 
 #include <vring/types.h>
 
-/* Can a queue of this format run with these features (bits 0 to 63)? 0 or VRING_E_FEATURE. */
-int vring_features_check(uint64_t negotiated, bool packed);
+/* Is a split ring with these features (bits 0 to 63) little-endian on the wire? */
+bool vring_features_little_endian(uint64_t negotiated, enum vring_byte_order legacy);
+
+/* Can a split ring, of which the caller knows this byte order, run with these features? 0 or VRING_E_FEATURE. */
+int vring_features_check_split(uint64_t negotiated, enum vring_byte_order legacy, bool little_endian);
+
+/* Can a packed ring? */
+int vring_features_check_packed(uint64_t negotiated);
 
 #endif

@@ -23,7 +23,7 @@ static int packed_device_check(const struct vring_device_config *config, const s
         return VRING_E_SIZE;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
-    error = vring_features_check(config->features, true);
+    error = vring_features_check_packed(config->features);
     return error ? error : regions_check(config->regions, config->region_count);
 }
 

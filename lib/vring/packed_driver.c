@@ -22,7 +22,7 @@ static int packed_driver_check(const struct vring_driver_config *config, const s
         return VRING_E_SIZE;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
-    return vring_features_check(config->features, true);
+    return vring_features_check_packed(config->features);
 }
 
 int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_driver_config *config)

@@ -21,7 +21,7 @@ static int split_device_check(const struct vring_device_config *config, const st
         return error;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
-    error = vring_features_check(config->features, false);
+    error = vring_features_check_split(config->features, config->legacy_order, SPLIT_WIRE_IS_LE);
     return error ? error : regions_check(config->regions, config->region_count);
 }
 
@@ -37,7 +37,6 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
         .driver_area = config->driver_area,
         .device_area = config->device_area,
         .size = (uint16_t)config->size,
-        .swap = PORT_BIG_ENDIAN,
         .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
     };
     int error = split_device_check(config, &ring);
@@ -53,6 +52,7 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
     vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
     vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
+    vq->notify_on_empty = (config->features & VRING_F_NOTIFY_ON_EMPTY) != 0;
     vq->batch = config->index;
     vq->generation = config->generation;
     vq->next_avail = vq->seen_avail = vq->next_used = vq->published = vq->avail_event = config->index;
@@ -96,7 +96,7 @@ static enum chain_step split_device_walk_table(struct vring_split_device *vq, st
 
         if (PEER_BAD(!indirect_fetch(vq->regions, vq->region_count, &table_hint, outer->addr + 16 * (uint64_t)i, words)))
             return chain_broken(walk, VRING_E_PEER_TABLE, i, outer->addr);
-        desc = split_decode(&vq->ring, words[0], words[1]);
+        desc = split_decode(words[0], words[1]);
         if (PEER_BAD(desc.flags & VRING_DESC_INDIRECT))
             return chain_broken(walk, VRING_E_PEER_INDIRECT, i, desc.flags);
         step = chain_take(walk, &desc, i, entries, vq->regions, vq->region_count, &vq->region_hint);
@@ -243,6 +243,12 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
 
 /* ------------------------------------------------------------------------------------------------------ publish --- */
 
+/* Everything that the driver has made available has been used. */
+static bool split_device_is_idle(const struct vring_split_device *vq)
+{
+    return vq->next_used == vq->next_avail && split_observe_avail(&vq->ring) == vq->next_avail;
+}
+
 int vring_split_device_publish(struct vring_split_device *vq)
 {
     uint16_t before;
@@ -260,6 +266,8 @@ int vring_split_device_publish(struct vring_split_device *vq)
     split_publish_used(&vq->ring, vq->next_used); /* B */
     vq->published = vq->next_used;
     split_fence(&vq->ring); /* D */
+    if (vq->notify_on_empty && split_device_is_idle(vq))
+        return 1;
     if (vq->event_idx)
         return event_is_due(split_load_used_event(&vq->ring), vq->published, before);
     return !(split_load_avail_flags(&vq->ring) & VRING_NO_NOTIFY);

@@ -20,7 +20,7 @@ static int split_driver_check(const struct vring_driver_config *config, const st
         return error;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
-    return vring_features_check(config->features, false);
+    return vring_features_check_split(config->features, config->legacy_order, SPLIT_WIRE_IS_LE);
 }
 
 int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_driver_config *config)
@@ -35,7 +35,6 @@ int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_dr
         .driver_area = config->driver_area,
         .device_area = config->device_area,
         .size = (uint16_t)config->size,
-        .swap = PORT_BIG_ENDIAN,
         .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
     };
     int error = split_driver_check(config, &ring);
@@ -114,12 +113,12 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
         uint16_t next = vq->slots[last].next;
 
         if (i + 1 == count) {
-            split_store_desc(&vq->ring, vq->ring.desc, last, segments[i].addr, segments[i].len, flags, 0);
+            split_store_desc(vq->ring.desc, last, segments[i].addr, segments[i].len, flags, 0);
             vq->free_head = next;
             break;
         }
         flags |= VRING_DESC_NEXT;
-        split_store_desc(&vq->ring, vq->ring.desc, last, segments[i].addr, segments[i].len, flags, next);
+        split_store_desc(vq->ring.desc, last, segments[i].addr, segments[i].len, flags, next);
         last = next;
     }
     return split_driver_stage(vq, head, last, (uint16_t)count, segments_writable(segments, n_readable, count), token);
@@ -152,10 +151,10 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
     for (uint32_t i = 0; i < count; i++) {
         unsigned flags = (i < n_readable ? 0u : VRING_DESC_WRITE) | (i + 1 < count ? VRING_DESC_NEXT : 0u);
 
-        split_store_desc(&vq->ring, table->memory, i, segments[i].addr, segments[i].len, (uint16_t)flags,
+        split_store_desc(table->memory, i, segments[i].addr, segments[i].len, (uint16_t)flags,
                          (uint16_t)(i + 1 < count ? i + 1 : 0));
     }
-    split_store_desc(&vq->ring, vq->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
+    split_store_desc(vq->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
     vq->free_head = vq->slots[head].next;
     return split_driver_stage(vq, head, head, 1, segments_writable(segments, n_readable, count), token);
 }

@@ -23,32 +23,28 @@
 #include "chain.h"
 
 /*
- * The byte order of the wire differs from ours only with VERSION_1 on a big-endian CPU. A constant wherever it can be.
+ * The byte order of the wire: little-endian, but in the second build of the cells (split_be.h). A constant: the order of
+ * a ring is known when it is set up, and nothing is asked after that.
  */
-static inline bool split_swap(const struct vring_split_ring *r)
+#ifdef SPLIT_BIG_ENDIAN
+#define SPLIT_WIRE_IS_LE 0
+#else
+#define SPLIT_WIRE_IS_LE 1
+#endif
+
+static inline uint16_t split_wire16(uint16_t v)
 {
-    return PORT_BIG_ENDIAN && r->swap;
+    return PORT_BIG_ENDIAN == SPLIT_WIRE_IS_LE ? port_swap16(v) : v;
 }
 
-static inline uint16_t split_wire16(const struct vring_split_ring *r, uint16_t v)
+static inline uint32_t split_wire32(uint32_t v)
 {
-    return split_swap(r) ? port_swap16(v) : v;
+    return PORT_BIG_ENDIAN == SPLIT_WIRE_IS_LE ? port_swap32(v) : v;
 }
 
-static inline uint32_t split_wire32(const struct vring_split_ring *r, uint32_t v)
+static inline uint64_t split_wire64(uint64_t v)
 {
-    return split_swap(r) ? port_swap32(v) : v;
-}
-
-static inline uint64_t split_wire64(const struct vring_split_ring *r, uint64_t v)
-{
-    return split_swap(r) ? port_swap64(v) : v;
-}
-
-/* Is the wire little-endian? */
-static inline bool split_wire_is_le(const struct vring_split_ring *r)
-{
-    return PORT_BIG_ENDIAN == split_swap(r);
+    return PORT_BIG_ENDIAN == SPLIT_WIRE_IS_LE ? port_swap64(v) : v;
 }
 
 /* ---------------------------------------------------------------------------------------------------- addresses --- */
@@ -111,26 +107,25 @@ static inline uint16_t *split_avail_event(const struct vring_split_ring *r)
  * A descriptor is two words of 64 bits: addr, and len, flags and next together. Two accesses, each made once. base is
  * 16-byte aligned: the descriptor table, or a table of the driver's own.
  */
-static inline void split_store_desc(const struct vring_split_ring *r, void *base, uint32_t i, uint64_t addr, uint32_t len,
-                                    uint16_t flags, uint16_t next)
+static inline void split_store_desc(void *base, uint32_t i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
 {
     uint64_t *words = (uint64_t *)base + 2 * (size_t)i;
-    uint64_t rest = split_wire_is_le(r) ? (uint64_t)next << 48 | (uint64_t)flags << 32 | len
+    uint64_t rest = SPLIT_WIRE_IS_LE ? (uint64_t)next << 48 | (uint64_t)flags << 32 | len
                                         : (uint64_t)len << 32 | (uint64_t)flags << 16 | next;
 
-    access_store64(&words[0], split_wire64(r, addr));
-    access_store64(&words[1], split_wire64(r, rest));
+    access_store64(&words[0], split_wire64(addr));
+    access_store64(&words[1], split_wire64(rest));
 }
 
-static inline struct chain_desc split_decode(const struct vring_split_ring *r, uint64_t first, uint64_t second)
+static inline struct chain_desc split_decode(uint64_t first, uint64_t second)
 {
-    uint64_t rest = split_wire64(r, second);
+    uint64_t rest = split_wire64(second);
     struct chain_desc desc;
 
-    desc.addr = split_wire64(r, first);
-    desc.len = (uint32_t)(split_wire_is_le(r) ? rest : rest >> 32);
-    desc.flags = (uint16_t)(split_wire_is_le(r) ? rest >> 32 : rest >> 16);
-    desc.next = (uint16_t)(split_wire_is_le(r) ? rest >> 48 : rest);
+    desc.addr = split_wire64(first);
+    desc.len = (uint32_t)(SPLIT_WIRE_IS_LE ? rest : rest >> 32);
+    desc.flags = (uint16_t)(SPLIT_WIRE_IS_LE ? rest >> 32 : rest >> 16);
+    desc.next = (uint16_t)(SPLIT_WIRE_IS_LE ? rest >> 48 : rest);
     return desc;
 }
 
@@ -140,19 +135,19 @@ static inline struct chain_desc split_fetch_desc(const struct vring_split_ring *
     uint64_t first = access_load64(&words[0]);
     uint64_t second = access_load64(&words[1]);
 
-    return split_decode(r, first, second);
+    return split_decode(first, second);
 }
 
 /* -------------------------------------------------------------------------------------------- the driver's area --- */
 
 static inline void split_store_avail_entry(const struct vring_split_ring *r, uint16_t position, uint16_t head)
 {
-    access_store16(split_avail_entry(r, position), split_wire16(r, head));
+    access_store16(split_avail_entry(r, position), split_wire16(head));
 }
 
 static inline uint16_t split_load_avail_entry(const struct vring_split_ring *r, uint16_t position)
 {
-    return split_wire16(r, access_load16(split_avail_entry(r, position)));
+    return split_wire16(access_load16(split_avail_entry(r, position)));
 }
 
 /*
@@ -161,35 +156,35 @@ static inline uint16_t split_load_avail_entry(const struct vring_split_ring *r, 
  */
 static inline void split_publish_avail(const struct vring_split_ring *r, uint16_t idx)
 {
-    access_release16(split_avail_idx(r), split_wire16(r, idx), r->platform);
+    access_release16(split_avail_idx(r), split_wire16(idx), r->platform);
 }
 
 /* A, with split_publish_avail: what we read behind idx is no older than idx: acquire. */
 static inline uint16_t split_observe_avail(const struct vring_split_ring *r)
 {
-    return split_wire16(r, access_acquire16(split_avail_idx(r), r->platform));
+    return split_wire16(access_acquire16(split_avail_idx(r), r->platform));
 }
 
 /* The driver's wishes. Relaxed: the fences of D order them. */
 
 static inline void split_store_avail_flags(const struct vring_split_ring *r, uint16_t flags)
 {
-    access_store16(split_avail_flags(r), split_wire16(r, flags));
+    access_store16(split_avail_flags(r), split_wire16(flags));
 }
 
 static inline uint16_t split_load_avail_flags(const struct vring_split_ring *r)
 {
-    return split_wire16(r, access_load16(split_avail_flags(r)));
+    return split_wire16(access_load16(split_avail_flags(r)));
 }
 
 static inline void split_store_used_event(const struct vring_split_ring *r, uint16_t event)
 {
-    access_store16(split_used_event(r), split_wire16(r, event));
+    access_store16(split_used_event(r), split_wire16(event));
 }
 
 static inline uint16_t split_load_used_event(const struct vring_split_ring *r)
 {
-    return split_wire16(r, access_load16(split_used_event(r)));
+    return split_wire16(access_load16(split_used_event(r)));
 }
 
 /* -------------------------------------------------------------------------------------------- the device's area --- */
@@ -198,19 +193,19 @@ static inline void split_store_used(const struct vring_split_ring *r, uint16_t p
 {
     struct vring_wire_split_used_elem *elem = split_used_elem(r, position);
 
-    access_store32(&elem->id.raw, split_wire32(r, id));
-    access_store32(&elem->len.raw, split_wire32(r, len));
+    access_store32(&elem->id.raw, split_wire32(id));
+    access_store32(&elem->len.raw, split_wire32(len));
 }
 
 /* Full width: the id is a 16-bit number in a 32-bit field, and the upper half is the device's to lie in. */
 static inline uint32_t split_load_used_id(const struct vring_split_ring *r, uint16_t position)
 {
-    return split_wire32(r, access_load32(&split_used_elem(r, position)->id.raw));
+    return split_wire32(access_load32(&split_used_elem(r, position)->id.raw));
 }
 
 static inline uint32_t split_load_used_len(const struct vring_split_ring *r, uint16_t position)
 {
-    return split_wire32(r, access_load32(&split_used_elem(r, position)->len.raw));
+    return split_wire32(access_load32(&split_used_elem(r, position)->len.raw));
 }
 
 /*
@@ -219,7 +214,7 @@ static inline uint32_t split_load_used_len(const struct vring_split_ring *r, uin
  */
 static inline void split_publish_used(const struct vring_split_ring *r, uint16_t idx)
 {
-    access_release16(split_used_idx(r), split_wire16(r, idx), r->platform);
+    access_release16(split_used_idx(r), split_wire16(idx), r->platform);
 }
 
 /*
@@ -227,29 +222,29 @@ static inline void split_publish_used(const struct vring_split_ring *r, uint16_t
  */
 static inline uint16_t split_observe_used(const struct vring_split_ring *r)
 {
-    return split_wire16(r, access_acquire16(split_used_idx(r), r->platform));
+    return split_wire16(access_acquire16(split_used_idx(r), r->platform));
 }
 
 /* The device's wishes. Relaxed: the fences of C order them. */
 
 static inline void split_store_used_flags(const struct vring_split_ring *r, uint16_t flags)
 {
-    access_store16(split_used_flags(r), split_wire16(r, flags));
+    access_store16(split_used_flags(r), split_wire16(flags));
 }
 
 static inline uint16_t split_load_used_flags(const struct vring_split_ring *r)
 {
-    return split_wire16(r, access_load16(split_used_flags(r)));
+    return split_wire16(access_load16(split_used_flags(r)));
 }
 
 static inline void split_store_avail_event(const struct vring_split_ring *r, uint16_t event)
 {
-    access_store16(split_avail_event(r), split_wire16(r, event));
+    access_store16(split_avail_event(r), split_wire16(event));
 }
 
 static inline uint16_t split_load_avail_event(const struct vring_split_ring *r)
 {
-    return split_wire16(r, access_load16(split_avail_event(r)));
+    return split_wire16(access_load16(split_avail_event(r)));
 }
 
 /* C and D: our store is visible to the peer before we load the peer's. */
@@ -264,7 +259,7 @@ static inline void split_fence(const struct vring_split_ring *r)
 static inline void split_clear(const struct vring_split_ring *r, uint16_t idx)
 {
     for (uint32_t i = 0; i < r->size; i++) {
-        split_store_desc(r, r->desc, i, 0, 0, 0, 0);
+        split_store_desc(r->desc, i, 0, 0, 0, 0);
         split_store_avail_entry(r, (uint16_t)i, 0);
         split_store_used(r, (uint16_t)i, 0, 0);
     }

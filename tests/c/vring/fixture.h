@@ -20,35 +20,39 @@ enum {
     READ_ONLY = 0x40000    /* a second region that the device must not write, far from the first */
 };
 
-/* The two formats, for stories that hold in both. */
+/* The formats, for stories that hold in all. */
 struct format {
     const char *name;
     uint64_t plain; /* features without what can be left out */
     uint64_t all;
 };
 
-static const struct format formats[2] = {
+static const struct format formats[] = {
     {"split", VRING_F_VERSION_1, VRING_F_VERSION_1 | VRING_F_EVENT_IDX | VRING_F_INDIRECT_DESC},
     {"packed", VRING_F_VERSION_1 | VRING_F_RING_PACKED,
      VRING_F_VERSION_1 | VRING_F_RING_PACKED | VRING_F_EVENT_IDX | VRING_F_INDIRECT_DESC},
+    {"big-endian legacy split", 0, VRING_F_EVENT_IDX | VRING_F_INDIRECT_DESC},
 };
 
 /* What the tests of the split ring alone negotiate. */
 static const uint64_t features_plain = VRING_F_VERSION_1;
 static const uint64_t features_all = VRING_F_VERSION_1 | VRING_F_EVENT_IDX | VRING_F_INDIRECT_DESC;
 
-/* A test told once and run for each format. */
-#define RING_TEST(test_name)                                                                     \
+/* A test told once and run for each of the first so many formats. */
+#define RING_TEST_OF(count, test_name)                                                           \
     static void test_name##_in(struct vtest *vtest_this, const struct format *format);           \
     TEST(test_name)                                                                              \
     {                                                                                            \
-        for (int i = 0; i < 2 && !vtest_this->failed; i++) {                                     \
+        for (int i = 0; i < (count) && !vtest_this->failed; i++) {                               \
             test_name##_in(vtest_this, &formats[i]);                                             \
             if (vtest_this->failed)                                                              \
                 printf("#   in a %s ring\n", formats[i].name);                                   \
         }                                                                                        \
     }                                                                                            \
     static void test_name##_in(struct vtest *vtest_this, const struct format *format)
+
+#define RING_TEST(test_name) RING_TEST_OF(3, test_name)
+#define MODERN_RING_TEST(test_name) RING_TEST_OF(2, test_name) /* of features that came with VERSION_1 */
 
 /* The index from which a ring has so many entries to go until it wraps. */
 static inline uint16_t index_before_wrap(const struct format *format, uint32_t size, uint32_t entries)
@@ -113,6 +117,7 @@ static inline void ring_configure(struct ring *r, uint32_t size, uint64_t featur
     r->driver_config.slots = (struct vring_slot *)fixture_alloc(size * sizeof(struct vring_slot));
     r->driver_config.slot_count = size;
     r->driver_config.index = index;
+    r->driver_config.legacy_order = VRING_ORDER_BIG; /* of a ring without VERSION_1 */
 
     r->guest = (unsigned char *)fixture_alloc(GUEST_SIZE);
     r->regions[0].addr = GUEST;
@@ -133,6 +138,7 @@ static inline void ring_configure(struct ring *r, uint32_t size, uint64_t featur
     r->device_config.regions = r->regions;
     r->device_config.region_count = 2;
     r->device_config.index = index;
+    r->device_config.legacy_order = VRING_ORDER_BIG;
 }
 
 /* Both sides live. Returns 0 or the first error. */

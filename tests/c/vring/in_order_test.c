@@ -27,7 +27,7 @@ static void comes_back(VTEST, uint64_t token, uint32_t len)
     CHECK_EQ(used.len, len);
 }
 
-RING_TEST(V84_C091_a_buffer_waits_for_those_taken_before_it)
+MODERN_RING_TEST(V84_C091_a_buffer_waits_for_those_taken_before_it)
 {
     start_with(VTEST_PASS, format, 8, 3, 1);
     CHECK_OK(vring_device_add_used(&r.device, chains[2].handle, 12));
@@ -74,7 +74,7 @@ TEST(V86_V87_C152_packed_one_descriptor_for_a_batch_used_in_full)
         comes_back(VTEST_PASS, 100 + i, 16);
 }
 
-RING_TEST(V87_C188_lengths_are_told_where_they_are_not_full)
+MODERN_RING_TEST(V87_C188_lengths_are_told_where_they_are_not_full)
 {
     static const uint32_t lens[6] = {16, 5, 16, 16, 0, 16};
 
@@ -87,7 +87,7 @@ RING_TEST(V87_C188_lengths_are_told_where_they_are_not_full)
 }
 
 /* The device wrote nothing into a buffer that is not memory; skipped in a batch, it would count as written in full. */
-RING_TEST(V87_a_refused_buffer_is_told_to_be_empty)
+MODERN_RING_TEST(V87_a_refused_buffer_is_told_to_be_empty)
 {
     struct vring_segment nowhere = {0, 16};
 
@@ -108,7 +108,7 @@ RING_TEST(V87_a_refused_buffer_is_told_to_be_empty)
     comes_back(VTEST_PASS, 102, 0);
 }
 
-RING_TEST(V91_an_event_within_a_batch_is_passed_with_it)
+MODERN_RING_TEST(V91_an_event_within_a_batch_is_passed_with_it)
 {
     start_with(VTEST_PASS, format, 8, 4, 2);
     CHECK_EQ(vring_driver_enable_notify_delayed(&r.driver), 0); /* after three quarters of four: the last */
@@ -119,7 +119,7 @@ RING_TEST(V91_an_event_within_a_batch_is_passed_with_it)
     CHECK_EQ(vring_device_publish(&r.device), 1);
 }
 
-RING_TEST(V92_the_rest_of_a_batch_is_work_that_waits)
+MODERN_RING_TEST(V92_the_rest_of_a_batch_is_work_that_waits)
 {
     start_with(VTEST_PASS, format, 8, 3, 0);
     for (uint32_t i = 0; i < 3; i++)
@@ -132,7 +132,7 @@ RING_TEST(V92_the_rest_of_a_batch_is_work_that_waits)
     CHECK_EQ(vring_driver_enable_notify(&r.driver), 0);
 }
 
-RING_TEST(an_aborted_buffer_leaves_no_gap_in_the_order)
+MODERN_RING_TEST(an_aborted_buffer_leaves_no_gap_in_the_order)
 {
     CHECK_OK(ring_start(&r, 8, format->all | VRING_F_IN_ORDER, 0));
     CHECK_OK(ring_add(&r, 0, 16, true, 100));
@@ -178,7 +178,7 @@ TEST(V89_split_descriptors_follow_each_other_round_the_table)
     }
 }
 
-RING_TEST(V88_many_laps_of_chains_answered_in_any_order)
+MODERN_RING_TEST(V88_many_laps_of_chains_answered_in_any_order)
 {
     static const uint32_t sizes[2][3] = {{4, 8, 16}, {5, 7, 16}};
     uint32_t seed = 1;

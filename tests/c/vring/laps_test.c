@@ -90,7 +90,7 @@ RING_TEST(V83_many_laps_of_chains_answered_out_of_order)
         uint64_t sent = 0, received = 0, there = 0; /* bit t mod 64: token t is with the device */
         uint32_t holding = 0;
 
-        if (format == &formats[0] && (size & (size - 1)))
+        if (format != &formats[1] && (size & (size - 1)))
             continue;
         CHECK_OK(ring_start(&r, size, format->all, index_before_wrap(format, size, 1)));
         for (int round = 0; round < 3000; round++) {

@@ -94,7 +94,14 @@ INITS_REFUSE(BOTH, inits_refuse_chains_no_next_can_name, VRING_E_CHAIN, a->max_c
 INITS_REFUSE(SPLIT, C019_inits_refuse_packed, VRING_E_FEATURE, a->features = b->features |= VRING_F_RING_PACKED)
 INITS_REFUSE(BOTH, C019_inits_refuse_what_this_build_lacks, VRING_E_FEATURE, a->features = b->features |= VRING_F_SUSPEND)
 INITS_REFUSE(BOTH, inits_refuse_unknown_ring_features, VRING_E_FEATURE, a->features = b->features |= UINT64_C(1) << 49)
-INITS_REFUSE(BOTH, inits_refuse_no_version_1, VRING_E_FEATURE, a->features = b->features &= ~VRING_F_VERSION_1)
+INITS_REFUSE(SPLIT, inits_refuse_modern_features_without_version_1, VRING_E_FEATURE,
+             a->features = b->features = VRING_F_ORDER_PLATFORM)
+INITS_REFUSE(SPLIT, inits_refuse_legacy_features_with_version_1, VRING_E_FEATURE,
+             a->features = b->features = VRING_F_VERSION_1 | VRING_F_NOTIFY_ON_EMPTY)
+INITS_REFUSE(SPLIT, inits_refuse_an_order_that_is_none, VRING_E_FEATURE,
+             (a->features = b->features = 0, a->legacy_order = b->legacy_order = (enum vring_byte_order)3))
+INITS_REFUSE(PACKED, inits_refuse_packed_without_version_1, VRING_E_FEATURE,
+             a->features = b->features &= ~VRING_F_VERSION_1)
 
 INITS_REFUSE(PACKED, C008_inits_refuse_misaligned_event_area, VRING_E_ALIGN,
              a->driver_area = b->driver_area = (unsigned char *)a->driver_area + 2)
