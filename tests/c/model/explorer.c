@@ -12,6 +12,7 @@ static struct explore_side sides[EXPLORE_SIDES];
 
 static const struct explore_model *model; /* null outside of a search: accesses are then plain */
 static int running;          /* the side whose verb is on the stack */
+static unsigned to_learn;    /* of how many stores to the place that it loads it learns first */
 static uint32_t replayed;    /* how many of its answers have been given again */
 static bool stepped;         /* it has made its one new access */
 static jmp_buf out;
@@ -30,13 +31,16 @@ static void overlay(unsigned char *bytes, const unsigned char *at, size_t width,
             bytes[to + i - at] = value[i];
 }
 
+/* What is in memory, where the side has learned of it; otherwise the oldest that it may still see; its own stores. */
 static uint64_t load(const void *p, size_t width)
 {
     unsigned char bytes[8] = {0};
     uint64_t value = 0;
 
     memcpy(bytes, p, width);
-    for (uint32_t i = 0; model && i < sides[running].buffered; i++)
+    for (uint32_t i = model ? sides[running].has.news : 0; i-- > 0;)
+        overlay(bytes, (const unsigned char *)p, width, &sides[running].before[i]);
+    for (uint32_t i = 0; model && i < sides[running].has.stores; i++)
         overlay(bytes, (const unsigned char *)p, width, &sides[running].buffer[i]);
     memcpy(&value, bytes, 8);
     return value;
@@ -49,25 +53,92 @@ static bool overlaps(const struct explore_store *a, const struct explore_store *
     return x < y + b->width && y < x + a->width;
 }
 
+/* Is list[i] behind another store to the same place? */
+static bool is_behind(const struct explore_store *list, uint32_t i)
+{
+    for (uint32_t j = 0; j < i; j++)
+        if (overlaps(&list[i], &list[j]))
+            return true;
+    return false;
+}
+
+/* Drop list[i]. */
+static void drop(struct explore_store *list, uint32_t *count, uint32_t i)
+{
+    --*count;
+    memmove(&list[i], &list[i + 1], (*count - i) * sizeof *list);
+}
+
 /* May store number i of a side reach memory next? */
 static bool may_flush(const struct explore_side *side, uint32_t i)
 {
     if (i == 0)
         return true;
-    if (model->memory != EXPLORE_PSO || side->buffer[i].release)
+    if (model->memory < EXPLORE_PSO || side->buffer[i].release)
         return false;
-    for (uint32_t j = 0; j < i; j++)
-        if (overlaps(&side->buffer[i], &side->buffer[j]))
-            return false;
-    return true;
+    return !is_behind(side->buffer, i);
+}
+
+/* The other side has not learned of a store that is about to reach memory. */
+static void keep_from(struct explore_side *other, const struct explore_store *store)
+{
+    struct explore_store before = *store;
+
+    before.value = 0;
+    memcpy(&before.value, store->at, store->width);
+    if (before.value == store->value)
+        return;
+    if (other->has.news == EXPLORE_NEWS)
+        drop(other->before, &other->has.news, 0);
+    other->before[other->has.news++] = before;
+}
+
+enum { CHOICES = 4 };
+
+/*
+ * A side learns of some stores to a place before it loads from it, the oldest first: what it learns of other places, and
+ * when, makes no difference to this load. Of to_learn stores, and of all if this is the last choice. False if there are
+ * not so many.
+ */
+static bool learn(struct explore_side *side, const void *p, size_t width)
+{
+    struct explore_store place = {(void *)(uintptr_t)p, 0, (uint32_t)width, false};
+    unsigned learned = 0;
+
+    for (uint32_t i = 0; i < side->has.news && (learned < to_learn || to_learn == CHOICES - 1);) {
+        if (overlaps(&side->before[i], &place)) {
+            drop(side->before, &side->has.news, i);
+            learned++;
+        } else {
+            i++;
+        }
+    }
+    return learned >= to_learn;
 }
 
 static void flush(struct explore_side *side, uint32_t i)
 {
-    memcpy(side->buffer[i].at, &side->buffer[i].value, side->buffer[i].width);
-    side->buffered--;
-    memmove(&side->buffer[i], &side->buffer[i + 1], (side->buffered - i) * sizeof *side->buffer);
-    memset(&side->buffer[side->buffered], 0, sizeof *side->buffer);
+    struct explore_store store = side->buffer[i];
+
+    if (model->memory == EXPLORE_WEAK) {
+        keep_from(&sides[side == sides], &store);
+        for (uint32_t j = side->has.news; j-- > 0;) /* what one has written oneself is no news */
+            if (overlaps(&side->before[j], &store))
+                drop(side->before, &side->has.news, j);
+    }
+    memcpy(store.at, &store.value, store.width);
+    drop(side->buffer, &side->has.stores, i);
+}
+
+static void learn_all(struct explore_side *side)
+{
+    side->has.news = 0;
+}
+
+/* Does this barrier of the running verb hold? */
+static bool holds(enum explore_barrier barrier)
+{
+    return model && !(model->weakened && model->weakened(running, barrier));
 }
 
 static void store(void *p, size_t width, uint64_t value, bool release)
@@ -78,11 +149,11 @@ static void store(void *p, size_t width, uint64_t value, bool release)
         memcpy(p, &value, width);
         return;
     }
-    if (side->buffered == EXPLORE_BUFFER) {
+    if (side->has.stores == EXPLORE_BUFFER) {
         overflow = "the store buffer is too small for this model";
         return;
     }
-    side->buffer[side->buffered++] = (struct explore_store){p, value, (uint8_t)width, release};
+    side->buffer[side->has.stores++] = (struct explore_store){p, value, (uint32_t)width, release};
 }
 
 /* --------------------------------------------------------------------------------------------------- one access --- */
@@ -91,20 +162,20 @@ static void store(void *p, size_t width, uint64_t value, bool release)
  * True if this access has to be made now; false if it was made before, and *answer is what it gave. Does not return if
  * the verb has made its one new access already.
  */
-static bool is_new(uint64_t *answer)
+static bool is_new(uint64_t *answer, bool is_load)
 {
     struct explore_side *side = &sides[running];
 
     if (!model)
         return true;
-    if (replayed < side->answered) {
+    if (replayed < side->has.answers) {
         *answer = side->answers[replayed++];
         return false;
     }
-    if (stepped)
+    if (stepped || (to_learn > 0 && !is_load))
         longjmp(out, 1);
     stepped = true;
-    if (side->answered == EXPLORE_ANSWERS) {
+    if (side->has.answers == EXPLORE_ANSWERS) {
         overflow = "a verb makes more accesses than this engine remembers";
         longjmp(out, 1);
     }
@@ -115,7 +186,7 @@ static void made(uint64_t answer)
 {
     if (!model)
         return;
-    sides[running].answers[sides[running].answered++] = answer;
+    sides[running].answers[sides[running].has.answers++] = answer;
     replayed++;
 }
 
@@ -155,10 +226,13 @@ uint64_t vring_hook_load(const void *p, size_t width, enum vring_hook_order orde
 {
     uint64_t answer;
 
-    (void)order; /* loads are made in order: an acquire has nothing to add */
-    if (is_new(&answer)) {
+    if (is_new(&answer, true)) {
+        if (model && !learn(&sides[running], p, width))
+            longjmp(out, 1);
         answer = load(p, width);
         made(answer);
+        if (order == VRING_HOOK_ACQUIRE && holds(EXPLORE_ACQUIRE))
+            learn_all(&sides[running]);
     }
     return from_bytes(answer, width);
 }
@@ -167,9 +241,8 @@ void vring_hook_store(void *p, size_t width, uint64_t v, enum vring_hook_order o
 {
     uint64_t answer;
 
-    if (is_new(&answer)) {
-        store(p, width, to_bytes(v, width),
-              order == VRING_HOOK_RELEASE && model && !(model->weakness & EXPLORE_NO_RELEASE));
+    if (is_new(&answer, false)) {
+        store(p, width, to_bytes(v, width), order == VRING_HOOK_RELEASE && holds(EXPLORE_RELEASE));
         made(0);
     }
 }
@@ -178,10 +251,13 @@ void vring_hook_fence(void)
 {
     uint64_t answer;
 
-    if (!is_new(&answer) || !model)
+    if (!is_new(&answer, false) || !model)
         return;
-    if (sides[running].buffered > 0 && !(model->weakness & EXPLORE_NO_FENCES))
-        longjmp(out, 1); /* not yet: a store has to reach memory first */
+    if (holds(EXPLORE_FENCE)) {
+        if (sides[running].has.stores > 0)
+            longjmp(out, 1); /* not yet: a store has to reach memory first */
+        learn_all(&sides[running]);
+    }
     made(0);
 }
 
@@ -219,6 +295,18 @@ static void restore(const unsigned char *from)
         memcpy(block(i).at, from, block(i).size);
 }
 
+static uint64_t mix(uint64_t hash, const void *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i += 8) {
+        uint64_t word;
+
+        memcpy(&word, (const unsigned char *)bytes + i, 8);
+        hash = (hash ^ word) * UINT64_C(0xff51afd7ed558ccd);
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
 /*
  * 64 bits of the state in place. Two states that share them would hide each other: of 10^7, any such pair has a chance
  * of 3 in 10^6.
@@ -227,14 +315,14 @@ static uint64_t digest(void)
 {
     uint64_t hash = UINT64_C(0x9e3779b97f4a7c15);
 
-    for (unsigned b = 0; b < BLOCKS; b++)
-        for (size_t i = 0; i < block(b).size; i += 8) {
-            uint64_t word;
-
-            memcpy(&word, (const unsigned char *)block(b).at + i, 8);
-            hash = (hash ^ word) * UINT64_C(0xff51afd7ed558ccd);
-            hash ^= hash >> 32;
-        }
+    for (unsigned b = 0; b < BLOCKS - 1; b++)
+        hash = mix(hash, block(b).at, block(b).size);
+    for (const struct explore_side *side = sides; side < sides + EXPLORE_SIDES; side++) {
+        hash = mix(hash, side->buffer, side->has.stores * sizeof *side->buffer);
+        hash = mix(hash, side->before, side->has.news * sizeof *side->before);
+        hash = mix(hash, side->answers, side->has.answers * sizeof *side->answers);
+        hash = mix(hash, &side->has, sizeof side->has);
+    }
     return hash ? hash : 1;
 }
 
@@ -259,43 +347,49 @@ static bool is_known(struct seen *seen, uint64_t hash)
 
 /* ------------------------------------------------------------------------------------------------------- search --- */
 
-/* A side makes its next access. False if it cannot. */
-static bool step(int side)
+/* A side makes its next access, and if that is a load, learns of some stores first. False if it cannot. */
+static bool step(int side, unsigned learns)
 {
     static unsigned char own[1 << 14];
     const struct explore_memory_block *mine = &model->own[side];
-    uint32_t answered = sides[side].answered;
+    uint32_t answered = sides[side].has.answers;
 
     if (!model->enabled(side))
         return false;
     running = side;
+    to_learn = learns;
     replayed = 0;
     stepped = false;
     memcpy(own, mine->at, mine->size);
     if (setjmp(out) == 0) {
         model->run(side);
-        memset(sides[side].answers, 0, sizeof sides[side].answers);
-        sides[side].answered = 0;
+        if (!stepped && learns > 0)
+            return false; /* a verb without accesses has no such choice */
+        sides[side].has.answers = 0;
         return true;
     }
     memcpy(mine->at, own, mine->size); /* in the middle of a verb: it will start again from here */
-    return sides[side].answered != answered;
+    return sides[side].has.answers != answered;
 }
+
+enum {
+    STEPS = EXPLORE_SIDES * CHOICES,
+    TRANSITIONS = STEPS + EXPLORE_SIDES * EXPLORE_BUFFER,
+    DEPTH = 4096
+};
 
 /* Transition number t: a side's next access, or one of its stores reaches memory. False if it is not possible. */
 static bool take(unsigned t)
 {
-    unsigned side = (t - EXPLORE_SIDES) / EXPLORE_BUFFER, i = (t - EXPLORE_SIDES) % EXPLORE_BUFFER;
+    unsigned side = (t - STEPS) / EXPLORE_BUFFER % EXPLORE_SIDES, i = (t - STEPS) % EXPLORE_BUFFER;
 
-    if (t < EXPLORE_SIDES)
-        return step((int)t);
-    if (i >= sides[side].buffered || !may_flush(&sides[side], i))
+    if (t < STEPS)
+        return step((int)(t % EXPLORE_SIDES), t / EXPLORE_SIDES);
+    if (i >= sides[side].has.stores || !may_flush(&sides[side], i))
         return false;
     flush(&sides[side], i);
     return true;
 }
-
-enum { TRANSITIONS = EXPLORE_SIDES + EXPLORE_SIDES * EXPLORE_BUFFER, DEPTH = 4096 };
 
 /* A state on the way to the one in place, and which transition to try next from it. */
 struct visit {

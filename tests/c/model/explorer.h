@@ -7,9 +7,16 @@
  * again from its start with the first n answers replayed. So a state is plain memory, can be hashed, and is visited
  * once however many schedules lead to it; the search is exhaustive, not a sample.
  *
- * Memory is sequentially consistent, or has store buffers: with EXPLORE_TSO the stores of a side reach memory in order
- * but late; with EXPLORE_PSO those to different places in any order that no release and no fence forbids. A load sees
- * the side's own stores at once. A full fence waits until its side's buffer is empty.
+ * Memory is sequentially consistent, or weaker:
+ *
+ *   EXPLORE_TSO   the stores of a side reach memory in order, but late: it has a store buffer
+ *   EXPLORE_PSO   ... and those to different places in any order that no release and no fence forbids
+ *   EXPLORE_WEAK  ... and what has reached memory is news to the other side when it learns of it: until then its loads
+ *                 answer what was there before, each place in its own time, as if they had been made earlier. An
+ *                 acquire and a full fence learn all
+ *
+ * A load sees the side's own stores at once. A full fence waits until its side's buffer is empty. No model lets a store
+ * overtake an earlier load.
  */
 #ifndef EXPLORER_H
 #define EXPLORER_H
@@ -18,29 +25,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum explore_memory { EXPLORE_SC, EXPLORE_TSO, EXPLORE_PSO };
+enum explore_memory { EXPLORE_SC, EXPLORE_TSO, EXPLORE_PSO, EXPLORE_WEAK };
 
-enum explore_weakness {
-    EXPLORE_AS_WRITTEN = 0,
-    EXPLORE_NO_FENCES = 1,  /* negative control: full fences do nothing */
-    EXPLORE_NO_RELEASE = 2  /* negative control: a release is a plain store */
-};
+enum explore_barrier { EXPLORE_FENCE, EXPLORE_RELEASE, EXPLORE_ACQUIRE };
 
-enum { EXPLORE_SIDES = 2, EXPLORE_BUFFER = 24, EXPLORE_ANSWERS = 64 };
+enum { EXPLORE_SIDES = 2, EXPLORE_BUFFER = 24, EXPLORE_NEWS = 16, EXPLORE_ANSWERS = 64 };
 
+/* A store on its way into memory; or what was in memory before one of the other side. */
 struct explore_store {
     void *at;
     uint64_t value;
-    uint8_t width;
-    bool release;
+    uint32_t width;
+    uint32_t release; /* or 0 */
 };
 
 /* What the engine keeps of a side, as part of the state. */
 struct explore_side {
     struct explore_store buffer[EXPLORE_BUFFER];
+    struct explore_store before[EXPLORE_NEWS]; /* what it has not learned of, oldest first */
     uint64_t answers[EXPLORE_ANSWERS];
-    uint32_t buffered;
-    uint32_t answered;
+    struct {
+        uint32_t stores, news, answers, unused; /* of each of the three; what lies behind means nothing */
+    } has;
 };
 
 struct explore_memory_block {
@@ -55,6 +61,7 @@ struct explore_memory_block {
  * enabled  can the side go on? Not when it sleeps or has finished.
  * verdict  null, or what is wrong with this state
  * stuck    null, or what is wrong with being unable to go on from it
+ * weakened for negative controls, may be null: is this barrier, at which side is in its current verb, left out?
  */
 struct explore_model {
     struct explore_memory_block shared;
@@ -63,8 +70,8 @@ struct explore_model {
     bool (*enabled)(int side);
     const char *(*verdict)(void);
     const char *(*stuck)(void);
+    bool (*weakened)(int side, enum explore_barrier barrier);
     enum explore_memory memory;
-    unsigned weakness;
     size_t limit; /* of states; reaching it is an error, so that "all" never means "the first" */
 };
 
