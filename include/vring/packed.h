@@ -163,15 +163,13 @@ struct vring_packed_device {
     /* set by init, constant after */
     struct vring_packed_ring ring;
     struct vring_head *heads; /* one per buffer id */
-    const struct vring_region *regions;
-    uint32_t region_count;
     uint32_t max_chain;
     bool event_idx;
     bool indirect;
     bool in_order;
     /* ours alone */
     int live;             /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
-    uint32_t region_hint;
+    struct vring_regions regions;
     uint16_t held;        /* ring entries of the buffers that the driver has not got back: at most size */
     uint16_t in_flight;   /* buffers taken and not yet staged as used */
     struct vring_packed_position next_avail; /* where to look for an available descriptor */

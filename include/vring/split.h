@@ -69,6 +69,7 @@ struct vring_split_ring {
     void *driver_area;  /* available ring: 6 + 2 bytes per entry, written by the driver */
     void *device_area;  /* used ring: 6 + 8 bytes per entry, written by the device */
     uint16_t size;      /* entries */
+    uint16_t mask;      /* size - 1: what of a free-running index says which entry */
     bool platform;      /* ORDER_PLATFORM: fences must order against a device, not only against another CPU */
 };
 
@@ -232,8 +233,6 @@ struct vring_split_device {
     /* set by init, constant after */
     struct vring_split_ring ring;
     struct vring_head *heads; /* one per entry */
-    const struct vring_region *regions;
-    uint32_t region_count;
     uint32_t max_chain;
     bool event_idx;
     bool indirect;
@@ -241,7 +240,7 @@ struct vring_split_device {
     bool notify_on_empty;
     /* ours alone */
     int live;             /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
-    uint32_t region_hint; /* the region that the last address fell into */
+    struct vring_regions regions;
     uint16_t next_avail;  /* next position to take from */
     uint16_t seen_avail;  /* avail.idx as last observed and judged: 0 .. size ahead of published */
     uint16_t next_used;   /* next position to stage at; never passes next_avail */

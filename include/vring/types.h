@@ -198,6 +198,16 @@ struct vring_region {
     uint32_t flags; /* 0 or VRING_REGION_READ_ONLY */
 };
 
+/*
+ * The memory that a device queue can reach, and the region that the last address fell into: the next one mostly falls
+ * there, too. The fields are the library's.
+ */
+struct vring_regions {
+    const struct vring_region *table;
+    uint32_t count;
+    struct vring_region last; /* a copy; of size 0 at first */
+};
+
 /* Names one buffer taken by one device queue. Dies when the buffer is used or rewound; a stale one is refused. */
 typedef uint32_t vring_handle;
 
@@ -218,11 +228,11 @@ struct vring_chain {
  * One per ring entry, provided by the caller; the fields are the library's.
  */
 struct vring_head {
+    vring_handle handle; /* while the device may use the buffer: its handle; otherwise a number that names another head */
     uint32_t writable;   /* while taken: device-writable bytes; 2^32 counts as 2^32 - 1 */
-    uint16_t generation; /* of the handle given out last */
     uint16_t taken;      /* while the device holds the buffer: the ring entries it takes up; otherwise 0 */
-    uint16_t order;      /* at i: split, the head that avail position i named; packed, the id taken i-th, modulo size */
     uint16_t used;       /* with IN_ORDER: whether it is held back until those before it are used; enum head_used */
+    uint16_t order;      /* at i: split, the head that avail position i named; packed, the id taken i-th, modulo size */
 };
 
 /* The areas of a VRING_SPLIT_MEMORY() or VRING_PACKED_MEMORY(), as members of an initialiser. */

@@ -18,7 +18,7 @@ struct chain_desc {
     uint64_t addr;
     uint32_t len;
     uint16_t flags;
-    uint16_t next;
+    uint16_t next; /* split: the next descriptor; packed: the id of the buffer */
 };
 
 enum chain_step {
@@ -32,122 +32,65 @@ struct chain_walk {
     struct vring_iov *iov;
     uint32_t capacity;
     /* found so far */
-    uint32_t n_readable;
-    uint32_t n_writable;
-    uint64_t readable; /* bytes */
-    uint64_t writable;
-    uint32_t left;  /* descriptors that the chain may still have: what ends every loop */
-    int refused;    /* 0, or why this buffer is unusable: VRING_E_CHAIN_* */
-    bool writing;   /* a device-writable descriptor has been seen */
+    uint32_t n;          /* pieces */
+    uint32_t n_readable; /* of them before the first device-writable one */
+    uint64_t bytes;
+    uint64_t readable;   /* of them before the first device-writable one */
+    uint32_t left;       /* descriptors that the chain may still have: what ends every loop */
+    int refused;         /* 0, or why this buffer is unusable: VRING_E_CHAIN_* */
+    bool writing;        /* a device-writable descriptor has been seen */
     struct vring_fault fault; /* on CHAIN_BROKEN */
 };
 
 static inline void chain_start(struct chain_walk *walk, struct vring_iov *iov, uint32_t capacity, uint32_t max_chain)
 {
-    static const struct chain_walk fresh = {0};
-
-    *walk = fresh;
     walk->iov = iov;
     walk->capacity = capacity;
+    walk->n = walk->n_readable = 0;
+    walk->bytes = walk->readable = 0;
     walk->left = max_chain;
+    walk->refused = 0;
+    walk->writing = false;
 }
 
-static inline enum chain_step chain_broken(struct chain_walk *walk, int error, uint32_t position, uint64_t value)
-{
-    walk->fault.error = error;
-    walk->fault.position = position;
-    walk->fault.value = value;
-    return CHAIN_BROKEN;
-}
-
-/* One piece more; beyond the capacity it is only counted, so that the caller can come back with enough room. */
-static inline void chain_piece(struct chain_walk *walk, void *base, size_t len, bool writable)
-{
-    uint32_t n = walk->n_readable + walk->n_writable;
-
-    if (n < walk->capacity) {
-        walk->iov[n].base = base;
-        walk->iov[n].len = len;
-    }
-    if (writable)
-        walk->n_writable++;
-    else
-        walk->n_readable++;
-}
-
-/*
- * The pieces of one descriptor's buffer: one per region that it lies in. A buffer of length 0 has none, and its address
- * means nothing (the spec gives no minimum; 2.7.5).
- */
-static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc *desc,
-                               const struct vring_region *regions, uint32_t count, uint32_t *hint)
-{
-    bool writable = (desc->flags & VRING_DESC_WRITE) != 0;
-    uint64_t addr = desc->addr;
-    uint32_t left = desc->len;
-
-    if (PEER_BAD(walk->writing && !writable))
-        return VRING_E_CHAIN_ORDER;
-    walk->writing = writable;
-    if (left == 0)
-        return 0;
-    if (PEER_BAD(walk->readable + walk->writable + left > UINT64_C(1) << 32))
-        return VRING_E_CHAIN_LEN;
-    if (PEER_BAD(regions_wraps(addr, left)))
-        return VRING_E_CHAIN_ADDR;
-    *(writable ? &walk->writable : &walk->readable) += left;
-    while (left > 0) {
-        struct regions_piece piece = regions_find(regions, count, hint, addr);
-
-        if (PEER_BAD(!piece.host || (writable && piece.read_only)))
-            return VRING_E_CHAIN_ADDR;
-        if (piece.len > left)
-            piece.len = left;
-        chain_piece(walk, piece.host, (size_t)piece.len, writable);
-        addr += piece.len;
-        left -= (uint32_t)piece.len;
-    }
-    return 0;
-}
+/* A chain broke: keep the evidence. Returns CHAIN_BROKEN. */
+PORT_COLD enum chain_step vring_chain_broken(struct chain_walk *walk, int error, uint32_t position, uint64_t value);
 
 /*
  * Judge one direct descriptor, or one entry of a table, with entries being the length of its table and position its
  * number there. An unusable buffer is remembered and the chain walked on: what the structure of the ring deserves is
  * judged to its end.
  */
-static inline enum chain_step chain_take(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position,
-                                         uint32_t entries, const struct vring_region *regions, uint32_t count,
-                                         uint32_t *hint)
+enum chain_step vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position,
+                                 uint32_t entries, struct vring_regions *regions);
+
+/*
+ * The same for the most common of chains, started and nothing else: a single direct descriptor whose buffer is one
+ * piece, in the region that the last one was in. False, with nothing done, for any other.
+ */
+static inline bool chain_take_single(struct chain_walk *walk, const struct chain_desc *desc,
+                                     const struct vring_regions *regions)
 {
-    if (PEER_BAD(walk->left == 0))
-        return chain_broken(walk, VRING_E_PEER_LOOP, position, desc->next);
-    walk->left--;
-    if (!walk->refused)
-        walk->refused = chain_buffer(walk, desc, regions, count, hint);
-    if (!(desc->flags & VRING_DESC_NEXT))
-        return CHAIN_DONE;
-    if (PEER_BAD(desc->next >= entries))
-        return chain_broken(walk, VRING_E_PEER_NEXT, position, desc->next);
-    return CHAIN_MORE;
+    bool writable = (desc->flags & VRING_DESC_WRITE) != 0;
+    void *host = regions_whole(regions, desc->addr, desc->len, writable);
+
+    if ((desc->flags & (VRING_DESC_NEXT | VRING_DESC_INDIRECT)) || desc->len == 0 || !host || walk->capacity == 0)
+        return false;
+    walk->iov->base = host;
+    walk->iov->len = desc->len;
+    walk->n = 1;
+    walk->n_readable = !writable;
+    walk->bytes = desc->len;
+    walk->readable = writable ? 0 : desc->len;
+    return true;
 }
 
 /*
  * Judge the descriptor that names an indirect table (2.7.5.3). Returns CHAIN_MORE if the table may be walked; its
  * length is then a multiple of 16 and has no more entries than the chain may have.
  */
-static inline enum chain_step chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position,
-                                          bool negotiated)
-{
-    if (PEER_BAD(!negotiated || (desc->flags & VRING_DESC_NEXT)))
-        return chain_broken(walk, VRING_E_PEER_INDIRECT, position, desc->flags);
-    if (PEER_BAD(desc->len == 0 || desc->len % 16 != 0))
-        return chain_broken(walk, VRING_E_PEER_INDIRECT, position, desc->len);
-    if (PEER_BAD(desc->len / 16 > walk->left))
-        return chain_broken(walk, VRING_E_PEER_LOOP, position, desc->len);
-    if (PEER_BAD(regions_wraps(desc->addr, desc->len)))
-        return chain_broken(walk, VRING_E_PEER_TABLE, position, desc->addr);
-    return CHAIN_MORE;
-}
+enum chain_step vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position,
+                                  bool negotiated);
 
 /* Tell the caller what was found; nothing of a refused buffer. False if there was no room for all its pieces. */
 static inline bool chain_report(const struct chain_walk *walk, struct vring_chain *chain)
@@ -158,10 +101,10 @@ static inline bool chain_report(const struct chain_walk *walk, struct vring_chai
     if (walk->refused)
         return true;
     chain->n_readable = walk->n_readable;
-    chain->n_writable = walk->n_writable;
+    chain->n_writable = walk->n - walk->n_readable;
     chain->readable = walk->readable;
-    chain->writable = walk->writable;
-    return walk->n_readable + walk->n_writable <= walk->capacity;
+    chain->writable = walk->bytes - walk->readable;
+    return walk->n <= walk->capacity;
 }
 
 #endif

@@ -16,45 +16,53 @@ enum head_used {
     HEAD_USED_IN_FULL  /* ... and the driver will take it for granted if it is not told */
 };
 
-static inline void heads_clear(struct vring_head *heads, uint32_t size)
-{
-    static const struct vring_head untaken = {0};
-
-    for (uint32_t i = 0; i < size; i++)
-        heads[i] = untaken;
-}
-
 static inline uint16_t handle_head(vring_handle handle)
 {
     return (uint16_t)(handle & 0xffff);
 }
 
-/* Is the buffer at head one of those that were used before their turn? */
-static inline bool heads_held_back(const struct vring_head *heads, uint16_t head)
+/* From now on no handle names the buffer at head: every handle of it has head in its lower half. */
+static inline void heads_forget(struct vring_head *heads, uint16_t head)
 {
-    return heads[head].used >= HEAD_USED_IN_PART;
+    heads[head].handle = ~(vring_handle)head;
 }
 
-/* Does the handle name a buffer that the device holds? */
+static inline void heads_clear(struct vring_head *heads, uint32_t size)
+{
+    static const struct vring_head untaken = {0};
+
+    for (uint32_t i = 0; i < size; i++) {
+        heads[i] = untaken;
+        heads_forget(heads, (uint16_t)i);
+    }
+}
+
+/* Does the handle name a buffer that the device may still use? */
 static inline bool heads_hold(const struct vring_head *heads, uint32_t size, vring_handle handle)
 {
-    uint16_t head = handle_head(handle);
-
-    return head < size && heads[head].taken != 0 && !heads_held_back(heads, head) &&
-           heads[head].generation == handle >> 16;
+    return handle_head(handle) < size && heads[handle_head(handle)].handle == handle;
 }
 
 /* Take the buffer at head, of descriptors entries of the ring; refused: it can only be given back. Returns its handle. */
 static inline vring_handle heads_take(struct vring_head *heads, uint16_t head, uint16_t descriptors, uint64_t writable,
                                       bool refused, uint16_t generation)
 {
+    vring_handle handle = (vring_handle)generation << 16 | head;
+
     if (refused)
         writable = 0;
-    heads[head].taken = descriptors;
-    heads[head].generation = generation;
-    heads[head].used = refused ? HEAD_REFUSED : HEAD_NOT_USED;
+    heads[head].handle = handle;
     heads[head].writable = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
-    return (vring_handle)generation << 16 | head;
+    heads[head].taken = descriptors;
+    heads[head].used = refused ? HEAD_REFUSED : HEAD_NOT_USED;
+    return handle;
+}
+
+/* The device holds the buffer at head no longer. */
+static inline void heads_release(struct vring_head *heads, uint16_t head)
+{
+    heads[head].taken = 0;
+    heads_forget(heads, head);
 }
 
 /* Hold the buffer at head back until its turn: len bytes were written. */
@@ -64,6 +72,13 @@ static inline void heads_hold_back(struct vring_head *heads, uint16_t head, uint
 
     heads[head].used = in_full ? HEAD_USED_IN_FULL : HEAD_USED_IN_PART;
     heads[head].writable = len;
+    heads_forget(heads, head);
+}
+
+/* Is the buffer at head one of those that were used before their turn? */
+static inline bool heads_held_back(const struct vring_head *heads, uint16_t head)
+{
+    return heads[head].used >= HEAD_USED_IN_PART;
 }
 
 #endif

@@ -9,21 +9,18 @@
 #include "access.h"
 #include "regions.h"
 
+/* The 16 bytes at addr, byte by byte. False where there is no memory. */
+PORT_COLD bool vring_indirect_fetch_bytes(struct vring_regions *regions, uint64_t addr, uint64_t words[2]);
+
 /* The 16 bytes at addr, as two words in the order of the wire. False where there is no memory. */
-static inline bool indirect_fetch(const struct vring_region *regions, uint32_t count, uint32_t *hint, uint64_t addr,
-                                  uint64_t words[2])
+static inline bool indirect_fetch(struct vring_regions *regions, uint64_t addr, uint64_t words[2])
 {
-    unsigned char *to = (unsigned char *)words;
+    const uint64_t *from = (const uint64_t *)regions_whole(regions, addr, 16, false);
 
-    for (size_t have = 0; have < 16;) {
-        struct regions_piece piece = regions_find(regions, count, hint, addr + have);
-        const unsigned char *from = (const unsigned char *)piece.host;
-
-        if (!piece.host)
-            return false;
-        for (; piece.len > 0 && have < 16; piece.len--)
-            to[have++] = access_load8(from++);
-    }
+    if (!from || (uintptr_t)from % 8 != 0)
+        return vring_indirect_fetch_bytes(regions, addr, words);
+    words[0] = access_load64(&from[0]);
+    words[1] = access_load64(&from[1]);
     return true;
 }
 

@@ -24,7 +24,7 @@ static int packed_device_check(const struct vring_device_config *config, const s
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
     error = vring_features_check_packed(config->features);
-    return error ? error : regions_check(config->regions, config->region_count);
+    return error ? error : vring_regions_check(config->regions, config->region_count);
 }
 
 int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_device_config *config)
@@ -48,8 +48,7 @@ int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_
     *vq = fresh;
     vq->ring = ring;
     vq->heads = config->heads;
-    vq->regions = config->regions;
-    vq->region_count = config->region_count;
+    regions_start(&vq->regions, config->regions, config->region_count);
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
     vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
@@ -76,66 +75,84 @@ void vring_packed_device_reset(struct vring_packed_device *vq)
 static enum chain_step packed_device_walk_table(struct vring_packed_device *vq, struct chain_walk *walk,
                                                 const struct chain_desc *outer, uint16_t offset)
 {
-    uint32_t entries = outer->len / 16, table_hint = vq->region_hint;
-    enum chain_step step = chain_table(walk, outer, offset, vq->indirect);
+    struct vring_regions here = vq->regions; /* a table mostly lies elsewhere than the buffers that it lists */
+    uint32_t entries = outer->len / 16;
+    enum chain_step step = vring_chain_table(walk, outer, offset, vq->indirect);
 
     for (uint32_t i = 0; step == CHAIN_MORE; i++) {
         struct chain_desc desc;
         uint64_t words[2];
 
-        if (PEER_BAD(!indirect_fetch(vq->regions, vq->region_count, &table_hint, outer->addr + 16 * (uint64_t)i, words)))
-            return chain_broken(walk, VRING_E_PEER_TABLE, i, outer->addr);
+        if (PEER_BAD(!indirect_fetch(&here, outer->addr + 16 * (uint64_t)i, words)))
+            return vring_chain_broken(walk, VRING_E_PEER_TABLE, i, outer->addr);
         desc = packed_decode_entry(words, i + 1 == entries);
-        step = chain_take(walk, &desc, i, entries, vq->regions, vq->region_count, &vq->region_hint);
+        step = vring_chain_take(walk, &desc, i, entries, &vq->regions);
     }
     return step;
 }
 
-/* What the walk of the ring found besides pieces. */
-struct packed_device_buffer {
-    uint16_t descriptors; /* ring entries */
-    uint16_t peer_id;     /* as the last of them has it (2.8.6) */
-};
+enum { NO_LINKS = 0x10000 }; /* a packed descriptor has no next that could lie outside its table */
 
-/* Walk the list at next_avail, the first descriptor of which has these flags. The others were written before them. */
-static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct chain_walk *walk, uint16_t flags,
-                                          struct packed_device_buffer *buffer)
+/*
+ * Walk the list at next_avail: direct descriptors, or one that names a table. The others were written before the first.
+ *
+ * desc         the first; then the last, which has the id (2.8.6)
+ * descriptors  receives how many there are
+ */
+static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct chain_walk *walk,
+                                          struct chain_desc *desc, uint16_t *descriptors)
 {
     struct vring_packed_position at = vq->next_avail;
-    enum chain_step step = CHAIN_MORE;
+    enum chain_step step;
 
-    for (buffer->descriptors = 0; step == CHAIN_MORE; at = packed_forward(&vq->ring, at, 1)) {
-        struct chain_desc desc = {0, 0, flags, 0};
-
-        if (PEER_BAD(vq->held + buffer->descriptors >= vq->ring.size))
-            return chain_broken(walk, VRING_E_PEER_LOOP, at.offset, flags);
-        if (buffer->descriptors > 0)
-            desc.flags = packed_load_flags(&vq->ring, at.offset);
-        desc.addr = packed_load_addr(&vq->ring, at.offset);
-        desc.len = packed_load_len(&vq->ring, at.offset);
-        buffer->peer_id = packed_load_id(&vq->ring, at.offset);
-        buffer->descriptors++;
-        if (!(desc.flags & VRING_DESC_INDIRECT)) {
-            step = chain_take(walk, &desc, at.offset, vq->ring.size, vq->regions, vq->region_count, &vq->region_hint);
-            continue;
-        }
-        if (PEER_BAD(buffer->descriptors > 1)) /* 2.8.19: a list is direct or indirect, not both */
-            return chain_broken(walk, VRING_E_PEER_INDIRECT, at.offset, desc.flags);
-        step = packed_device_walk_table(vq, walk, &desc, at.offset);
+    *descriptors = 1;
+    if (desc->flags & VRING_DESC_INDIRECT)
+        return packed_device_walk_table(vq, walk, desc, at.offset);
+    while ((step = vring_chain_take(walk, desc, at.offset, NO_LINKS, &vq->regions)) == CHAIN_MORE) {
+        at = packed_forward(&vq->ring, at, 1);
+        if (PEER_BAD(vq->held + *descriptors >= vq->ring.size))
+            return vring_chain_broken(walk, VRING_E_PEER_LOOP, at.offset, desc->flags);
+        *desc = packed_fetch_desc(&vq->ring, at.offset, packed_load_flags(&vq->ring, at.offset));
+        ++*descriptors;
+        if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT)) /* 2.8.19: a list is direct or indirect, not both */
+            return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, at.offset, desc->flags);
     }
     return step;
 }
 
-/* The buffer is ours until it is used or rewound. */
-static void packed_device_take(struct vring_packed_device *vq, uint16_t id, uint16_t descriptors,
-                               const struct chain_walk *walk, struct vring_chain *chain)
+/* The buffer at next_avail, as it was walked, is ours until it is used or rewound. */
+static inline int packed_device_take(struct vring_packed_device *vq, uint16_t peer_id, uint16_t descriptors,
+                                     const struct chain_walk *walk, struct vring_chain *chain)
 {
-    chain->handle = heads_take(vq->heads, id, descriptors, walk->writable, walk->refused != 0, vq->generation++);
+    if (PEER_BAD(peer_id >= vq->ring.size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, peer_id);
+
+    uint16_t id = peer_id;
+
+    if (PEER_BAD(vq->heads[id].taken))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, id);
+    if (!chain_report(walk, chain))
+        return VRING_E_ROOM;
+    chain->handle = heads_take(vq->heads, id, descriptors, chain->writable, walk->refused != 0, vq->generation++);
     vq->heads[vq->taken].order = id;
     vq->taken = packed_after(&vq->ring, vq->taken);
     vq->held = (uint16_t)(vq->held + descriptors);
     vq->next_avail = packed_forward(&vq->ring, vq->next_avail, descriptors);
     vq->in_flight++;
+    return walk->refused;
+}
+
+/* Take the buffer at next_avail, whatever it is; desc is its first descriptor. */
+static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, struct chain_desc desc,
+                                                struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
+{
+    struct chain_walk walk;
+    uint16_t descriptors;
+
+    chain_start(&walk, iov, n_iov, vq->max_chain);
+    if (packed_device_walk(vq, &walk, &desc, &descriptors) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
+    return packed_device_take(vq, desc.next, descriptors, &walk, chain);
 }
 
 int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
@@ -151,25 +168,16 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
 
     if (!packed_is_avail(flags, vq->next_avail.wrap))
         return VRING_E_EMPTY;
+    if (PEER_BAD(vq->held >= vq->ring.size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, at, flags);
 
-    struct packed_device_buffer buffer;
+    struct chain_desc desc = packed_fetch_desc(&vq->ring, at, flags);
     struct chain_walk walk;
 
     chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (packed_device_walk(vq, &walk, flags, &buffer) == CHAIN_BROKEN)
-        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
-    if (PEER_BAD(buffer.peer_id >= vq->ring.size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, buffer.peer_id);
-
-    uint16_t id = buffer.peer_id;
-
-    if (PEER_BAD(vq->heads[id].taken))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, id);
-
-    if (!chain_report(&walk, chain))
-        return VRING_E_ROOM;
-    packed_device_take(vq, id, buffer.descriptors, &walk, chain);
-    return walk.refused;
+    if (!chain_take_single(&walk, &desc, &vq->regions))
+        return packed_device_take_any(vq, desc, iov, n_iov, chain);
+    return packed_device_take(vq, desc.next, 1, &walk, chain);
 }
 
 int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)
@@ -188,7 +196,7 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
     vq->next_avail = packed_back(&vq->ring, vq->next_avail, head->taken);
     vq->held = (uint16_t)(vq->held - head->taken);
     vq->taken = packed_before(&vq->ring, vq->taken);
-    head->taken = 0;
+    heads_release(vq->heads, handle_head(handle));
     vq->in_flight--;
     return 0;
 }
@@ -216,7 +224,7 @@ static void packed_device_pass(struct vring_packed_device *vq, uint16_t id)
 {
     vq->next_used = packed_forward(&vq->ring, vq->next_used, vq->heads[id].taken);
     vq->staged = (uint16_t)(vq->staged + vq->heads[id].taken);
-    vq->heads[id].taken = 0;
+    heads_release(vq->heads, id);
     vq->in_flight--;
 }
 

@@ -206,6 +206,14 @@ static inline uint16_t packed_load_id(const struct vring_packed_ring *r, uint16_
     return packed_wire16(access_load16(&packed_desc(r, offset)->id.raw));
 }
 
+/* The entry whose flags were observed, or stand behind one whose were. */
+static inline struct chain_desc packed_fetch_desc(const struct vring_packed_ring *r, uint16_t offset, uint16_t flags)
+{
+    struct chain_desc desc = {packed_load_addr(r, offset), packed_load_len(r, offset), flags, packed_load_id(r, offset)};
+
+    return desc;
+}
+
 /* An entry of an indirect table: the id and all flags but WRITE mean nothing there (2.8.7). */
 static inline struct chain_desc packed_decode_entry(const uint64_t words[2], bool last)
 {

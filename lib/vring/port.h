@@ -14,6 +14,7 @@
 
 #define PORT_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define PORT_COLD __attribute__((cold, noinline))
+#define PORT_NOINLINE __attribute__((noinline))
 
 #define PORT_BIG_ENDIAN (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
 

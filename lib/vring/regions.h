@@ -8,6 +8,8 @@
 
 #include <vring/types.h>
 
+#include "port.h"
+
 /* A run of bytes that both sides can name: host is null where no region holds the address. */
 struct regions_piece {
     void *host;
@@ -17,46 +19,46 @@ struct regions_piece {
 
 static inline bool regions_hold(const struct vring_region *region, uint64_t addr)
 {
-    return addr >= region->addr && addr - region->addr < region->size;
+    return addr - region->addr < region->size;
+}
+
+static inline void regions_start(struct vring_regions *regions, const struct vring_region *table, uint32_t count)
+{
+    static const struct vring_region nowhere = {0};
+
+    regions->table = table;
+    regions->count = count;
+    regions->last = nowhere;
+}
+
+/* Make the region that holds addr the last one. False if there is none. Binary search: O(log count). */
+PORT_COLD bool vring_regions_search(struct vring_regions *regions, uint64_t addr);
+
+static inline struct regions_piece regions_find(struct vring_regions *regions, uint64_t addr)
+{
+    struct regions_piece piece = {NULL, 0, false};
+    const struct vring_region *last = &regions->last;
+
+    if (PORT_UNLIKELY(!regions_hold(last, addr)) && !vring_regions_search(regions, addr))
+        return piece;
+    piece.host = (unsigned char *)last->host + (size_t)(addr - last->addr);
+    piece.len = last->size - (addr - last->addr);
+    piece.read_only = (last->flags & VRING_REGION_READ_ONLY) != 0;
+    return piece;
 }
 
 /*
- * The number of the region that holds addr; count if none does. Binary search: O(log count).
+ * Where this side sees the len bytes at addr, if all of them lie in the last region and may be used so; otherwise null,
+ * which says nothing: ask regions_find().
  */
-static inline uint32_t regions_search(const struct vring_region *regions, uint32_t count, uint64_t addr)
+static inline void *regions_whole(const struct vring_regions *regions, uint64_t addr, uint32_t len, bool writable)
 {
-    uint32_t low = 0, high = count;
+    const struct vring_region *last = &regions->last;
+    uint64_t offset = addr - last->addr;
 
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (regions_hold(&regions[middle], addr))
-            return middle;
-        if (addr < regions[middle].addr)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return count;
-}
-
-/* hint: the region that the last address fell into; the next one mostly falls there, too. */
-static inline struct regions_piece regions_find(const struct vring_region *regions, uint32_t count, uint32_t *hint,
-                                                uint64_t addr)
-{
-    struct regions_piece piece = {NULL, 0, false};
-    uint32_t found = *hint;
-
-    if (found >= count || !regions_hold(&regions[found], addr)) {
-        found = regions_search(regions, count, addr);
-        if (found == count)
-            return piece;
-        *hint = found;
-    }
-    piece.host = (unsigned char *)regions[found].host + (size_t)(addr - regions[found].addr);
-    piece.len = regions[found].size - (addr - regions[found].addr);
-    piece.read_only = (regions[found].flags & VRING_REGION_READ_ONLY) != 0;
-    return piece;
+    if (offset >= last->size || len > last->size - offset || (writable && (last->flags & VRING_REGION_READ_ONLY)))
+        return NULL;
+    return (unsigned char *)last->host + (size_t)offset;
 }
 
 /* Does the range wrap past 2^64? Its last byte at 2^64 - 1 is legal. len is not 0. */
@@ -66,23 +68,6 @@ static inline bool regions_wraps(uint64_t addr, uint64_t len)
 }
 
 /* Is the table one to search in? 0, VRING_E_NULL, VRING_E_ADDR, VRING_E_OVERLAP. */
-static inline int regions_check(const struct vring_region *regions, uint32_t count)
-{
-    if (count == 0)
-        return 0;
-    if (!regions)
-        return VRING_E_NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!regions[i].host)
-            return VRING_E_NULL;
-        if (regions[i].size == 0 || regions_wraps(regions[i].addr, regions[i].size))
-            return VRING_E_ADDR;
-        if (regions[i].size - 1 > UINTPTR_MAX - (uintptr_t)regions[i].host)
-            return VRING_E_ADDR;
-        if (i > 0 && (regions[i].addr < regions[i - 1].addr || regions_hold(&regions[i - 1], regions[i].addr)))
-            return VRING_E_OVERLAP;
-    }
-    return 0;
-}
+int vring_regions_check(const struct vring_region *table, uint32_t count);
 
 #endif

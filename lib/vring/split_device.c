@@ -22,7 +22,7 @@ static int split_device_check(const struct vring_device_config *config, const st
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
     error = vring_features_check_split(config->features, config->legacy_order, SPLIT_WIRE_IS_LE);
-    return error ? error : regions_check(config->regions, config->region_count);
+    return error ? error : vring_regions_check(config->regions, config->region_count);
 }
 
 int vring_split_device_init(struct vring_split_device *vq, const struct vring_device_config *config)
@@ -37,6 +37,7 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
         .driver_area = config->driver_area,
         .device_area = config->device_area,
         .size = (uint16_t)config->size,
+        .mask = (uint16_t)(config->size - 1),
         .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
     };
     int error = split_device_check(config, &ring);
@@ -46,8 +47,7 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
     *vq = fresh;
     vq->ring = ring;
     vq->heads = config->heads;
-    vq->regions = config->regions;
-    vq->region_count = config->region_count;
+    regions_start(&vq->regions, config->regions, config->region_count);
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
     vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
@@ -87,48 +87,64 @@ static int split_device_observe(struct vring_split_device *vq)
 static enum chain_step split_device_walk_table(struct vring_split_device *vq, struct chain_walk *walk,
                                                const struct chain_desc *outer, uint16_t position)
 {
-    uint32_t entries = outer->len / 16, table_hint = vq->region_hint, i = 0;
-    enum chain_step step = chain_table(walk, outer, position, vq->indirect);
+    struct vring_regions here = vq->regions; /* a table mostly lies elsewhere than the buffers that it lists */
+    uint32_t entries = outer->len / 16, i = 0;
+    enum chain_step step = vring_chain_table(walk, outer, position, vq->indirect);
 
     while (step == CHAIN_MORE) {
         struct chain_desc desc;
         uint64_t words[2];
 
-        if (PEER_BAD(!indirect_fetch(vq->regions, vq->region_count, &table_hint, outer->addr + 16 * (uint64_t)i, words)))
-            return chain_broken(walk, VRING_E_PEER_TABLE, i, outer->addr);
+        if (PEER_BAD(!indirect_fetch(&here, outer->addr + 16 * (uint64_t)i, words)))
+            return vring_chain_broken(walk, VRING_E_PEER_TABLE, i, outer->addr);
         desc = split_decode(words[0], words[1]);
         if (PEER_BAD(desc.flags & VRING_DESC_INDIRECT))
-            return chain_broken(walk, VRING_E_PEER_INDIRECT, i, desc.flags);
-        step = chain_take(walk, &desc, i, entries, vq->regions, vq->region_count, &vq->region_hint);
+            return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, i, desc.flags);
+        step = vring_chain_take(walk, &desc, i, entries, &vq->regions);
         i = desc.next;
     }
     return step;
 }
 
-/* Walk the chain that starts at head: direct descriptors, the last of which may name a table (2.7.5.3.2). */
-static enum chain_step split_device_walk(struct vring_split_device *vq, struct chain_walk *walk, uint16_t head)
+/* Walk the chain that starts with desc at head: direct descriptors, the last of which may name a table (2.7.5.3.2). */
+static enum chain_step split_device_walk(struct vring_split_device *vq, struct chain_walk *walk, uint16_t head,
+                                         struct chain_desc desc)
 {
-    enum chain_step step = CHAIN_MORE;
     uint16_t i = head;
 
-    while (step == CHAIN_MORE) {
-        struct chain_desc desc = split_fetch_desc(&vq->ring, i);
+    while (!(desc.flags & VRING_DESC_INDIRECT)) {
+        enum chain_step step = vring_chain_take(walk, &desc, i, vq->ring.size, &vq->regions);
 
-        if (desc.flags & VRING_DESC_INDIRECT)
-            return split_device_walk_table(vq, walk, &desc, i);
-        step = chain_take(walk, &desc, i, vq->ring.size, vq->regions, vq->region_count, &vq->region_hint);
+        if (step != CHAIN_MORE)
+            return step;
         i = desc.next;
+        desc = split_fetch_desc(&vq->ring, i);
     }
-    return step;
+    return split_device_walk_table(vq, walk, &desc, i);
 }
 
-/* The buffer at head is ours until it is used or rewound. */
-static void split_device_take(struct vring_split_device *vq, uint16_t head, const struct chain_walk *walk,
-                              struct vring_chain *chain)
+/* The buffer at head, as it was walked, is ours until it is used or rewound. */
+static inline int split_device_take(struct vring_split_device *vq, uint16_t head, const struct chain_walk *walk,
+                                    struct vring_chain *chain)
 {
-    chain->handle = heads_take(vq->heads, head, 1, walk->writable, walk->refused != 0, vq->generation++);
-    vq->heads[vq->next_avail & (vq->ring.size - 1)].order = head;
+    if (!chain_report(walk, chain))
+        return VRING_E_ROOM;
+    chain->handle = heads_take(vq->heads, head, 1, chain->writable, walk->refused != 0, vq->generation++);
+    vq->heads[vq->next_avail & vq->ring.mask].order = head;
     vq->next_avail++;
+    return walk->refused;
+}
+
+/* Take the buffer at head, whatever it is; desc is its first descriptor. */
+static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, uint16_t head, struct chain_desc desc,
+                                               struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
+{
+    struct chain_walk walk;
+
+    chain_start(&walk, iov, n_iov, vq->max_chain);
+    if (split_device_walk(vq, &walk, head, desc) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
+    return split_device_take(vq, head, &walk, chain);
 }
 
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
@@ -157,16 +173,13 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
     if (PEER_BAD(vq->heads[head].taken))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail, head);
 
+    struct chain_desc desc = split_fetch_desc(&vq->ring, head);
     struct chain_walk walk;
 
     chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (split_device_walk(vq, &walk, head) == CHAIN_BROKEN)
-        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
-
-    if (!chain_report(&walk, chain))
-        return VRING_E_ROOM;
-    split_device_take(vq, head, &walk, chain);
-    return walk.refused;
+    if (!chain_take_single(&walk, &desc, &vq->regions))
+        return split_device_take_any(vq, head, desc, iov, n_iov, chain);
+    return split_device_take(vq, head, &walk, chain);
 }
 
 int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle)
@@ -177,10 +190,10 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
         return peer_verdict(vq->live);
     if (!heads_hold(vq->heads, vq->ring.size, handle))
         return VRING_E_HANDLE;
-    if (vq->heads[(vq->next_avail - 1) & (vq->ring.size - 1)].order != handle_head(handle))
+    if (vq->heads[(vq->next_avail - 1) & vq->ring.mask].order != handle_head(handle))
         return VRING_E_HANDLE;
 
-    vq->heads[handle_head(handle)].taken = 0;
+    heads_release(vq->heads, handle_head(handle));
     vq->next_avail--;
     return 0;
 }
@@ -203,14 +216,14 @@ static void split_device_end_batch(struct vring_split_device *vq)
 static void split_device_stage_in_order(struct vring_split_device *vq)
 {
     while (vq->next_used != vq->next_avail) {
-        uint16_t head = vq->heads[vq->next_used & (vq->ring.size - 1)].order;
+        uint16_t head = vq->heads[vq->next_used & vq->ring.mask].order;
         bool in_full = vq->heads[head].used == HEAD_USED_IN_FULL;
 
         if (!heads_held_back(vq->heads, head))
             return;
         vq->batch_head = head;
         vq->batch_len = vq->heads[head].writable;
-        vq->heads[head].taken = 0;
+        heads_release(vq->heads, head);
         vq->next_used++;
         if (!in_full)
             split_device_end_batch(vq);
@@ -235,7 +248,7 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
         split_device_stage_in_order(vq);
         return 0;
     }
-    vq->heads[head].taken = 0;
+    heads_release(vq->heads, head);
     split_store_used(&vq->ring, vq->next_used, head, len);
     vq->next_used++;
     return 0;

@@ -35,6 +35,7 @@ int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_dr
         .driver_area = config->driver_area,
         .device_area = config->device_area,
         .size = (uint16_t)config->size,
+        .mask = (uint16_t)(config->size - 1),
         .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
     };
     int error = split_driver_check(config, &ring);
@@ -72,7 +73,7 @@ static int split_driver_stage(struct vring_split_driver *vq, uint16_t head, uint
                               uint32_t writable, uint64_t token)
 {
     struct vring_slot *slot = &vq->slots[head];
-    struct vring_slot *entry = &vq->slots[vq->next_avail & (vq->ring.size - 1)];
+    struct vring_slot *entry = &vq->slots[vq->next_avail & vq->ring.mask];
 
     slot->token = token;
     slot->writable = writable;
@@ -170,7 +171,7 @@ int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
 
     vq->next_avail--;
 
-    uint16_t head = vq->slots[vq->next_avail & (vq->ring.size - 1)].order;
+    uint16_t head = vq->slots[vq->next_avail & vq->ring.mask].order;
 
     if (token)
         *token = vq->slots[head].token;
@@ -273,7 +274,7 @@ static int split_driver_take_in_order(struct vring_split_driver *vq, uint16_t *h
         if (PEER_BAD((uint16_t)(vq->batch - 1) >= (uint16_t)(vq->seen_used - vq->next_used)))
             return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, last);
     }
-    *head = vq->slots[vq->next_used & (vq->ring.size - 1)].order;
+    *head = vq->slots[vq->next_used & vq->ring.mask].order;
     *len = --vq->batch == 0 ? vq->batch_len : vq->slots[*head].writable;
     return 0;
 }

@@ -63,7 +63,7 @@ static inline uint16_t *split_avail_entry(const struct vring_split_ring *r, uint
 {
     vring_wire16 *entries = (vring_wire16 *)((struct vring_wire_split_avail *)r->driver_area + 1);
 
-    return &entries[position & (r->size - 1)].raw;
+    return &entries[position & r->mask].raw;
 }
 
 /* 2.7.6: right behind the last entry. */
@@ -89,7 +89,7 @@ static inline struct vring_wire_split_used_elem *split_used_elem(const struct vr
     struct vring_wire_split_used_elem *elems =
         (struct vring_wire_split_used_elem *)(void *)((struct vring_wire_split_used *)r->device_area + 1);
 
-    return &elems[position & (r->size - 1)];
+    return &elems[position & r->mask];
 }
 
 /* 2.7.8: right behind the last element. */

@@ -13,11 +13,16 @@ TEST(regions_find_every_address_of_a_small_world)
         {UINT64_MAX, 1, host + 40, 0},
     };
 
-    CHECK_OK(regions_check(regions, 4));
+    struct vring_regions world;
+
+    CHECK_OK(vring_regions_check(regions, 4));
     for (uint32_t start = 0; start <= 4; start++)
         for (uint64_t addr = 0; addr < 64; addr++) {
-            uint32_t hint = start; /* whatever was looked up before */
-            struct regions_piece piece = regions_find(regions, 4, &hint, addr);
+            regions_start(&world, regions, 4);
+            if (start < 4)
+                world.last = regions[start]; /* whatever was looked up before */
+
+            struct regions_piece piece = regions_find(&world, addr);
 
             if (addr >= 10 && addr < 20) {
                 CHECK(piece.host == host + (addr - 10) && piece.len == 20 - addr && !piece.read_only);
@@ -30,10 +35,8 @@ TEST(regions_find_every_address_of_a_small_world)
             }
         }
 
-    uint32_t hint = 0;
-
-    CHECK(regions_find(regions, 4, &hint, UINT64_MAX).host == host + 40);
-    CHECK_EQ(hint, 3);
+    CHECK(regions_find(&world, UINT64_MAX).host == host + 40);
+    CHECK_EQ(world.last.addr, UINT64_MAX);
 }
 
 TEST(C027_C028_regions_check)
@@ -45,27 +48,52 @@ TEST(C027_C028_regions_check)
     struct vring_region nowhere[] = {{0, 10, NULL, 0}};
     struct vring_region wraps_here[] = {{0, UINT64_MAX, host, 0}};
 
-    CHECK_ERR(regions_check(overlap, 2), VRING_E_OVERLAP);
-    CHECK_ERR(regions_check(unsorted, 2), VRING_E_OVERLAP);
-    CHECK_ERR(regions_check(empty, 1), VRING_E_ADDR);
-    CHECK_ERR(regions_check(wraps, 1), VRING_E_ADDR);
-    CHECK_ERR(regions_check(wraps_here, 1), VRING_E_ADDR);
-    CHECK_ERR(regions_check(nowhere, 1), VRING_E_NULL);
-    CHECK_ERR(regions_check(NULL, 1), VRING_E_NULL);
-    CHECK_OK(regions_check(NULL, 0));
+    CHECK_ERR(vring_regions_check(overlap, 2), VRING_E_OVERLAP);
+    CHECK_ERR(vring_regions_check(unsorted, 2), VRING_E_OVERLAP);
+    CHECK_ERR(vring_regions_check(empty, 1), VRING_E_ADDR);
+    CHECK_ERR(vring_regions_check(wraps, 1), VRING_E_ADDR);
+    CHECK_ERR(vring_regions_check(wraps_here, 1), VRING_E_ADDR);
+    CHECK_ERR(vring_regions_check(nowhere, 1), VRING_E_NULL);
+    CHECK_ERR(vring_regions_check(NULL, 1), VRING_E_NULL);
+    CHECK_OK(vring_regions_check(NULL, 0));
 }
 
 /* More regions than any search could visit one by one in the steps allowed. */
 TEST(C030_search_among_4096_regions)
 {
     static struct vring_region regions[4096];
+    struct vring_regions world;
 
     for (uint32_t i = 0; i < 4096; i++)
         regions[i] = (struct vring_region){3 * (uint64_t)i, 2, host, 0};
-    CHECK_OK(regions_check(regions, 4096));
+    CHECK_OK(vring_regions_check(regions, 4096));
+    regions_start(&world, regions, 4096);
     for (uint32_t i = 0; i < 4096; i++) {
-        CHECK_EQ(regions_search(regions, 4096, 3 * (uint64_t)i), i);
-        CHECK_EQ(regions_search(regions, 4096, 3 * (uint64_t)i + 1), i);
-        CHECK_EQ(regions_search(regions, 4096, 3 * (uint64_t)i + 2), 4096);
+        CHECK(vring_regions_search(&world, 3 * (uint64_t)i));
+        CHECK_EQ(world.last.addr, 3 * (uint64_t)i);
+        CHECK(vring_regions_search(&world, 3 * (uint64_t)i + 1));
+        CHECK_EQ(world.last.addr, 3 * (uint64_t)i);
+        CHECK(!vring_regions_search(&world, 3 * (uint64_t)i + 2));
     }
+}
+
+TEST(regions_whole_answers_for_the_last_region_alone)
+{
+    struct vring_region regions[] = {{10, 10, host, 0}, {20, 10, host + 16, VRING_REGION_READ_ONLY}};
+    struct vring_regions world;
+
+    regions_start(&world, regions, 2);
+    for (uint64_t addr = 0; addr < 40; addr++)
+        CHECK(!regions_whole(&world, addr, 1, false)); /* nothing was looked up before */
+    for (uint32_t last = 0; last < 2; last++)
+        for (uint64_t addr = 0; addr < 40; addr++)
+            for (uint32_t len = 1; len < 40; len++)
+                for (int writable = 0; writable < 2; writable++) {
+                    const struct vring_region *in = &regions[last];
+                    bool whole = addr >= in->addr && addr + len <= in->addr + in->size && !(writable && in->flags);
+
+                    world.last = *in;
+                    CHECK(regions_whole(&world, addr, len, writable) ==
+                          (whole ? (unsigned char *)in->host + (addr - in->addr) : NULL));
+                }
 }
