@@ -2,11 +2,12 @@
 """
 Writes the public headers as cffi wants them: declarations alone, so that Python has whatever C has, in the same commit.
 
-    cdef.py OUTPUT INCLUDE_DIRECTORY HEADER...
+    cdef.py OUTPUT INCLUDE_DIRECTORY FILE...
 
 Comments and preprocessor lines go, except that an object-like macro becomes a constant for the compiler to fill in,
 and so does each enumerator. Everything else stands as it is in the header, and the compiler checks it against the
-header again: a layout or a prototype that this script garbled would not compile.
+header again: a layout or a prototype that this script garbled would not compile. What is in cffi's own language (a
+file named .cdef) stands as it is.
 """
 
 import re
@@ -50,4 +51,6 @@ def declarations(text: str) -> str:
 if __name__ == "__main__":
     output, root = Path(sys.argv[1]), Path(sys.argv[2])
     once: set[Path] = set()
-    output.write_text(declarations("\n".join(expand(root, root / name, once) for name in sys.argv[3:])))
+    headers = [root / name for name in sys.argv[3:] if not name.endswith(".cdef")]
+    text = declarations("\n".join(expand(root, header, once) for header in headers))
+    output.write_text(text + "".join(Path(name).read_text() for name in sys.argv[3:] if name.endswith(".cdef")))

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the compiler checks every declaration that cffi was given against: the public headers, and nothing besides. */
+/* What the compiler checks every declaration that cffi was given against: the public headers, and what lies beside. */
 #include <bounce/bounce.h>
+#include <bounced/bounced.h>
 #include <vring/vring.h>
+
+#include "batch.h"
+#include "watch.h"

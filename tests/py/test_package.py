@@ -21,7 +21,7 @@ import vring
 from vring import BounceCode, RingCode, lowlevel
 
 ROOT = Path(__file__).parents[2]
-HEADERS = sorted(path for name in ("vring", "bounce") for path in (ROOT / "include" / name).glob("*.h"))
+HEADERS = sorted(path for name in ("vring", "bounce", "bounced") for path in (ROOT / "include" / name).glob("*.h"))
 
 
 def code_of(header: Path) -> str:
@@ -120,15 +120,15 @@ def test_mypy_would_notice(tmp_path: Path) -> None:
     assert "[arg-type]" in done.stdout and "[call-arg]" in done.stdout and "import" not in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize("module", [vring, vring.bounce])
+@pytest.mark.parametrize("module", [vring, vring.bounce, vring.bounced, vring.driver])
 def test_examples_in_docstrings_run(module: ModuleType) -> None:
-    result = doctest.testmod(module)
+    result = doctest.testmod(module, extraglobs={name: getattr(vring, name) for name in vring.__all__})
     assert result.attempted > 0 and result.failed == 0
 
 
 def test_every_function_of_the_headers_is_there() -> None:
     declared = {
-        name for header in HEADERS for name in re.findall(r"\b((?:vring|bounce)_\w+)\([^;{}]*\);", code_of(header))
+        name for header in HEADERS for name in re.findall(r"\b((?:vring|bounced?)_\w+)\([^;{}]*\);", code_of(header))
     }
     assert len(declared) > 50
     assert declared <= set(dir(lowlevel.lib)), declared - set(dir(lowlevel.lib))

@@ -4,19 +4,31 @@ Virtqueues and bounce buffers from Python: the C libraries libvring and libbounc
 anything.
 
 >>> memory = GuestMemory(1 << 16)
->>> areas = SplitAreas.allocate(memory, size=8)
->>> driver = SplitDriver(memory, areas, Feature.VERSION_1)
->>> device = SplitDevice(memory, areas, Feature.VERSION_1)
+>>> areas = allocate_areas(memory, 8, Feature.VERSION_1)
+>>> driver = Driver(memory, areas, Feature.VERSION_1)
+>>> device = Device(memory, areas, Feature.VERSION_1)
 
 ``vring.testing`` has models, strategies and state machines for testing rings and pools, and needs hypothesis.
 """
 
-from vring.bounce import BouncePool, Coherent, Direction, Mapping, MappingInfo, NoRoom, PoolFlag, Usage
-from vring.device import Chain, DeviceQueue, PackedDevice, SplitDevice
-from vring.driver import DriverQueue, IndirectTable, PackedDriver, SplitDriver, Used, UsedLength
+from vring.bounce import (
+    BouncePool,
+    Coherent,
+    Copy,
+    Direction,
+    Mapping,
+    MappingInfo,
+    NoRoom,
+    PoolFlag,
+    Reservation,
+    Usage,
+)
+from vring.bounced import BouncedDriver
+from vring.device import Chain, Device, PackedDevice, SplitDevice
+from vring.driver import Driver, DriverQueue, IndirectTable, Offer, PackedDriver, SplitDriver, Used, UsedLength
 from vring.errors import BounceCode, CallerError, ChainError, CorruptError, PeerError, RingCode, VringError
-from vring.features import Feature, accept, supported
-from vring.layout import Areas, PackedAreas, PackedLayout, SplitAreas, SplitLayout
+from vring.features import ByteOrder, Feature, accept, supported
+from vring.layout import Areas, PackedAreas, PackedLayout, SplitAreas, SplitLayout, allocate_areas
 from vring.lowlevel import lib as _lib
 from vring.memory import Buffer, GuestMemory, Region, Segment
 from vring.snapshot import Snapshot, SnapshotEntry
@@ -25,14 +37,18 @@ __all__ = [
     "Areas",
     "BounceCode",
     "BouncePool",
+    "BouncedDriver",
     "Buffer",
+    "ByteOrder",
     "CallerError",
     "Chain",
     "ChainError",
     "Coherent",
+    "Copy",
     "CorruptError",
-    "DeviceQueue",
+    "Device",
     "Direction",
+    "Driver",
     "DriverQueue",
     "Feature",
     "GuestMemory",
@@ -40,6 +56,7 @@ __all__ = [
     "Mapping",
     "MappingInfo",
     "NoRoom",
+    "Offer",
     "PackedAreas",
     "PackedDevice",
     "PackedDriver",
@@ -47,6 +64,7 @@ __all__ = [
     "PeerError",
     "PoolFlag",
     "Region",
+    "Reservation",
     "RingCode",
     "Segment",
     "Snapshot",
@@ -61,6 +79,7 @@ __all__ = [
     "VringError",
     "__version__",
     "accept",
+    "allocate_areas",
     "supported",
 ]
 

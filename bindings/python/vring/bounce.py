@@ -2,16 +2,27 @@
 """A pool of bounce-buffer slots over memory that a device may reach (``bounce/bounce.h``)."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-from vring.errors import Arguments, BounceCode, CallerError, CorruptError, caller_error, integer
+from vring.errors import Arguments, BounceCode, CallerError, CorruptError, RingCode, caller_error, integer
 from vring.lowlevel import CData, ffi, host_address, lib
 from vring.memory import Buffer, GuestMemory, pin
 
-__all__ = ["BouncePool", "Coherent", "Direction", "Mapping", "MappingInfo", "NoRoom", "PoolFlag", "Usage"]
+__all__ = [
+    "BouncePool",
+    "Coherent",
+    "Copy",
+    "Direction",
+    "Mapping",
+    "MappingInfo",
+    "NoRoom",
+    "PoolFlag",
+    "Reservation",
+    "Usage",
+]
 
 
 class Direction(enum.IntEnum):
@@ -29,6 +40,14 @@ class PoolFlag(enum.IntFlag):
     FIRST_FIT = lib.BOUNCE_FIRST_FIT
 
 
+Copy: TypeAlias = Callable[[Any, int, memoryview, bool], object]
+"""
+How a pool reaches originals that are no memory of this process: ``copy(original, offset, window, to_window)`` moves
+``len(window)`` bytes between ``offset`` of the original and ``window``, which is good during the call alone. If it
+raises, the call of the pool raises CallerError (COPY) with that as its cause.
+"""
+
+
 class NoRoom(enum.Enum):
     """
     The answer, which is false, to a request that may succeed once mappings have ended: fewer free slots than it needs
@@ -43,13 +62,21 @@ class NoRoom(enum.Enum):
         return False
 
 
+NO_ROOM = frozenset(int(answer.value) for answer in NoRoom)
+MASKS = ("alloc_align_mask", "min_align_mask", "boundary_mask")
+
+
 class Usage(NamedTuple):
-    """Counts over all areas: slots in all, used now, most used at any one time, and live mappings."""
+    """
+    Counts over all areas or one: slots in all, used now, most used at any one time, live mappings (reservations
+    included), and the longest run of free slots.
+    """
 
     slots: int
     used: int
     high_water: int
     mappings: int
+    longest_run: int
 
 
 @dataclass(frozen=True)
@@ -148,8 +175,44 @@ class Mapping(_Slots):
         call = "Mapping.unmap"
         length = lib.BOUNCE_WHOLE if written is None else integer(call, "written", written, 63, BounceCode.RANGE)
         code = lib.bounce_unmap(self.pool._pool, self.info.handle, self.info.direction, length)
-        _judge(code, call, {BounceCode.HANDLE: ("mapping", self), BounceCode.RANGE: ("written", written)})
+        self.pool._judge(code, call, {BounceCode.HANDLE: ("mapping", self), BounceCode.RANGE: ("written", written)})
         self.pool._originals.pop(self.info.handle)
+
+
+class Reservation(_Slots):
+    """
+    Slots without an original yet (``bounce_reserve``). As a context manager it is given up at the end, unless it has
+    become a mapping.
+    """
+
+    def __enter__(self) -> "Reservation":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.info.handle not in self.pool._originals:
+            self.cancel()
+
+    def commit(self, buffer: Buffer | Sized) -> Mapping:
+        """
+        Make it the mapping of ``buffer``, which has as many bytes as were reserved and is copied in. Raises CallerError
+        for another size, for what is no reservation any more, and with a pool that has a copy function for its failure;
+        then it is still a reservation.
+        """
+        call = "Reservation.commit"
+        if len(buffer) != self.size:
+            raise CallerError(BounceCode.SIZE, call, "length of buffer", len(buffer), f"{self.size} were reserved")
+        original, pointer = self.pool._pin(call, buffer, self.info.direction)
+        code = lib.bounce_commit(self.pool._pool, self.info.handle, self.info.direction, pointer)
+        self.pool._judge(code, call, {BounceCode.HANDLE: ("reservation", self), BounceCode.OVERLAP: ("buffer", buffer)})
+        self.pool._originals[self.info.handle] = original
+        return Mapping(self.pool, self.info)
+
+    def cancel(self) -> None:
+        """Give the slots back. Raises CallerError if that has happened already."""
+        code = lib.bounce_unmap(self.pool._pool, self.info.handle, self.info.direction, 0)
+        self.pool._judge(code, "Reservation.cancel", {BounceCode.HANDLE: ("reservation", self)})
 
 
 class Coherent(_Slots):
@@ -166,7 +229,7 @@ class Coherent(_Slots):
     def free(self) -> None:
         """Give the slots back. Raises CallerError if that has happened already."""
         code = lib.bounce_free(self.pool._pool, self.info.handle)
-        _judge(code, "Coherent.free", {BounceCode.HANDLE: ("memory", self)})
+        self.pool._judge(code, "Coherent.free", {BounceCode.HANDLE: ("memory", self)})
 
 
 class BouncePool:
@@ -193,14 +256,15 @@ class BouncePool:
         flags: PoolFlag | int = 0,
         cursor: int = 0,
         seed: int = 0,
+        copy: Copy | None = None,
     ) -> None:
         """
         A pool of ``slots`` slots at ``window`` of ``memory``, all of it unless told; the window is cleared.
 
         ``window_addr`` is slot 0 as the device addresses it, where that differs from ``window``; ``cursor`` is where
         the search of area 0 starts, 0 unless a test wants a state; ``seed`` goes into every handle, so that those of
-        an earlier pool in the same memory are refused. Everything else, and every limit, as in ``struct
-        bounce_config``.
+        an earlier pool in the same memory are refused; ``copy`` moves the bytes of originals that are no buffers.
+        Everything else, and every limit, as in ``struct bounce_config``.
 
         Raises CallerError that names the argument, IndexError for a window outside ``memory``.
         """
@@ -239,12 +303,17 @@ class BouncePool:
         config.meta_size = size[0]
         self._pool = ffi.new("struct bounce_pool *")
         self._mapping = ffi.new("struct bounce_mapping *")
-        self._originals: dict[int, memoryview] = {}  # by handle: what unmap writes to must outlive the mapping
+        self._originals: dict[int, object] = {}  # by handle: what unmap writes to must outlive the mapping
+        self._copy = copy
+        self._copy_errors: list[BaseException] = []
+        if copy:
+            self._context = ffi.new_handle((copy, self._copy_errors))
+            config.copy, config.copy_context = lib.vring_copy_callback, self._context
         self.memory = memory
         self.window = window
         self.slots = slots
         self.slot_size = slot_size or 2048
-        _judge(lib.bounce_init(self._pool, config), call, blame)
+        self._judge(lib.bounce_init(self._pool, config), call, blame)
 
     def __repr__(self) -> str:
         return f"BouncePool(slots={self.slots}, slot_size={self.slot_size}, window_addr={self.window_addr:#x})"
@@ -262,11 +331,11 @@ class BouncePool:
         """End the pool. Raises CallerError (BUSY) while mappings are live, and the pool lives on."""
         code = lib.bounce_fini(self._pool)
         live = self.usage().mappings if code == BounceCode.BUSY else 0
-        _judge(code, "BouncePool.close", {BounceCode.BUSY: ("live mappings", live)})
+        self._judge(code, "BouncePool.close", {BounceCode.BUSY: ("live mappings", live)})
 
     def map(
         self,
-        buffer: Buffer,
+        buffer: Buffer | Sized,
         direction: Direction,
         *,
         orig_addr: int | None = None,
@@ -277,7 +346,8 @@ class BouncePool:
         owner: int = 0,
     ) -> Mapping | NoRoom:
         """
-        Map ``buffer``, whole; it is kept alive until unmap. Unless ``direction`` is TO_DEVICE it must be writable.
+        Map ``buffer``, whole; it is kept alive until unmap. Unless ``direction`` is TO_DEVICE it must be writable. With
+        a pool that has a copy function it is any object that has a length.
 
         ``orig_addr`` is its address in the numbering that ``min_align_mask`` means, its address in this process
         unless told. Masks are 2**k - 1 or 0: the allocation starts at a multiple of ``alloc_align_mask`` + 1, the
@@ -289,46 +359,68 @@ class BouncePool:
         """
         call = "BouncePool.map"
         direction = _direction(call, direction)
-        try:
-            original, pointer = pin(buffer, writable=direction != Direction.TO_DEVICE)
-        except BufferError as error:
-            raise TypeError(f"{call}: buffer must be writable for {direction.name} ({error})") from None
-        request = ffi.new("struct bounce_request *")
+        original, pointer = self._pin(call, buffer, direction)
+        orig_addr = host_address(pointer) if orig_addr is None else orig_addr
+        masks = alloc_align_mask, min_align_mask, boundary_mask
+        request = _request(call, len(buffer), direction, orig_addr, *masks, area, owner)
         request.orig = pointer
-        request.size = len(original)
-        request.direction = direction
-        numbers = {
-            "orig_addr": (host_address(pointer) if orig_addr is None else orig_addr, 64, BounceCode.ADDR),
-            "alloc_align_mask": (alloc_align_mask, 64, BounceCode.MASK),
-            "min_align_mask": (min_align_mask, 64, BounceCode.MASK),
-            "boundary_mask": (boundary_mask, 64, BounceCode.MASK),
-            "area": (area, 32, BounceCode.GEOMETRY),
-            "owner": (owner, 32, BounceCode.GEOMETRY),
-        }
-        for name, (value, bits, blame) in numbers.items():
-            setattr(request, name, integer(call, name, value, bits, blame))
         code = lib.bounce_map(self._pool, request, self._mapping)
-        if code in (BounceCode.FULL, BounceCode.FRAGMENTED, BounceCode.BUSY):
+        if code in NO_ROOM:
             return NoRoom(BounceCode(code))
-        masks = {name: hex(numbers[name][0]) for name in ("alloc_align_mask", "min_align_mask", "boundary_mask")}
-        length = ("length of buffer", len(original))
-        _judge(
-            code,
-            call,
-            {
-                BounceCode.SIZE: length,
-                BounceCode.MASK: _blame_mask(request, masks),
-                BounceCode.TOO_LARGE: ("length of buffer, and masks", (len(original), masks))
-                if alloc_align_mask
-                else length,
-                BounceCode.UNSATISFIABLE: ("masks", masks),
-                BounceCode.ADDR: ("orig_addr", numbers["orig_addr"][0]),
-                BounceCode.OVERLAP: ("buffer", buffer),
-            },
-        )
+        self._judge(code, call, {**_blame(request, "length of buffer"), BounceCode.OVERLAP: ("buffer", buffer)})
         info = MappingInfo.of(self._mapping)
         self._originals[info.handle] = original
         return Mapping(self, info)
+
+    def can_map(
+        self,
+        size: int,
+        direction: Direction = Direction.BIDIRECTIONAL,
+        *,
+        orig_addr: int = 0,
+        alloc_align_mask: int = 0,
+        min_align_mask: int = 0,
+        boundary_mask: int = 0,
+        area: int = 0,
+        owner: int = 0,
+    ) -> bool:
+        """
+        Whether :meth:`map` could ever succeed for such a buffer of ``size`` bytes, were the pool empty
+        (``bounce_can_map``). Raises CallerError for what is malformed.
+        """
+        call = "BouncePool.can_map"
+        masks = alloc_align_mask, min_align_mask, boundary_mask
+        request = _request(call, size, _direction(call, direction), orig_addr, *masks, area, owner)
+        code = lib.bounce_can_map(self._pool, request)
+        if code in (BounceCode.TOO_LARGE, BounceCode.UNSATISFIABLE):
+            return False
+        self._judge(code, call, _blame(request, "size"))
+        return True
+
+    def reserve(
+        self,
+        size: int,
+        direction: Direction,
+        *,
+        orig_addr: int = 0,
+        alloc_align_mask: int = 0,
+        min_align_mask: int = 0,
+        boundary_mask: int = 0,
+        area: int = 0,
+        owner: int = 0,
+    ) -> Reservation | NoRoom:
+        """
+        Take the slots for a buffer of ``size`` bytes now and the buffer later, as :meth:`Reservation.commit` gets it: a
+        driver that has reserved all it needs cannot fail halfway. Arguments and answers as those of :meth:`map`.
+        """
+        call = "BouncePool.reserve"
+        masks = alloc_align_mask, min_align_mask, boundary_mask
+        request = _request(call, size, _direction(call, direction), orig_addr, *masks, area, owner)
+        code = lib.bounce_reserve(self._pool, request, self._mapping)
+        if code in NO_ROOM:
+            return NoRoom(BounceCode(code))
+        self._judge(code, call, _blame(request, "size"))
+        return Reservation(self, MappingInfo.of(self._mapping))
 
     def alloc(self, size: int, *, area: int = 0, owner: int = 0) -> Coherent | NoRoom:
         """
@@ -343,9 +435,9 @@ class BouncePool:
             integer(call, "owner", owner, 32, BounceCode.GEOMETRY),
             self._mapping,
         )
-        if code in (BounceCode.FULL, BounceCode.FRAGMENTED, BounceCode.BUSY):
+        if code in NO_ROOM:
             return NoRoom(BounceCode(code))
-        _judge(
+        self._judge(
             code,
             call,
             {blame: ("size", size) for blame in (BounceCode.SIZE, BounceCode.TOO_LARGE, BounceCode.UNSATISFIABLE)},
@@ -360,27 +452,138 @@ class BouncePool:
         mask = integer("BouncePool.max_mapping_size", "min_align_mask", min_align_mask, 64, BounceCode.MASK)
         return int(lib.bounce_max_mapping_size(self._pool, mask))
 
-    def usage(self) -> Usage:
-        """Counts over all areas."""
-        usage = ffi.new("struct bounce_counts *")
-        _judge(lib.bounce_usage(self._pool, usage), "BouncePool.usage", {})
-        return Usage(usage.slots, usage.used, usage.high_water, usage.mappings)
+    def usage(self, area: int | None = None) -> Usage:
+        """Counts over all areas, or of one. Raises CallerError for an area that there is not."""
+        counts = ffi.new("struct bounce_counts *")
+        if area is None:
+            self._judge(lib.bounce_usage(self._pool, counts), "BouncePool.usage", {})
+        else:
+            number = integer("BouncePool.usage", "area", area, 32, BounceCode.RANGE)
+            code = lib.bounce_area_usage(self._pool, number, counts)
+            self._judge(code, "BouncePool.usage", {BounceCode.RANGE: ("area", area)})
+        return Usage(counts.slots, counts.used, counts.high_water, counts.mappings, counts.longest_run)
+
+    def reset_high_water(self) -> None:
+        """Let ``high_water`` start again from what is used now, in every area."""
+        self._judge(lib.bounce_reset_high_water(self._pool), "BouncePool.reset_high_water", {})
+
+    def find_mapping(self, addr: int) -> MappingInfo | None:
+        """The live mapping that device address ``addr`` lies in, padding included; ``None`` if there is none."""
+        call = "BouncePool.find_mapping"
+        code = lib.bounce_find_mapping(self._pool, integer(call, "addr", addr, 64, BounceCode.ADDR), self._mapping)
+        if code == BounceCode.RANGE:
+            return None
+        self._judge(code, call, {})
+        return MappingInfo.of(self._mapping)
+
+    def verify(self) -> None:
+        """
+        Check everything that must be true of the metadata (``bounce_verify``). Raises CorruptError that says what is
+        not.
+        """
+        flaw = ffi.new("struct bounce_flaw *")
+        code = lib.bounce_verify(self._pool, flaw)
+        if code == BounceCode.CORRUPT:
+            what = ffi.string(flaw.what).decode()
+            raise CorruptError(BounceCode.CORRUPT, "BouncePool.verify", f"{what}, slot {flaw.slot}, area {flaw.area}")
+        self._judge(code, "BouncePool.verify", {})
+
+    def try_view(self) -> "BouncePool":
+        """
+        The same pool as an interrupt handler may use it: where a call would wait for a lock, ``map``, ``reserve`` and
+        ``alloc`` return :attr:`NoRoom.BUSY`, and others raise CallerError (BUSY).
+        """
+        view = BouncePool.__new__(BouncePool)
+        view.__dict__.update(self.__dict__)
+        view._pool = ffi.new("struct bounce_pool *")
+        view._mapping = ffi.new("struct bounce_mapping *")
+        self._judge(lib.bounce_try_view(self._pool, view._pool), "BouncePool.try_view", {})
+        return view
 
     def mappings(self) -> Iterator[MappingInfo]:
         """The live mappings, in slot order: who holds the slots."""
         slot = ffi.new("uint32_t *")
         while (code := lib.bounce_next_mapping(self._pool, slot, self._mapping)) != BounceCode.RANGE:
-            _judge(code, "BouncePool.mappings", {})
+            self._judge(code, "BouncePool.mappings", {})
             yield MappingInfo.of(self._mapping)
 
     def _sync(self, call: str, sync: CData, info: MappingInfo, offset: int, length: int | None) -> None:
         offset = integer(call, "offset", offset, 63, BounceCode.RANGE)
         length = max(0, info.size - offset) if length is None else integer(call, "length", length, 63, BounceCode.RANGE)
-        _judge(
+        self._judge(
             sync(self._pool, info.handle, info.direction, offset, length),
             call,
             {BounceCode.HANDLE: ("mapping", info), BounceCode.RANGE: ("offset and length", (offset, length))},
         )
+
+
+    def _pin(self, call: str, buffer: Buffer | Sized, direction: Direction) -> tuple[object, CData]:
+        """What keeps ``buffer`` alive, and the pointer that C is given for it."""
+        if self._copy:
+            handle = ffi.new_handle(buffer)
+            return handle, handle
+        try:
+            return pin(buffer, writable=direction != Direction.TO_DEVICE)  # type: ignore[arg-type]
+        except BufferError as error:
+            raise TypeError(f"{call}: buffer must be writable for {direction.name} ({error})") from None
+
+    def _judge(self, code: int, call: str, arguments: Arguments) -> None:
+        try:
+            _judge(code, call, arguments)
+        except CallerError as error:
+            raise error from self._copy_errors.pop() if self._copy_errors else None
+
+
+# Defined once for all pools, as C has one function of that name; context says whose copy function it is.
+@ffi.def_extern(name="vring_copy_callback", error=1)  # type: ignore[untyped-decorator]
+def _copy(context: CData, orig: CData, offset: int, window: CData, length: int, to_window: bool) -> int:
+    copy, errors = ffi.from_handle(context)
+    view = memoryview(ffi.buffer(window, length))
+    try:
+        copy(ffi.from_handle(orig), offset, view, to_window)
+    except BaseException as error:
+        errors[:] = [error]
+        return 1
+    finally:
+        view.release()
+    return 0
+
+
+def _request(
+    call: str,
+    size: int,
+    direction: Direction,
+    orig_addr: int,
+    alloc_align_mask: int,
+    min_align_mask: int,
+    boundary_mask: int,
+    area: int,
+    owner: int,
+) -> CData:
+    """A ``struct bounce_request`` without an original."""
+    request = ffi.new("struct bounce_request *")
+    request.size = integer(call, "size", size, 63, BounceCode.SIZE)
+    request.direction = direction
+    request.orig_addr = integer(call, "orig_addr", orig_addr, 64, BounceCode.ADDR)
+    request.alloc_align_mask = integer(call, "alloc_align_mask", alloc_align_mask, 64, BounceCode.MASK)
+    request.min_align_mask = integer(call, "min_align_mask", min_align_mask, 64, BounceCode.MASK)
+    request.boundary_mask = integer(call, "boundary_mask", boundary_mask, 64, BounceCode.MASK)
+    request.area = integer(call, "area", area, 32, BounceCode.GEOMETRY)
+    request.owner = integer(call, "owner", owner, 32, BounceCode.GEOMETRY)
+    return request
+
+
+def _blame(request: CData, size: str) -> dict[RingCode | BounceCode, tuple[str, object]]:
+    """For every answer that a request can get, the argument it is about; ``size`` is how the caller gave its size."""
+    masks = {name: hex(getattr(request, name)) for name in MASKS}
+    length = (size, request.size)
+    return {
+        BounceCode.SIZE: length,
+        BounceCode.MASK: _blame_mask(request, masks),
+        BounceCode.TOO_LARGE: (f"{size}, and masks", (request.size, masks)) if request.alloc_align_mask else length,
+        BounceCode.UNSATISFIABLE: ("masks", masks),
+        BounceCode.ADDR: ("orig_addr", request.orig_addr),
+    }
 
 
 def _direction(call: str, direction: Direction) -> Direction:

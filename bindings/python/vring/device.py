@@ -1,30 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""The device side of a queue: it takes buffers and gives them back used (``vring/split.h``)."""
+"""The device side of a queue: it takes buffers and gives them back used (``vring/device.h``, ``vring/split.h``)."""
 
-from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from collections.abc import Iterable, Sequence
 
-from vring.errors import Arguments, ChainError, PeerError, RingCode, caller_error, integer
-from vring.layout import Areas, PackedLayout, SplitLayout
-from vring.lowlevel import ffi, lib
+from vring.errors import ChainError, PeerError, RingCode, caller_error, integer
+from vring.features import ByteOrder
+from vring.layout import Areas, PackedAreas, SplitAreas
+from vring.lowlevel import CData, ffi, lib
 from vring.memory import Buffer, GuestMemory, HostMap, Region
+from vring.queue import EMPTY, ROOM, Queue
 from vring.snapshot import Snapshot
 
-__all__ = ["Chain", "DeviceQueue", "PackedDevice", "SplitDevice"]
-
-VERBS = (
-    "init",
-    "reset",
-    "get_avail",
-    "rewind",
-    "add_used",
-    "publish",
-    "enable_notify",
-    "disable_notify",
-    "in_flight",
-    "fault",
-)
+__all__ = ["Chain", "Device", "PackedDevice", "SplitDevice"]
 
 
 class Chain:
@@ -72,26 +59,15 @@ class Chain:
             skip = max(0, skip - len(piece))
 
 
-class DeviceQueue:
+class Device(Queue):
     """
-    The device side of a virtqueue, of either format: see :class:`SplitDevice` and :class:`PackedDevice`.
+    The device side of a virtqueue whose format the features name: packed with RING_PACKED, otherwise split
+    (``vring/device.h``).
 
     ``get_avail`` takes a buffer, ``add_used`` stages it as used, ``publish`` makes everything staged visible at once
     and answers whether the driver must be notified. Buffers may be used in any order. One thread at a time. Every
     call can raise :class:`PeerError` once the driver has broken the protocol.
     """
-
-    _c: ClassVar[Any]
-    _layout: ClassVar[type[SplitLayout] | type[PackedLayout]]
-
-    def __init_subclass__(
-        cls, prefix: str | None = None, layout: type[SplitLayout] | type[PackedLayout] | None = None
-    ) -> None:
-        if prefix and layout:
-            cls._c = SimpleNamespace(
-                struct=f"struct {prefix} *", **{verb: getattr(lib, f"{prefix}_{verb}") for verb in VERBS}
-            )
-            cls._layout = layout
 
     def __init__(
         self,
@@ -102,22 +78,25 @@ class DeviceQueue:
         regions: Sequence[Region] | None = None,
         max_chain: int = 0,
         index: int = 0,
+        generation: int = 0,
+        legacy_order: ByteOrder = ByteOrder.NATIVE,
     ) -> None:
         """
         A live queue over ``areas`` of ``memory``, which the driver has prepared.
 
         ``regions`` what the driver's addresses mean, sorted, without overlap; all of ``memory`` unless told.
         ``max_chain`` most descriptors in one buffer, direct and in its table together, 0 for the queue's size;
-        ``index`` as the driver's.
+        ``index`` as the driver's; ``generation`` of the first handle: with another number, handles from before are
+        refused; ``legacy_order`` as the driver's.
 
-        Raises CallerError that names the argument (``vring_split_device_init``), IndexError for areas outside
+        Raises CallerError that names the argument (``vring_device_init``), IndexError for areas outside
         ``memory``.
         """
         call = type(self).__name__
-        layout = self._layout.of(areas.size)
         regions = [Region(memory)] if regions is None else list(regions)
         config = ffi.new("struct vring_device_config *")
         config.features = integer(call, "features", features, 64, RingCode.FEATURE)
+        layout = self._layout(call, areas, features)
         config.size = areas.size
         config.max_chain = integer(call, "max_chain", max_chain, 32, RingCode.CHAIN)
         config.desc = memory.pointer(areas.desc, layout.desc_size)
@@ -133,20 +112,23 @@ class DeviceQueue:
             c_region.addr, c_region.size = addr, size
             c_region.flags = lib.VRING_REGION_READ_ONLY if region.read_only else 0
         config.index = integer(call, "index", index, 16, RingCode.SIZE)
+        config.legacy_order = ByteOrder(legacy_order)
+        config.generation = integer(call, "generation", generation, 16, RingCode.HANDLE)
 
-        self._queue = ffi.new(self._c.struct)
+        self._queue = ffi.new("struct vring_device *")
+        self._waiting: ChainError | None = None  # found behind sound buffers of a batch, for the next call to tell
         self._host = HostMap(regions)
         self._chain = ffi.new("struct vring_chain *")
         self._iov = ffi.new("struct vring_iov[]", min(max_chain or areas.size, areas.size) + len(regions))
         self.memory = memory
         self.areas = areas
-        code = self._c.init(self._queue, config)
+        code = lib.vring_device_init(self._queue, config)
         if code:
             raise caller_error(
                 RingCode(code),
                 call,
                 {
-                    RingCode.SIZE: ("areas.size", areas.size),
+                    RingCode.SIZE: ("index", index),
                     RingCode.ALIGN: ("areas", areas),
                     RingCode.OVERLAP: ("areas and regions", (areas, regions)),
                     RingCode.ADDR: ("areas and regions", (areas, regions)),
@@ -162,26 +144,74 @@ class DeviceQueue:
 
         Raises ChainError for a buffer that is taken but unusable: complete its handle with length 0.
         """
+        self._tell()
         chain = self._chain
-        code = self._c.get_avail(self._queue, self._iov, len(self._iov), chain)
-        if code == RingCode.ROOM:
-            self._iov = ffi.new("struct vring_iov[]", chain.n_readable + chain.n_writable)
-            code = self._c.get_avail(self._queue, self._iov, len(self._iov), chain)
-        if code == RingCode.EMPTY:
+        code = lib.vring_device_get_avail(self._queue, self._iov, len(self._iov), chain)
+        if code == EMPTY:
             return None
-        if code and lib.vring_error_blame(code) == lib.VRING_BLAME_CHAIN:
-            raise ChainError(RingCode(code), f"{type(self).__name__}.get_avail", chain.handle)
-        self._answer(code, "get_avail")
-        split = chain.n_readable
-        views = self._host.views((self._iov[i].base, self._iov[i].len) for i in range(split + chain.n_writable))
-        return Chain(chain.handle, views[:split], views[split:])
+        if code == ROOM:
+            self._iov = ffi.new("struct vring_iov[]", chain.n_readable + chain.n_writable)
+            code = lib.vring_device_get_avail(self._queue, self._iov, len(self._iov), chain)
+        if code:
+            self._refuse(code, "get_avail", chain.handle)
+        return self._take(chain, 0)
+
+    def get_avail_batch(self, most: int | None = None) -> list[Chain]:
+        """
+        Take the buffers that the driver has made available, at most ``most`` of them, crossing into C once.
+
+        Those before an unusable one, or before a breach of the protocol, are returned, and the next call raises for
+        it as :meth:`get_avail` does.
+        """
+        self._tell()
+        most = self.areas.size if most is None else min(most, self.areas.size)
+        chains = ffi.new("struct vring_chain[]", most)
+        answer = ffi.new("int *")
+        count = lib.vring_batch_get_avail(self._queue, self._iov, len(self._iov), chains, most, answer)
+        code = answer[0]
+        if not count and code == ROOM:
+            self._iov = ffi.new("struct vring_iov[]", chains[0].n_readable + chains[0].n_writable)
+            return self.get_avail_batch(most)
+        if code not in (0, EMPTY, ROOM):
+            try:
+                self._refuse(code, "get_avail_batch", chains[count].handle if count < most else 0)
+            except (ChainError, PeerError) as error:
+                if not count:
+                    raise
+                if isinstance(error, ChainError):
+                    self._waiting = error
+        taken, start = [], 0
+        for chain in chains[0:count]:
+            taken.append(self._take(chain, start))
+            start += chain.n_readable + chain.n_writable
+        return taken
+
+    def _take(self, chain: CData, start: int) -> Chain:
+        """The pieces of a chain that stand in the array from ``start`` on."""
+        split, end = start + chain.n_readable, start + chain.n_readable + chain.n_writable
+        view, iov = self._host.view, self._iov
+        return Chain(
+            chain.handle,
+            [view(piece.base, piece.len) for piece in iov[start:split]],
+            [view(piece.base, piece.len) for piece in iov[split:end]],
+        )
+
+    def _refuse(self, code: int, verb: str, handle: int) -> None:
+        if lib.vring_error_blame(code) == lib.VRING_BLAME_CHAIN:
+            raise ChainError(RingCode(code), f"{type(self).__name__}.{verb}", handle)
+        self._answer(code, verb)
+
+    def _tell(self) -> None:
+        if self._waiting:
+            error, self._waiting = self._waiting, None
+            raise error
 
     def rewind(self, chain: Chain | int) -> None:
         """
         Give back the buffer taken last, unused; ``get_avail`` returns it again. CallerError if it is not the last.
         """
         handle = chain.handle if isinstance(chain, Chain) else chain
-        self._answer(self._c.rewind(self._queue, handle), "rewind", {RingCode.HANDLE: ("chain", chain)})
+        self._answer(lib.vring_device_rewind(self._queue, handle), "rewind", {RingCode.HANDLE: ("chain", chain)})
 
     def add_used(self, chain: Chain | int, written: int | None = None) -> None:
         """
@@ -190,72 +220,82 @@ class DeviceQueue:
 
         Raises CallerError for a chain or handle that is stale, doubled or foreign, or for more bytes than are writable.
         """
-        call = f"{type(self).__name__}.add_used"
+        handle, written = self._used("add_used", chain, written)
+        code = lib.vring_device_add_used(self._queue, handle, written)
+        if code:
+            self._answer(code, "add_used", {RingCode.HANDLE: ("chain", chain), RingCode.LEN: ("written", written)})
+
+    def add_used_batch(self, chains: Iterable[Chain | tuple[Chain | int, int]]) -> None:
+        """
+        Stage buffers as used, one after the other, crossing into C once: chains as they are, or with the number of
+        bytes written, as :meth:`add_used` takes them.
+
+        Raises CallerError for the first that is refused; those before it are staged.
+        """
+        pairs = [(item, item.written) if isinstance(item, Chain) else item for item in chains]
+        used = ffi.new("struct vring_batch_used[]", [self._used("add_used_batch", *pair) for pair in pairs])
+        answer = ffi.new("int *")
+        count = lib.vring_batch_add_used(self._queue, used, len(pairs), answer)
+        if answer[0]:
+            chain, written = pairs[count]
+            place = f"[{count}]"
+            self._answer(
+                answer[0],
+                "add_used_batch",
+                {RingCode.HANDLE: (f"chain{place}", chain), RingCode.LEN: (f"written{place}", written)},
+            )
+
+    def _used(self, verb: str, chain: Chain | int, written: int | None) -> tuple[int, int]:
+        """Handle and length as C takes them."""
+        call = f"{type(self).__name__}.{verb}"
         if isinstance(chain, Chain):
-            handle, written = chain.handle, chain.written if written is None else written
+            handle = chain.handle
+            written = chain.written if written is None else written
         else:
-            handle, written = integer(call, "chain", chain, 32, RingCode.HANDLE), written or 0
-        integer(call, "written", written, 32, RingCode.LEN)
-        self._answer(
-            self._c.add_used(self._queue, handle, written),
-            "add_used",
-            {RingCode.HANDLE: ("chain", chain), RingCode.LEN: ("written", written)},
-        )
+            handle = integer(call, "chain", chain, 32, RingCode.HANDLE)
+        return handle, integer(call, "written", written or 0, 32, RingCode.LEN)
 
     def publish(self) -> bool:
         """Make everything staged visible with one store. Returns whether the driver must be notified (2.7.7.2)."""
-        return self._answer(self._c.publish(self._queue), "publish") == 1
+        return self._answer(lib.vring_device_publish(self._queue), "publish") == 1
 
     def enable_notify(self) -> bool:
         """
         Ask to be notified of the next available buffer, and look once more. Returns True if buffers wait already:
         take them and ask again; False if it is safe to sleep.
         """
-        return self._answer(self._c.enable_notify(self._queue), "enable_notify") == 1
+        return self._answer(lib.vring_device_enable_notify(self._queue), "enable_notify") == 1
 
     def disable_notify(self) -> None:
         """Ask not to be notified: a hint."""
-        self._answer(self._c.disable_notify(self._queue), "disable_notify")
+        self._answer(lib.vring_device_disable_notify(self._queue), "disable_notify")
 
     @property
     def in_flight(self) -> int:
         """Buffers taken and not yet staged as used."""
-        return int(self._c.in_flight(self._queue))
+        return int(lib.vring_device_in_flight(self._queue))
 
     def reset(self) -> None:
         """Stop using the shared memory. Every handle is dead; every later call raises CallerError."""
-        self._c.reset(self._queue)
-
-    @property
-    def fault(self) -> PeerError | None:
-        """What broke the queue, as the exception that every call raises; ``None`` if nothing did."""
-        fault = self._c.fault(self._queue)
-        return (
-            PeerError(RingCode(fault.error), type(self).__name__, fault.position, fault.value) if fault.error else None
-        )
-
-    def _answer(self, code: int, verb: str, arguments: Arguments | None = None) -> int:
-        if code >= 0:
-            return code
-        call = f"{type(self).__name__}.{verb}"
-        if lib.vring_error_blame(code) == lib.VRING_BLAME_PEER:
-            fault = self._c.fault(self._queue)
-            raise PeerError(RingCode(code), call, fault.position, fault.value)
-        raise caller_error(RingCode(code), call, arguments or {})
-
-
-class SplitDevice(DeviceQueue, prefix="vring_split_device", layout=SplitLayout):
-    """The device side of a split virtqueue (2.7; ``vring/split.h``)."""
+        lib.vring_device_reset(self._queue)
+        self._waiting = None
 
     def snapshot(self) -> Snapshot:
         """The ring as it is now, shared words unjudged; changes nothing."""
-        return Snapshot.take(
-            self._queue,
-            lib.vring_split_device_snapshot,
-            lib.vring_split_device_snapshot_entry,
-            lambda code: self._answer(code, "snapshot"),
-        )
+        functions = lib.vring_device_snapshot, lib.vring_device_snapshot_entry
+        return Snapshot.take(self._queue, *functions, lambda code: self._answer(code, "snapshot"))
+
+    def _fault(self) -> CData:
+        return lib.vring_device_fault(self._queue)
 
 
-class PackedDevice(DeviceQueue, prefix="vring_packed_device", layout=PackedLayout):
-    """The device side of a packed virtqueue (2.8; ``vring/packed.h``); as :class:`vring.PackedDriver`."""
+class SplitDevice(Device):
+    """The device side of a split virtqueue (2.7; ``vring/split.h``): a :class:`Device` without RING_PACKED."""
+
+    _formats = (SplitAreas,)
+
+
+class PackedDevice(Device):
+    """The device side of a packed virtqueue (2.8; ``vring/packed.h``): a :class:`Device` with RING_PACKED."""
+
+    _formats = (PackedAreas,)

@@ -1,38 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""The driver side of a queue: it offers buffers and takes them back (``vring/split.h``)."""
+"""The driver side of a queue: it offers buffers and takes them back (``vring/driver.h``, ``vring/split.h``)."""
 
 import enum
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
-from vring.errors import Arguments, CallerError, PeerError, RingCode, caller_error, integer
-from vring.layout import Areas, PackedLayout, SplitLayout
+from vring.errors import BounceCode, CallerError, RingCode, caller_error, integer
+from vring.features import ByteOrder
+from vring.layout import Areas, PackedAreas, SplitAreas
 from vring.lowlevel import CData, ffi, lib
 from vring.memory import GuestMemory, Segment
+from vring.queue import EMPTY, FULL, Queue
 from vring.snapshot import Snapshot
 
-__all__ = ["DriverQueue", "IndirectTable", "PackedDriver", "SplitDriver", "Used", "UsedLength"]
-
-VERBS = (
-    "init",
-    "reset",
-    "add_avail",
-    "add_indirect",
-    "abort",
-    "publish",
-    "notification",
-    "get_used",
-    "enable_notify",
-    "enable_notify_delayed",
-    "disable_notify",
-    "free",
-    "in_flight",
-    "take_unused",
-    "fault",
-)
+__all__ = ["Driver", "DriverQueue", "IndirectTable", "Offer", "PackedDriver", "SplitDriver", "Used", "UsedLength"]
 
 
 class UsedLength(enum.IntEnum):
@@ -50,6 +33,14 @@ class Used(NamedTuple):
     length: int
 
 
+class Offer(NamedTuple):
+    """One buffer of a batch: pieces (device address, bytes) to read, pieces to write, and the token."""
+
+    readable: Sequence[Segment] = ()
+    writable: Sequence[Segment] = ()
+    token: object = None
+
+
 @dataclass(frozen=True)
 class IndirectTable:
     """Memory for one indirect table (2.7.5.3): ``entries`` descriptors of 16 bytes at device address ``addr``."""
@@ -64,27 +55,168 @@ class IndirectTable:
         return cls(memory, memory.allocate(16 * entries), entries)
 
 
-class DriverQueue:
+class DriverQueue(Queue):
     """
-    The driver side of a virtqueue, of either format: see :class:`SplitDriver` and :class:`PackedDriver`.
+    What every driver side does: see :class:`Driver` for buffers in shared memory, :class:`vring.BouncedDriver` for
+    private ones. Buffers are staged, ``publish`` makes everything staged visible at once and answers whether the device
+    must be notified, ``get_used`` takes a buffer back.
 
-    ``add_avail`` stages a buffer, ``publish`` makes everything staged visible at once and answers whether the device
-    must be notified, ``get_used`` takes a buffer back. Tokens are any Python objects; the queue keeps them alive
-    until they return. One thread at a time. Every call can raise :class:`PeerError` once the device has broken the
-    protocol.
+    Tokens are any Python objects; the queue keeps them alive until they return. One thread at a time. Every call can
+    raise :class:`PeerError` once the device has broken the protocol.
     """
 
-    _c: ClassVar[Any]
-    _layout: ClassVar[type[SplitLayout] | type[PackedLayout]]
+    _outer: CData  # what add, get_used, abort, reset and take_unused are given: struct vring_driver *, or one around it
+    _c_abort = lib.vring_driver_abort
+    _c_get_used = lib.vring_driver_get_used
+    _c_reset = lib.vring_driver_reset
+    _c_take_unused = lib.vring_driver_take_unused
 
-    def __init_subclass__(
-        cls, prefix: str | None = None, layout: type[SplitLayout] | type[PackedLayout] | None = None
+    def _prepare(self, outer: CData, queue: CData, memory: GuestMemory, areas: Areas) -> None:
+        self._outer = outer
+        self._queue = queue
+        self._used = ffi.new("struct vring_used_buffer *")
+        self._number = ffi.new("uint64_t *")
+        self._numbers = itertools.count(1)
+        self._tokens: dict[int, tuple[object, object]] = {}  # by number: token, and what must live as long
+        self.memory = memory
+        self.areas = areas
+
+    def abort(self) -> object:
+        """
+        Take back the buffer staged last, as if it had never been added; returns its token. CallerError if none is
+        staged.
+        """
+        self._answer(self._c_abort(self._outer, self._number), "abort")
+        return self._tokens.pop(self._number[0])[0]
+
+    def publish(self) -> bool:
+        """
+        Make everything staged visible with one store. Returns whether the device must be notified (2.7.10,
+        2.7.13.4).
+        """
+        code = lib.vring_driver_publish(self._queue)
+        return code == 1 if code >= 0 else self._answer(code, "publish") == 1
+
+    @property
+    def notification(self) -> int:
+        """
+        The word for the doorbell: ``notify_id``, and with NOTIFICATION_DATA the index last published in the upper
+        half; of a packed ring place and wrap counter (2.9).
+        """
+        return int(lib.vring_driver_notification(self._queue))
+
+    def get_used(self) -> Used | None:
+        """Take one buffer that the device has used; ``None`` if there is none now (2.7.14)."""
+        code = self._c_get_used(self._outer, self._used)
+        if code == EMPTY:
+            return None
+        if code:
+            self._answer(code, "get_used")
+        return Used(self._tokens.pop(self._used.token)[0], self._used.len)
+
+    def enable_notify(self) -> bool:
+        """
+        Ask to be notified of the next used buffer, and look once more. Returns True if used buffers wait already:
+        take them and ask again; False if it is safe to sleep.
+        """
+        return self._answer(lib.vring_driver_enable_notify(self._queue), "enable_notify") == 1
+
+    def enable_notify_delayed(self) -> bool:
+        """As :meth:`enable_notify`, for the time when about three quarters of the buffers in flight have been used."""
+        return self._answer(lib.vring_driver_enable_notify_delayed(self._queue), "enable_notify_delayed") == 1
+
+    def disable_notify(self) -> None:
+        """Ask not to be notified: a hint, spurious notifications stay possible (2.7.7)."""
+        self._answer(lib.vring_driver_disable_notify(self._queue), "disable_notify")
+
+    @property
+    def free(self) -> int:
+        """Ring entries free for a buffer: one of n pieces fits if n <= free, an indirect one if free > 0."""
+        return int(lib.vring_driver_free(self._queue))
+
+    @property
+    def in_flight(self) -> int:
+        """Buffers added and not yet taken back: staged ones, and those with the device."""
+        return int(lib.vring_driver_in_flight(self._queue))
+
+    def reset(self) -> list[object]:
+        """
+        Stop using the shared memory, after the device was reset or because it broke the protocol. Returns the tokens
+        of all buffers that never came back, oldest first. Every later call raises CallerError; set up a new queue to
+        go on.
+        """
+        self._c_reset(self._outer)
+        unused = []
+        while (code := self._c_take_unused(self._outer, self._number)) != EMPTY:
+            self._answer(code, "reset")
+            unused.append(self._tokens.pop(self._number[0])[0])
+        return unused
+
+    def snapshot(self) -> Snapshot:
+        """The ring as it is now, shared words unjudged; changes nothing."""
+        functions = lib.vring_driver_snapshot, lib.vring_driver_snapshot_entry
+        return Snapshot.take(self._queue, *functions, lambda code: self._answer(code, "snapshot"))
+
+    def _fault(self) -> CData:
+        return lib.vring_driver_fault(self._queue)
+
+    def _configure(
+        self,
+        config: CData,
+        memory: GuestMemory,
+        areas: Areas,
+        features: int,
+        max_chain: int,
+        index: int,
+        notify_id: int,
+        used_length: UsedLength,
+        len_without_write: bool,
+        legacy_order: ByteOrder,
     ) -> None:
-        if prefix and layout:
-            cls._c = SimpleNamespace(
-                struct=f"struct {prefix} *", **{verb: getattr(lib, f"{prefix}_{verb}") for verb in VERBS}
-            )
-            cls._layout = layout
+        """Fill a ``struct vring_driver_config``; every number that C could not hold is refused by its name."""
+        call = type(self).__name__
+        config.features = integer(call, "features", features, 64, RingCode.FEATURE)
+        layout = self._layout(call, areas, features)
+        config.size = areas.size
+        config.max_chain = integer(call, "max_chain", max_chain, 32, RingCode.CHAIN)
+        config.desc = memory.pointer(areas.desc, layout.desc_size)
+        config.driver_area = memory.pointer(areas.driver, layout.driver_size)
+        config.device_area = memory.pointer(areas.device, layout.device_size)
+        self._slots = config.slots = ffi.new("struct vring_slot[]", areas.size)
+        config.slot_count = areas.size
+        config.index = integer(call, "index", index, 16, RingCode.SIZE)
+        config.notify_id = integer(call, "notify_id", notify_id, 16, RingCode.SIZE)
+        config.used_len = UsedLength(used_length)
+        config.len_without_write = len_without_write
+        config.legacy_order = ByteOrder(legacy_order)
+
+    def _live(self, code: int, areas: Areas, features: int, max_chain: int, index: int) -> None:
+        """Raise for what init answered."""
+        if code in (RingCode.SIZE, RingCode.ALIGN, RingCode.OVERLAP, RingCode.ADDR, RingCode.CHAIN, RingCode.FEATURE):
+            # A ring of a size that the layout allows can only have a start that it does not.
+            blame: dict[RingCode | BounceCode, tuple[str, object]] = {
+                RingCode.SIZE: ("index", index),
+                RingCode.ALIGN: ("areas", areas),
+                RingCode.OVERLAP: ("areas", areas),
+                RingCode.ADDR: ("areas", areas),
+                RingCode.CHAIN: ("max_chain", max_chain),
+                RingCode.FEATURE: ("features", int(features)),
+            }
+            raise caller_error(RingCode(code), type(self).__name__, blame)
+        self._answer(code, "init")
+
+
+class Driver(DriverQueue):
+    """
+    The driver side of a virtqueue whose format the features name: packed with RING_PACKED, otherwise split
+    (``vring/driver.h``).
+
+    >>> memory = GuestMemory(1 << 16)
+    >>> features = Feature.VERSION_1 | Feature.RING_PACKED
+    >>> with Driver(memory, allocate_areas(memory, 8, features), features) as driver:
+    ...     driver.add_avail(writable=[(memory.allocate(16), 16)], token="mine"), driver.free, driver.reset()
+    (True, 7, ['mine'])
+    """
 
     def __init__(
         self,
@@ -97,55 +229,24 @@ class DriverQueue:
         notify_id: int = 0,
         used_length: UsedLength = UsedLength.BREAK,
         len_without_write: bool = False,
+        legacy_order: ByteOrder = ByteOrder.NATIVE,
     ) -> None:
         """
         A live queue over ``areas`` of ``memory``, which it clears and which the device does not touch yet.
 
-        ``features`` as negotiated, with VERSION_1; ``max_chain`` most descriptors in one buffer, 0 for the queue's
-        size; ``index`` where both sides start, 0 unless a test wants the wrap to be near; ``notify_id`` what names
-        the queue in the notification word; ``used_length`` and ``len_without_write`` what to believe of used lengths:
-        see ``struct vring_driver_config``.
+        ``features`` as negotiated; ``legacy_order`` the byte order if VERSION_1 is not among them; ``max_chain`` most descriptors in one buffer, 0 for the queue's
+        size; ``index`` where both sides start, 0 unless a test wants the wrap to be near (of a packed ring the entry,
+        with bit 15 set for wrap counters of 0); ``notify_id`` what names the queue in the notification word;
+        ``used_length`` and ``len_without_write`` what to believe of used lengths: see ``struct vring_driver_config``.
 
-        Raises CallerError that names the argument (``vring_split_driver_init``), IndexError for areas outside
-        ``memory``.
+        Raises CallerError that names the argument (``vring_driver_init``), IndexError for areas outside ``memory``.
         """
-        call = type(self).__name__
-        layout = self._layout.of(areas.size)
         config = ffi.new("struct vring_driver_config *")
-        config.features = integer(call, "features", features, 64, RingCode.FEATURE)
-        config.size = areas.size
-        config.max_chain = integer(call, "max_chain", max_chain, 32, RingCode.CHAIN)
-        config.desc = memory.pointer(areas.desc, layout.desc_size)
-        config.driver_area = memory.pointer(areas.driver, layout.driver_size)
-        config.device_area = memory.pointer(areas.device, layout.device_size)
-        self._slots = config.slots = ffi.new("struct vring_slot[]", areas.size)
-        config.slot_count = areas.size
-        config.index = integer(call, "index", index, 16, RingCode.SIZE)
-        config.notify_id = integer(call, "notify_id", notify_id, 16, RingCode.SIZE)
-        config.used_len = UsedLength(used_length)
-        config.len_without_write = len_without_write
-
-        self._queue = ffi.new(self._c.struct)
-        self._used = ffi.new("struct vring_used_buffer *")
-        self._numbers = itertools.count(1)
-        self._tokens: dict[int, tuple[object, IndirectTable | None]] = {}
-        self._staged: list[int] = []
-        self.memory = memory
-        self.areas = areas
-        code = self._c.init(self._queue, config)
-        if code:
-            raise caller_error(
-                RingCode(code),
-                call,
-                {
-                    RingCode.SIZE: ("areas.size", areas.size),
-                    RingCode.ALIGN: ("areas", areas),
-                    RingCode.OVERLAP: ("areas", areas),
-                    RingCode.ADDR: ("areas", areas),
-                    RingCode.CHAIN: ("max_chain", max_chain),
-                    RingCode.FEATURE: ("features", int(features)),
-                },
-            )
+        options = max_chain, index, notify_id, used_length, len_without_write, legacy_order
+        self._configure(config, memory, areas, features, *options)
+        queue = ffi.new("struct vring_driver *")
+        self._prepare(queue, queue, memory, areas)
+        self._live(lib.vring_driver_init(queue, config), areas, features, max_chain, index)
 
     def add_avail(
         self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None
@@ -156,10 +257,9 @@ class DriverQueue:
         Returns False if too few descriptors are free now. Raises CallerError for a buffer that never fits or is
         malformed.
         """
-        call = f"{type(self).__name__}.add_avail"
-        segments, counts = _segments(call, readable, writable)
+        segments = self._segments("add_avail", [*readable, *writable], readable, writable)
         number = next(self._numbers)
-        code = self._c.add_avail(self._queue, segments, *counts, number)
+        code = lib.vring_driver_add_avail(self._queue, segments, len(readable), len(writable), number)
         return self._stage(code, "add_avail", number, token, None, readable, writable)
 
     def add_indirect(
@@ -174,97 +274,70 @@ class DriverQueue:
         The table is the caller's again when the token returns. Otherwise as :meth:`add_avail`.
         """
         call = f"{type(self).__name__}.add_indirect"
-        segments, counts = _segments(call, readable, writable)
+        segments = self._segments("add_indirect", [*readable, *writable], readable, writable)
         number = next(self._numbers)
         c_table = ffi.new("struct vring_table *")
         c_table.entries = integer(call, "table.entries", table.entries, 28, RingCode.CHAIN)
         c_table.memory = table.memory.pointer(table.addr, 16 * table.entries)
         c_table.addr = table.addr
-        code = self._c.add_indirect(self._queue, c_table, segments, *counts, number)
+        code = lib.vring_driver_add_indirect(self._queue, c_table, segments, len(readable), len(writable), number)
         return self._stage(code, "add_indirect", number, token, table, readable, writable)
 
-    def abort(self) -> object:
+    def add_avail_batch(self, offers: Iterable[Offer | tuple[Sequence[Segment], Sequence[Segment], object]]) -> int:
         """
-        Take back the buffer staged last, as if it had never been added; returns its token. CallerError if none is
-        staged.
+        Stage buffers, one after the other, crossing into C once: ``(readable, writable, token)`` each, as
+        :meth:`add_avail` takes them.
+
+        Returns how many were staged: all of them, or those before the first for which too few descriptors were free.
+        Raises CallerError for a buffer that never fits or is malformed; then none is staged.
         """
-        self._answer(self._c.abort(self._queue, ffi.NULL), "abort")
-        return self._tokens.pop(self._staged.pop())[0]
-
-    def publish(self) -> bool:
-        """
-        Make everything staged visible with one store. Returns whether the device must be notified (2.7.10,
-        2.7.13.4).
-        """
-        notify = self._answer(self._c.publish(self._queue), "publish")
-        self._staged.clear()
-        return notify == 1
-
-    @property
-    def notification(self) -> int:
-        """
-        The word for the doorbell: ``notify_id``, and with NOTIFICATION_DATA the index last published in the upper
-        half.
-        """
-        return int(self._c.notification(self._queue))
-
-    def get_used(self) -> Used | None:
-        """Take one buffer that the device has used; ``None`` if there is none now (2.7.14)."""
-        code = self._c.get_used(self._queue, self._used)
-        if code == RingCode.EMPTY:
-            return None
-        self._answer(code, "get_used")
-        token, _ = self._tokens.pop(self._used.token)
-        return Used(token, self._used.len)
-
-    def enable_notify(self) -> bool:
-        """
-        Ask to be notified of the next used buffer, and look once more. Returns True if used buffers wait already:
-        take them and ask again; False if it is safe to sleep.
-        """
-        return self._answer(self._c.enable_notify(self._queue), "enable_notify") == 1
-
-    def enable_notify_delayed(self) -> bool:
-        """As :meth:`enable_notify`, for the time when about three quarters of the buffers in flight have been used."""
-        code = self._c.enable_notify_delayed(self._queue)
-        return self._answer(code, "enable_notify_delayed") == 1
-
-    def disable_notify(self) -> None:
-        """Ask not to be notified: a hint, spurious notifications stay possible (2.7.7)."""
-        self._answer(self._c.disable_notify(self._queue), "disable_notify")
-
-    @property
-    def free(self) -> int:
-        """Descriptors free for ``add_avail``; a buffer of n pieces fits if n <= free, an indirect one if free > 0."""
-        return int(self._c.free(self._queue))
-
-    @property
-    def in_flight(self) -> int:
-        """Buffers added and not yet taken back: staged ones, and those with the device."""
-        return int(self._c.in_flight(self._queue))
-
-    def reset(self) -> list[object]:
-        """
-        Stop using the shared memory, after the device was reset or because it broke the protocol. Returns the tokens
-        of all buffers that never came back, oldest first. Every later call raises CallerError; set up a new queue to
-        go on.
-        """
-        self._c.reset(self._queue)
-        number = ffi.new("uint64_t *")
-        unused = []
-        while (code := self._c.take_unused(self._queue, number)) != RingCode.EMPTY:
-            self._answer(code, "reset")
-            unused.append(self._tokens.pop(number[0])[0])
-        self._staged.clear()
-        return unused
-
-    @property
-    def fault(self) -> PeerError | None:
-        """What broke the queue, as the exception that every call raises; ``None`` if nothing did."""
-        fault = self._c.fault(self._queue)
-        return (
-            PeerError(RingCode(fault.error), type(self).__name__, fault.position, fault.value) if fault.error else None
+        offered = list(offers)
+        pieces = [piece for readable, writable, _ in offered for piece in (*readable, *writable)]
+        parts = [part for readable, writable, _ in offered for part in (readable, writable)]
+        segments = self._segments("add_avail_batch", pieces, *parts)
+        numbers = [next(self._numbers) for _ in offered]
+        buffers = ffi.new(
+            "struct vring_batch_buffer[]",
+            [(number, len(readable), len(writable)) for number, (readable, writable, _) in zip(numbers, offered)],
         )
+        answer = ffi.new("int *")
+        count = int(lib.vring_batch_add_avail(self._queue, segments, buffers, len(offered), answer))
+        if answer[0] not in (0, FULL):
+            for _ in range(count):
+                lib.vring_driver_abort(self._queue, ffi.NULL)
+            readable, writable, token = offered[count]
+            self._stage(answer[0], "add_avail_batch", 0, token, None, readable, writable)
+        self._tokens.update((number, (offer[2], None)) for number, offer in zip(numbers[:count], offered))
+        return count
+
+    def get_used_batch(self, most: int | None = None) -> list[Used]:
+        """
+        Take the buffers that the device has used, at most ``most`` of them, crossing into C once. If the device has
+        broken the protocol behind some that are sound, those are returned, and the next call raises.
+        """
+        most = self.areas.size if most is None else min(most, self.areas.size)
+        used = ffi.new("struct vring_used_buffer[]", most)
+        answer = ffi.new("int *")
+        count = lib.vring_batch_get_used(self._queue, used, most, answer)
+        if not count and answer[0] not in (0, EMPTY):
+            self._answer(answer[0], "get_used_batch")
+        pop = self._tokens.pop
+        return [Used(pop(item.token)[0], item.len) for item in used[0:count]]
+
+    def _segments(self, verb: str, pieces: list[Segment], *parts: Sequence[Segment]) -> CData:
+        """``pieces`` as one C array; or an exception that names the one of ``parts`` that C cannot hold."""
+        for part in parts:
+            if len(part) > 0xFFFF:
+                raise CallerError(RingCode.CHAIN, f"{type(self).__name__}.{verb}", "number of pieces", len(part))
+        try:
+            return ffi.new("struct vring_segment[]", pieces)
+        except (OverflowError, TypeError, ValueError):
+            call = f"{type(self).__name__}.{verb}"
+            for readable, writable in zip(parts[::2], parts[1::2]):
+                for name, (addr, length) in _named(readable, writable):
+                    integer(call, f"address of {name}", addr, 64, RingCode.ADDR)
+                    integer(call, f"length of {name}", length, 32, RingCode.LEN)
+            raise
 
     def _stage(
         self,
@@ -276,66 +349,38 @@ class DriverQueue:
         readable: Sequence[Segment],
         writable: Sequence[Segment],
     ) -> bool:
-        if code == RingCode.FULL:
+        if code == 0:
+            self._tokens[number] = (token, table)
+            return True
+        if code == FULL:
             return False
-        if code:
-            self._answer(
-                code,
-                verb,
-                {
-                    RingCode.CHAIN: ("number of pieces", len(readable) + len(writable)),
-                    RingCode.LEN: _blame_length(readable, writable),
-                    RingCode.ADDR: _blame_address(readable, writable, table),
-                    RingCode.ALIGN: ("table", table),
-                    RingCode.FEATURE: ("table", table),
-                },
-            )
-        self._tokens[number] = (token, table)
-        self._staged.append(number)
-        return True
-
-    def _answer(self, code: int, verb: str, arguments: Arguments | None = None) -> int:
-        if code >= 0:
-            return code
-        call = f"{type(self).__name__}.{verb}"
-        if lib.vring_error_blame(code) == lib.VRING_BLAME_PEER:
-            fault = self._c.fault(self._queue)
-            raise PeerError(RingCode(code), call, fault.position, fault.value)
-        raise caller_error(RingCode(code), call, arguments or {})
-
-
-class SplitDriver(DriverQueue, prefix="vring_split_driver", layout=SplitLayout):
-    """The driver side of a split virtqueue (2.7; ``vring/split.h``)."""
-
-    def snapshot(self) -> Snapshot:
-        """The ring as it is now, shared words unjudged; changes nothing."""
-        return Snapshot.take(
-            self._queue,
-            lib.vring_split_driver_snapshot,
-            lib.vring_split_driver_snapshot_entry,
-            lambda code: self._answer(code, "snapshot"),
+        self._answer(
+            code,
+            verb,
+            {
+                RingCode.CHAIN: ("number of pieces", len(readable) + len(writable)),
+                RingCode.LEN: _blame_length(readable, writable),
+                RingCode.ADDR: _blame_address(readable, writable, table),
+                RingCode.ALIGN: ("table", table),
+                RingCode.FEATURE: ("table", table),
+            },
         )
+        raise AssertionError(f"{verb} answered {code}")
 
 
-class PackedDriver(DriverQueue, prefix="vring_packed_driver", layout=PackedLayout):
+class SplitDriver(Driver):
+    """The driver side of a split virtqueue (2.7; ``vring/split.h``): a :class:`Driver` without RING_PACKED."""
+
+    _formats = (SplitAreas,)
+
+
+class PackedDriver(Driver):
     """
-    The driver side of a packed virtqueue (2.8; ``vring/packed.h``): RING_PACKED is among its features, its size may
-    be any, and ``index`` is the entry to start at, with bit 15 set for wrap counters of 0.
+    The driver side of a packed virtqueue (2.8; ``vring/packed.h``): a :class:`Driver` with RING_PACKED. Its size may be
+    any, not only a power of two.
     """
 
-
-def _segments(call: str, readable: Sequence[Segment], writable: Sequence[Segment]) -> tuple[CData, tuple[int, int]]:
-    """Both lists as one C array, with their counts; or an exception that names the piece that C cannot hold."""
-    counts = len(readable), len(writable)
-    if max(counts) > 0xFFFF:
-        raise CallerError(RingCode.CHAIN, call, "number of pieces", sum(counts))
-    try:
-        return ffi.new("struct vring_segment[]", [*readable, *writable]), counts
-    except (OverflowError, TypeError, ValueError):
-        for name, (addr, length) in _named(readable, writable):
-            integer(call, f"address of {name}", addr, 64, RingCode.ADDR)
-            integer(call, f"length of {name}", length, 32, RingCode.LEN)
-        raise
+    _formats = (PackedAreas,)
 
 
 def _named(readable: Sequence[Segment], writable: Sequence[Segment]) -> list[tuple[str, Segment]]:

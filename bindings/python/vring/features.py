@@ -5,7 +5,16 @@ import enum
 
 from vring.lowlevel import lib
 
-__all__ = ["Feature", "accept", "supported"]
+__all__ = ["ByteOrder", "Feature", "accept", "supported"]
+
+
+class ByteOrder(enum.IntEnum):
+    """That of a ring without VERSION_1: the driver's own (2.7.3). With VERSION_1 every ring is little-endian."""
+
+    NATIVE = lib.VRING_ORDER_NATIVE
+    LITTLE = lib.VRING_ORDER_LITTLE
+    BIG = lib.VRING_ORDER_BIG
+
 
 
 class Feature(enum.IntFlag):

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from vring.errors import RingCode, caller_error, integer
+from vring.features import Feature
 from vring.lowlevel import ffi, lib
 from vring.memory import GuestMemory
 
-__all__ = ["Areas", "PackedAreas", "PackedLayout", "SplitAreas", "SplitLayout"]
+__all__ = ["Areas", "PackedAreas", "PackedLayout", "SplitAreas", "SplitLayout", "allocate_areas"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class SplitAreas:
         desc = memory.allocate(layout.total, max(16, queue_align))
         return cls(size, desc, desc + layout.driver_offset, desc + layout.device_offset)
 
+    @property
+    def layout(self) -> SplitLayout:
+        """The sizes of these areas. Raises CallerError for a size that no ring has."""
+        return SplitLayout.of(self.size)
+
 
 @dataclass(frozen=True)
 class PackedLayout:
@@ -117,6 +123,20 @@ class PackedAreas:
         desc = memory.allocate(layout.total)
         return cls(size, desc, desc + layout.driver_offset, desc + layout.device_offset)
 
+    @property
+    def layout(self) -> PackedLayout:
+        """The sizes of these areas. Raises CallerError for a size that no ring has."""
+        return PackedLayout.of(self.size)
+
 
 Areas: TypeAlias = SplitAreas | PackedAreas
 """Those of either format."""
+
+
+def allocate_areas(memory: GuestMemory, size: int, features: int) -> Areas:
+    """
+    Fresh areas in ``memory`` for a ring with ``size`` entries, of the format that ``features`` name: packed with
+    RING_PACKED among them, otherwise split. Raises CallerError for a size that the format does not allow, and
+    MemoryError.
+    """
+    return (PackedAreas if features & Feature.RING_PACKED else SplitAreas).allocate(memory, size)

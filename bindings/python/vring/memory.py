@@ -2,7 +2,7 @@
 """Memory that a driver and a device share, with one owner and device addresses."""
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -146,11 +146,9 @@ class HostMap:
     def __init__(self, regions: Sequence[Region]) -> None:
         self._memories = {region.memory.host: region.memory for region in regions}
 
-    def views(self, pieces: Iterator[tuple[CData, int]]) -> tuple[memoryview, ...]:
-        """A view of each piece (pointer and length), which the C side has placed within one of the regions."""
-        return tuple(self._view(host_address(base), length) for base, length in pieces)
-
-    def _view(self, host: int, length: int) -> memoryview:
+    def view(self, base: CData, length: int) -> memoryview:
+        """A view of a piece (pointer and length), which the C side has placed within one of the regions."""
+        host = host_address(base)
         for start, memory in self._memories.items():
             if start <= host and host + length <= start + memory.size:
                 return memory.view(memory.base + host - start, length)

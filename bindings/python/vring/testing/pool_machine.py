@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from vring.bounce import BouncePool, Coherent, Direction, Mapping, NoRoom, PoolFlag
+from vring.bounce import BouncePool, Coherent, Direction, Mapping, NoRoom, PoolFlag, Usage
 from vring.errors import BounceCode, CallerError
 from vring.memory import GuestMemory
 from vring.testing import strategies
@@ -223,7 +223,13 @@ class PoolMachine(RuleBasedStateMachine):
     def counts_add_up(self) -> None:
         usage, expected = (
             self.pool.usage(),
-            (self.geometry.slots, len(self.model.used), self.model.high_water, len(self.held)),
+            Usage(
+                self.geometry.slots,
+                len(self.model.used),
+                self.model.high_water,
+                len(self.held),
+                self.model.longest_run,
+            ),
         )
         assert usage == expected, f"{usage} instead of {expected}"
 

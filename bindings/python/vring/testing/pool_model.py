@@ -209,6 +209,17 @@ class PoolModel:
         """Most slots used at any one time: the sum over the areas of theirs."""
         return sum(self.area_high_water)
 
+    @property
+    def longest_run(self) -> int:
+        """The longest run of free slots that one mapping could have: within a segment and an area."""
+        longest = run = 0
+        for bounds in self.bounds:
+            for slot in bounds:
+                starts = slot == bounds.start or slot % self.geometry.segment_slots == 0
+                run = 0 if slot in self.used else 1 if starts else run + 1
+                longest = max(longest, run)
+        return longest
+
     def _take(self, request: Request, slot: int, area: int) -> Place:
         slots, offset = request.slots(self.geometry), request.offset(self.geometry)
         self.used |= set(range(slot, slot + slots))

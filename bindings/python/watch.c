@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#include "access_watched.h"
+
+/* In Python: see callbacks.cdef. */
+extern void vring_watch_callback(int access, uintptr_t address, uint32_t width, uint64_t value);
+
+_Thread_local bool vring_watching;
+
+bool vring_watch(bool on)
+{
+    bool before = vring_watching;
+
+    vring_watching = on;
+    return before;
+}
+
+/* What the callback does itself is not watched: it may call any verb of either side. */
+void vring_watched(enum vring_watch_access access, const volatile void *p, size_t width, uint64_t value)
+{
+    vring_watching = false;
+    vring_watch_callback(access, (uintptr_t)p, (uint32_t)width, value);
+    vring_watching = true;
+}

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""What a pool does besides map and unmap: reservations, questions, areas, a look for who holds what, other originals."""
+
+import pytest
+
+from vring import (
+    BounceCode,
+    BouncePool,
+    CallerError,
+    CorruptError,
+    Direction,
+    GuestMemory,
+    Mapping,
+    NoRoom,
+    Reservation,
+)
+
+
+@pytest.fixture
+def pool() -> BouncePool:
+    return BouncePool(GuestMemory(64 * 2048, base=0x100000), segment_slots=16, areas=4)
+
+
+def test_a_reservation_becomes_a_mapping(pool: BouncePool) -> None:
+    reserved = pool.reserve(3000, Direction.BIDIRECTIONAL, owner=7)
+    assert isinstance(reserved, Reservation) and pool.usage().used == 2 and not any(reserved.data)
+    original = bytearray(b"x" * 3000)
+    mapping = reserved.commit(original)
+    assert isinstance(mapping, Mapping) and mapping.data == original and mapping.addr == reserved.addr
+    mapping.data[:] = b"y" * 3000
+    mapping.unmap()
+    assert original == b"y" * 3000 and pool.usage().used == 0
+
+
+def test_a_reservation_that_is_not_used_is_given_back(pool: BouncePool) -> None:
+    with pool.reserve(100, Direction.TO_DEVICE) as reserved:  # type: ignore[union-attr]
+        assert pool.usage().mappings == 1
+    assert pool.usage().mappings == 0
+    with pytest.raises(CallerError, match="HANDLE"):
+        reserved.commit(bytes(100))
+    with pytest.raises(CallerError, match="HANDLE"):
+        reserved.cancel()
+    with pool.reserve(100, Direction.TO_DEVICE) as reserved:  # type: ignore[union-attr]
+        kept = reserved.commit(bytes(100))
+    assert pool.usage().mappings == 1
+    kept.unmap()
+
+
+def test_commit_refuses_another_size(pool: BouncePool) -> None:
+    reserved = pool.reserve(100, Direction.TO_DEVICE)
+    assert isinstance(reserved, Reservation)
+    with pytest.raises(CallerError, match="length of buffer = 99.*100 were reserved"):
+        reserved.commit(bytes(99))
+    reserved.commit(bytes(100)).unmap()
+
+
+def test_can_map_says_never_without_trying(pool: BouncePool) -> None:
+    assert pool.can_map(1) and pool.can_map(16 * 2048)
+    assert not pool.can_map(16 * 2048 + 1)
+    assert not pool.can_map(1, alloc_align_mask=(1 << 40) - 1)
+    with pytest.raises(CallerError, match="min_align_mask"):
+        pool.can_map(1, min_align_mask=2)
+    with pytest.raises(CallerError, match="size"):
+        pool.can_map(0)
+    assert pool.usage().mappings == 0
+
+
+def test_areas_are_counted_apart(pool: BouncePool) -> None:
+    mapping = pool.map(bytes(5000), Direction.TO_DEVICE, area=2)
+    assert isinstance(mapping, Mapping)
+    assert [pool.usage(area).used for area in range(4)] == [0, 0, 3, 0]
+    assert pool.usage(2).slots == 16 and pool.usage().longest_run == 16
+    with pytest.raises(CallerError, match="area = 4"):
+        pool.usage(4)
+    mapping.unmap()
+    assert pool.usage().high_water == 3
+    pool.reset_high_water()
+    assert pool.usage().high_water == 0
+
+
+def test_an_address_leads_to_its_mapping(pool: BouncePool) -> None:
+    mapping = pool.map(bytes(3000), Direction.TO_DEVICE, owner=42)
+    assert isinstance(mapping, Mapping)
+    found = pool.find_mapping(mapping.addr + 2999)
+    assert found == mapping.info and found.owner == 42
+    assert pool.find_mapping(mapping.addr + 2 * 2048) is None and pool.find_mapping(0) is None
+
+
+def test_a_pool_says_when_its_metadata_are_corrupt(pool: BouncePool) -> None:
+    mapping = pool.map(bytes(3000), Direction.TO_DEVICE)
+    pool.verify()
+    found = 0
+    for i in range(len(pool._meta)):
+        before, pool._meta[i] = pool._meta[i], pool._meta[i] ^ (1 << 40 | 1)
+        try:
+            pool.try_view().verify()  # the word may be a lock, which now looks held
+        except CorruptError as error:
+            assert "slot" in str(error)
+            found += 1
+        except CallerError as error:
+            assert error.code == BounceCode.BUSY
+        pool._meta[i] = before
+    pool.verify()
+    assert mapping and found > 16, "flipped bits are found in every kind of metadata"
+
+
+def test_a_view_that_never_waits_sees_the_same_pool(pool: BouncePool) -> None:
+    view = pool.try_view()
+    mapping = view.map(b"through the view", Direction.TO_DEVICE)
+    assert isinstance(mapping, Mapping) and pool.usage().mappings == 1
+    del pool
+    mapping.unmap()
+    assert view.usage().mappings == 0
+
+
+class Scattered:
+    """An original in pages of 1000 bytes: no memory that a pointer could name."""
+
+    def __init__(self, size: int) -> None:
+        self.pages = [bytearray(1000) for _ in range(-(-size // 1000))]
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def copy(self, offset: int, window: memoryview, to_window: bool) -> None:
+        for i in range(len(window)):
+            page, at = divmod(offset + i, 1000)
+            if to_window:
+                window[i] = self.pages[page][at]
+            else:
+                self.pages[page][at] = window[i]
+
+
+def test_originals_that_are_no_memory() -> None:
+    pool = BouncePool(GuestMemory(64 * 2048), copy=Scattered.copy)
+    original = Scattered(2500)
+    original.pages[1][:5] = b"hello"
+    mapping = pool.map(original, Direction.BIDIRECTIONAL)
+    assert isinstance(mapping, Mapping) and bytes(mapping.data[1000:1005]) == b"hello"
+    mapping.data[1999:2002] = b"bye"
+    mapping.sync_for_cpu(1999, 2)
+    assert original.pages[1][999:] == b"b" and original.pages[2][:2] == b"y\0"
+    mapping.unmap()
+    assert original.pages[2][:2] == b"ye"
+
+
+def test_a_copy_that_fails_is_the_cause() -> None:
+    def fails(original: object, offset: int, window: memoryview, to_window: bool) -> None:
+        raise OSError("the page is gone")
+
+    pool = BouncePool(GuestMemory(64 * 2048), copy=fails)
+    with pytest.raises(CallerError) as error:
+        pool.map(Scattered(10), Direction.TO_DEVICE)
+    assert error.value.code == BounceCode.COPY and isinstance(error.value.__cause__, OSError)
+    assert pool.usage().used == 0 and not isinstance(pool.alloc(100), NoRoom)

@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: MIT
+"""
+The queues of the package beyond one buffer at a time: a facade for both formats, batches that cross into C once, a
+driver with a pool behind it, snapshots, and what happens at the end.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+
+from vring import (
+    allocate_areas,
+    BouncedDriver,
+    BouncePool,
+    ByteOrder,
+    Buffer,
+    CallerError,
+    Chain,
+    ChainError,
+    Device,
+    Direction,
+    Driver,
+    Feature,
+    GuestMemory,
+    IndirectTable,
+    lowlevel,
+    NoRoom,
+    Offer,
+    PackedAreas,
+    PackedDevice,
+    PackedDriver,
+    PeerError,
+    RingCode,
+    SplitAreas,
+    SplitDevice,
+    SplitDriver,
+    Used,
+    UsedLength,
+)
+
+FORMATS = [Feature.VERSION_1, Feature.VERSION_1 | Feature.RING_PACKED]
+
+
+class Ring:
+    """A ring of 8 entries of either format, and 4 KiB for buffers."""
+
+    def __init__(self, features: Feature) -> None:
+        self.features = features | Feature.INDIRECT_DESC
+        self.memory = GuestMemory(1 << 16)
+        self.areas = allocate_areas(self.memory, 8, features)
+        self.data = self.memory.allocate(4096)
+        self.driver = Driver(self.memory, self.areas, self.features)
+        self.device = Device(self.memory, self.areas, self.features)
+
+    def offers(self, count: int, pieces: int = 1) -> list[Offer]:
+        return [Offer(writable=[(self.data, 4)] * pieces, token=f"token {i}") for i in range(count)]
+
+
+@pytest.fixture(params=FORMATS, ids=["split", "packed"])
+def ring(request: pytest.FixtureRequest) -> Ring:
+    return Ring(request.param)
+
+
+# ------------------------------------------------------------------------------------------------- the two formats ---
+
+
+def test_the_features_choose_the_format() -> None:
+    split, packed = (Ring(features) for features in FORMATS)
+    assert isinstance(split.areas, SplitAreas) and not split.driver.packed and not split.device.packed
+    assert isinstance(packed.areas, PackedAreas) and packed.driver.packed and packed.device.packed
+    assert repr(packed.driver) == "Driver(size=8, packed=True, in_flight=0)"
+
+
+@pytest.mark.parametrize(
+    "side, wanted",
+    [(SplitDriver, False), (SplitDevice, False), (PackedDriver, True), (PackedDevice, True)],
+    ids=["SplitDriver", "SplitDevice", "PackedDriver", "PackedDevice"],
+)
+def test_a_queue_of_one_format_refuses_the_other(side: Callable[..., object], wanted: bool) -> None:
+    memory = GuestMemory(1 << 16)
+    areas = SplitAreas.allocate(memory, 8), PackedAreas.allocate(memory, 8)
+    for features, packed in zip(FORMATS, (False, True)):
+        for given in areas:
+            if packed == wanted and isinstance(given, PackedAreas) == packed:
+                side(memory, given, features)
+                continue
+            with pytest.raises(CallerError, match="RING_PACKED") as error:
+                side(memory, given, features)
+            assert (error.value.code, error.value.argument) == (RingCode.FEATURE, "features")
+
+
+def test_a_start_outside_a_packed_ring_is_refused_by_its_name() -> None:
+    memory = GuestMemory(1 << 16)
+    areas = PackedAreas.allocate(memory, 5)
+    for side in (Driver, Device):
+        side(memory, areas, FORMATS[1], index=4 | 0x8000)
+        with pytest.raises(CallerError, match="index = 5"):
+            side(memory, areas, FORMATS[1], index=5)
+
+
+@pytest.mark.parametrize("order", ByteOrder)
+def test_legacy_rings_are_in_the_byte_order_that_is_asked_for(order: ByteOrder) -> None:
+    memory = GuestMemory(1 << 16)
+    areas = SplitAreas.allocate(memory, 8, queue_align=4096)
+    driver = Driver(memory, areas, 0, legacy_order=order)
+    device = Device(memory, areas, 0, legacy_order=order)
+    assert driver.add_avail([(memory.base + 0x8000, 3)], token="legacy") and driver.publish()
+    name: Literal["little", "big"] = "big" if order == ByteOrder.BIG else "little"
+    assert int.from_bytes(memory.read(areas.desc, 8), name) == memory.base + 0x8000
+    assert device.get_avail()
+
+
+def test_snapshots_show_what_is_in_flight(ring: Ring) -> None:
+    ring.driver.add_avail([(ring.data, 3)], [(ring.data + 16, 4)], token="mine")
+    ring.driver.publish()
+    driver, device = ring.driver.snapshot(), ring.device.snapshot()
+    assert driver.packed == device.packed == ring.driver.packed and driver.size == len(driver.entries) == 8
+    assert driver.free == 6 and [entry.count for entry in driver.entries if entry.count] == [2]
+    assert {(entry.addr, entry.len) for entry in driver.entries} >= {(ring.data, 3), (ring.data + 16, 4)}
+    assert [entry.addr for entry in device.entries] == [entry.addr for entry in driver.entries]
+
+
+def test_the_end_of_a_with_block_is_a_reset(ring: Ring) -> None:
+    with ring.driver as driver, ring.device as device:
+        driver.add_avail([(ring.data, 1)])
+        driver.publish()
+        assert device.get_avail()
+    with pytest.raises(CallerError, match="STATE"):
+        driver.publish()
+    with pytest.raises(CallerError, match="STATE"):
+        device.get_avail()
+
+
+# ---------------------------------------------------------------------------------------------------------- batches ---
+
+
+class Counting:
+    """``lib``, counting calls: how often a batch crosses into C."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        what = getattr(lowlevel.lib, name)
+        if not callable(what):
+            return what
+
+        def counted(*arguments: object) -> object:
+            self.calls.append(name)
+            return what(*arguments)
+
+        return counted
+
+
+def test_a_batch_crosses_into_C_once(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting()
+    monkeypatch.setattr("vring.driver.lib", counting)
+    monkeypatch.setattr("vring.device.lib", counting)
+    assert ring.driver.add_avail_batch(ring.offers(5)) == 5
+    assert counting.calls == ["vring_batch_add_avail"]
+    ring.driver.publish()
+    chains = ring.device.get_avail_batch()
+    assert [chain.room for chain in chains] == [4] * 5
+    chains[0].write(b"abcd")
+    ring.device.add_used_batch([chains[0], *((chain, 2) for chain in chains[1:])])
+    ring.device.publish()
+    assert ring.driver.get_used_batch() == [Used("token 0", 4), *(Used(f"token {i}", 2) for i in range(1, 5))]
+    crossed = [call for call in counting.calls if "publish" not in call]
+    assert crossed == [f"vring_batch_{verb}" for verb in ("add_avail", "get_avail", "add_used", "get_used")]
+    assert ring.driver.free == 8 and not ring.driver._tokens
+
+
+def test_a_batch_ends_where_the_ring_is_full(ring: Ring) -> None:
+    assert ring.driver.add_avail_batch(ring.offers(5, pieces=3)) == 2
+    assert ring.driver.in_flight == 2 and ring.driver.free == 2
+    assert ring.driver.reset() == ["token 0", "token 1"]
+
+
+def test_a_batch_with_a_malformed_buffer_stages_none(ring: Ring) -> None:
+    before = ring.driver.snapshot()
+    with pytest.raises(CallerError, match=r"length of writable\[1\]"):
+        ring.driver.add_avail_batch([*ring.offers(2), ((), [(ring.data, 1), (ring.data, 0)], None)])
+    with pytest.raises(CallerError, match=r"address of readable\[0\]"):
+        ring.driver.add_avail_batch([*ring.offers(2), ([(1 << 64, 1)], (), None)])
+    assert ring.driver.in_flight == 0 and ring.driver.free == before.free and not ring.driver._tokens
+    assert ring.device.get_avail() is None
+
+
+def test_at_most_so_many_of_a_batch(ring: Ring) -> None:
+    ring.driver.add_avail_batch(ring.offers(4))
+    ring.driver.publish()
+    chains = ring.device.get_avail_batch(3)
+    ring.device.add_used_batch(chains)
+    ring.device.publish()
+    assert len(ring.driver.get_used_batch(2)) == 2 and len(ring.driver.get_used_batch(0)) == 0
+    assert len(ring.driver.get_used_batch(2)) == 1 and ring.driver.get_used_batch() == []
+    assert len(ring.device.get_avail_batch()) == 1 and ring.device.get_avail_batch() == []
+
+
+def test_a_batch_grows_its_room_for_pieces(ring: Ring) -> None:
+    """Indirect tables hold more pieces than a batch has room for: what does not fit is the next batch's."""
+    for i in range(3):
+        table = IndirectTable.allocate(ring.memory, 8)
+        assert ring.driver.add_indirect(table, [(ring.data + 16 * j, 1 + j) for j in range(8)], token=i)
+    ring.driver.publish()
+    taken: list[Chain] = []
+    while more := ring.device.get_avail_batch():
+        taken += more
+    assert [[len(piece) for piece in chain.readable] for chain in taken] == [list(range(1, 9))] * 3
+
+
+def test_an_unusable_buffer_in_a_batch_is_told_after_the_sound_ones(ring: Ring) -> None:
+    ring.driver.add_avail_batch(
+        [*ring.offers(2), Offer(readable=[(1 << 40, 1)], token="outside"), Offer([(ring.data, 1)], token="behind")]
+    )
+    ring.driver.publish()
+    sound = ring.device.get_avail_batch()
+    assert len(sound) == 2
+    with pytest.raises(ChainError, match="CHAIN_ADDR") as error:
+        ring.device.get_avail()
+    [behind] = ring.device.get_avail_batch()
+    ring.device.add_used_batch([*sound, (error.value.handle, 0), (behind, 0)])
+    ring.device.publish()
+    assert [used.token for used in ring.driver.get_used_batch()] == ["token 0", "token 1", "outside", "behind"]
+
+
+def test_a_refused_member_of_a_batch_is_named(ring: Ring) -> None:
+    ring.driver.add_avail_batch(ring.offers(2))
+    ring.driver.publish()
+    first, second = ring.device.get_avail_batch()
+    with pytest.raises(CallerError, match=r"written\[1\] = 5") as error:
+        ring.device.add_used_batch([first, (second, 5)])
+    assert error.value.code == RingCode.LEN and ring.device.in_flight == 1
+    with pytest.raises(CallerError, match=r"chain\[0\]"):
+        ring.device.add_used_batch([first])
+
+
+def test_a_breach_behind_sound_buffers_is_told_by_the_next_call() -> None:
+    ring = Ring(FORMATS[0])
+    ring.driver.add_avail_batch(ring.offers(2))
+    ring.driver.publish()
+    ring.device.add_used_batch(ring.device.get_avail_batch())
+    ring.device.publish()
+    ring.memory.write(ring.areas.device + 4 + 8, b"\x77\0\0\0")  # the second used id
+    assert ring.driver.get_used_batch() == [Used("token 0", 0)]
+    with pytest.raises(PeerError, match="PEER_ID"):
+        ring.driver.get_used_batch()
+
+
+# ----------------------------------------------------------------------------------------------- a pool behind it ---
+
+
+class Bounced:
+    """A queue whose buffers go through a pool of 64 slots, and the device that sees nothing else."""
+
+    def __init__(self, features: Feature, **config: object) -> None:
+        self.memory = GuestMemory(1 << 18)
+        self.areas = allocate_areas(self.memory, 8, features)
+        self.pool = BouncePool(self.memory, window=self.memory.base + (1 << 17))
+        tables = IndirectTable.allocate(self.memory, 64) if features & Feature.INDIRECT_DESC else None
+        self.driver = BouncedDriver(self.pool, self.memory, self.areas, features, tables=tables, **config)  # type: ignore[arg-type]
+        self.device = Device(self.memory, self.areas, features)
+
+    def answer(self, data: bytes) -> bytes:
+        chain = self.device.get_avail()
+        assert chain
+        chain.write(data)
+        self.device.add_used(chain)
+        self.device.publish()
+        return chain.read()
+
+
+@pytest.fixture(params=[*FORMATS, *(each | Feature.INDIRECT_DESC for each in FORMATS)],
+                ids=["split", "packed", "split-indirect", "packed-indirect"])
+def bounced(request: pytest.FixtureRequest) -> Bounced:
+    return Bounced(request.param)
+
+
+def test_private_buffers_go_round_through_the_pool(bounced: Bounced) -> None:
+    answer = bytearray(b"........")
+    assert bounced.driver.add([b"two ", b"pieces"], [memoryview(answer)[:5], memoryview(answer)[5:]], token="mine")
+    assert bounced.driver.publish() and bounced.pool.usage().mappings == 4
+    assert bounced.answer(b"written") == b"two pieces"
+    assert bounced.driver.get_used() == Used("mine", 7) and answer == b"written."
+    assert bounced.pool.usage().used == 0 and not any(bounced.pool.memory.view(bounced.pool.window, 1 << 17))
+
+
+def test_pieces_live_while_they_are_in_flight(bounced: Bounced) -> None:
+    answer = bytearray(8)
+    bounced.driver.add([], [answer])
+    bounced.driver.publish()
+    with pytest.raises(BufferError):
+        answer.clear()
+    bounced.answer(b"x")
+    bounced.driver.get_used()
+    answer.clear()
+
+
+def test_abort_and_reset_give_everything_back(bounced: Bounced) -> None:
+    for token in ("first", "second", "third"):
+        bounced.driver.add([b"x"], [], token)
+    assert bounced.driver.abort() == "third"
+    bounced.driver.publish()
+    assert bounced.driver.reset() == ["first", "second"]
+    assert bounced.pool.usage().used == 0
+
+
+def test_no_room_is_told_by_whom() -> None:
+    bounced = Bounced(FORMATS[0])
+    assert bounced.driver.add([b"x" * 4096] * 8) is True
+    assert bounced.driver.add([b"x"]) is False, "the ring is full"
+    hogged = [bounced.pool.map(bytes(2048), Direction.TO_DEVICE) for _ in range(48)]
+    assert all(hogged)
+    bounced.driver.abort()
+    assert bounced.driver.add([b"x" * 4096] * 8) is True
+    bounced.driver.abort()
+    hogged.append(bounced.pool.map(bytes(2048), Direction.TO_DEVICE))
+    assert bounced.driver.add([b"x" * 4096] * 8) in (NoRoom.FULL, NoRoom.FRAGMENTED)
+    assert bounced.pool.usage().used == 49, "and nothing has changed"
+
+
+def test_bounced_refusals_name_what_is_wrong() -> None:
+    bounced = Bounced(FORMATS[0])
+    wrong: list[tuple[str, str, tuple[list[Buffer], list[Buffer]]]] = [
+        ("CHAIN", "number of pieces", ([], [])),
+        ("CHAIN", "number of pieces", ([b"x"] * 9, [])),
+        ("LEN", "lengths of pieces", ([b"x", b""], [])),
+        ("TOO_LARGE", "lengths of pieces", ([bytes(1 << 19)], [])),
+        ("OVERLAP", "pieces", ([bounced.memory.view(bounced.pool.window, 4)], [])),
+    ]
+    for code, what, pieces in wrong:
+        with pytest.raises(CallerError, match=f"{what}.*{code}") as error:
+            bounced.driver.add(*pieces)
+        assert error.value.code.name == code
+    with pytest.raises(TypeError, match=r"writable\[0\] must be writable"):
+        bounced.driver.add([], [b"read-only"])
+    assert bounced.pool.usage().used == 0 and bounced.driver.in_flight == 0
+    with pytest.raises(CallerError, match="used_length"):
+        Bounced(FORMATS[0], used_length=UsedLength.TRUST)
+    with pytest.raises(CallerError, match="pieces"):
+        Bounced(FORMATS[0], pieces=-1)
+
+
+def test_direct_pieces_take_ring_entries_although_there_are_tables() -> None:
+    bounced = Bounced(FORMATS[0] | Feature.INDIRECT_DESC)
+    bounced.driver.add([b"x"] * 3)
+    assert bounced.driver.free == 7
+    bounced.driver.add([b"x"] * 3, direct=True)
+    assert bounced.driver.free == 4
