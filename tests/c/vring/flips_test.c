@@ -573,7 +573,7 @@ static void tell(VTEST, const struct format *format, bool event_idx, bool in_ord
     }
 }
 
-RING_TEST(V45_V103_C069_C070_C071_C072_C109_C115_C137_C140_C192_C194_every_word_flipped_at_every_access)
+MODERN_RING_TEST(V45_V103_C069_C070_C071_C072_C109_C115_C137_C140_C192_C194_every_word_flipped_at_every_access)
 {
     memset(&findings, 0, sizeof findings);
     for (int features = 0; features < 4; features++)
