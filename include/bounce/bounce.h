@@ -42,6 +42,7 @@ enum bounce_error {
     BOUNCE_E_FULL = -129,       /* fewer free slots than the mapping needs */
     BOUNCE_E_FRAGMENTED = -130, /* enough free slots, but no run of them that satisfies the request */
     BOUNCE_E_BUSY = -131,       /* mappings are live, so the pool cannot end; or the lock is held (bounce_try_view()) */
+    BOUNCE_E_MAPPINGS = -132,   /* slots are free, but as many mappings are live as the configuration has room for */
 
     /* caller */
     BOUNCE_E_NULL = -160,
@@ -88,7 +89,9 @@ enum bounce_direction {
 enum {
     BOUNCE_KEEP_CONTENTS = 1, /* pool flag: do not clear slots when their mapping ends */
     BOUNCE_FIRST_FIT = 2,     /* pool flag: search every area from its first slot, not from its cursor: warmer caches */
-    BOUNCE_TRY = 4            /* what bounce_try_view() adds; not for a configuration */
+    BOUNCE_KEEP_PADDING = 4,  /* pool flag: do not clear what a mapping has before and after its data: for a device that
+                                 can read the whole window anyway */
+    BOUNCE_TRY = 8            /* what bounce_try_view() adds; not for a configuration */
 };
 
 /*
@@ -112,7 +115,10 @@ struct bounce_config {
     uint32_t segment_slots; /* a power of two, 1 to 4096; 0: 128 */
     uint32_t page_size;     /* bytes, a power of two, at least slot_size; 0: 4096 or slot_size, whichever is more */
     uint32_t areas;         /* a power of two; with two or more, every area has at least one whole segment; 0: 1 */
-    uint32_t flags;         /* BOUNCE_KEEP_CONTENTS, BOUNCE_FIRST_FIT */
+    uint32_t mappings;      /* how many can be live at once, shared out evenly among the areas, each share rounded up;
+                               with as many as slots, or more, every slot can be a mapping of its own. 0: one for
+                               every six slots of the longest area, but no fewer than 16 and no more than 65,536 */
+    uint32_t flags;         /* BOUNCE_KEEP_CONTENTS, BOUNCE_FIRST_FIT, BOUNCE_KEEP_PADDING */
     void *meta;             /* private memory, 8-byte aligned, at least bounce_meta_size() bytes */
     size_t meta_size;
     uint32_t cursor;        /* where the search of area 0 starts, in slots: 0, unless a test wants a state */
@@ -136,20 +142,28 @@ struct bounce_pool {
     unsigned char *meta; /* the first area's block; one such block per area */
     size_t meta_size;    /* of all blocks together */
     size_t block_size;
-    size_t index_at, longest_at, free_at, records_at; /* within a block */
-    uint32_t index_words;                             /* in a row of the index */
-    uint32_t segment_words;                           /* in a segment's bitmap */
+    size_t index_at, free_at, records_at, starts_at, longest_at; /* within a block */
+    uint32_t index_words;   /* in a row of the index */
+    uint32_t segment_words; /* in a segment's bitmap */
+    uint32_t records;       /* in an area */
     uint32_t slots;
     uint32_t area_segments; /* in the first areas */
     uint32_t first_longer;  /* from this area on there is one segment more */
+    uint32_t slot_mask;     /* bytes of a slot, less one */
+    uint32_t page_mask;     /* bytes of a page, less one */
+    uint32_t segment_mask;  /* slots of a segment, less one */
+    uint32_t longest;       /* bytes of the longest segment: one cut short, if there is no other */
     uint32_t key[4];        /* of the handles */
-    uint8_t slot_shift, segment_shift, page_shift, area_shift; /* powers of two, as exponents */
-    uint8_t place_shift;    /* in a handle: the area is above, the slot within the area below */
+    uint32_t skipped;       /* no mapping has this number: with it, a handle could be 0 */
+    uint32_t place;         /* in a handle: what is above area and record; not 0 for a pool of a set alone */
+    uint8_t slot_shift, segment_shift, area_shift; /* powers of two, as exponents */
+    uint8_t record_shift;   /* in a handle: the area is above, the record within the area below */
 };
 
 /*
- * Bytes of metadata that a pool of this configuration needs: for pools of some size 24.2 per slot on a 64-bit CPU, 20.2
- * on a 32-bit one. meta and meta_size of the configuration are not looked at.
+ * Bytes of metadata that a pool of this configuration needs. With the default number of mappings that is less than 8
+ * per slot where areas are equally long and have 256 slots or more. On a 64-bit CPU: 28 per mapping (24 on a 32-bit one), 2 per slot (4 in
+ * areas of more than 65,536 mappings), and little else. meta and meta_size of the configuration are not looked at.
  * Returns 0 and *size, or the error that bounce_init() would give.
  */
 int bounce_meta_size(const struct bounce_config *config, size_t *size);
@@ -219,7 +233,7 @@ struct bounce_mapping {
  * mapping   written only on success
  * Returns 0. Otherwise: BOUNCE_E_NULL, BOUNCE_E_STATE, BOUNCE_E_SIZE, BOUNCE_E_DIRECTION, BOUNCE_E_MASK, BOUNCE_E_ADDR
  * if orig_addr + size wraps, BOUNCE_E_OVERLAP if orig lies in the window, BOUNCE_E_TOO_LARGE, BOUNCE_E_UNSATISFIABLE,
- * BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED, BOUNCE_E_BUSY, BOUNCE_E_COPY.
+ * BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED, BOUNCE_E_MAPPINGS, BOUNCE_E_BUSY, BOUNCE_E_COPY.
  * Any thread, at any time.
  */
 int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping);

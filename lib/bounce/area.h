@@ -5,17 +5,16 @@
  *
  *   head      lock, cursor, counts
  *   index     rows of bits over the segments (index.h)
- *   longest   per segment, the longest run of free slots
  *   free      per segment, a bitmap of free slots (runs.h)
- *   records   per slot; the one of a mapping's first slot says what the mapping is
+ *   records   what the live mappings are, as many as the configuration says, and a list of the free ones (records.h)
+ *   starts    per slot, which record is of the mapping that starts there
+ *   longest   per segment, the longest run of free slots
  *
  * Areas share nothing that changes, not even a cache line.
  *
- * A record is 24 bytes on a 64-bit CPU (20 on a 32-bit one) and there is one for every slot, because every slot can be
- * a mapping of its own: its original (8), its owner (4), the number that tells its handle from stale ones (4), its
- * size, offset and state (8). Fewer would do for larger mappings, but a pool that has free slots and no room to write
- * down who has them would be full early. One map writes one record, however long the mapping; the bitmaps add little
- * more than one bit per slot.
+ * A record is 28 bytes on a 64-bit CPU; a slot costs 2 bytes of starts, one bit of its bitmap and little for the rest.
+ * With a record for every sixth slot, which is the default, that is less than 8 bytes per slot together. One map writes
+ * one record and one start, however long the mapping.
  */
 #ifndef BOUNCE_AREA_H
 #define BOUNCE_AREA_H
@@ -38,19 +37,8 @@ struct area_head {
     uint32_t high_water; /* the most that used has been */
     uint32_t mappings;   /* live records */
     uint32_t number;     /* of the latest mapping */
-};
-
-/* One mapping. Read and written under the lock; by the mapping's own caller, who alone can change it, also without. */
-struct record {
-    void *orig;
-    uint32_t number; /* never 0 for a mapping; 0: none starts at this slot */
-    uint32_t owner;
-    uint32_t last : 28;     /* bytes of data, less one */
-    uint32_t direction : 2; /* 0: coherent */
-    uint32_t reserved : 1;  /* there is no original yet */
-    uint32_t ending : 1;    /* unmap is copying: the handle is dead, the slots are not free yet */
-    uint32_t offset : 28;   /* bytes from the first slot to the data */
-    uint32_t granule : 4;   /* the allocation is a multiple of 2^granule slots long */
+    uint32_t spare;      /* the first free record; pool->records if there is none */
+    uint32_t closed;     /* not 0: no slots are given any more, because the pool is about to go */
 };
 
 /* An area, as far as it does not change. */
@@ -87,12 +75,6 @@ static inline uint64_t pool_slots(const struct bounce_pool *pool, uint64_t bytes
 #endif
 }
 
-/* Bytes of a slot, less one. */
-static inline uint32_t slot_mask(const struct bounce_pool *pool)
-{
-    return (UINT32_C(1) << pool->slot_shift) - 1;
-}
-
 static inline uint32_t area_count(const struct bounce_pool *pool)
 {
     return UINT32_C(1) << pool->area_shift;
@@ -100,18 +82,19 @@ static inline uint32_t area_count(const struct bounce_pool *pool)
 
 static inline uint32_t segment_slots(const struct bounce_pool *pool)
 {
-    return UINT32_C(1) << pool->segment_shift;
+    return pool->segment_mask + 1;
 }
 
 static inline struct area area_of(const struct bounce_pool *pool, uint32_t number)
 {
     uint32_t longer_before = number > pool->first_longer ? number - pool->first_longer : 0;
-    struct area area;
+    struct area area = {pool->meta, number, 0, pool->area_segments, pool->slots};
 
-    area.block = pool->meta + number * pool->block_size;
-    area.number = number;
+    if (pool->area_shift == 0)
+        return area;
+    area.block += number * pool->block_size;
     area.first_slot = (number * pool->area_segments + longer_before) << pool->segment_shift;
-    area.segments = pool->area_segments + (number >= pool->first_longer);
+    area.segments += number >= pool->first_longer;
     area.slots = area.segments << pool->segment_shift;
     if (area.slots > pool->slots - area.first_slot)
         area.slots = pool->slots - area.first_slot;
@@ -155,40 +138,12 @@ static inline uint16_t *area_longest(const struct bounce_pool *pool, const struc
     return (uint16_t *)(void *)(area->block + pool->longest_at) + segment;
 }
 
-/* The record of a slot of the area. */
-static inline struct record *area_record(const struct bounce_pool *pool, const struct area *area, uint32_t slot)
-{
-    return (struct record *)(void *)(area->block + pool->records_at) + slot;
-}
-
-/* The slots of the longest segment. */
-static inline uint32_t longest_segment(const struct bounce_pool *pool)
-{
-    return pool->slots < segment_slots(pool) ? pool->slots : segment_slots(pool);
-}
-
 /* The slots of a segment; the last one may be cut short. */
 static inline uint32_t area_segment_slots(const struct bounce_pool *pool, const struct area *area, uint32_t segment)
 {
-    uint32_t left = area->slots - (segment << pool->segment_shift);
+    uint32_t left = area->slots - (segment << pool->segment_shift) - 1;
 
-    return left < segment_slots(pool) ? left : segment_slots(pool);
-}
-
-/* Bytes of data. */
-static inline uint32_t record_size(const struct record *record)
-{
-    return (uint32_t)record->last + 1;
-}
-
-/* The slots of the allocation. */
-static inline uint32_t record_slots(const struct bounce_pool *pool, const struct record *record)
-{
-    uint32_t bytes = record->offset + record_size(record);
-    uint32_t slots = (bytes >> pool->slot_shift) + ((bytes & slot_mask(pool)) != 0);
-    uint32_t granule = UINT32_C(1) << record->granule;
-
-    return (slots + granule - 1) & ~(granule - 1);
+    return (left < pool->segment_mask ? left : pool->segment_mask) + 1;
 }
 
 #endif

@@ -4,12 +4,12 @@
  * without the lock: a mapping is its caller's from take to give.
  */
 #include "copy.h"
-#include "mapping.h"
 #include "place.h"
 
-static bool is_mask(uint64_t mask)
+/* The bits that keep a mask from being 2^k - 1. */
+static uint64_t mask_flaw(uint64_t mask)
 {
-    return (mask & (mask + 1)) == 0;
+    return mask & (mask + 1);
 }
 
 static bool is_direction(enum bounce_direction direction)
@@ -29,7 +29,8 @@ static int check_request(const struct bounce_request *request)
         return BOUNCE_E_SIZE;
     if (!is_direction(request->direction))
         return BOUNCE_E_DIRECTION;
-    if (!is_mask(request->alloc_align_mask) || !is_mask(request->min_align_mask) || !is_mask(request->boundary_mask))
+    if ((mask_flaw(request->alloc_align_mask) | mask_flaw(request->min_align_mask) |
+         mask_flaw(request->boundary_mask)) != 0)
         return BOUNCE_E_MASK;
     if (request->size - 1 > UINT64_MAX - request->orig_addr)
         return BOUNCE_E_ADDR;
@@ -69,28 +70,32 @@ static int copy_out(const struct bounce_pool *pool, unsigned char *orig, size_t 
 
 /* What a call on a mapping works with. */
 struct live {
-    struct area area;
-    uint32_t slot; /* of the area */
+    struct spot at;
     unsigned char *orig;
     unsigned char *start; /* of the allocation, in the window */
-    uint32_t slots;
-    uint32_t offset; /* of the data */
+    uint32_t slots;       /* of the allocation */
+    uint32_t offset;      /* of the data */
     uint32_t size;
     bool reserved;
 };
 
-static unsigned char *window_at(const struct bounce_pool *pool, const struct live *live)
+static unsigned char *window_at(const struct bounce_pool *pool, const struct spot *at)
 {
-    return pool->window + (size_t)pool_bytes(pool, live->area.first_slot + live->slot);
+    return pool->window + (size_t)pool_bytes(pool, at->area.first_slot + at->record->slot);
 }
 
+static size_t live_bytes(const struct bounce_pool *pool, const struct live *live)
+{
+    return (size_t)live->slots << pool->slot_shift;
+}
+
+/* All but where, and how many slots, which are known already. */
 static void read_record(const struct bounce_pool *pool, struct live *live)
 {
-    const struct record *record = area_record(pool, &live->area, live->slot);
+    const struct record *record = live->at.record;
 
-    live->orig = (unsigned char *)record->orig;
-    live->start = window_at(pool, live);
-    live->slots = record_slots(pool, record);
+    live->orig = (unsigned char *)record_orig(record);
+    live->start = window_at(pool, &live->at);
     live->offset = record->offset;
     live->size = record_size(record);
     live->reserved = record->reserved;
@@ -102,8 +107,10 @@ static int fill(const struct bounce_pool *pool, const struct live *live)
     unsigned char *data = live->start + live->offset;
     int error = copy_in(pool, live->orig, 0, data, live->size);
 
-    copy_clear(live->start, live->offset);
-    copy_clear(data + live->size, ((size_t)live->slots << pool->slot_shift) - live->offset - live->size);
+    if ((pool->flags & BOUNCE_KEEP_PADDING) == 0) {
+        copy_clear(live->start, live->offset);
+        copy_clear(data + live->size, live_bytes(pool, live) - live->offset - live->size);
+    }
     return error;
 }
 
@@ -117,52 +124,29 @@ static int release(const struct bounce_pool *pool, const struct live *live, bool
     int error;
 
     if (!keep)
-        copy_clear(live->start, (size_t)live->slots << pool->slot_shift);
-    state = bounce_lock_take(&area_head(&live->area)->lock);
-    error = bounce_give(pool, &live->area, live->slot, live->slots);
-    area_unlock(&live->area, state);
+        copy_clear(live->start, live_bytes(pool, live));
+    state = bounce_lock_take(&area_head(&live->at.area)->lock);
+    error = place_give(pool, &live->at.area, live->at.record, live->slots);
+    area_unlock(&live->at.area, state);
     return error;
 }
 
-static struct wish wish_of(const struct bounce_request *request)
-{
-    struct wish wish;
-
-    wish.size = request->size;
-    wish.data_addr = request->orig_addr;
-    wish.min_align_mask = request->min_align_mask;
-    wish.alloc_align_mask = request->alloc_align_mask;
-    wish.granule_mask = request->alloc_align_mask;
-    wish.boundary_mask = request->boundary_mask;
-    return wish;
-}
-
-/* Take slots for the wish, with a record that lacks only what the slots decide. */
-static int take_mapping(const struct bounce_pool *pool, const struct wish *wish, uint32_t area, struct record *record,
-                        struct live *live,
-                      bounce_handle *handle)
+/* Take slots for a request; see place_plan() and place_take(). */
+static int take(const struct bounce_pool *pool, const struct bounce_request *request, uint64_t granule_mask, void *orig,
+                bool reserved, struct live *live)
 {
     struct plan plan;
-    struct spot spot;
-    int error = bounce_plan(pool, wish, &plan);
+    int error = place_plan(pool, request, granule_mask, &plan);
 
+    if (!error)
+        error = place_take(pool, &plan, request, (uintptr_t)orig, reserved, &live->at);
     if (error)
         return error;
-    record->last = (uint32_t)(wish->size - 1) & 0x0fffffffu;
-    record->offset = plan.offset & 0x0fffffffu;
-    record->granule = plan.granule & 0xfu;
-    error = bounce_take(pool, &plan, area, record, &spot);
-    if (error)
-        return error;
-    live->area = spot.area;
-    live->slot = spot.slot;
-    live->orig = (unsigned char *)record->orig;
-    live->start = window_at(pool, live);
+    live->orig = (unsigned char *)orig;
+    live->start = window_at(pool, &live->at);
     live->slots = plan.slots;
     live->offset = plan.offset;
-    live->size = (uint32_t)wish->size;
-    live->reserved = record->reserved;
-    *handle = spot.handle;
+    live->size = (uint32_t)request->size;
     return 0;
 }
 
@@ -170,17 +154,9 @@ static int take_mapping(const struct bounce_pool *pool, const struct wish *wish,
 static int map(struct bounce_pool *pool, const struct bounce_request *request, void *orig, bool reserve,
                struct bounce_mapping *mapping)
 {
-    struct record record = {0};
-    struct wish wish = wish_of(request);
     struct live live;
-    bounce_handle handle;
-    int error;
+    int error = take(pool, request, request->alloc_align_mask, orig, reserve, &live);
 
-    record.orig = orig;
-    record.owner = request->owner;
-    record.direction = (unsigned)request->direction & 3u;
-    record.reserved = reserve;
-    error = take_mapping(pool, &wish, request->area, &record, &live, &handle);
     if (error)
         return error;
 
@@ -189,14 +165,14 @@ static int map(struct bounce_pool *pool, const struct bounce_request *request, v
      * older.
      */
     if (reserve)
-        copy_clear(live.start, (size_t)live.slots << pool->slot_shift);
+        copy_clear(live.start, live_bytes(pool, &live));
     else
         error = fill(pool, &live);
     if (error) {
         (void)release(pool, &live, false);
         return error;
     }
-    mapping_fill(pool, &live.area, live.slot, handle, mapping);
+    mapping_fill(pool, &live.at.area, live.at.record, live.slots, live.at.handle, mapping);
     return 0;
 }
 
@@ -218,7 +194,6 @@ int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, s
 
 int bounce_can_map(const struct bounce_pool *pool, const struct bounce_request *request)
 {
-    struct wish wish;
     struct plan plan;
     int error;
 
@@ -229,11 +204,10 @@ int bounce_can_map(const struct bounce_pool *pool, const struct bounce_request *
     error = check_request(request);
     if (error)
         return error;
-    wish = wish_of(request);
-    error = bounce_plan(pool, &wish, &plan);
+    error = place_plan(pool, request, request->alloc_align_mask, &plan);
     if (error)
         return error;
-    return bounce_fits_empty_pool(pool, &plan) ? 0 : BOUNCE_E_UNSATISFIABLE;
+    return place_fits_empty_pool(pool, &plan) ? 0 : BOUNCE_E_UNSATISFIABLE;
 }
 
 int bounce_reserve(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping)
@@ -250,10 +224,8 @@ int bounce_reserve(struct bounce_pool *pool, const struct bounce_request *reques
 
 int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t owner, struct bounce_mapping *mapping)
 {
-    struct record record = {0};
-    struct wish wish = {0};
+    struct bounce_request request = {0};
     struct live live;
-    bounce_handle handle;
     int error;
 
     if (!pool || !mapping)
@@ -263,16 +235,17 @@ int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t 
     if (size == 0)
         return BOUNCE_E_SIZE;
 
-    wish.size = size;
-    wish.alloc_align_mask = (UINT32_C(1) << pool->page_shift) - 1;
-    while (wish.alloc_align_mask < size - 1)
-        wish.alloc_align_mask = wish.alloc_align_mask * 2 + 1;
-    record.owner = owner;
-    error = take_mapping(pool, &wish, area, &record, &live, &handle);
+    request.size = size;
+    request.area = area;
+    request.owner = owner;
+    request.alloc_align_mask = pool->page_mask;
+    while (request.alloc_align_mask < size - 1)
+        request.alloc_align_mask = request.alloc_align_mask * 2 + 1;
+    error = take(pool, &request, 0, NULL, false, &live);
     if (error)
         return error;
-    copy_clear(live.start, (size_t)live.slots << pool->slot_shift);
-    mapping_fill(pool, &live.area, live.slot, handle, mapping);
+    copy_clear(live.start, live_bytes(pool, &live));
+    mapping_fill(pool, &live.at.area, live.at.record, live.slots, live.at.handle, mapping);
     return 0;
 }
 
@@ -288,28 +261,22 @@ struct ask {
     unsigned direction; /* 0: coherent */
     size_t offset, len;
     enum ask_state state;
+    bool at_once; /* with ASK_ENDING: nothing is left to do in the window */
 };
 
-/* Where a handle leads, if it can lead anywhere in this pool. Says nothing about what lives there. */
+/* The record that a handle leads to, if it can lead anywhere in this pool. Says nothing about what lives there. */
 static bool find_place(const struct bounce_pool *pool, bounce_handle handle, struct live *live, uint32_t *number)
 {
     struct handle_parts parts = handle_open(pool->key, handle);
-    uint32_t area = parts.place >> pool->place_shift;
+    uint32_t place = parts.place ^ pool->place;
+    uint32_t area = place >> pool->record_shift, i = place & ((UINT32_C(1) << pool->record_shift) - 1);
 
-    if (area >= area_count(pool))
+    if (area >= area_count(pool) || i >= pool->records)
         return false;
-    live->area = area_of(pool, area);
-    live->slot = parts.place & ((UINT32_C(1) << pool->place_shift) - 1);
+    live->at.area = area_of(pool, area);
+    live->at.record = record_at(pool, &live->at.area, i);
     *number = parts.number;
-    return live->slot < live->area.slots;
-}
-
-/* Can a mapping have so many slots from this one on? One that cannot must not lead a copy out of the window. */
-static bool is_sound(const struct bounce_pool *pool, const struct live *live)
-{
-    uint32_t at = live->slot & (segment_slots(pool) - 1);
-
-    return live->slots <= area_segment_slots(pool, &live->area, live->slot >> pool->segment_shift) - at;
+    return true;
 }
 
 /* Is the record what is asked for? The lock is held. */
@@ -328,27 +295,29 @@ static int check_ask(const struct record *record, uint32_t number, const struct 
 
 /*
  * Find the mapping, if it is live and as asked. If it ends, its handle dies here: of two calls that end one mapping at
- * the same time, one is refused.
+ * the same time, one is refused. Its slots are free at once, or when the caller releases them.
  */
 static int look_up(const struct bounce_pool *pool, const struct ask *ask, struct live *live)
 {
-    struct record *record;
     bounce_lock_state state;
     uint32_t number;
     int error;
 
     if (!find_place(pool, ask->handle, live, &number))
         return BOUNCE_E_HANDLE;
-    if (!area_lock(pool, &live->area, &state))
+    if (!area_lock(pool, &live->at.area, &state))
         return BOUNCE_E_BUSY;
-    record = area_record(pool, &live->area, live->slot);
-    error = check_ask(record, number, ask);
-    if (!error) {
+    live->slots = record_slots(pool, live->at.record);
+    error = check_ask(live->at.record, number, ask);
+    if (!error && !record_is_sound(pool, &live->at.area, live->at.record->slot, live->slots))
+        error = BOUNCE_E_CORRUPT;
+    if (!error && ask->at_once) {
+        error = place_give(pool, &live->at.area, live->at.record, live->slots);
+    } else if (!error) {
         read_record(pool, live);
-        error = is_sound(pool, live) ? 0 : BOUNCE_E_CORRUPT;
-        record->ending = !error && ask->state == ASK_ENDING;
+        live->at.record->ending = ask->state == ASK_ENDING;
     }
-    area_unlock(&live->area, state);
+    area_unlock(&live->at.area, state);
     return error;
 }
 
@@ -366,8 +335,7 @@ static int look_up_streaming(const struct bounce_pool *pool, const struct ask *a
 
 int bounce_commit(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, void *orig)
 {
-    struct ask ask = {handle, (unsigned)direction, 0, 0, ASK_RESERVATION};
-    struct record *record;
+    struct ask ask = {handle, (unsigned)direction, 0, 0, ASK_RESERVATION, false};
     bounce_lock_state state;
     struct live live;
     int error = look_up_streaming(pool, &ask, &live);
@@ -382,34 +350,36 @@ int bounce_commit(struct bounce_pool *pool, bounce_handle handle, enum bounce_di
     live.orig = (unsigned char *)orig;
     error = fill(pool, &live);
     if (error) {
-        copy_clear(live.start, (size_t)live.slots << pool->slot_shift);
+        copy_clear(live.start, live_bytes(pool, &live));
         return error;
     }
-    record = area_record(pool, &live.area, live.slot);
-    state = bounce_lock_take(&area_head(&live.area)->lock);
-    record->orig = orig;
-    record->reserved = 0;
-    area_unlock(&live.area, state);
+    state = bounce_lock_take(&area_head(&live.at.area)->lock);
+    record_set_orig(live.at.record, (uintptr_t)orig);
+    live.at.record->reserved = 0;
+    area_unlock(&live.at.area, state);
     return 0;
 }
 
 int bounce_unmap(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t written)
 {
-    struct ask ask = {handle, (unsigned)direction, 0, written, ASK_ENDING};
+    bool keep = pool && (pool->flags & BOUNCE_KEEP_CONTENTS) != 0;
+    bool copies = direction != BOUNCE_TO_DEVICE && written != 0;
+    struct ask ask = {handle, (unsigned)direction, 0, written, ASK_ENDING, keep && !copies};
     struct live live;
     int copied = 0, error = look_up_streaming(pool, &ask, &live);
 
-    if (error)
+    if (error || ask.at_once)
         return error;
-    if (direction != BOUNCE_TO_DEVICE && !live.reserved)
+    if (copies && !live.reserved)
         copied = copy_out(pool, live.orig, 0, live.start + live.offset, written == BOUNCE_WHOLE ? live.size : written);
-    error = release(pool, &live, (pool->flags & BOUNCE_KEEP_CONTENTS) != 0);
+    error = release(pool, &live, keep);
     return error ? error : copied;
 }
 
 int bounce_free(struct bounce_pool *pool, bounce_handle handle)
 {
-    struct ask ask = {handle, 0, 0, BOUNCE_WHOLE, ASK_ENDING};
+    bool keep = pool && (pool->flags & BOUNCE_KEEP_CONTENTS) != 0;
+    struct ask ask = {handle, 0, 0, BOUNCE_WHOLE, ASK_ENDING, keep};
     struct live live;
     int error;
 
@@ -418,13 +388,13 @@ int bounce_free(struct bounce_pool *pool, bounce_handle handle)
     if (pool->state != POOL_READY)
         return BOUNCE_E_STATE;
     error = look_up(pool, &ask, &live);
-    return error ? error : release(pool, &live, (pool->flags & BOUNCE_KEEP_CONTENTS) != 0);
+    return error || keep ? error : release(pool, &live, false);
 }
 
 int bounce_sync_for_cpu(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t offset,
                         size_t len)
 {
-    struct ask ask = {handle, (unsigned)direction, offset, len, ASK_ORIGINAL};
+    struct ask ask = {handle, (unsigned)direction, offset, len, ASK_ORIGINAL, false};
     struct live live;
     int error = look_up_streaming(pool, &ask, &live);
 
@@ -436,7 +406,7 @@ int bounce_sync_for_cpu(struct bounce_pool *pool, bounce_handle handle, enum bou
 int bounce_sync_for_device(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction,
                            size_t offset, size_t len)
 {
-    struct ask ask = {handle, (unsigned)direction, offset, len, ASK_ORIGINAL};
+    struct ask ask = {handle, (unsigned)direction, offset, len, ASK_ORIGINAL, false};
     struct live live;
     int error = look_up_streaming(pool, &ask, &live);
 

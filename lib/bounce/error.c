@@ -5,7 +5,7 @@ enum bounce_blame bounce_error_blame(int error)
 {
     if (error >= 0)
         return BOUNCE_BLAME_NONE;
-    if (error <= BOUNCE_E_FULL && error >= BOUNCE_E_BUSY)
+    if (error <= BOUNCE_E_FULL && error >= BOUNCE_E_MAPPINGS)
         return BOUNCE_BLAME_STATE;
     return error == BOUNCE_E_CORRUPT ? BOUNCE_BLAME_POOL : BOUNCE_BLAME_CALLER;
 }
@@ -22,6 +22,8 @@ const char *bounce_error_text(int error)
         return "state: enough slots are free, but no run of them suits the request; it fits once others have ended";
     case BOUNCE_E_BUSY:
         return "state: mappings are live, or the lock is held by another";
+    case BOUNCE_E_MAPPINGS:
+        return "state: as many mappings are live as the configuration has room for; it fits once others have ended";
     case BOUNCE_E_NULL:
         return "caller: a pointer that must not be null is null";
     case BOUNCE_E_SIZE:

@@ -3,17 +3,19 @@
  * A pool's geometry: is the configuration sound, how much metadata does it need, and the pool as it is when nothing is
  * mapped.
  */
-#include "area.h"
 #include "copy.h"
 #include "handle.h"
+#include "records.h"
 
 _Static_assert(_Alignof(struct area_head) <= 8 && _Alignof(struct record) <= 8, "metadata is 8-byte aligned");
 _Static_assert(sizeof(((struct bounce_pool *)0)->key) == HANDLE_ROUNDS * sizeof(uint32_t), "a key for every round");
-_Static_assert(sizeof(struct record) == 16 + sizeof(void *), "one record per slot: every byte counts");
+_Static_assert(sizeof(struct record) == 20 + sizeof(uintptr_t), "one record per mapping: every byte counts");
 
 #define DEFAULT_SLOT UINT32_C(2048)
 #define DEFAULT_SEGMENT UINT32_C(128)
 #define DEFAULT_PAGE UINT32_C(4096)
+#define DEFAULT_SLOTS_PER_MAPPING UINT32_C(6)
+#define DEFAULT_LEAST_MAPPINGS UINT32_C(16)
 
 /*
  * With one-slot segments in areas of their own, a slot has 256 bytes of metadata; fewer than 512, and no sum of them
@@ -51,7 +53,8 @@ static int set_shape(struct bounce_pool *pool, const struct bounce_config *confi
     uint32_t segments;
 
     if (!in_range(slot, 256, 65536) || !in_range(segment, 1, 4096) || !in_range(page, slot, UINT32_C(1) << 31) ||
-        !bits_is_power(areas) || (config->flags & ~(uint32_t)(BOUNCE_KEEP_CONTENTS | BOUNCE_FIRST_FIT)) != 0)
+        !bits_is_power(areas) ||
+        (config->flags & ~(uint32_t)(BOUNCE_KEEP_CONTENTS | BOUNCE_FIRST_FIT | BOUNCE_KEEP_PADDING)) != 0)
         return BOUNCE_E_GEOMETRY;
     if (config->slots == 0 || config->slots > MAX_SLOTS)
         return BOUNCE_E_GEOMETRY;
@@ -60,8 +63,11 @@ static int set_shape(struct bounce_pool *pool, const struct bounce_config *confi
     pool->slots = config->slots;
     pool->slot_shift = (uint8_t)bits_exponent(slot);
     pool->segment_shift = (uint8_t)bits_exponent(segment);
-    pool->page_shift = (uint8_t)bits_exponent(page);
     pool->area_shift = (uint8_t)bits_exponent(areas);
+    pool->slot_mask = slot - 1;
+    pool->page_mask = page - 1;
+    pool->segment_mask = segment - 1;
+    pool->longest = (config->slots < segment ? config->slots : segment) << pool->slot_shift;
 
     if (areas > 1 && areas > config->slots >> pool->segment_shift)
         return BOUNCE_E_GEOMETRY;
@@ -73,8 +79,22 @@ static int set_shape(struct bounce_pool *pool, const struct bounce_config *confi
     return 0;
 }
 
+/* How many mappings an area of so many slots can have. */
+static uint32_t area_records(const struct bounce_pool *pool, const struct bounce_config *config, uint32_t slots)
+{
+    uint32_t records = slots / DEFAULT_SLOTS_PER_MAPPING;
+
+    if (records < DEFAULT_LEAST_MAPPINGS)
+        records = DEFAULT_LEAST_MAPPINGS;
+    if (records > RECORDS_NARROW)
+        records = RECORDS_NARROW;
+    if (config->mappings != 0)
+        records = ((config->mappings - 1) >> pool->area_shift) + 1;
+    return records < slots && config->mappings < config->slots ? records : slots;
+}
+
 /* Where everything lies in a block. Nothing here overflows: see MAX_SLOTS. */
-static void set_layout(struct bounce_pool *pool)
+static void set_layout(struct bounce_pool *pool, const struct bounce_config *config)
 {
     uint32_t areas = area_count(pool);
     size_t segments = (size_t)pool->area_segments + (pool->first_longer < areas);
@@ -83,18 +103,20 @@ static void set_layout(struct bounce_pool *pool)
 
     if (slots > pool->slots)
         slots = pool->slots;
-    pool->place_shift = 0;
-    while (pool->place_shift < 31 && (size_t)1 << pool->place_shift < slots)
-        pool->place_shift++;
+    pool->records = area_records(pool, config, (uint32_t)slots);
+    pool->record_shift = 0;
+    while (pool->record_shift < 31 && UINT32_C(1) << pool->record_shift < pool->records)
+        pool->record_shift++;
     pool->index_words = (uint32_t)((segments + BITS_WIDTH - 1) / BITS_WIDTH);
     pool->segment_words = (segment_slots(pool) + BITS_WIDTH - 1) / BITS_WIDTH;
 
     words = (size_t)index_class(segment_slots(pool)) * pool->index_words;
     pool->index_at = (sizeof(struct area_head) + 7) & ~(size_t)7;
-    pool->free_at = pool->index_at + ((words * sizeof(bits_word) + 7) & ~(size_t)7);
-    words = segments * pool->segment_words;
-    pool->records_at = pool->free_at + ((words * sizeof(bits_word) + 7) & ~(size_t)7);
-    pool->longest_at = pool->records_at + slots * sizeof(struct record);
+    pool->free_at = pool->index_at + words * sizeof(bits_word);
+    pool->records_at = pool->free_at + segments * pool->segment_words * sizeof(bits_word);
+    pool->starts_at = pool->records_at + pool->records * sizeof(struct record);
+    pool->longest_at = pool->starts_at +
+        slots * (pool->records <= RECORDS_NARROW ? sizeof(uint16_t) : sizeof(uint32_t));
     pool->block_size = (pool->longest_at + segments * sizeof(uint16_t) + 7) & ~(size_t)7;
     if (areas > 1)
         pool->block_size = (pool->block_size + AREA_LINE - 1) & ~(size_t)(AREA_LINE - 1);
@@ -120,7 +142,7 @@ int bounce_meta_size(const struct bounce_config *config, size_t *size)
     error = set_shape(&pool, config);
     if (error)
         return error;
-    set_layout(&pool);
+    set_layout(&pool, config);
     *size = pool.meta_size + slack(&pool);
     return 0;
 }
@@ -130,7 +152,7 @@ static int check_window(const struct bounce_pool *pool, const struct bounce_conf
 {
     uint64_t bytes = pool_bytes(pool, pool->slots);
 
-    if ((config->window_addr & slot_mask(pool)) != 0)
+    if ((config->window_addr & pool->slot_mask) != 0)
         return BOUNCE_E_ALIGN;
     if (bytes > SIZE_MAX || wraps((uintptr_t)config->window, bytes) || bytes - 1 > UINT64_MAX - config->window_addr)
         return BOUNCE_E_ADDR;
@@ -169,6 +191,7 @@ static void set_key(struct bounce_pool *pool, const struct bounce_config *config
     }
     pool->key[2] = (uint32_t)(key >> 32);
     pool->key[3] = (uint32_t)key;
+    pool->skipped = handle_open(pool->key, 0).number;
 }
 
 static void clear_area(const struct bounce_pool *pool, uint32_t number)
@@ -183,6 +206,8 @@ static void clear_area(const struct bounce_pool *pool, uint32_t number)
         *area_longest(pool, &area, segment) = (uint16_t)slots;
         index_update(area_index(pool, &area), pool->index_words, segment, 0, slots);
     }
+    for (uint32_t i = 0; i < pool->records; i++)
+        record_at(pool, &area, i)->slot = i + 1;
 }
 
 int bounce_init(struct bounce_pool *pool, const struct bounce_config *config)
@@ -196,7 +221,7 @@ int bounce_init(struct bounce_pool *pool, const struct bounce_config *config)
     error = set_shape(&draft, config);
     if (error)
         return error;
-    set_layout(&draft);
+    set_layout(&draft, config);
     if ((uintptr_t)config->meta % 8 != 0)
         return BOUNCE_E_ALIGN;
     error = check_window(&draft, config);
@@ -262,7 +287,7 @@ int bounce_try_view(const struct bounce_pool *pool, struct bounce_pool *view)
  */
 static uint32_t largest_without_mask(const struct bounce_pool *pool, uint32_t longest)
 {
-    uint32_t page = UINT32_C(1) << pool->page_shift;
+    uint32_t page = pool->page_mask + 1;
     uint32_t lost = (0 - (uint32_t)pool->window_addr) & (page - 1);
 
     if (longest < page)
@@ -276,10 +301,10 @@ size_t bounce_max_mapping_size(const struct bounce_pool *pool, uint64_t min_alig
 
     if (!pool || pool->state != POOL_READY || (min_align_mask & (min_align_mask + 1)) != 0)
         return 0;
-    longest = longest_segment(pool) << pool->slot_shift;
+    longest = pool->longest;
     if (min_align_mask >= longest)
         return 0;
     if (min_align_mask == 0)
         return largest_without_mask(pool, longest);
-    return longest - (((uint32_t)min_align_mask + slot_mask(pool)) & ~slot_mask(pool));
+    return longest - (((uint32_t)min_align_mask + pool->slot_mask) & ~pool->slot_mask);
 }

@@ -42,24 +42,22 @@ static inline bits_word runs_pattern_word(struct runs_pattern pattern, uint32_t 
 
 /* Two patterns at once. What repeats within a word is worked out once, for slot 0. */
 struct runs_where {
-    bits_word near;
-    struct runs_pattern far[2]; /* RUNS_ANYWHERE for those that are in near */
-    bool has_far;
-    bool sparse; /* at most one slot in sixteen: sooner tried one by one */
+    bits_word near;                /* both, as far as they repeat within a word */
+    struct runs_pattern a, b;
+    bool has_far;                  /* at least one of them does not */
+    bool sparse;                   /* at most one slot in sixteen: sooner tried one by one */
 };
+
+/* The pattern within a word, if that is all there is to it. */
+static inline bits_word runs_near(struct runs_pattern pattern)
+{
+    return pattern.period > 1 && pattern.period <= BITS_WIDTH ? runs_pattern_word(pattern, 0) : BITS_ALL;
+}
 
 static inline struct runs_where runs_where(struct runs_pattern a, struct runs_pattern b)
 {
-    struct runs_where where = {BITS_ALL, {RUNS_ANYWHERE, RUNS_ANYWHERE}, false, a.length <= a.period / 16};
-
-    if (a.period > BITS_WIDTH)
-        where.far[0] = a, where.has_far = true;
-    else if (a.period > 1)
-        where.near &= runs_pattern_word(a, 0);
-    if (b.period > BITS_WIDTH)
-        where.far[1] = b, where.has_far = true;
-    else if (b.period > 1)
-        where.near &= runs_pattern_word(b, 0);
+    struct runs_where where = {runs_near(a) & runs_near(b), a, b, a.period > BITS_WIDTH || b.period > BITS_WIDTH,
+                               a.length <= a.period / 16};
     return where;
 }
 
@@ -68,7 +66,7 @@ static inline bits_word runs_where_word(const struct runs_where *where, uint32_t
     bits_word word = bits_rotate_down(where->near, slot);
 
     if (where->has_far)
-        word &= runs_pattern_word(where->far[0], slot) & runs_pattern_word(where->far[1], slot);
+        word &= runs_pattern_word(where->a, slot) & runs_pattern_word(where->b, slot);
     return word;
 }
 
@@ -169,6 +167,23 @@ static inline uint32_t runs_find(const bits_word *free, uint32_t words, uint32_t
     return RUNS_NONE;
 }
 
+/*
+ * As runs_find() from a slot on, as far as one word answers it: RUNS_NONE means nothing. To be tried first, for it is
+ * short.
+ */
+static inline uint32_t runs_near_start(const bits_word *free, uint32_t words, uint32_t n,
+                                       const struct runs_where *where, uint32_t first, uint32_t from)
+{
+    uint32_t w = from / BITS_WIDTH;
+    bits_word starts;
+
+    if (n > BITS_WIDTH || where->has_far)
+        return RUNS_NONE;
+    starts = runs_short_starts(free, words, w, n) & bits_rotate_down(where->near, first + w * BITS_WIDTH) &
+        BITS_ALL << from % BITS_WIDTH;
+    return starts == 0 ? RUNS_NONE : w * BITS_WIDTH + bits_lowest(starts);
+}
+
 /* The longest run of free slots in the segment. */
 static inline uint32_t runs_longest(const bits_word *free, uint32_t words)
 {
@@ -191,30 +206,31 @@ static inline uint32_t runs_longest(const bits_word *free, uint32_t words)
     return run > longest ? run : longest;
 }
 
-/* Are all n slots from slot on free (or, with used, all in use)? */
+/* Are all n > 0 slots from slot on free (or, with used, all in use)? */
 static inline bool runs_all(const bits_word *free, uint32_t slot, uint32_t n, bool used)
 {
-    while (n > 0) {
-        uint32_t bit = slot % BITS_WIDTH;
-        uint32_t count = n < BITS_WIDTH - bit ? n : BITS_WIDTH - bit;
-        bits_word range = bits_run(bit, count);
+    for (;;) {
+        uint32_t bit = slot % BITS_WIDTH, left = BITS_WIDTH - bit;
+        bits_word range = bits_run(bit, n < left ? n : left);
         if ((free[slot / BITS_WIDTH] & range) != (used ? 0 : range))
             return false;
-        slot += count;
-        n -= count;
+        if (n <= left)
+            return true;
+        slot += left;
+        n -= left;
     }
-    return true;
 }
 
-/* Turn n slots from slot on over, from free to used or back; they are all alike. */
+/* Turn n > 0 slots from slot on over, from free to used or back; they are all alike. */
 static inline void runs_flip(bits_word *free, uint32_t slot, uint32_t n)
 {
-    while (n > 0) {
-        uint32_t bit = slot % BITS_WIDTH;
-        uint32_t count = n < BITS_WIDTH - bit ? n : BITS_WIDTH - bit;
-        free[slot / BITS_WIDTH] ^= bits_run(bit, count);
-        slot += count;
-        n -= count;
+    for (;;) {
+        uint32_t bit = slot % BITS_WIDTH, left = BITS_WIDTH - bit;
+        free[slot / BITS_WIDTH] ^= bits_run(bit, n < left ? n : left);
+        if (n <= left)
+            return;
+        slot += left;
+        n -= left;
     }
 }
 

@@ -90,6 +90,22 @@ int bounce_reset_high_water(struct bounce_pool *pool)
     return 0;
 }
 
+/* Does a live mapping start at a slot of the area? */
+static bool is_start(const struct bounce_pool *pool, const struct area *area, uint32_t slot)
+{
+    uint32_t i = records_starting(pool, area, slot);
+
+    return i != RECORD_NONE && record_is_live(record_at(pool, area, i));
+}
+
+static void tell(const struct bounce_pool *pool, const struct area *area, uint32_t i, struct bounce_mapping *mapping)
+{
+    const struct record *record = record_at(pool, area, i);
+    bounce_handle handle = mapping_handle(pool, area, i, record->number);
+
+    mapping_fill(pool, area, record, record_slots(pool, record), handle, mapping);
+}
+
 /*
  * The first live mapping at slot from or after it, in one segment of an area. Returns 0, BOUNCE_E_RANGE or
  * BOUNCE_E_BUSY.
@@ -102,13 +118,13 @@ static int next_in_segment(const struct bounce_pool *pool, const struct area *ar
 
     if (!area_lock(pool, area, &state))
         return BOUNCE_E_BUSY;
-    while (from < end && from < area->slots && !record_is_live(area_record(pool, area, from)))
+    while (from < end && from < area->slots && !is_start(pool, area, from))
         from++;
     if (from == end || from == area->slots) {
         area_unlock(area, state);
         return BOUNCE_E_RANGE;
     }
-    mapping_fill(pool, area, from, mapping_handle(pool, area, from), mapping);
+    tell(pool, area, records_starting(pool, area, from), mapping);
     area_unlock(area, state);
     return 0;
 }
@@ -140,17 +156,17 @@ int bounce_next_mapping(struct bounce_pool *pool, uint32_t *slot, struct bounce_
 static int find_in_area(const struct bounce_pool *pool, const struct area *area, uint32_t slot,
                         struct bounce_mapping *mapping)
 {
-    uint32_t first = slot & ~(segment_slots(pool) - 1), start = slot;
+    uint32_t first = slot & ~pool->segment_mask, start = slot;
     bounce_lock_state state;
     int error = BOUNCE_E_RANGE;
 
     if (!area_lock(pool, area, &state))
         return BOUNCE_E_BUSY;
-    while (start > first && area_record(pool, area, start)->number == 0)
+    while (start > first && records_starting(pool, area, start) == RECORD_NONE)
         start--;
-    if (record_is_live(area_record(pool, area, start)) &&
-        slot - start < record_slots(pool, area_record(pool, area, start))) {
-        mapping_fill(pool, area, start, mapping_handle(pool, area, start), mapping);
+    if (is_start(pool, area, start) &&
+        slot - start < record_slots(pool, record_at(pool, area, records_starting(pool, area, start)))) {
+        tell(pool, area, records_starting(pool, area, start), mapping);
         error = 0;
     }
     area_unlock(area, state);

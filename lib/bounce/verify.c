@@ -21,6 +21,8 @@ static const char *check_head(const struct area *area)
 {
     const struct area_head *head = area_head(area);
 
+    if (head->closed > 1)
+        return "an area is neither open nor closed";
     if (head->cursor >= area->slots)
         return "the cursor is outside its area";
     if (head->used > area->slots)
@@ -60,34 +62,27 @@ static const char *check_index(const struct bounce_pool *pool, const struct area
     return NULL;
 }
 
-/* A slot where no mapping starts has nothing written down. */
-static bool is_blank(const struct record *record)
-{
-    static const struct record blank = {0};
-
-    return __builtin_memcmp(record, &blank, sizeof(blank)) == 0;
-}
-
 /* A mapping that starts at the slot; *slots is how many it has. */
-static const char *check_mapping(const struct bounce_pool *pool, const struct area *area, uint32_t slot,
+static const char *check_mapping(const struct bounce_pool *pool, const struct area *area, uint32_t slot, uint32_t i,
                                  uint32_t *slots)
 {
-    const struct record *record = area_record(pool, area, slot);
-    uint32_t segment = slot >> pool->segment_shift, at = slot & (segment_slots(pool) - 1);
+    const struct record *record = record_at(pool, area, i);
+    bool has_original = record_orig(record) != 0;
+    uint32_t segment = slot >> pool->segment_shift, at = slot & pool->segment_mask;
 
     *slots = record_slots(pool, record);
-    if (*slots > area_segment_slots(pool, area, segment) - at)
+    if (!record_is_sound(pool, area, slot, *slots))
         return "a mapping reaches beyond its segment";
     if (!runs_all(area_free(pool, area, segment), at, *slots, true))
         return "a mapping has a free slot";
-    if ((record->direction == 0 || record->reserved) && record->orig)
+    if ((record->direction == 0 || record->reserved) && has_original)
         return "coherent memory or a reservation has an original";
     if (record->direction == 0 && record->reserved)
         return "coherent memory is reserved";
-    if (record->direction != 0 && !record->reserved && !record->orig && !pool->copy)
+    if (record->direction != 0 && !record->reserved && !has_original && !pool->copy)
         return "a mapping has no original";
     for (uint32_t next = slot + 1; next < slot + *slots; next++)
-        if (!is_blank(area_record(pool, area, next)))
+        if (records_starting(pool, area, next) != RECORD_NONE)
             return "two mappings share a slot";
     return NULL;
 }
@@ -100,24 +95,54 @@ static const char *check_slots(const struct bounce_pool *pool, const struct area
     uint32_t end = first + area_segment_slots(pool, area, segment), n = 1;
 
     for (*slot = first; *slot < end; *slot += n) {
-        const struct record *record = area_record(pool, area, *slot);
+        uint32_t i = records_starting(pool, area, *slot);
         const char *what;
 
         n = 1;
-        if (record->number == 0) {
-            if (!is_blank(record))
-                return "a mapping has no number";
+        if (i == RECORD_NONE) {
             if (runs_all(area_free(pool, area, segment), *slot - first, 1, true))
                 return "a used slot belongs to no mapping";
             continue;
         }
-        what = check_mapping(pool, area, *slot, &n);
+        what = check_mapping(pool, area, *slot, i, &n);
         if (what)
             return what;
         survey->used += n;
         survey->mappings++;
     }
     return NULL;
+}
+
+/* A free record has nothing written in it but which one is next. */
+static bool is_blank(const struct record *record)
+{
+    struct record blank = {0};
+
+    blank.slot = record->slot;
+    return __builtin_memcmp(record, &blank, sizeof(blank)) == 0;
+}
+
+/* Every record is of a mapping that its slot knows, or is in the list of free ones. *slot is where the flaw is. */
+static const char *check_records(const struct bounce_pool *pool, const struct area *area, uint32_t *slot)
+{
+    uint32_t live = 0, spare = 0;
+
+    *slot = 0;
+    for (uint32_t i = 0; i < pool->records; i++) {
+        const struct record *record = record_at(pool, area, i);
+        if (record->number == 0)
+            continue;
+        live++;
+        if (record->slot >= area->slots || records_starting(pool, area, record->slot) != i)
+            return "a mapping is not known where it starts";
+    }
+    for (uint32_t i = area_head(area)->spare; i != pool->records; i = record_at(pool, area, i)->slot) {
+        if (i > pool->records || ++spare > pool->records - live)
+            return "the list of free records leads astray";
+        if (!is_blank(record_at(pool, area, i)))
+            return "a free record is not blank";
+    }
+    return live + spare == pool->records ? NULL : "a record is neither a mapping's nor free";
 }
 
 static const char *check_area(const struct bounce_pool *pool, const struct area *area, uint32_t *slot)
@@ -128,6 +153,8 @@ static const char *check_area(const struct bounce_pool *pool, const struct area 
     *slot = 0;
     if (!what)
         what = check_index(pool, area);
+    if (!what)
+        what = check_records(pool, area, slot);
     for (uint32_t segment = 0; segment < area->segments && !what; segment++) {
         *slot = segment << pool->segment_shift;
         what = check_segment(pool, area, segment);

@@ -51,11 +51,13 @@ raises, the call of the pool raises CallerError (COPY) with that as its cause.
 class NoRoom(enum.Enum):
     """
     The answer, which is false, to a request that may succeed once mappings have ended: fewer free slots than it needs
-    (FULL), no fitting run among them (FRAGMENTED), or a lock that was not to be had (BUSY).
+    (FULL), no fitting run among them (FRAGMENTED), as many mappings as the pool has room to write down (MAPPINGS), or a
+    lock that was not to be had (BUSY).
     """
 
     FULL = BounceCode.FULL
     FRAGMENTED = BounceCode.FRAGMENTED
+    MAPPINGS = BounceCode.MAPPINGS
     BUSY = BounceCode.BUSY
 
     def __bool__(self) -> Literal[False]:
@@ -253,6 +255,7 @@ class BouncePool:
         segment_slots: int = 128,
         page_size: int = 4096,
         areas: int = 1,
+        mappings: int | None = None,
         flags: PoolFlag | int = 0,
         cursor: int = 0,
         seed: int = 0,
@@ -261,9 +264,11 @@ class BouncePool:
         """
         A pool of ``slots`` slots at ``window`` of ``memory``, all of it unless told; the window is cleared.
 
-        ``window_addr`` is slot 0 as the device addresses it, where that differs from ``window``; ``cursor`` is where
-        the search of area 0 starts, 0 unless a test wants a state; ``seed`` goes into every handle, so that those of
-        an earlier pool in the same memory are refused; ``copy`` moves the bytes of originals that are no buffers.
+        ``mappings`` is how many can be live at once: as many as there are slots unless told, 0 for C's default, which
+        takes less memory. ``window_addr`` is slot 0 as the device addresses it, where that differs from ``window``;
+        ``cursor`` is where the search of area 0 starts, 0 unless a test wants a state; ``seed`` goes into every handle,
+        so that those of an earlier pool in the same memory are refused; ``copy`` moves the bytes of originals that are
+        no buffers.
         Everything else, and every limit, as in ``struct bounce_config``.
 
         Raises CallerError that names the argument, IndexError for a window outside ``memory``.
@@ -285,6 +290,7 @@ class BouncePool:
         if slots is None:
             slots = (memory.base + memory.size - window) // (slot_size or 2048)
         config.slots = integer(call, "slots", slots, 32, BounceCode.GEOMETRY)
+        config.mappings = integer(call, "mappings", slots if mappings is None else mappings, 32, BounceCode.GEOMETRY)
         config.window = memory.pointer(window, slots * (slot_size or 2048))
         self.window_addr = integer(
             call, "window_addr", window if window_addr is None else window_addr, 64, BounceCode.ADDR

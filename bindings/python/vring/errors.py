@@ -53,6 +53,7 @@ class BounceCode(enum.IntEnum):
     FULL = lib.BOUNCE_E_FULL
     FRAGMENTED = lib.BOUNCE_E_FRAGMENTED
     BUSY = lib.BOUNCE_E_BUSY
+    MAPPINGS = lib.BOUNCE_E_MAPPINGS
     NULL = lib.BOUNCE_E_NULL
     SIZE = lib.BOUNCE_E_SIZE
     TOO_LARGE = lib.BOUNCE_E_TOO_LARGE

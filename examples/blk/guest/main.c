@@ -77,6 +77,7 @@ static void start_pool(uint32_t slots)
         .slot_size = SLOT_SIZE,
         .segment_slots = SEGMENT_SLOTS,
         .areas = 1,
+        .mappings = slots,
         .meta = pool_meta,
         .meta_size = sizeof pool_meta,
     };

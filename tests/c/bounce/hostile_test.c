@@ -3,7 +3,7 @@
  * The device may write anything anywhere in the window at any time; nothing that the pool decides may depend on it. And
  * private memory that was overwritten must not lead a copy out of the window.
  */
-#include "bounce/area.h"
+#include "bounce/records.h"
 #include "rig.h"
 
 enum { LIVE = 200, SLOTS = 700 };
@@ -73,7 +73,7 @@ TEST(C290_C291_overwritten_metadata_do_not_lead_out_of_the_window)
     uint32_t corrupt = 0;
 
     for (int round = 0; round < RIG_ROUNDS(4000); round++) {
-        static uint64_t exact[512];
+        static uint64_t exact[600];
         struct bounce_config config = rig_config(0x90000000, 150);
         struct bounce_pool pool = {0};
         struct bounce_mapping live[20];
@@ -93,7 +93,7 @@ TEST(C290_C291_overwritten_metadata_do_not_lead_out_of_the_window)
         /* Not the originals' addresses: those are the caller's word, and any address is one. Nor the lock. */
         for (;;) {
             size_t at = rig_below(&seed, (uint32_t)size / 4) * (size_t)4;
-            bool is_orig = at >= pool.records_at && at < pool.longest_at &&
+            bool is_orig = at >= pool.records_at && at < pool.starts_at &&
                            (at - pool.records_at) % sizeof(struct record) < sizeof(void *);
             if (is_orig || at < offsetof(struct area_head, cursor))
                 continue;

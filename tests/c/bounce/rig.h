@@ -25,7 +25,7 @@ static _Alignas(65536) unsigned char rig_window[RIG_WINDOW_SIZE];
 static uint64_t rig_meta[RIG_META_SIZE / 8];
 static unsigned char rig_orig[RIG_ORIG_SIZE];
 
-/* A pool of default geometry over rig_window. */
+/* A pool of default geometry over rig_window, in which every slot can be a mapping of its own. */
 static inline struct bounce_config rig_config(uint64_t window_addr, uint32_t slots)
 {
     struct bounce_config config = {0};
@@ -33,6 +33,7 @@ static inline struct bounce_config rig_config(uint64_t window_addr, uint32_t slo
     config.window = rig_window;
     config.window_addr = window_addr;
     config.slots = slots;
+    config.mappings = slots;
     config.meta = rig_meta;
     config.meta_size = sizeof(rig_meta);
     return config;

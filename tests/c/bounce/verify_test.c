@@ -2,7 +2,7 @@
 /*
  * bounce_verify() against metadata with one bit turned over: whatever can be known to be wrong is found.
  */
-#include "bounce/area.h"
+#include "bounce/records.h"
 #include "rig.h"
 
 static struct bounce_pool pool;
@@ -65,25 +65,41 @@ TEST(C290_C291_every_bit_of_bitmaps_runs_and_index_counts)
     CHECK(!rig_flaw(&pool));
 }
 
-TEST(C290_every_bit_of_a_record_where_no_mapping_starts)
+TEST(C290_C291_every_bit_of_a_free_record_and_of_their_list)
 {
     unsigned checked = 0;
 
     CHECK_OK(start());
-    for (uint32_t slot = 0; slot < area.slots; slot++)
-        if (area_record(&pool, &area, slot)->number == 0 && ++checked)
-            CHECK_EQ(missed(area_record(&pool, &area, slot), sizeof(struct record)), 0);
+    CHECK_EQ(missed(&area_head(&area)->spare, sizeof(uint32_t)), 0);
+    CHECK_EQ(missed(&area_head(&area)->closed, sizeof(uint32_t)), 1); /* a closed area is sound, too */
+    for (uint32_t i = 0; i < pool.records; i++)
+        if (record_at(&pool, &area, i)->number == 0 && ++checked)
+            CHECK_EQ(missed(record_at(&pool, &area, i), sizeof(struct record)), 0);
     CHECK(checked > 100);
 }
 
-TEST(C290_a_mapping_that_grew_shrank_or_lost_its_number)
+TEST(C291_a_list_of_free_records_that_runs_in_a_circle_or_ends_early)
+{
+    struct record *first, *second;
+
+    CHECK_OK(start());
+    first = record_at(&pool, &area, area_head(&area)->spare);
+    second = record_at(&pool, &area, first->slot);
+    second->slot = area_head(&area)->spare;
+    CHECK(rig_flaw(&pool));
+    second->slot = pool.records;
+    CHECK(rig_flaw(&pool));
+}
+
+TEST(C290_a_mapping_that_grew_shrank_moved_or_lost_its_number)
 {
     CHECK_OK(start());
-    for (uint32_t slot = 0; slot < area.slots; slot++) {
-        struct record *record = area_record(&pool, &area, slot);
+    for (uint32_t i = 0; i < pool.records; i++) {
+        struct record *record = record_at(&pool, &area, i);
         struct record kept = *record;
         if (record->number == 0)
             continue;
+        CHECK_EQ(missed(&record->slot, sizeof(record->slot)), 0);
         record->number = 0;
         CHECK(rig_flaw(&pool));
         *record = kept;
@@ -102,7 +118,11 @@ TEST(C290_a_mapping_that_grew_shrank_or_lost_its_number)
         record->reserved ^= 1;
         CHECK(rig_flaw(&pool));
         *record = kept;
+        records_set_start(&pool, &area, record->slot, i == 0 ? 1 : 0);
+        CHECK(rig_flaw(&pool));
+        records_set_start(&pool, &area, record->slot, i);
     }
+    CHECK(!rig_flaw(&pool));
     area_head(&area)->cursor = area.slots;
     CHECK(rig_flaw(&pool));
     area_head(&area)->cursor = 0;
@@ -120,7 +140,13 @@ TEST(a_flaw_says_where)
     config.areas = 4;
     pool = rig_start(&config);
     area = area_of(&pool, 2);
-    area_record(&pool, &area, 17)->owner = 1;
+    runs_flip(area_free(&pool, &area, 0), 17, 1);
     CHECK_ERR(bounce_verify(&pool, &flaw), BOUNCE_E_CORRUPT);
-    CHECK(flaw.area == 2 && flaw.slot == 256 + 17 && strcmp(flaw.what, "a mapping has no number") == 0);
+    CHECK(flaw.area == 2 && flaw.slot == 256 && strcmp(flaw.what,
+                                                       "the longest run of a segment is not the one that is written down")
+          == 0);
+    *area_longest(&pool, &area, 0) = 110;
+    index_update(area_index(&pool, &area), pool.index_words, 0, 128, 110);
+    CHECK_ERR(bounce_verify(&pool, &flaw), BOUNCE_E_CORRUPT);
+    CHECK(flaw.area == 2 && flaw.slot == 256 + 17 && strcmp(flaw.what, "a used slot belongs to no mapping") == 0);
 }
