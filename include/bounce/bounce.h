@@ -162,7 +162,7 @@ struct bounce_pool {
 
 /*
  * Bytes of metadata that a pool of this configuration needs. With the default number of mappings that is less than 8
- * per slot where areas are equally long and have 256 slots or more. On a 64-bit CPU: 28 per mapping (24 on a 32-bit one), 2 per slot (4 in
+ * per slot where areas are equally long and have 512 slots or more. On a 64-bit CPU: 28 per mapping (24 on a 32-bit one), 2 per slot (4 in
  * areas of more than 65,536 mappings), and little else. meta and meta_size of the configuration are not looked at.
  * Returns 0 and *size, or the error that bounce_init() would give.
  */

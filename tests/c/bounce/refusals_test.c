@@ -127,11 +127,11 @@ TEST(C266_metadata)
     CHECK_ERR(bounce_init((struct bounce_pool *)(void *)rig_window, &exact), BOUNCE_E_OVERLAP);
 }
 
-/* With the default number of mappings, in areas of 256 slots or more: less than 8 bytes per slot, all in all. */
+/* With the default number of mappings, in areas of 512 slots or more: less than 8 bytes per slot, all in all. */
 TEST(metadata_are_at_most_eight_bytes_per_slot)
 {
-    for (uint32_t slots = 256; slots <= UINT32_C(1) << 21; slots += 128 * (1 + slots / 512))
-        for (uint32_t areas = 1; slots / areas >= 256; areas *= 2) {
+    for (uint32_t slots = 512; slots <= UINT32_C(1) << 21; slots += 128 * (1 + slots / 512))
+        for (uint32_t areas = 1; slots / areas >= 512; areas *= 2) {
             size_t size = 0;
             config = (struct bounce_config){.slots = slots, .areas = areas};
             if (slots % (128 * areas) != 0)
