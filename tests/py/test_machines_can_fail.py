@@ -14,6 +14,9 @@ from vring import BouncePool, Chain, Direction, GuestMemory, Mapping, NoRoom, Po
 from vring.testing import (
     Geometry,
     HostileDeviceMachine,
+    PackedPeerDevice,
+    PackedPeerDriver,
+    PackedRingMachine,
     PeerDevice,
     PeerDriver,
     PoolMachine,
@@ -193,6 +196,57 @@ def test_a_wrong_device_is_found(wrong: type[PeerDevice], reason: str) -> None:
             return wrong(setup)
 
     find(Machine, reason)
+
+
+# ------------------------------------------------------------------------------------------------- the packed ring ---
+
+
+class ForgetsTheWrapOfAnEvent(PackedPeerDriver):
+    """V73: an event place is compared without its wrap counter."""
+
+    def must_notify(self, before: int) -> bool:
+        place, flags = self.words.device_event()
+        return self.is_due((place | 0x8000, flags), self.next_avail, before)
+
+
+class FlipsTooLate(PackedPeerDevice):
+    """V62: the wrap counter of what is used does not flip where a chain ends at the end of the ring."""
+
+    def wrap(self, place: int) -> bool:
+        return super().wrap(place - 1 if place % self.size == 0 and place == self.next_used else place)
+
+
+class SkipsOneEntryForEveryBuffer(PackedPeerDriver):
+    """V67: after a used descriptor come as many entries as the buffer had, not one."""
+
+    def get_used(self) -> Used | None:
+        before = self.next_used
+        used = super().get_used()
+        self.next_used = before + 1 if used else before
+        return used
+
+
+@pytest.mark.parametrize(
+    "wrong, reason",
+    [
+        (ForgetsTheWrapOfAnEvent, "the driver owes the device a notification|notified for nothing"),
+        (SkipsOneEntryForEveryBuffer, "does not come back|came back|nothing was published"),
+    ],
+)
+def test_a_wrong_packed_driver_is_found(wrong: type[PackedPeerDriver], reason: str) -> None:
+    class Machine(PackedRingMachine):
+        def make_driver(self, setup: RingSetup) -> PackedPeerDriver:
+            return wrong(setup)
+
+    find(Machine, reason)
+
+
+def test_a_wrong_packed_device_is_found() -> None:
+    class Machine(PackedRingMachine):
+        def make_device(self, setup: RingSetup) -> PackedPeerDevice:
+            return FlipsTooLate(setup)
+
+    find(Machine, "does not come back|came back|does not see|nothing was")
 
 
 # ------------------------------------------------------------------------------------------------------------ pools ---

@@ -134,8 +134,8 @@ def test_regions_are_checked() -> None:
 def test_features_that_this_build_lacks_are_taken_out() -> None:
     assert V1 | Feature.EVENT_IDX | Feature.INDIRECT_DESC in supported()
     assert Feature.ADMIN_VQ not in supported() and supported(1) == 0
-    everything = (1 << 64) - 1
-    assert accept(everything) & supported() == supported() & ~Feature.NOTIFY_ON_EMPTY  # which is not VERSION_1's
+    everything, legacy = (1 << 64) - 1, Feature.NOTIFY_ON_EMPTY | Feature.ANY_LAYOUT
+    assert accept(everything) & supported() == supported() & ~legacy
     assert Feature.ADMIN_VQ not in accept(everything) and accept(everything) & 0xFFFFFF == 0xFFFFFF
 
 

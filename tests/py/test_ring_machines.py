@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: MIT
 """
-The rings under RingMachine. The split ring: the C driver and the C device against each other, and each against the
-peer that was written from the spec in Python, so that two wrongs of ours cannot agree. The packed ring: the two C
-sides against each other.
+The rings of both formats under RingMachine: the C driver and the C device against each other, and each against the
+peer that was written from the spec in Python, so that two wrongs of ours cannot agree.
 """
 
-from vring.testing import PackedRingMachine, PeerDevice, PeerDriver, RingMachine, RingSetup
+from vring.testing import (
+    PackedPeerDevice,
+    PackedPeerDriver,
+    PackedRingMachine,
+    PeerDevice,
+    PeerDriver,
+    RingMachine,
+    RingSetup,
+)
 
 
 class DriverAgainstDevice(RingMachine):
@@ -33,8 +40,32 @@ class PeerAgainstPeer(RingMachine):
     make_device = DriverAgainstPeer.make_device
 
 
+class PackedDriverAgainstPeer(PackedRingMachine):
+    """Our driver, and a device written from the spec."""
+
+    def make_device(self, setup: RingSetup) -> PackedPeerDevice:
+        return PackedPeerDevice(setup)
+
+
+class PackedPeerAgainstDevice(PackedRingMachine):
+    """A driver written from the spec, and our device."""
+
+    def make_driver(self, setup: RingSetup) -> PackedPeerDriver:
+        return PackedPeerDriver(setup)
+
+
+class PackedPeerAgainstPeer(PackedRingMachine):
+    """No C at all."""
+
+    make_driver = PackedPeerAgainstDevice.make_driver
+    make_device = PackedDriverAgainstPeer.make_device
+
+
 TestDriverAgainstDevice = DriverAgainstDevice.TestCase
 TestDriverAgainstPeer = DriverAgainstPeer.TestCase
 TestPeerAgainstDevice = PeerAgainstDevice.TestCase
 TestPeerAgainstPeer = PeerAgainstPeer.TestCase
 TestPackedDriverAgainstDevice = PackedRingMachine.TestCase
+TestPackedDriverAgainstPeer = PackedDriverAgainstPeer.TestCase
+TestPackedPeerAgainstDevice = PackedPeerAgainstDevice.TestCase
+TestPackedPeerAgainstPeer = PackedPeerAgainstPeer.TestCase

@@ -12,19 +12,29 @@ Needs hypothesis: ``pip install vring[testing]``.
 
 from vring.testing import strategies
 from vring.testing.hostile import HostileDeviceMachine, HostileDriverMachine
-from vring.testing.peer import PeerDevice, PeerDriver, SplitWords, Violation
+from vring.testing.packed_peer import PackedPeerDevice, PackedPeerDriver
+from vring.testing.peer import PeerDevice, PeerDriver, Violation
 from vring.testing.pool_machine import PoolMachine
 from vring.testing.pool_model import Geometry, Place, PoolModel, PreFixSearch, Request, Search
 from vring.testing.protocol import DeviceLike, DriverLike, PoolLike, RingSetup
 from vring.testing.ring_machine import PackedRingMachine, RingMachine
+from vring.testing.watch import Access, AccessKind, watch
+from vring.testing.words import Descriptor, PackedDescriptor, PackedWords, SplitWords
 
 __all__ = [
+    "Access",
+    "AccessKind",
+    "Descriptor",
     "DeviceLike",
     "DriverLike",
     "Geometry",
     "HostileDeviceMachine",
     "HostileDriverMachine",
+    "PackedDescriptor",
+    "PackedPeerDevice",
+    "PackedPeerDriver",
     "PackedRingMachine",
+    "PackedWords",
     "PeerDevice",
     "PeerDriver",
     "Place",
@@ -39,4 +49,5 @@ __all__ = [
     "SplitWords",
     "Violation",
     "strategies",
+    "watch",
 ]

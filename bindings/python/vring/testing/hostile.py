@@ -18,8 +18,8 @@ from vring.features import Feature
 from vring.layout import SplitAreas, SplitLayout
 from vring.memory import GuestMemory, Region, Segment
 from vring.testing import strategies
-from vring.testing.peer import INDIRECT, NEXT, WRITE, Descriptor, SplitWords
 from vring.testing.protocol import DeviceLike, DriverLike, RingSetup
+from vring.testing.words import INDIRECT, NEXT, WRITE, Descriptor, SplitWords
 
 __all__ = ["HostileDeviceMachine", "HostileDriverMachine"]
 

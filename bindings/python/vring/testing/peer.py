@@ -7,96 +7,20 @@ where the C has arrays, no shadow of shared memory where the spec does not ask f
 the other side may not do raises :class:`Violation` with the section that forbids it.
 """
 
-import struct
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from vring.device import Chain
 from vring.driver import IndirectTable, Used
 from vring.features import Feature
-from vring.layout import Areas
-from vring.memory import GuestMemory, Segment
+from vring.memory import Segment
 from vring.testing.protocol import RingSetup
+from vring.testing.words import INDIRECT, NEXT, NO_NOTIFY, WRITE, Descriptor, SplitWords, event_is_due
 
-__all__ = ["Descriptor", "PeerDevice", "PeerDriver", "SplitWords", "Violation", "event_is_due"]
-
-NEXT, WRITE, INDIRECT = 1, 2, 4  # descriptor flags (2.7.5)
-NO_NOTIFY = 1  # bit 0 of used.flags (2.7.8) and, as NO_INTERRUPT, of avail.flags (2.7.6)
+__all__ = ["PeerDevice", "PeerDriver", "Violation"]
 
 
 class Violation(AssertionError):
     """The other side did what the spec does not allow."""
-
-
-def event_is_due(event: int, new: int, old: int) -> bool:
-    """Whether moving an index from ``old`` to ``new`` passes ``event``, all modulo 2**16 (2.7.7.2, 2.7.10.1)."""
-    return (new - event - 1) % 65536 < (new - old) % 65536
-
-
-class Descriptor(NamedTuple):
-    """One entry of a descriptor table (2.7.5)."""
-
-    addr: int
-    len: int
-    flags: int
-    next: int
-
-
-class SplitWords:
-    """Every shared word of a split ring by its name (2.7.5, 2.7.6, 2.7.8); little-endian."""
-
-    def __init__(self, memory: GuestMemory, areas: Areas) -> None:
-        self.memory = memory
-        self.areas = areas
-        self.size = areas.size
-
-    def descriptor(self, index: int, table: int | None = None) -> Descriptor:
-        addr = (self.areas.desc if table is None else table) + 16 * index
-        return Descriptor(*struct.unpack("<QIHH", self.memory.read(addr, 16)))
-
-    def set_descriptor(self, index: int, descriptor: Descriptor, table: int | None = None) -> None:
-        addr = (self.areas.desc if table is None else table) + 16 * index
-        self.memory.write(addr, struct.pack("<QIHH", *descriptor))
-
-    def avail(self, position: int) -> int:
-        return self._word(self.areas.driver + 4 + 2 * (position % self.size))
-
-    def set_avail(self, position: int, head: int) -> None:
-        self._set_word(self.areas.driver + 4 + 2 * (position % self.size), head)
-
-    def used(self, position: int) -> tuple[int, int]:
-        used_id, length = struct.unpack("<II", self.memory.read(self.areas.device + 4 + 8 * (position % self.size), 8))
-        return used_id, length
-
-    def set_used(self, position: int, used_id: int, length: int) -> None:
-        self.memory.write(self.areas.device + 4 + 8 * (position % self.size), struct.pack("<II", used_id, length))
-
-    avail_flags = property(
-        lambda self: self._word(self.areas.driver), lambda self, value: self._set_word(self.areas.driver, value)
-    )
-    avail_idx = property(
-        lambda self: self._word(self.areas.driver + 2), lambda self, value: self._set_word(self.areas.driver + 2, value)
-    )
-    used_event = property(
-        lambda self: self._word(self.areas.driver + 4 + 2 * self.size),
-        lambda self, value: self._set_word(self.areas.driver + 4 + 2 * self.size, value),
-    )
-    used_flags = property(
-        lambda self: self._word(self.areas.device), lambda self, value: self._set_word(self.areas.device, value)
-    )
-    used_idx = property(
-        lambda self: self._word(self.areas.device + 2), lambda self, value: self._set_word(self.areas.device + 2, value)
-    )
-    avail_event = property(
-        lambda self: self._word(self.areas.device + 4 + 8 * self.size),
-        lambda self, value: self._set_word(self.areas.device + 4 + 8 * self.size, value),
-    )
-
-    def _word(self, addr: int) -> int:
-        return int.from_bytes(self.memory.read(addr, 2), "little")
-
-    def _set_word(self, addr: int, value: int) -> None:
-        self.memory.write(addr, (value % 65536).to_bytes(2, "little"))
 
 
 class PeerDriver:
@@ -118,7 +42,7 @@ class PeerDriver:
     def add_avail(
         self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None
     ) -> bool:
-        pieces = _flagged(readable, writable)
+        pieces = flagged(readable, writable)
         if len(pieces) > len(self.free_descriptors):
             return False
         chain = [self.free_descriptors.pop() for _ in pieces]
@@ -136,7 +60,7 @@ class PeerDriver:
     ) -> bool:
         if not self.free_descriptors:
             return False
-        pieces = _flagged(readable, writable)
+        pieces = flagged(readable, writable)
         for index, (addr, length, flags) in enumerate(pieces):
             more = NEXT if index + 1 < len(pieces) else 0
             self.words.set_descriptor(
@@ -329,5 +253,6 @@ class PeerDevice:
         return len(self.taken)
 
 
-def _flagged(readable: Sequence[Segment], writable: Sequence[Segment]) -> list[tuple[int, int, int]]:
+def flagged(readable: Sequence[Segment], writable: Sequence[Segment]) -> list[tuple[int, int, int]]:
+    """Address, length and flags of every piece, readable ones first (2.7.4.2)."""
     return [(*piece, 0) for piece in readable] + [(*piece, WRITE) for piece in writable]

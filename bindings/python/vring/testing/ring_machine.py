@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from vring.device import Chain, PackedDevice, SplitDevice
-from vring.driver import IndirectTable, PackedDriver, SplitDriver
+from vring.device import Chain, Device
+from vring.driver import Driver, IndirectTable
 from vring.features import Feature
 from vring.memory import Segment
 from vring.testing import strategies
-from vring.testing.peer import SplitWords, event_is_due
 from vring.testing.protocol import DeviceLike, DriverLike, RingSetup
+from vring.testing.words import DESC, ENABLE, PackedWords, SplitWords, event_is_due
 
 __all__ = ["PackedRingMachine", "RingMachine"]
 
@@ -57,11 +57,11 @@ class RingMachine(RuleBasedStateMachine):
 
     def make_driver(self, setup: RingSetup) -> DriverLike:
         """The driver under test; made first, because it clears the areas."""
-        return SplitDriver(setup.memory, setup.areas, setup.features, index=setup.index)
+        return Driver(setup.memory, setup.areas, setup.features, index=setup.index)
 
     def make_device(self, setup: RingSetup) -> DeviceLike:
         """The device under test."""
-        return SplitDevice(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+        return Device(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
 
     @initialize(setup=strategies.ring_setups())
     def start(self, setup: RingSetup) -> None:
@@ -70,7 +70,6 @@ class RingMachine(RuleBasedStateMachine):
     def _start(self, setup: RingSetup) -> None:
         self.setup = setup
         self.size = setup.areas.size
-        self.words = SplitWords(setup.memory, setup.areas)
         self.event_idx = bool(setup.features & Feature.EVENT_IDX)
         self.may_indirect = self.indirect and bool(setup.features & Feature.INDIRECT_DESC)
         # Pieces lie around the middle of the memory, where regions may meet.
@@ -90,7 +89,7 @@ class RingMachine(RuleBasedStateMachine):
         self.completed: list[Buffer] = []  # staged by the device
         self.used: deque[Buffer] = deque()  # published, not taken back by the driver
         self.in_order: list[Buffer] = []  # all of them, oldest first
-        self.avail_index = self.used_index = self.setup.index  # as published
+        self.places = (PackedPlaces if self.setup.features & Feature.RING_PACKED else SplitPlaces)(self.setup)
         self.device_sleeps = False
         self.driver_sleeps = 0  # 0: awake; otherwise it must be woken before so many more buffers have been used
 
@@ -145,12 +144,12 @@ class RingMachine(RuleBasedStateMachine):
         self._publish_avail()
 
     def _publish_avail(self) -> None:
-        must = self.device_is_due(len(self.staged))
+        must = self.places.device_is_due([buffer.descriptors for buffer in self.staged])
         notify = self.driver.publish()
         self.available += self.staged
         self.staged = []
         assert notify or not must, "the driver owes the device a notification"
-        assert must is not False or not notify or not self.exact_notifications, "the driver notified for nothing"
+        assert must or not notify or not self.exact_notifications, "the driver notified for nothing"
         self.device_sleeps = self.device_sleeps and not notify
         assert not (self.device_sleeps and self.available), "the device sleeps while buffers are available"
 
@@ -244,10 +243,10 @@ class RingMachine(RuleBasedStateMachine):
         self._publish_used()
 
     def _publish_used(self) -> None:
-        must = self.driver_is_due(len(self.completed))
+        must = self.places.driver_is_due([buffer.descriptors for buffer in self.completed])
         notify = self.device.publish()
         assert notify or not must, "the device owes the driver a notification"
-        assert must is not False or not notify or not self.exact_notifications, "the device notified for nothing"
+        assert must or not notify or not self.exact_notifications, "the device notified for nothing"
         if self.driver_sleeps:
             self.driver_sleeps = 0 if notify else self.driver_sleeps - len(self.completed)
             assert notify or self.driver_sleeps > 0, "the driver sleeps while used buffers wait"
@@ -304,29 +303,9 @@ class RingMachine(RuleBasedStateMachine):
         self.made = 0
         self._start_over()
 
-    # What follows reads the words of a split ring.
-
-    def device_is_due(self, published: int) -> bool | None:
-        """Whether so many more available buffers must notify the device (2.7.10); None if that is not known."""
-        before, self.avail_index = self.avail_index, (self.avail_index + published) % 65536
-        return self._is_due(self.avail_index, before, self.words.avail_event, self.words.used_flags)
-
-    def driver_is_due(self, published: int) -> bool | None:
-        """Whether so many more used buffers must notify the driver (2.7.7); None if that is not known."""
-        before, self.used_index = self.used_index, (self.used_index + published) % 65536
-        return self._is_due(self.used_index, before, self.words.used_event, self.words.avail_flags)
-
-    def _is_due(self, new: int, old: int, event: int, flags: int) -> bool:
-        if new == old:
-            return False
-        return event_is_due(event, new, old) if self.event_idx else not flags & 1
-
     @invariant()
     def nothing_staged_is_visible(self) -> None:
-        indices = self.words.avail_idx, self.words.used_idx
-        assert indices == (self.avail_index, self.used_index), (
-            f"nothing staged is visible, but the indices are {indices}"
-        )
+        self.places.check_nothing_staged()
 
     @invariant()
     def counts_add_up(self) -> None:
@@ -361,29 +340,74 @@ class RingMachine(RuleBasedStateMachine):
 
 
 class PackedRingMachine(RingMachine):
-    """
-    The same for the packed ring (2.8). When a notification is due is not judged here, only whether somebody sleeps
-    for want of one.
-    """
-
-    def make_driver(self, setup: RingSetup) -> DriverLike:
-        return PackedDriver(setup.memory, setup.areas, setup.features, index=setup.index)
-
-    def make_device(self, setup: RingSetup) -> DeviceLike:
-        return PackedDevice(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+    """The same for the packed ring (2.8)."""
 
     @initialize(setup=strategies.packed_setups())
     def start(self, setup: RingSetup) -> None:
         self._start(setup)
 
-    def device_is_due(self, published: int) -> bool | None:
-        return None if published else False
 
-    driver_is_due = device_is_due
+# When a notification is due is read from the shared words, by the rule of the format and nothing of either side.
 
-    @invariant()
-    def nothing_staged_is_visible(self) -> None:
-        """There is no index to see it in: a device that took too much would be noticed by what it takes."""
+
+class SplitPlaces:
+    """Where a split ring has got to, as published: free-running indices."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        self.words = SplitWords(setup.memory, setup.areas)
+        self.event_idx = bool(setup.features & Feature.EVENT_IDX)
+        self.avail = self.used = setup.index
+
+    def device_is_due(self, published: list[int]) -> bool:
+        """Whether so many more available buffers, of so many descriptors each, must notify the device (2.7.10)."""
+        before, self.avail = self.avail, (self.avail + len(published)) % 65536
+        return self._is_due(self.avail, before, self.words.avail_event, self.words.used_flags)
+
+    def driver_is_due(self, published: list[int]) -> bool:
+        """Whether so many more used buffers must notify the driver (2.7.7)."""
+        before, self.used = self.used, (self.used + len(published)) % 65536
+        return self._is_due(self.used, before, self.words.used_event, self.words.avail_flags)
+
+    def _is_due(self, new: int, old: int, event: int, flags: int) -> bool:
+        if new == old:
+            return False
+        return event_is_due(event, new, old) if self.event_idx else not flags & 1
+
+    def check_nothing_staged(self) -> None:
+        """The indices are what was published."""
+        indices = self.words.avail_idx, self.words.used_idx
+        assert indices == (self.avail, self.used), f"nothing staged is visible, but the indices are {indices}"
+
+
+class PackedPlaces:
+    """Where a packed ring has got to: entries counted to twice the size and round again, for the wrap counter."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        self.words = PackedWords(setup.memory, setup.areas)
+        self.event_idx = bool(setup.features & Feature.EVENT_IDX)
+        self.size = setup.areas.size
+        self.avail = self.used = (setup.index & 0x7FFF) + (self.size if setup.index & 0x8000 else 0)
+
+    def device_is_due(self, published: list[int]) -> bool:
+        before, self.avail = self.avail, (self.avail + sum(published)) % (2 * self.size)
+        return bool(published) and self._is_due(self.avail, before, self.words.device_event())
+
+    def driver_is_due(self, published: list[int]) -> bool:
+        before, self.used = self.used, (self.used + sum(published)) % (2 * self.size)
+        return bool(published) and self._is_due(self.used, before, self.words.driver_event())
+
+    def _is_due(self, new: int, old: int, event: tuple[int, int]) -> bool:
+        place, flags = event
+        if flags != DESC or not self.event_idx:
+            return flags == ENABLE
+        return event_is_due((place & 0x7FFF) + (0 if place & 0x8000 else self.size), new, old, 2 * self.size)
+
+    def check_nothing_staged(self) -> None:
+        """The entry after the last published one is not available, unless the ring is full of older ones (2.8.1)."""
+        entry, wrap = self.avail % self.size, self.avail < self.size
+        flags = self.words.flags(entry)
+        available = bool(flags & 1 << 7) == wrap and bool(flags & 1 << 15) != wrap
+        assert not available, f"nothing staged is visible, but entry {entry} is available"
 
 
 def _bytes(pieces: Sequence[Segment]) -> int:
