@@ -202,7 +202,7 @@ def test_a_wrong_device_is_found(wrong: type[PeerDevice], reason: str) -> None:
 
 
 class ForgetsTheWrapOfAnEvent(PackedPeerDriver):
-    """V73: an event place is compared without its wrap counter."""
+    """V77: an event place is compared without its wrap counter."""
 
     def must_notify(self, before: int) -> bool:
         place, flags = self.words.device_event()

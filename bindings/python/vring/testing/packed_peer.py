@@ -69,7 +69,7 @@ class _PackedSide:
         place, flags = event
         if flags == DESC and self.event_idx:
             return event_is_due(self.place(place), new, old, 2 * self.size)
-        return flags == ENABLE
+        return flags & 3 != DISABLE  # the fourth value is reserved: rather once too often
 
     def event(self, place: int) -> tuple[int, int]:
         """What to write to be notified of that place."""
