@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""``python -m vring blk``, as people type it, against QEMU's disk."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devices import qemu_storage_daemon
+
+SIZE = 3 << 20
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("blk")
+    (folder / "disk.img").write_bytes(bytes(i // 512 % 256 for i in range(SIZE)))
+    with qemu_storage_daemon(folder / "disk.img", folder / "disk.sock"):
+        yield folder
+
+
+def blk(place: Path, *words: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "vring", "blk", *map(str, words)]
+    return subprocess.run(command, cwd=place, input=stdin, capture_output=True, timeout=60)
+
+
+def test_read_copies_the_disk_or_a_part_of_it(place: Path) -> None:
+    image = (place / "disk.img").read_bytes()
+    done = blk(place, "read", "disk.sock")
+    assert (done.returncode, done.stderr) == (0, b"") and done.stdout == image
+    done = blk(place, "read", "disk.sock", "--offset", "1M", "--size", "1536", "--output", "part")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (place / "part").read_bytes() == image[1 << 20 :][:1536]
+
+
+def test_write_copies_a_file_to_the_disk(place: Path) -> None:
+    new = bytes(i * 3 % 256 for i in range(5 * 512))
+    (place / "new").write_bytes(new)
+    before = (place / "disk.img").read_bytes()
+    done = blk(place, "write", "disk.sock", "new", "--offset", "4k")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    after = before[:4096] + new + before[4096 + len(new) :]
+    assert (place / "disk.img").read_bytes() == after
+    assert blk(place, "write", "disk.sock", "-", "--offset", "4k", stdin=before[4096:][: len(new)]).returncode == 0
+    assert (place / "disk.img").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "ring"),
+    [((), "EVENT_IDX INDIRECT_DESC"), (("--no-event-idx", "--no-indirect"), "neither EVENT_IDX nor INDIRECT_DESC")],
+)
+def test_bench_says_what_it_measured(place: Path, options: tuple[str, ...], ring: str) -> None:
+    before = (place / "disk.img").read_bytes()
+    done = blk(place, "bench", "disk.sock", "--seconds", "0.2", "--depth", "4", *options)
+    assert (done.returncode, done.stderr) == (0, b""), done.stderr
+    rows = dict(line.split(None, 1) for line in done.stdout.decode().splitlines())
+    assert rows["disk"] == "3.0 MiB, vhost_user_blk" and rows["ring"] == f"128 descriptors, {ring}"
+    counted = re.fullmatch(r"([\d,]+) reads of 4,096 bytes in (0\.\d+) s, 4 in flight", rows["requests"])
+    assert counted, rows
+    requests = int(counted[1].replace(",", ""))
+    rate = int(re.match(r"[\d,]+", rows["rate"])[0].replace(",", ""))  # type: ignore[index]
+    assert requests > 4 and abs(rate - requests / float(counted[2])) < 0.1 * rate
+    notified = [int(n.replace(",", "")) for n in re.findall(r"[\d,]+(?= times)", rows["notified"])]
+    assert all(0 < n <= requests + 1 for n in notified), rows
+    assert (place / "disk.img").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("read", "none.sock"), "none.sock: there is no such socket; start the device first"),
+        (("read", "disk.img"), "disk.img: nobody listens on this socket, or it is none; the device may have ended"),
+        (("read", "disk.sock", "--offset", "7"), "read: offset 7 and size 0 must be multiples of 512 bytes"),
+        (("read", "disk.sock", "--size", "4M"), "0 to 4194304 is beyond the disk's 3145728 bytes"),
+        (("read", "disk.sock", "--output", "/none/file"), "[Errno 2] No such file or directory: '/none/file'"),
+        (("write", "disk.sock", "none"), "[Errno 2] No such file or directory: 'none'"),
+        (("write", "disk.sock", "odd"), "odd has 1000 bytes; a disk takes 512s"),
+        (("write", "disk.sock", "-", "--offset", "3M"), "write: 3145728 to 3146240 is beyond the disk's 3145728 bytes"),
+        (("bench", "disk.sock", "--size", "8M"), "the disk has 3145728 bytes, less than one request of 8388608"),
+        (("bench", "disk.sock", "--depth", "0"), "Disk: a depth of 0, or requests of 4096 bytes, cannot be"),
+        (("bench", "disk.sock", "--seconds", "0"), "--seconds must be positive, not 0"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_one_line(place: Path, words: tuple[str, ...], message: str) -> None:
+    (place / "odd").write_bytes(bytes(1000))
+    before = (place / "disk.img").read_bytes()
+    done = blk(place, *words, stdin=bytes(512))
+    assert (done.returncode, done.stderr.decode()) == (1, f"vring blk: {message}\n")
+    assert (place / "disk.img").read_bytes() == before
+
+
+def test_a_size_that_is_none_is_a_usage_error(place: Path) -> None:
+    done = blk(place, "read", "disk.sock", "--size", "4x")
+    assert done.returncode == 2 and b"invalid size value: '4x'" in done.stderr
+    assert blk(place).returncode == 2
