@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices import dpdk_testpmd
-from vring import DriverQueue, Feature, IndirectTable, PackedAreas, PackedDriver, SplitAreas, SplitDriver
+from vring import Driver, Feature, IndirectTable, PackedAreas, PackedDriver, SplitAreas, SplitDriver
 from vring.vhost_user import Frontend, SharedMemory
 
 RX, TX = 0, 1  # the queues of a network device (virtio 5.1.2)
@@ -55,7 +55,7 @@ class Loop:
         self.tables = [IndirectTable.allocate(self.memory, 8) for _ in range(size)]
         self.sent: deque[bytes] = deque()
 
-    def make(self, size: int, index: int) -> DriverQueue:
+    def make(self, size: int, index: int) -> Driver:
         if self.features & Feature.RING_PACKED:
             return PackedDriver(self.memory, PackedAreas.allocate(self.memory, size), self.features, index=index)
         return SplitDriver(self.memory, SplitAreas.allocate(self.memory, size), self.features, index=index)

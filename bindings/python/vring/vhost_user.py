@@ -25,8 +25,9 @@ import weakref
 from collections.abc import Sequence
 from types import TracebackType
 
-from vring.driver import DriverQueue, PackedDriver, Used
+from vring.driver import Driver, Used
 from vring.features import Feature
+from vring.layout import PackedAreas
 from vring.memory import GuestMemory
 
 __all__ = ["Frontend", "ProtocolFeature", "Queue", "SharedMemory", "VhostUserError"]
@@ -92,7 +93,7 @@ class SharedMemory(GuestMemory):
 class Queue:
     """A driver queue whose other side is a back-end's: see :meth:`Frontend.start_queue`."""
 
-    def __init__(self, frontend: "Frontend", index: int, driver: DriverQueue) -> None:
+    def __init__(self, frontend: "Frontend", index: int, driver: Driver) -> None:
         self.driver = driver
         self.index = index
         self.kicks = 0  # notifications sent
@@ -105,7 +106,7 @@ class Queue:
             self._poll.register(fd, select.POLLIN)
 
     def publish(self) -> bool:
-        """As :meth:`DriverQueue.publish`, and notify the device if it must be. Returns whether it was."""
+        """As :meth:`Driver.publish`, and notify the device if it must be. Returns whether it was."""
         notify = self.driver.publish()
         if notify:
             self.kick()
@@ -135,7 +136,7 @@ class Queue:
     def wait_used(self, timeout: float) -> Used | None:
         """
         Take one buffer that the device has used; sleep until there is one, at most ``timeout`` seconds. ``None`` if
-        there was none. Raises as :meth:`wait` and :meth:`DriverQueue.get_used`.
+        there was none. Raises as :meth:`wait` and :meth:`Driver.get_used`.
         """
         end = time.monotonic() + timeout
         while True:
@@ -246,7 +247,7 @@ class Frontend:
             )
         return answer[len(head) :]
 
-    def start_queue(self, index: int, driver: DriverQueue, *, start: int = 0) -> Queue:
+    def start_queue(self, index: int, driver: Driver, *, start: int = 0) -> Queue:
         """
         Hand queue number ``index`` to the back-end. ``driver`` is a fresh queue over memory that was shared, with the
         features that were negotiated, and ``start`` is the ``index`` it was made with. Raises VhostUserError, and
@@ -259,7 +260,7 @@ class Frontend:
         queue = Queue(self, index, driver)
         areas = driver.areas
         base = start
-        if isinstance(driver, PackedDriver):  # both places, each with its wrap counter in bit 15: 1 at first
+        if isinstance(areas, PackedAreas):  # both places, each with its wrap counter in bit 15: 1 at first
             base = (start ^ 0x8000) << 16 | (start ^ 0x8000)
         self._set(Message.SET_VRING_NUM, struct.pack("=II", index, areas.size))
         self._set(Message.SET_VRING_BASE, struct.pack("=II", index, base))
