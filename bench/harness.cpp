@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <random>
 
 namespace bench {
 
@@ -20,7 +21,7 @@ std::string quoted(const std::string &text)
     return json + '"';
 }
 
-Options::Options(int argc, char **argv)
+Options::Options(int argc, char **argv, bool takes_others)
 {
     for (int i = 1; i < argc; i++) {
         std::string argument = argv[i];
@@ -30,8 +31,11 @@ Options::Options(int argc, char **argv)
             slice_seconds = std::atof(argv[i] + 8);
         else if (argument.rfind("--commit=", 0) == 0)
             commit = argument.substr(9);
+        else if (takes_others && argument.rfind("--", 0) != 0)
+            others.push_back(argument);
         else {
-            std::fprintf(stderr, "usage: %s [--rounds=N] [--slice=SECONDS] [--commit=TEXT]\n", argv[0]);
+            std::fprintf(stderr, "usage: %s [--rounds=N] [--slice=SECONDS] [--commit=TEXT]%s\n", argv[0],
+                         takes_others ? " FILE..." : "");
             std::exit(2);
         }
     }
@@ -50,24 +54,47 @@ static std::string cpu_model()
 
 static double median(std::vector<double> values)
 {
-    std::sort(values.begin(), values.end());
     size_t middle = values.size() / 2;
-    return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+
+    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(middle), values.end());
+    if (values.size() % 2)
+        return values[middle];
+    return (values[middle] + *std::max_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(middle))) / 2;
+}
+
+/* What holds the median with 95 %: that of the medians of as many values, drawn from these again and again. */
+static std::pair<double, double> interval(const std::vector<double> &values)
+{
+    constexpr size_t draws = 400;
+    std::mt19937 lots(1); /* always the same, so that equal values give equal results */
+    std::uniform_int_distribution<size_t> any(0, values.size() - 1);
+    std::vector<double> medians, drawn(values.size());
+
+    for (size_t draw = 0; draw < draws; draw++) {
+        for (double &value : drawn)
+            value = values[any(lots)];
+        medians.push_back(median(drawn));
+    }
+    std::sort(medians.begin(), medians.end());
+    return {medians[draws / 40], medians[draws - 1 - draws / 40]};
 }
 
 void print_result(const Options &options, const std::string &bench, const Params &params, const std::string &unit,
-                  std::vector<double> values)
+                  const std::vector<double> &values, size_t rejected)
 {
     static const std::string cpu = cpu_model();
+    std::pair<double, double> between = interval(values);
     std::string json;
 
     for (const auto &param : params)
         json += (json.empty() ? "" : ", ") + quoted(param.first) + ": " + param.second;
-    std::printf("{\"bench\": %s, \"params\": {%s}, \"unit\": %s, \"median\": %.4g, \"min\": %.4g, \"max\": %.4g, "
-                "\"rounds\": %zu, \"compiler\": %s, \"flags\": %s, \"cpu\": %s, \"commit\": %s}\n",
-                quoted(bench).c_str(), json.c_str(), quoted(unit).c_str(), median(values),
-                *std::min_element(values.begin(), values.end()), *std::max_element(values.begin(), values.end()),
-                values.size(), quoted(BENCH_COMPILER).c_str(), quoted(BENCH_FLAGS).c_str(), quoted(cpu).c_str(),
+    std::printf("{\"bench\": %s, \"params\": {%s}, \"unit\": %s, \"median\": %.4g, \"low\": %.4g, \"high\": %.4g, "
+                "\"min\": %.4g, \"max\": %.4g, \"rounds\": %zu, \"rejected\": %zu, \"compiler\": %s, "
+                "\"flags\": %s, \"cpu\": %s, \"commit\": %s}\n",
+                quoted(bench).c_str(), json.c_str(), quoted(unit).c_str(), median(values), between.first,
+                between.second, *std::min_element(values.begin(), values.end()),
+                *std::max_element(values.begin(), values.end()), values.size(), rejected,
+                quoted(BENCH_COMPILER).c_str(), quoted(BENCH_FLAGS).c_str(), quoted(cpu).c_str(),
                 quoted(options.commit).c_str());
 }
 
@@ -126,23 +153,61 @@ void Suite::run()
         Collector collector(*this, round == 0);
         benchmark::RunSpecifiedBenchmarks(&collector);
     }
+    counts_.assign(static_cast<size_t>(options_.rounds), true);
+    for (const Gate &gate : gates_)
+        close(gate);
     for (const Measurement &measured : measurements_) {
         if (measured.counters.empty())
-            print_result(options_, measured.bench, measured.params, "ns", measured.values);
+            print(measured.bench, measured.params, "ns", measured.values);
         for (const auto &counter : measured.counters)
-            print_result(options_, counter.first, measured.params, "ns", counter.second);
+            print(counter.first, measured.params, "ns", counter.second);
     }
 }
 
-void Suite::print_ratio(const std::string &bench, const Params &params, const std::string &id, const std::string &to_id)
+void Suite::gate(const std::string &id, double least, double most)
 {
-    const std::vector<double> &values = measurements_[by_id_.at(id)].values;
-    const std::vector<double> &to_values = measurements_[by_id_.at(to_id)].values;
+    gates_.push_back({id, least, most});
+}
+
+void Suite::close(const Gate &gate)
+{
+    const std::vector<double> &values = measurements_[by_id_.at(gate.id)].values;
+    double usual = median(values);
+    std::vector<bool> counts = counts_;
+
+    for (size_t round = 0; round < values.size(); round++)
+        if (values[round] < gate.least * usual || values[round] > gate.most * usual)
+            counts[round] = false;
+    if (3 * std::count(counts.begin(), counts.end(), true) < static_cast<std::ptrdiff_t>(counts.size()))
+        std::fprintf(stderr, "No usual state of the machine by '%s': every round counts\n", gate.id.c_str());
+    else
+        counts_ = counts;
+}
+
+void Suite::print(const std::string &bench, const Params &params, const std::string &unit,
+                  const std::vector<double> &values)
+{
+    std::vector<double> counted;
+
+    for (size_t round = 0; round < values.size(); round++)
+        if (counts_[round])
+            counted.push_back(values[round]);
+    print_result(options_, bench, params, unit, counted, values.size() - counted.size());
+}
+
+void Suite::print_ratio(const std::string &bench, const Params &params, const std::string &id, const std::string &to_id,
+                        const std::string &counter)
+{
+    auto values_of = [&](const std::string &of) -> const std::vector<double> & {
+        const Measurement &measured = measurements_[by_id_.at(of)];
+        return counter.empty() ? measured.values : measured.counters.at(counter);
+    };
+    const std::vector<double> &values = values_of(id), &to_values = values_of(to_id);
     std::vector<double> ratios;
 
     for (size_t round = 0; round < values.size(); round++)
         ratios.push_back(values[round] / to_values[round]);
-    print_result(options_, bench, params, "ratio", ratios);
+    print(bench, params, "ratio", ratios);
 }
 
 } // namespace bench

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs bench_instructions under callgrind and prints its results with the counts in them.
 
-    instructions.py build/bench/bench/bench_instructions [--commit=TEXT]
+    instructions.py build/bench/bench/bench_instructions [--commit=TEXT] [FILE...]
 """
 
 import json
@@ -33,7 +33,7 @@ def main() -> None:
     for line, text in enumerate(done.stdout.splitlines()):
         result = json.loads(text)
         per_buffer = round((counted[line, 48] - counted[line, 16]) / result["median"], 2)
-        result.update(median=per_buffer, min=per_buffer, max=per_buffer)
+        result.update(dict.fromkeys(("median", "low", "high", "min", "max"), per_buffer))
         print(json.dumps(result))
 
 

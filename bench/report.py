@@ -126,9 +126,9 @@ def rings(results: Results) -> str:
     for pair in pairs:
         params = {key: value for key, value in pair["params"].items() if key != "build"}
         row = [ring_name(params), spread(pair)]
-        for bench in ("ring.twin", "ring.price_of_checks"):
-            ratio = results.one(bench, **params)
-            row.append(f"{ratio['median']:.3f}" if ratio else "")
+        twin, honest = (results.one("ring.to_checked", **params, build=build) for build in ("twin", "honest"))
+        row.append(f"{twin['median']:.3f}" if twin else "")
+        row.append(f"{1 / honest['median']:.3f}" if honest else "")
         counted = [results.one("ring.instructions", **params, build=build) for build in ("checked", "honest")]
         row.append(" ".join(f"({c['median']:.0f})" if i else f"{c['median']:.0f}" for i, c in enumerate(counted) if c))
         rows.append(row)
@@ -137,7 +137,7 @@ def rings(results: Results) -> str:
 
 
 def sides(results: Results) -> str:
-    benches = ("ring.driver_gives", "ring.device", "ring.driver_takes")
+    benches = ("ring.sides.driver_gives", "ring.sides.device", "ring.sides.driver_takes")
     rows = []
     for first in results.of(benches[0]):
         others = [results.one(bench, **first["params"]) for bench in benches]

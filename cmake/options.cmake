@@ -3,6 +3,7 @@
 
 option(VRING_BUILD_TESTS "Build the C tests" ${PROJECT_IS_TOP_LEVEL})
 option(VRING_BUILD_BENCH "Build the benchmarks, which need C++ and google-benchmark" OFF)
+option(VRING_BENCH_PEERS "Build other people's rings too, from what package registries have" OFF)
 option(VRING_BUILD_PYTHON "Build the extension module of the Python package" OFF)
 option(VRING_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
 option(VRING_WERROR "Treat warnings in our own sources as errors" OFF)

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the benchmarks know of an implementation: a driver, a device, or both, behind calls that handle a batch. Any
+ * driver can be put against any device that understands the same ring, in one thread or in two. Every implementation,
+ * and every build of one, is a file of its own to be loaded, so that several live in one process.
+ *
+ * A driver's addresses are those of the process. A buffer of one piece is 64 bytes to be read by the device; one of
+ * three has 16 bytes to be read, and 64 and 1 to be written. No byte of them is touched.
+ */
+#ifndef BENCH_SIDE_H
+#define BENCH_SIDE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { RING_MOST_ENTRIES = 1024, RING_MOST_PIECES = 3, RING_DATA = 128, RING_SHARED_SIZE = 256 * 1024 };
+
+struct ring_config {
+    bool packed, event_idx, in_order, indirect;
+    uint16_t size;  /* entries, at most RING_MOST_ENTRIES */
+    uint16_t chain; /* pieces of a buffer: 1 or 3 */
+    uint16_t batch; /* buffers between two calls of publish; batch * chain at most size */
+};
+
+/* The memory that both sides see: from base, RING_SHARED_SIZE bytes, 4096-byte aligned and zero at start. */
+struct ring_shared {
+    unsigned char *base;
+    unsigned char *data;                    /* RING_DATA bytes of it, in which the buffers lie */
+    void *desc, *driver_area, *device_area; /* set by the driver's start */
+};
+
+/*
+ * start   sets a side up, wanting no notifications; null if it cannot have such a ring. A driver's comes first.
+ * stop    gives back what start took.
+ * sleep   asks for notifications from now on; true if there is work already.
+ * wake    wants no notifications any more.
+ *
+ * Null for sleep and wake: this one is only measured polling. A call that fails ends the program.
+ */
+struct ring_driver {
+    const char *name;
+    void *(*start)(const struct ring_config *config, struct ring_shared *shared);
+    void (*stop)(void *driver);
+    bool (*give)(void *driver, uint32_t n);     /* n buffers, and makes them available; true: the device wants to know */
+    uint32_t (*take)(void *driver, uint32_t n); /* as many as are used, at most n; returns how many */
+    bool (*sleep)(void *driver);
+    void (*wake)(void *driver);
+};
+
+struct ring_device {
+    const char *name;
+    void *(*start)(const struct ring_config *config, const struct ring_shared *shared);
+    void (*stop)(void *device);
+    /* As many as are available, at most n, and makes them used. Returns how many; *notify: the driver wants to know. */
+    uint32_t (*turn)(void *device, uint32_t n, bool *notify);
+    bool (*sleep)(void *device);
+    void (*wake)(void *device);
+};
+
+/* What a file has for a format, found by the name ring_sides_split or ring_sides_packed. Null: it has no such side. */
+struct ring_sides {
+    const struct ring_driver *driver;
+    const struct ring_device *device;
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* libvring as something to be measured: both formats, used directly as one would who knows the format. */
+#include "side.h"
+
+#include <vring/vring.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace {
+
+/* The two formats by the same names. */
+struct Split {
+    using Driver = vring_split_driver;
+    using Device = vring_split_device;
+    using Memory = VRING_SPLIT_MEMORY(RING_MOST_ENTRIES);
+    static constexpr uint64_t feature = 0;
+    static constexpr auto driver_init = vring_split_driver_init;
+    static constexpr auto driver_add_avail = vring_split_driver_add_avail;
+    static constexpr auto driver_add_indirect = vring_split_driver_add_indirect;
+    static constexpr auto driver_publish = vring_split_driver_publish;
+    static constexpr auto driver_get_used = vring_split_driver_get_used;
+    static constexpr auto driver_enable_notify = vring_split_driver_enable_notify;
+    static constexpr auto driver_disable_notify = vring_split_driver_disable_notify;
+    static constexpr auto device_init = vring_split_device_init;
+    static constexpr auto device_get_avail = vring_split_device_get_avail;
+    static constexpr auto device_add_used = vring_split_device_add_used;
+    static constexpr auto device_publish = vring_split_device_publish;
+    static constexpr auto device_enable_notify = vring_split_device_enable_notify;
+    static constexpr auto device_disable_notify = vring_split_device_disable_notify;
+};
+
+struct Packed {
+    using Driver = vring_packed_driver;
+    using Device = vring_packed_device;
+    using Memory = VRING_PACKED_MEMORY(RING_MOST_ENTRIES);
+    static constexpr uint64_t feature = VRING_F_RING_PACKED;
+    static constexpr auto driver_init = vring_packed_driver_init;
+    static constexpr auto driver_add_avail = vring_packed_driver_add_avail;
+    static constexpr auto driver_add_indirect = vring_packed_driver_add_indirect;
+    static constexpr auto driver_publish = vring_packed_driver_publish;
+    static constexpr auto driver_get_used = vring_packed_driver_get_used;
+    static constexpr auto driver_enable_notify = vring_packed_driver_enable_notify;
+    static constexpr auto driver_disable_notify = vring_packed_driver_disable_notify;
+    static constexpr auto device_init = vring_packed_device_init;
+    static constexpr auto device_get_avail = vring_packed_device_get_avail;
+    static constexpr auto device_add_used = vring_packed_device_add_used;
+    static constexpr auto device_publish = vring_packed_device_publish;
+    static constexpr auto device_enable_notify = vring_packed_device_enable_notify;
+    static constexpr auto device_disable_notify = vring_packed_device_disable_notify;
+};
+
+inline void must(bool true_here, const char *what)
+{
+    if (__builtin_expect(!true_here, 0)) {
+        std::fprintf(stderr, "libvring in a benchmark: %s failed\n", what);
+        std::abort();
+    }
+}
+
+#ifdef BENCH_PLANTED_SLOWDOWN
+/* What the benchmarks must find: for every buffer a chain of multiplications, of which each waits for the one before. */
+inline void dawdle()
+{
+    static thread_local uint64_t product = 3;
+
+    for (int i = 0; i < 64; i++) {
+        product *= 0x9e3779b97f4a7c15;
+        __asm__ volatile("" : "+r"(product));
+    }
+}
+#else
+inline void dawdle() {}
+#endif
+
+inline uint64_t addr_of(const void *at)
+{
+    return reinterpret_cast<uintptr_t>(at);
+}
+
+uint64_t features_of(const ring_config &config)
+{
+    return VRING_F_VERSION_1 | (config.packed ? VRING_F_RING_PACKED : 0) |
+        (config.event_idx ? VRING_F_EVENT_IDX : 0) | (config.in_order ? VRING_F_IN_ORDER : 0) |
+        (config.indirect ? VRING_F_INDIRECT_DESC : 0);
+}
+
+/* What the driver has in shared memory; the buffers lie behind it. */
+struct Tables {
+    alignas(64) unsigned char of[RING_MOST_ENTRIES][16 * RING_MOST_PIECES];
+};
+
+/* The two sides are lines apart, as they are for anyone who runs them on two cores. */
+template <class Ring> struct alignas(128) Driver {
+    typename Ring::Driver queue;
+    Tables *tables;
+    uint64_t given, taken; /* tokens count up; the device uses buffers in order */
+    uint16_t mask, chain;
+    bool indirect;
+    vring_segment segments[RING_MOST_PIECES];
+    vring_slot slots[RING_MOST_ENTRIES];
+
+    static void *start(const ring_config *config, ring_shared *shared)
+    {
+        auto *memory = reinterpret_cast<typename Ring::Memory *>(shared->base);
+        auto *driver = new Driver;
+        vring_driver_config wanted = {};
+
+        std::memset(static_cast<void *>(driver), 0, sizeof *driver);
+        shared->desc = memory->desc;
+        shared->driver_area = memory->driver_area;
+        shared->device_area = memory->device_area;
+        driver->tables = reinterpret_cast<Tables *>(shared->base + (sizeof *memory + 127) / 128 * 128);
+        driver->mask = static_cast<uint16_t>(config->size - 1);
+        driver->chain = config->chain;
+        driver->indirect = config->indirect;
+        driver->segments[0] = {addr_of(shared->data), config->chain == 1 ? 64u : 16u};
+        driver->segments[1] = {addr_of(shared->data + 16), 64};
+        driver->segments[2] = {addr_of(shared->data + 80), 1};
+        wanted.features = features_of(*config);
+        wanted.size = config->size;
+        wanted.desc = memory->desc;
+        wanted.driver_area = memory->driver_area;
+        wanted.device_area = memory->device_area;
+        wanted.slots = driver->slots;
+        wanted.slot_count = RING_MOST_ENTRIES;
+        must(Ring::driver_init(&driver->queue, &wanted) == 0, "driver_init");
+        must(Ring::driver_disable_notify(&driver->queue) == 0, "driver_disable_notify");
+        return driver;
+    }
+
+    static bool give(void *side, uint32_t n)
+    {
+        auto &driver = *static_cast<Driver *>(side);
+        uint16_t n_writable = static_cast<uint16_t>(driver.chain - 1);
+
+        for (uint32_t i = 0; i < n; i++) {
+            if (driver.indirect) {
+                unsigned char *at = driver.tables->of[driver.given & driver.mask];
+                vring_table table = {at, addr_of(at), RING_MOST_PIECES};
+                must(Ring::driver_add_indirect(&driver.queue, &table, driver.segments, 1, n_writable,
+                                               driver.given) == 0, "add_indirect");
+            } else {
+                must(Ring::driver_add_avail(&driver.queue, driver.segments, 1, n_writable, driver.given) == 0,
+                     "add_avail");
+            }
+            driver.given++;
+            dawdle();
+        }
+        int notify = Ring::driver_publish(&driver.queue);
+        must(notify >= 0, "driver_publish");
+        return notify > 0;
+    }
+
+    static uint32_t take(void *side, uint32_t n)
+    {
+        auto &driver = *static_cast<Driver *>(side);
+        vring_used_buffer used;
+
+        for (uint32_t i = 0; i < n; i++) {
+            int answer = Ring::driver_get_used(&driver.queue, &used);
+            if (answer == VRING_E_EMPTY)
+                return i;
+            must(answer == 0 && used.token == driver.taken, "get_used");
+            driver.taken++;
+        }
+        return n;
+    }
+
+    static bool sleep(void *side)
+    {
+        int waiting = Ring::driver_enable_notify(&static_cast<Driver *>(side)->queue);
+        must(waiting >= 0, "driver_enable_notify");
+        return waiting > 0;
+    }
+
+    static void wake(void *side)
+    {
+        must(Ring::driver_disable_notify(&static_cast<Driver *>(side)->queue) == 0, "driver_disable_notify");
+    }
+
+    static void stop(void *side)
+    {
+        delete static_cast<Driver *>(side);
+    }
+
+    static constexpr ring_driver calls = {"libvring", start, stop, give, take, sleep, wake};
+};
+
+template <class Ring> struct alignas(128) Device {
+    typename Ring::Device queue;
+    uint32_t used_len;
+    vring_region region;
+    vring_head heads[RING_MOST_ENTRIES];
+
+    static void *start(const ring_config *config, const ring_shared *shared)
+    {
+        auto *device = new Device;
+        vring_device_config wanted = {};
+
+        std::memset(static_cast<void *>(device), 0, sizeof *device);
+        device->used_len = config->chain == 1 ? 0 : 65;
+        device->region = {addr_of(shared->base), RING_SHARED_SIZE, shared->base, 0};
+        wanted.features = features_of(*config);
+        wanted.size = config->size;
+        wanted.desc = shared->desc;
+        wanted.driver_area = shared->driver_area;
+        wanted.device_area = shared->device_area;
+        wanted.heads = device->heads;
+        wanted.head_count = RING_MOST_ENTRIES;
+        wanted.regions = &device->region;
+        wanted.region_count = 1;
+        must(Ring::device_init(&device->queue, &wanted) == 0, "device_init");
+        must(Ring::device_disable_notify(&device->queue) == 0, "device_disable_notify");
+        return device;
+    }
+
+    static uint32_t turn(void *side, uint32_t n, bool *notify)
+    {
+        auto &device = *static_cast<Device *>(side);
+        vring_iov iov[RING_MOST_PIECES];
+        vring_chain chain;
+        uint32_t done = 0;
+
+        for (; done < n; done++) {
+            int answer = Ring::device_get_avail(&device.queue, iov, RING_MOST_PIECES, &chain);
+            if (answer == VRING_E_EMPTY)
+                break;
+            must(answer == 0, "get_avail");
+            must(Ring::device_add_used(&device.queue, chain.handle, device.used_len) == 0, "add_used");
+        }
+        if (done > 0) {
+            int owed = Ring::device_publish(&device.queue);
+            must(owed >= 0, "device_publish");
+            *notify = owed > 0;
+        }
+        return done;
+    }
+
+    static bool sleep(void *side)
+    {
+        int waiting = Ring::device_enable_notify(&static_cast<Device *>(side)->queue);
+        must(waiting >= 0, "device_enable_notify");
+        return waiting > 0;
+    }
+
+    static void wake(void *side)
+    {
+        must(Ring::device_disable_notify(&static_cast<Device *>(side)->queue) == 0, "device_disable_notify");
+    }
+
+    static void stop(void *side)
+    {
+        delete static_cast<Device *>(side);
+    }
+
+    static constexpr ring_device calls = {"libvring", start, stop, turn, sleep, wake};
+};
+
+} // namespace
+
+extern "C" {
+__attribute__((visibility("default"))) extern const ring_sides ring_sides_split, ring_sides_packed;
+const ring_sides ring_sides_split = {&Driver<Split>::calls, &Device<Split>::calls};
+const ring_sides ring_sides_packed = {&Driver<Packed>::calls, &Device<Packed>::calls};
+}
