@@ -2,6 +2,7 @@
 # What a user may choose. Nothing here touches a target that is not ours.
 
 option(VRING_BUILD_TESTS "Build the C tests" ${PROJECT_IS_TOP_LEVEL})
+option(VRING_BUILD_EXAMPLES "Build the examples that run on this system" ${PROJECT_IS_TOP_LEVEL})
 option(VRING_BUILD_BENCH "Build the benchmarks, which need C++ and google-benchmark" OFF)
 option(VRING_BENCH_PEERS "Build other people's rings too, from what package registries have" OFF)
 option(VRING_BUILD_PYTHON "Build the extension module of the Python package" OFF)

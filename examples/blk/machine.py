@@ -74,10 +74,11 @@ def _step(command: list) -> None:
 
 @dataclasses.dataclass
 class Disk:
-    """One virtio-blk device. block is what QEMU calls a -blockdev, as a dictionary."""
+    """One virtio-blk device. block is what QEMU calls a -blockdev, as a dictionary; or else socket is a daemon's."""
 
-    block: dict
+    block: dict | None = None
     properties: dict = dataclasses.field(default_factory=dict)
+    socket: pathlib.Path | None = None
 
 
 def raw_file(path: pathlib.Path, read_only: bool) -> dict:
@@ -90,7 +91,7 @@ def command(board: str, guest: pathlib.Path, disks: list[Disk], options: dict, *
             ram_file: pathlib.Path | None = None) -> list[str]:
     """
     The QEMU command line: no firmware, no network, no display; the guest's console is QEMU's standard output, and its
-    exit code QEMU's. ram_file makes the guest's memory a file that others can map.
+    exit code QEMU's. ram_file makes the guest's memory a file that others can map: daemons need that.
     """
     program, *machine = BOARDS[board]["qemu"]
     line = [require(program, BOARDS[board]["packages"]), *machine, "-accel", "tcg", "-m", "64M"]
@@ -103,13 +104,23 @@ def command(board: str, guest: pathlib.Path, disks: list[Disk], options: dict, *
              "-semihosting-config", f"enable=on,target=native,chardev=console,{words}"]
     line += ["-global", f"virtio-mmio.force-legacy={'on' if legacy else 'off'}"]
     for n, disk in enumerate(disks):
-        device = {"driver": "virtio-blk-device", "drive": f"disk{n}", "bus": f"virtio-mmio-bus.{n}",
-                  "rerror": "report", "werror": "report"}
-        if not legacy:
-            device["iommu_platform"] = True  # the device offers ACCESS_PLATFORM, as it does to a confidential guest
-        line += ["-blockdev", json.dumps({"node-name": f"disk{n}", **disk.block}),
-                 "-device", json.dumps({**device, **disk.properties})]
+        line += _vhost_user_disk(n, disk) if disk.socket else _qemu_disk(n, disk, legacy)
     return [*line, "-kernel", str(guest)]
+
+
+def _qemu_disk(n: int, disk: Disk, legacy: bool) -> list[str]:
+    device = {"driver": "virtio-blk-device", "drive": f"disk{n}", "bus": f"virtio-mmio-bus.{n}", "rerror": "report",
+              "werror": "report"}
+    if not legacy:
+        device["iommu_platform"] = True  # the device offers ACCESS_PLATFORM, as it does to a confidential guest
+    return ["-blockdev", json.dumps({"node-name": f"disk{n}", **disk.block}),
+            "-device", json.dumps({**device, **disk.properties})]
+
+
+def _vhost_user_disk(n: int, disk: Disk) -> list[str]:
+    device = {"driver": "vhost-user-blk", "chardev": f"daemon{n}", "bus": f"virtio-mmio-bus.{n}"}
+    return ["-chardev", f"socket,id=daemon{n},path={_escape(disk.socket)}",
+            "-device", json.dumps({**device, **disk.properties})]
 
 
 def _escape(path: pathlib.Path) -> str:

@@ -4,6 +4,8 @@
 import os
 from pathlib import Path
 
+import pytest
+import vhost_user_peer
 from hypothesis import HealthCheck, configuration, settings
 
 # What Hypothesis remembers between runs lies with everything else that is built.
@@ -27,3 +29,16 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture(scope="session")
+def checked_daemon(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """examples/vhost-user-blk with sanitizers."""
+    flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+    return vhost_user_peer.build(tmp_path_factory.mktemp("checked"), *flags)
+
+
+@pytest.fixture(scope="session")
+def plain_daemon(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """examples/vhost-user-blk as people run it."""
+    return vhost_user_peer.build(tmp_path_factory.mktemp("plain"), "-Werror")
