@@ -4,8 +4,8 @@
  * through a pool and offers the bounce addresses; get copies back what the device says it wrote, no more than it could
  * have, and unmaps. For the guest that its host must not see, or whose devices cannot reach all of its memory.
  *
- * Answers are those of the two libraries; their numbers differ, so that one int names either (vring_error_text,
- * bounce_error_text). One thread at a time per queue; the pool may serve many queues.
+ * Answers are those of the two libraries; their numbers differ, so that one int names either (bounced_error_text() knows
+ * both). One thread at a time per queue; the pool may serve many queues.
  */
 #ifndef BOUNCED_BOUNCED_H
 #define BOUNCED_BOUNCED_H
@@ -79,6 +79,9 @@ struct bounced_driver {
     uint32_t free_pieces;
 };
 
+/* One English sentence for an answer, of whichever library it is. Static storage; never null. Any thread. */
+const char *bounced_error_text(int error);
+
 /*
  * Set up the queue; see vring_driver_init().
  * Returns 0 or, with nothing written anywhere, what vring_driver_init() answers; VRING_E_NULL; VRING_E_SIZE for fewer
@@ -93,6 +96,7 @@ int bounced_driver_init(struct bounced_driver *d, const struct bounced_driver_co
  * Returns 0. Otherwise ring, pool and window are as they were: what bounce_map() answers to one of the pieces, what
  * vring_driver_add_avail() answers;
  * VRING_E_FULL also when too few of the queue's pieces are free, VRING_E_CHAIN also for more pieces than segment_count.
+ * Where the ring has no room, nothing was mapped or copied: to try again after the next used buffer costs little.
  */
 int bounced_driver_add(struct bounced_driver *d, const struct bounced_segment *segments, uint16_t n_readable,
                        uint16_t n_writable, uint64_t token);

@@ -28,6 +28,11 @@ static int config_check(const struct bounced_driver_config *config)
     return tables_check(config);
 }
 
+const char *bounced_error_text(int error)
+{
+    return error <= BOUNCE_E_FULL ? bounce_error_text(error) : vring_error_text(error);
+}
+
 int bounced_driver_init(struct bounced_driver *d, const struct bounced_driver_config *config)
 {
     static const struct bounce_request plain = {0};
@@ -131,16 +136,18 @@ static void free_buffer(struct bounced_driver *d, uint32_t i)
 
 /* ---------------------------------------------------------------------------------------------------- the verbs --- */
 
-/*
- * Offer what has been mapped: by the buffer's table if it has one, may use it and the list fits, otherwise by
- * descriptors of the ring.
- */
+/* Does a list go into the buffer's table: there is one, it may be used, and the list fits? */
+static bool goes_into_table(const struct bounced_driver *d, uint32_t count, bool direct)
+{
+    return !direct && d->tables && count >= 2 && count <= d->table_entries;
+}
+
+/* Offer d->segments, by the buffer's table or by descriptors of the ring. */
 static int offer(struct bounced_driver *d, uint32_t buffer, uint16_t n_readable, uint16_t n_writable, bool direct)
 {
-    uint32_t count = (uint32_t)n_readable + n_writable;
     size_t offset = (size_t)buffer * d->table_entries * 16;
 
-    if (direct || !d->tables || count < 2 || count > d->table_entries)
+    if (!goes_into_table(d, (uint32_t)n_readable + n_writable, direct))
         return vring_driver_add_avail(&d->queue, d->segments, n_readable, n_writable, buffer);
 
     struct vring_table table = {d->tables + offset, d->tables_addr + offset, d->table_entries};
@@ -162,6 +169,12 @@ static int add(struct bounced_driver *d, const struct bounced_segment *segments,
 
     uint32_t buffer = d->free_buffer, first = NONE, *link = &first;
     int error = 0;
+
+    /* A ring without room says so, or what else is wrong with it or the list, before anything is copied in vain. */
+    for (uint32_t i = 0; i < count; i++)
+        d->segments[i] = (struct vring_segment){0, segments[i].len};
+    if ((goes_into_table(d, count, direct) ? 1 : count) > vring_driver_free(&d->queue))
+        return offer(d, buffer, n_readable, n_writable, direct);
 
     for (uint32_t i = 0; i < count && !error; i++) {
         error = segments[i].len == 0 ? VRING_E_LEN : map_piece(d, &segments[i], i >= n_readable, link, &d->segments[i]);

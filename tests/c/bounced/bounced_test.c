@@ -250,6 +250,40 @@ TEST(C178_C267_a_full_pool_a_full_ring_and_no_pieces_left)
     add_refuses(VTEST_PASS, request, 0, 0, VRING_E_CHAIN);
 }
 
+TEST(a_ring_without_room_says_so_before_anything_is_mapped)
+{
+    static const uint64_t more[] = {0, VRING_F_IN_ORDER, VRING_F_INDIRECT_DESC};
+
+    for (int f = 0; f < 2; f++)
+        for (int m = 0; m < 3; m++) {
+            struct bounced_segment request[2] = {{data[0], 100}, {data[1], 100}};
+            struct bounce_counts counts;
+
+            start(VTEST_PASS, formats[f] | more[m]);
+            /* The pool has room for one more of them than the ring. */
+            while (bounced_driver_add(&driver, request, 1, 1, 1) == 0) {
+            }
+            CHECK(used_slots() < SLOTS - 2);
+            CHECK_OK(bounce_reset_high_water(&pool));
+            CHECK_ERR(bounced_driver_add(&driver, request, 1, 1, 6), VRING_E_FULL);
+            CHECK_ERR(bounced_driver_add_direct(&driver, request, 1, 1, 6), VRING_E_FULL);
+            CHECK_OK(bounce_usage(&pool, &counts));
+            CHECK_EQ(counts.high_water, counts.used);
+            request[1].len = 0; /* what never fits is told before what does not fit now */
+            if (more[m] != VRING_F_INDIRECT_DESC)
+                CHECK_ERR(bounced_driver_add(&driver, request, 1, 1, 6), VRING_E_LEN);
+        }
+}
+
+TEST(an_answer_of_either_library_has_its_text)
+{
+    CHECK(strcmp(bounced_error_text(VRING_E_FULL), vring_error_text(VRING_E_FULL)) == 0);
+    CHECK(strcmp(bounced_error_text(VRING_E_PEER_ID), vring_error_text(VRING_E_PEER_ID)) == 0);
+    CHECK(strcmp(bounced_error_text(BOUNCE_E_FULL), bounce_error_text(BOUNCE_E_FULL)) == 0);
+    CHECK(strcmp(bounced_error_text(BOUNCE_E_CORRUPT), bounce_error_text(BOUNCE_E_CORRUPT)) == 0);
+    CHECK(strcmp(bounced_error_text(0), "no error") == 0);
+}
+
 TEST(C304_unmapping_follows_private_records_whatever_the_ring_says)
 {
     for (int f = 0; f < 2; f++) {
