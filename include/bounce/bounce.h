@@ -202,6 +202,7 @@ struct bounce_request {
     uint64_t alloc_align_mask; /* the allocation starts at a multiple of mask + 1, and is a multiple of it long */
     uint64_t min_align_mask;   /* the device's address equals orig_addr in these bits */
     uint64_t boundary_mask;    /* the allocation crosses no multiple of mask + 1, in device addresses; 0: no boundary */
+    uint64_t limit;            /* the last address that the device reaches: no byte of data lies above; 0: it reaches all */
     uint32_t area;       /* which area to try first, modulo their number: the CPU's number, say */
     uint32_t owner;      /* any tag, for finding out later who holds a mapping */
 };

@@ -12,6 +12,7 @@ struct plan {
     uint32_t slots;
     uint32_t offset;  /* bytes from the start of the allocation to the data */
     uint32_t granule; /* as in struct record */
+    uint32_t end;     /* it may start before this slot of the pool: the device reaches no further */
     struct runs_where where;      /* where it may start, in slots of the pool: alignment (a) and boundary (b) */
     struct runs_pattern segments; /* in which segments of the pool the alignment allows a slot at all */
 };
@@ -104,6 +105,23 @@ static inline int plan_boundary(const struct bounce_pool *pool, uint64_t boundar
     return 0;
 }
 
+/* How far the device reaches: the data's last byte, not the allocation's, must lie at its limit or below. */
+static inline int plan_limit(const struct bounce_pool *pool, const struct bounce_request *request, struct plan *plan)
+{
+    uint64_t to_last = pool->window_addr + plan->offset + request->size - 1; /* that byte, from slot 0 on */
+    uint64_t slots;
+
+    plan->end = pool->slots;
+    if (request->limit == 0)
+        return 0;
+    if (request->limit < to_last)
+        return BOUNCE_E_UNSATISFIABLE;
+    slots = pool_slots(pool, request->limit - to_last);
+    if (slots < pool->slots)
+        plan->end = (uint32_t)slots + 1;
+    return 0;
+}
+
 /*
  * The plan of a request without masks, as most are: nothing to combine, and a stride of a page or none. The long way
  * says the same. Returns whether this is one, and a page no more than a segment.
@@ -114,12 +132,13 @@ static inline bool plan_plain(const struct bounce_pool *pool, const struct bounc
     struct runs_pattern align = {stride_mask + 1, 1,
                                  (uint32_t)pool_slots(pool, pool->window_addr) & stride_mask};
 
-    if ((request->alloc_align_mask | request->min_align_mask | request->boundary_mask) != 0 ||
+    if ((request->alloc_align_mask | request->min_align_mask | request->boundary_mask | request->limit) != 0 ||
         request->size > pool->longest || stride_mask > pool->segment_mask || stride_mask >= pool->slots)
         return false;
     plan->slots = ((uint32_t)request->size + pool->slot_mask) >> pool->slot_shift;
     plan->offset = 0;
     plan->granule = 0;
+    plan->end = pool->slots;
     plan->where = runs_where(align, RUNS_ANYWHERE);
     plan->segments = RUNS_ANYWHERE;
     return true;
@@ -144,6 +163,8 @@ static inline int place_plan(const struct bounce_pool *pool, const struct bounce
     if (!error)
         error = plan_boundary(pool, request->boundary_mask, plan->slots, &boundary);
     if (!error)
+        error = plan_limit(pool, request, plan);
+    if (!error)
         plan->where = runs_where(align, boundary);
     return error;
 }
@@ -158,14 +179,15 @@ static inline bool fits_empty_segment(const struct bounce_pool *pool, const stru
     if (start > slots || plan->slots > slots - start)
         return false;
     if (runs_allows(plan->where.b, first + start))
-        return true;
+        return first + start < plan->end;
 
     /*
      * Too near before a boundary: the first aligned slot after it is as far from a boundary as an aligned slot can be.
      */
     start += plan->where.b.period - ((first + start + plan->where.b.phase) & (plan->where.b.period - 1));
     start += (0 - (first + start + plan->where.a.phase)) & (plan->where.a.period - 1);
-    return start < slots && plan->slots <= slots - start && runs_allows(plan->where.b, first + start);
+    return start < slots && plan->slots <= slots - start && runs_allows(plan->where.b, first + start) &&
+        first + start < plan->end;
 }
 
 /*
@@ -183,7 +205,10 @@ static inline bool place_fits_empty_pool(const struct bounce_pool *pool, const s
            (step <= last && segment <= last - step && fits_empty_segment(pool, plan, segment + step));
 }
 
-/* The first slot of the area in [from, to) of a segment where the plan fits; RUNS_NONE if there is none. */
+/*
+ * The first slot of the area in [from, to) of a segment where the plan fits; RUNS_NONE if there is none. An area that
+ * is shorter here than it is has slots at its end where nothing may start.
+ */
 static inline uint32_t search_segment(const struct bounce_pool *pool, const struct area *area, const struct plan *plan,
                                       uint32_t segment, uint32_t from, uint32_t to)
 {
@@ -192,6 +217,8 @@ static inline uint32_t search_segment(const struct bounce_pool *pool, const stru
 
     if (*area_longest(pool, area, segment) < plan->slots)
         return RUNS_NONE;
+    if (to > area->slots - first)
+        to = area->slots - first;
     slot = runs_find(area_free(pool, area, segment), pool->segment_words, plan->slots, &plan->where,
                      area->first_slot + first, from, to);
     return slot == RUNS_NONE ? RUNS_NONE : first + slot;
@@ -219,15 +246,25 @@ static inline uint32_t search_segments(const struct bounce_pool *pool, const str
  */
 static inline uint32_t search_area(const struct bounce_pool *pool, const struct area *area, const struct plan *plan)
 {
+    struct area reached;
     uint32_t cursor = (pool->flags & BOUNCE_FIRST_FIT) != 0 ? 0 : area_head(area)->cursor;
-    uint32_t home = cursor >> pool->segment_shift;
-    uint32_t below = cursor & pool->segment_mask;
-    uint32_t slot = RUNS_NONE;
+    uint32_t home, below, slot = RUNS_NONE;
 
+    if (plan->end < area->first_slot + area->slots) {
+        if (plan->end <= area->first_slot)
+            return RUNS_NONE;
+        reached = *area;
+        reached.slots = plan->end - area->first_slot;
+        reached.segments = ((reached.slots - 1) >> pool->segment_shift) + 1;
+        area = &reached;
+        cursor = cursor < area->slots ? cursor : 0;
+    }
+    home = cursor >> pool->segment_shift;
+    below = cursor & pool->segment_mask;
     if (*area_longest(pool, area, home) >= plan->slots)
         slot = runs_near_start(area_free(pool, area, home), pool->segment_words, plan->slots, &plan->where,
                                area->first_slot + cursor - below, below);
-    if (slot != RUNS_NONE)
+    if (slot != RUNS_NONE && cursor - below + slot < area->slots)
         return cursor - below + slot;
     slot = search_segment(pool, area, plan, home, below, segment_slots(pool));
     if (slot == RUNS_NONE)

@@ -419,3 +419,40 @@ TEST(first_fit_takes_the_lowest_slot)
     CHECK_EQ(rig_slot(&pool, 0, 1, RIG_NO_MASKS), 0);
     CHECK_EQ(rig_slot(&pool, 0, 1, RIG_NO_MASKS), 2);
 }
+
+TEST(S38_C295_no_byte_of_data_lies_above_the_devices_limit)
+{
+    struct bounce_config config = rig_config(0x90000000, 256);
+    struct bounce_pool pool = rig_start(&config);
+    struct bounce_request request = rig_request(0x4000123, 3000);
+    struct bounce_mapping mapping;
+    struct rig_snapshot before = rig_snapshot(&pool);
+    int fits = 0;
+
+    /* Never: not even the first slot's data ends below. Nothing is taken and given back meanwhile. */
+    request.min_align_mask = 0xfff;
+    request.limit = 0x90000000 + 0x123 + 3000 - 2;
+    CHECK_ERR(bounce_map(&pool, &request, &mapping), BOUNCE_E_UNSATISFIABLE);
+    CHECK_ERR(bounce_can_map(&pool, &request), BOUNCE_E_UNSATISFIABLE);
+    request.limit = 1;
+    CHECK_ERR(bounce_map(&pool, &request, &mapping), BOUNCE_E_UNSATISFIABLE);
+    CHECK(rig_same(&pool, &before));
+
+    /* To the byte: one more and it fits, once. */
+    request.limit = 0x90000000 + 0x123 + 3000 - 1;
+    CHECK_OK(bounce_can_map(&pool, &request));
+    CHECK_OK(bounce_map(&pool, &request, &mapping));
+    CHECK_EQ(mapping.addr + mapping.size - 1, request.limit);
+    CHECK_ERR(bounce_map(&pool, &request, &mapping), BOUNCE_E_FRAGMENTED);
+
+    /* Wherever the cursor stands, what is reached is found, and only that. */
+    request.limit = 0x90000000 + 40 * 2048 - 1;
+    while (bounce_map(&pool, &request, &mapping) == 0) {
+        CHECK(mapping.addr + mapping.size - 1 <= request.limit);
+        fits++;
+    }
+    CHECK_EQ(fits, 19);
+    request.limit = UINT64_MAX;
+    CHECK_OK(bounce_map(&pool, &request, &mapping));
+    CHECK(!rig_flaw(&pool));
+}

@@ -18,6 +18,7 @@ struct promise {
     /* the request */
     uint64_t orig_addr, size, alloc_align_mask, min_align_mask, boundary_mask;
     bool coherent;
+    uint64_t limit;
 };
 
 /* Bytes before the data: the bits of the original that the start of the allocation cannot show. */
@@ -53,6 +54,8 @@ static inline const char *promise_broken(const struct promise *promise, uint32_t
     for (uint32_t i = slot; i < slot + n; i++)
         if (promise->used[i])
             return "overlaps another mapping";
+    if (promise->limit != 0 && data + promise->size - 1 > promise->limit)
+        return "lies where the device does not reach";
     if ((start & promise->alloc_align_mask) != 0)
         return "starts unaligned";
     if (!promise->coherent && ((data ^ promise->orig_addr) & promise->min_align_mask) != 0)

@@ -46,6 +46,7 @@ struct walk_request {
     uint64_t size;
     uint64_t alloc_align_mask, min_align_mask, boundary_mask;
     bool coherent;
+    uint64_t limit; /* no byte of data above; 0: none */
 };
 
 /* What the walk looks for: slots, and the two alignments apart. */
@@ -55,6 +56,7 @@ struct walk_goal {
     uint64_t data_mask;  /* what of min_align_mask lies above */
     uint64_t boundary_mask;
     uint64_t stride; /* slots */
+    uint64_t to_last, limit; /* bytes from the start to the last byte of data, and where that may lie */
     uint32_t n;
     bool coherent;
 };
@@ -82,6 +84,8 @@ static inline struct walk_goal walk_goal(const struct walk *walk, const struct w
     if (!request->coherent)
         total = (total + alloc_mask) & ~alloc_mask;
     goal.n = (uint32_t)((total + slot_mask) / walk->slot_size);
+    goal.to_last = walk_offset(walk, request) + request->size - 1;
+    goal.limit = request->limit;
     if (alloc_mask == 0 && min_mask == 0 && total >= walk->page)
         alloc_mask = walk->page - 1;
     goal.alloc_mask = alloc_mask | slot_mask;
@@ -131,6 +135,8 @@ static inline bool walk_fits(const struct walk *walk, const struct walk_goal *go
         return false;
     if (goal->boundary_mask != 0 && goal->boundary_mask != UINT64_MAX &&
         start / (goal->boundary_mask + 1) != last / (goal->boundary_mask + 1))
+        return false;
+    if (goal->limit != 0 && walk->base + (uint64_t)slot * walk->slot_size + goal->to_last > goal->limit)
         return false;
     for (uint32_t i = slot; i < slot + goal->n; i++)
         if (walk->used[i])

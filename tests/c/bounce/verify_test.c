@@ -142,9 +142,7 @@ TEST(a_flaw_says_where)
     area = area_of(&pool, 2);
     runs_flip(area_free(&pool, &area, 0), 17, 1);
     CHECK_ERR(bounce_verify(&pool, &flaw), BOUNCE_E_CORRUPT);
-    CHECK(flaw.area == 2 && flaw.slot == 256 && strcmp(flaw.what,
-                                                       "the longest run of a segment is not the one that is written down")
-          == 0);
+    CHECK(flaw.area == 2 && flaw.slot == 256 && strstr(flaw.what, "longest run"));
     *area_longest(&pool, &area, 0) = 110;
     index_update(area_index(&pool, &area), pool.index_words, 0, 128, 110);
     CHECK_ERR(bounce_verify(&pool, &flaw), BOUNCE_E_CORRUPT);

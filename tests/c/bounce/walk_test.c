@@ -68,6 +68,8 @@ static struct walk_request random_request(uint64_t *seed)
     }
     if (rig_below(seed, 64) == 0)
         request.boundary_mask = request.coherent ? 0 : UINT64_MAX;
+    if (rig_below(seed, 12) == 0 && !request.coherent)
+        request.limit = walk->base + rig_below(seed, (walk->slots + 1) * walk->slot_size);
     return request;
 }
 
@@ -81,6 +83,7 @@ static int library_takes(const struct walk_request *request, struct bounce_mappi
     ask.alloc_align_mask = request->alloc_align_mask;
     ask.min_align_mask = request->min_align_mask;
     ask.boundary_mask = request->boundary_mask;
+    ask.limit = request->limit;
     return bounce_map(&trio.pool, &ask, mapping);
 }
 
@@ -89,7 +92,7 @@ static struct promise promise_of(const struct walk_request *request)
     const struct walk *walk = &trio.walk;
     struct promise promise = {walk->base, walk->slots, walk->segment, walk->slot_size, walk->page, walk->used,
                               request->orig_addr, request->size, request->alloc_align_mask, request->min_align_mask,
-                              request->boundary_mask, request->coherent};
+                              request->boundary_mask, request->coherent, request->limit};
     return promise;
 }
 
@@ -217,7 +220,7 @@ TEST(every_historic_bug_breaks_a_promise)
 static void mail_thread(enum walk_bug bug, bool coherent, uint32_t slots[3])
 {
     static struct walk walk;
-    struct walk_request request = {0, 0x2000, coherent ? 0x1fff : 0, 0, 0, coherent};
+    struct walk_request request = {0, 0x2000, coherent ? 0x1fff : 0, 0, 0, coherent, 0};
 
     memset(&walk, 0, sizeof(walk));
     walk.base = 0x97ff0000;
