@@ -107,13 +107,14 @@ void blk_config(const struct blk *blk, uint16_t queues, uint32_t offset, unsigne
 
 /* --------------------------------------------------------------------------------------------------------- pieces --- */
 
-/* A run of bytes in pieces, consumed from its start. bytes is at most what the pieces hold. */
+/* A run of bytes in pieces, consumed from its start. The first piece is not empty while there are bytes. */
 struct pieces {
     struct vring_iov *iov;
     uint32_t count;
     uint64_t bytes;
 };
 
+/* Drop n bytes, and empty pieces behind them. */
 static void pieces_skip(struct pieces *pieces, uint64_t n)
 {
     pieces->bytes -= n;
@@ -174,12 +175,8 @@ static bool pieces_transfer(struct pieces *pieces, int fd, uint64_t offset,
                             ssize_t (*move)(int fd, const struct iovec *iov, int count, off_t offset))
 {
     while (pieces->bytes > 0) {
-        int count;
-        ssize_t n;
-
-        pieces_skip(pieces, 0); /* empty ones: a call must have something to do */
-        count = pieces->count < IOV_MAX ? (int)pieces->count : IOV_MAX;
-        n = move(fd, (const struct iovec *)(const void *)pieces->iov, count, (off_t)offset);
+        int count = pieces->count < IOV_MAX ? (int)pieces->count : IOV_MAX;
+        ssize_t n = move(fd, (const struct iovec *)(const void *)pieces->iov, count, (off_t)offset);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -258,6 +255,8 @@ uint32_t blk_request(const struct blk *blk, struct vring_iov *iov, const struct 
     if (out.bytes == 0)
         return 0;
     status = pieces_cut_last(&out);
+    pieces_skip(&in, 0);
+    pieces_skip(&out, 0);
     *status = (unsigned char)carry_out(blk, &in, &out, writes_through);
     pieces_write(&out, NULL, out.bytes);
     return chain->writable > UINT32_MAX ? UINT32_MAX : (uint32_t)chain->writable;
