@@ -60,6 +60,7 @@ enum bounce_error {
     BOUNCE_E_RANGE = -172,         /* offset and length reach beyond the mapping */
     BOUNCE_E_STATE = -173,         /* the pool is not initialised */
     BOUNCE_E_COPY = -174,          /* the copy function of the configuration said so */
+    BOUNCE_E_SHARE = -175,         /* the share function of a set said so: the window is lost, see <bounce/set.h> */
 
     /* pool */
     BOUNCE_E_CORRUPT = -224
@@ -139,6 +140,7 @@ struct bounce_pool {
     void *copy_context;
     unsigned char *window;
     uint64_t window_addr;
+    void *caller_meta;   /* as configured */
     unsigned char *meta; /* the first area's block; one such block per area */
     size_t meta_size;    /* of all blocks together */
     size_t block_size;
@@ -161,9 +163,10 @@ struct bounce_pool {
 };
 
 /*
- * Bytes of metadata that a pool of this configuration needs. With the default number of mappings that is less than 8
- * per slot where areas are equally long and have 512 slots or more. On a 64-bit CPU: 28 per mapping (24 on a 32-bit one), 2 per slot (4 in
- * areas of more than 65,536 mappings), and little else. meta and meta_size of the configuration are not looked at.
+ * Bytes of metadata that a pool of this configuration needs: 28 per mapping (24 on a 32-bit CPU), 2 per slot (4 in
+ * areas of more than 65,536 mappings), and little else. With the default number of mappings that is less than 8 per
+ * slot, where areas are equally long and have 512 slots or more. meta and meta_size of the configuration are not
+ * looked at.
  * Returns 0 and *size, or the error that bounce_init() would give.
  */
 int bounce_meta_size(const struct bounce_config *config, size_t *size);
@@ -202,7 +205,7 @@ struct bounce_request {
     uint64_t alloc_align_mask; /* the allocation starts at a multiple of mask + 1, and is a multiple of it long */
     uint64_t min_align_mask;   /* the device's address equals orig_addr in these bits */
     uint64_t boundary_mask;    /* the allocation crosses no multiple of mask + 1, in device addresses; 0: no boundary */
-    uint64_t limit;            /* the last address that the device reaches: no byte of data lies above; 0: it reaches all */
+    uint64_t limit;            /* the last address that the device reaches: no data lie above; 0: it reaches all */
     uint32_t area;       /* which area to try first, modulo their number: the CPU's number, say */
     uint32_t owner;      /* any tag, for finding out later who holds a mapping */
 };

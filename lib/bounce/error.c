@@ -54,6 +54,8 @@ const char *bounce_error_text(int error)
         return "caller: the pool is not initialised";
     case BOUNCE_E_COPY:
         return "caller: the pool's copy function failed";
+    case BOUNCE_E_SHARE:
+        return "caller: the set's share function failed; the window must never be used or freed";
     case BOUNCE_E_CORRUPT:
         return "pool: the metadata contradict themselves: private memory was overwritten";
     }

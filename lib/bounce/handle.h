@@ -47,4 +47,21 @@ static inline struct handle_parts handle_open(const uint32_t key[HANDLE_ROUNDS],
     return parts;
 }
 
+/* Keys that differ if anything does: the seed, and what it is for. */
+static inline void handle_set_key(uint32_t key[HANDLE_ROUNDS], uint64_t seed, uint64_t a, uint64_t b, uint64_t c)
+{
+    const uint32_t plain[HANDLE_ROUNDS] = {0, 1, 2, 3};
+    const uint64_t sources[] = {seed, a, b, c, 0};
+    uint64_t mixed = 0;
+
+    for (unsigned i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+        struct handle_parts parts = {(uint32_t)((mixed ^ sources[i]) >> 32), (uint32_t)(mixed ^ sources[i])};
+        key[0] = (uint32_t)(mixed >> 32);
+        key[1] = (uint32_t)mixed;
+        mixed = handle_seal(plain, parts);
+    }
+    key[2] = (uint32_t)(mixed >> 32);
+    key[3] = (uint32_t)mixed;
+}
+
 #endif

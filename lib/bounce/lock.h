@@ -14,6 +14,8 @@
 #ifndef BOUNCE_LOCK_H
 #define BOUNCE_LOCK_H
 
+#include <stdint.h>
+
 #if defined(BOUNCE_LOCK_HEADER)
 
 #include BOUNCE_LOCK_HEADER
@@ -94,5 +96,19 @@ static inline void bounce_lock_give(bounce_lock *lock, bounce_lock_state state)
 }
 
 #endif
+
+/*
+ * A word that says, without a lock, whether what lies behind it may be looked at: whatever its writer wrote before, a
+ * reader that sees the word finds.
+ */
+static inline void lock_publish(uint32_t *word, uint32_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+static inline uint32_t lock_observe(const uint32_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
 
 #endif

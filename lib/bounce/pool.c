@@ -3,9 +3,10 @@
  * A pool's geometry: is the configuration sound, how much metadata does it need, and the pool as it is when nothing is
  * mapped.
  */
+#include "pool.h"
+
 #include "copy.h"
 #include "handle.h"
-#include "records.h"
 
 _Static_assert(_Alignof(struct area_head) <= 8 && _Alignof(struct record) <= 8, "metadata is 8-byte aligned");
 _Static_assert(sizeof(((struct bounce_pool *)0)->key) == HANDLE_ROUNDS * sizeof(uint32_t), "a key for every round");
@@ -30,12 +31,6 @@ _Static_assert(sizeof(struct record) == 20 + sizeof(uintptr_t), "one record per 
 static bool in_range(uint32_t value, uint32_t low, uint32_t high)
 {
     return bits_is_power(value) && value >= low && value <= high;
-}
-
-/* Do [a, a + a_size) and [b, b + b_size) share a byte? Neither wraps. */
-static bool overlap(uintptr_t a, size_t a_size, uintptr_t b, size_t b_size)
-{
-    return a_size != 0 && b_size != 0 && (a < b ? b - a < a_size : a - b < b_size);
 }
 
 static bool wraps(uintptr_t start, uint64_t size)
@@ -170,36 +165,20 @@ static int check_meta(const struct bounce_pool *pool, const struct bounce_config
         return BOUNCE_E_ADDR;
     if (config->meta_size < pool->meta_size + slack(pool))
         return BOUNCE_E_META;
-    if (overlap(meta, config->meta_size, window, window_size) || overlap(self, sizeof(*target), window, window_size) ||
-        overlap(self, sizeof(*target), meta, config->meta_size))
+    if (pool_overlap(meta, config->meta_size, window, window_size) ||
+        pool_overlap(self, sizeof(*target), window, window_size) ||
+        pool_overlap(self, sizeof(*target), meta, config->meta_size))
         return BOUNCE_E_OVERLAP;
     return 0;
 }
 
-/* Keys that differ if anything about the pools does: where they lie, for whom, and the seed. */
-static void set_key(struct bounce_pool *pool, const struct bounce_config *config, const struct bounce_pool *target)
+static void clear_area(const struct bounce_pool *pool, uint32_t number_of_area, uint32_t latest)
 {
-    const uint32_t plain[HANDLE_ROUNDS] = {0, 1, 2, 3};
-    const uint64_t sources[] = {config->seed, config->window_addr, (uintptr_t)target, (uintptr_t)config->meta, 0};
-    uint64_t key = 0;
-
-    for (unsigned i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
-        struct handle_parts parts = {(uint32_t)((key ^ sources[i]) >> 32), (uint32_t)(key ^ sources[i])};
-        pool->key[0] = (uint32_t)(key >> 32);
-        pool->key[1] = (uint32_t)key;
-        key = handle_seal(plain, parts);
-    }
-    pool->key[2] = (uint32_t)(key >> 32);
-    pool->key[3] = (uint32_t)key;
-    pool->skipped = handle_open(pool->key, 0).number;
-}
-
-static void clear_area(const struct bounce_pool *pool, uint32_t number)
-{
-    struct area area = area_of(pool, number);
+    struct area area = area_of(pool, number_of_area);
 
     __builtin_memset(area.block, 0, pool->block_size);
     bounce_lock_init(&area_head(&area)->lock);
+    area_head(&area)->number = latest;
     for (uint32_t segment = 0; segment < area.segments; segment++) {
         uint32_t slots = area_segment_slots(pool, &area, segment);
         runs_flip(area_free(pool, &area, segment), 0, slots);
@@ -210,42 +189,60 @@ static void clear_area(const struct bounce_pool *pool, uint32_t number)
         record_at(pool, &area, i)->slot = i + 1;
 }
 
-int bounce_init(struct bounce_pool *pool, const struct bounce_config *config)
+int bounce_draft(const struct bounce_pool *pool, const struct bounce_config *config, struct bounce_pool *draft)
 {
-    struct bounce_pool draft = {0};
-    struct area first;
+    static const struct bounce_pool blank = {0};
     int error;
 
     if (!pool || !config || !config->window || !config->meta)
         return BOUNCE_E_NULL;
-    error = set_shape(&draft, config);
+    *draft = blank;
+    error = set_shape(draft, config);
     if (error)
         return error;
-    set_layout(&draft, config);
+    set_layout(draft, config);
     if ((uintptr_t)config->meta % 8 != 0)
         return BOUNCE_E_ALIGN;
-    error = check_window(&draft, config);
+    error = check_window(draft, config);
     if (error)
         return error;
-    error = check_meta(&draft, config, pool);
+    error = check_meta(draft, config, pool);
     if (error)
         return error;
 
-    draft.window = (unsigned char *)config->window;
-    draft.window_addr = config->window_addr;
-    draft.copy = config->copy;
-    draft.copy_context = config->copy_context;
-    draft.meta = (unsigned char *)config->meta;
-    if (draft.area_shift != 0)
-        draft.meta += -(uintptr_t)config->meta & (AREA_LINE - 1);
-    set_key(&draft, config, pool);
-    for (uint32_t number = 0; number < area_count(&draft); number++)
-        clear_area(&draft, number);
-    first = area_of(&draft, 0);
-    area_head(&first)->cursor = config->cursor;
-    copy_clear(draft.window, (size_t)draft.slots << draft.slot_shift);
-    draft.state = POOL_READY;
-    *pool = draft;
+    draft->window = (unsigned char *)config->window;
+    draft->window_addr = config->window_addr;
+    draft->copy = config->copy;
+    draft->copy_context = config->copy_context;
+    draft->meta = (unsigned char *)config->meta;
+    if (draft->area_shift != 0)
+        draft->meta += -(uintptr_t)config->meta & (AREA_LINE - 1);
+    draft->caller_meta = config->meta;
+    handle_set_key(draft->key, config->seed, config->window_addr, (uintptr_t)pool, (uintptr_t)config->meta);
+    draft->skipped = handle_open(draft->key, 0).number;
+    draft->state = POOL_READY;
+    return 0;
+}
+
+void bounce_begin(struct bounce_pool *pool, const struct bounce_pool *draft, uint32_t cursor, uint32_t number)
+{
+    struct area first = area_of(draft, 0);
+
+    for (uint32_t area = 0; area < area_count(draft); area++)
+        clear_area(draft, area, number);
+    area_head(&first)->cursor = cursor;
+    copy_clear(draft->window, (size_t)draft->slots << draft->slot_shift);
+    *pool = *draft;
+}
+
+int bounce_init(struct bounce_pool *pool, const struct bounce_config *config)
+{
+    struct bounce_pool draft;
+    int error = bounce_draft(pool, config, &draft);
+
+    if (error)
+        return error;
+    bounce_begin(pool, &draft, config->cursor, 0);
     return 0;
 }
 

@@ -69,6 +69,7 @@ class BounceCode(enum.IntEnum):
     RANGE = lib.BOUNCE_E_RANGE
     STATE = lib.BOUNCE_E_STATE
     COPY = lib.BOUNCE_E_COPY
+    SHARE = lib.BOUNCE_E_SHARE
     CORRUPT = lib.BOUNCE_E_CORRUPT
 
     @property

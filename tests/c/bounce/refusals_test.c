@@ -356,7 +356,7 @@ TEST(every_error_has_a_text_and_a_blame)
         for (int other = error + 1; other < 0; other++)
             CHECK(strcmp(bounce_error_text(other), text) != 0 || strstr(text, "not an answer") != NULL);
     }
-    CHECK_EQ(known, 20);
+    CHECK_EQ(known, 21);
     CHECK_EQ(bounce_error_blame(0), BOUNCE_BLAME_NONE);
     CHECK(strcmp(bounce_error_text(0), "no error") == 0);
 }

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pools that come and go: who serves whom, whose handles lead where, and what becomes of memory.
+ */
+#include <bounce/set.h>
+
+#include "rig.h"
+
+enum { POOLS = 4, SLOTS = 32, POOL_BYTES = SLOTS * 2048, META = 2048 };
+
+static struct bounce_set_entry entries[POOLS];
+static struct bounce_set set;
+static unsigned char windows[POOLS + 2][POOL_BYTES];
+static uint64_t metas[POOLS + 2][META / 8];
+
+/* What the hooks saw, and what they are to answer. */
+static struct {
+    int shared, hidden, released;
+    int refuse_share, refuse_hide;
+    void *window, *meta;
+    uint32_t index;
+} hooks;
+
+static int share(void *context, void *window, uint64_t window_addr, uint64_t size, bool shared)
+{
+    (void)context;
+    (void)window_addr;
+    if (size % 2048 != 0)
+        return -1;
+    hooks.window = window;
+    if (shared ? hooks.refuse_share : hooks.refuse_hide)
+        return -1;
+    *(shared ? &hooks.shared : &hooks.hidden) += 1;
+    return 0;
+}
+
+static void released(void *context, uint32_t index, void *window, void *meta)
+{
+    (void)context;
+    hooks.released++;
+    hooks.index = index;
+    hooks.window = window;
+    hooks.meta = meta;
+}
+
+static void start(VTEST)
+{
+    struct bounce_set_config config = {.entries = entries, .entry_count = POOLS, .share = share, .released = released};
+
+    memset(&hooks, 0, sizeof(hooks));
+    CHECK_OK(bounce_set_init(&set, &config));
+}
+
+/* The pool that window i makes. */
+static struct bounce_config pool_of(uint32_t i, uint32_t slots)
+{
+    struct bounce_config config = {0};
+
+    config.window = windows[i];
+    config.window_addr = 0x10000000u * (i + 1);
+    config.slots = slots;
+    config.meta = metas[i];
+    config.meta_size = META;
+    return config;
+}
+
+/* The entry that it gets; UINT32_MAX if none. */
+static uint32_t add(uint32_t i, uint32_t slots, uint32_t device)
+{
+    struct bounce_config config = pool_of(i, slots);
+    uint32_t index = UINT32_MAX;
+
+    return bounce_set_add(&set, &config, device, &index) == 0 ? index : UINT32_MAX;
+}
+
+/* A mapping; all 0 if there is none, which is in no pool. */
+static struct bounce_mapping map(uint32_t device, size_t size)
+{
+    struct bounce_request request = rig_request(0, size);
+    struct bounce_mapping mapping = {0};
+
+    (void)bounce_set_map(&set, device, &request, &mapping);
+    return mapping;
+}
+
+static uint32_t pool_at(uint64_t addr)
+{
+    return (uint32_t)(addr / 0x10000000u - 1);
+}
+
+TEST(requests_fall_through_the_pools_in_order_and_handles_find_theirs)
+{
+    struct bounce_mapping first[3 * SLOTS], mapping;
+    struct bounce_request request = rig_request(0, 2048);
+    struct bounce_counts counts;
+
+    start(VTEST_PASS);
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_EQ(add(i, 16, 0), i);
+    for (uint32_t i = 0; i < 48; i++) {
+        first[i] = map(0, 2048);
+        CHECK_EQ(pool_at(first[i].addr), i / 16);
+        CHECK(bounce_set_pool(&set, first[i].handle) == &entries[i / 16].pool);
+        CHECK(bounce_set_find(&set, first[i].addr) == &entries[i / 16].pool);
+    }
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_FULL);
+    CHECK_ERR(bounce_set_reserve(&set, 0, &request, &mapping), BOUNCE_E_FULL);
+    CHECK_ERR(bounce_set_alloc(&set, 0, 100, 0, 0, &mapping), BOUNCE_E_FULL);
+    CHECK_OK(bounce_set_usage(&set, &counts));
+    CHECK(counts.slots == 48 && counts.used == 48 && counts.mappings == 48 && counts.longest_run == 0);
+
+    /* Every handle works in its pool and in no other, and is refused when it has died. */
+    for (uint32_t i = 0; i < 48; i++) {
+        struct bounce_pool *pool = bounce_set_pool(&set, first[i].handle);
+        for (uint32_t other = 0; other < 3; other++)
+            if (other != i / 16)
+                CHECK_ERR(bounce_sync_for_cpu(&entries[other].pool, first[i].handle, BOUNCE_BIDIRECTIONAL, 0, 1),
+                          BOUNCE_E_HANDLE);
+        CHECK_OK(bounce_sync_for_cpu(pool, first[i].handle, BOUNCE_BIDIRECTIONAL, 0, 1));
+        CHECK_OK(bounce_set_unmap(&set, first[i].handle, BOUNCE_BIDIRECTIONAL, BOUNCE_WHOLE));
+        CHECK_ERR(bounce_set_unmap(&set, first[i].handle, BOUNCE_BIDIRECTIONAL, BOUNCE_WHOLE), BOUNCE_E_HANDLE);
+    }
+    CHECK_OK(bounce_set_alloc(&set, 0, 100, 0, 7, &mapping));
+    CHECK(mapping.coherent && mapping.owner == 7);
+    CHECK_OK(bounce_set_free(&set, mapping.handle));
+    CHECK_ERR(bounce_set_free(&set, mapping.handle), BOUNCE_E_HANDLE);
+    CHECK_OK(bounce_set_reserve(&set, 0, &request, &mapping));
+    CHECK_OK(bounce_commit(bounce_set_pool(&set, mapping.handle), mapping.handle, BOUNCE_BIDIRECTIONAL, rig_orig));
+    CHECK_OK(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0));
+}
+
+TEST(the_answer_that_says_most_is_the_one_that_is_given)
+{
+    struct bounce_config few = pool_of(1, 16);
+    struct bounce_request large = rig_request(0, 17 * 2048), request = rig_request(0, 16 * 2048);
+    struct bounce_mapping mapping;
+    uint32_t index;
+
+    start(VTEST_PASS);
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_FULL); /* no pool yet: one may come */
+    CHECK(add(0, 8, 0) != UINT32_MAX);
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_TOO_LARGE);
+    few.mappings = 1;
+    CHECK_OK(bounce_set_add(&set, &few, 0, &index));
+    CHECK_ERR(bounce_set_map(&set, 0, &large, &mapping), BOUNCE_E_TOO_LARGE);
+    request.alloc_align_mask = 0x7fffffff;
+    request.size = 1;
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_TOO_LARGE);
+    request = rig_request(0, 9 * 2048);
+    CHECK_OK(bounce_set_map(&set, 0, &request, &mapping));
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_FULL);
+    request.size = 2048;
+    for (int i = 0; i < 8; i++)
+        CHECK_OK(bounce_set_map(&set, 0, &request, &mapping));
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_MAPPINGS); /* the second has slots, but no more */
+    request.size = 0;
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_SIZE);
+    CHECK_ERR(bounce_set_map(&set, 0, NULL, &mapping), BOUNCE_E_NULL);
+}
+
+TEST(a_device_with_a_pool_of_its_own_has_that_and_nobody_else_has)
+{
+    struct bounce_request request = rig_request(0, 4096);
+    struct bounce_mapping mapping;
+
+    start(VTEST_PASS);
+    CHECK(add(0, 16, 0) != UINT32_MAX);
+    CHECK_EQ(pool_at(map(7, 2048).addr), 0);
+    CHECK(add(1, 8, 7) != UINT32_MAX);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(pool_at(map(7, 4096).addr), 1);
+    CHECK_ERR(bounce_set_map(&set, 7, &request, &mapping), BOUNCE_E_FULL); /* not the common one, though it has room */
+    for (int i = 0; i < 7; i++)
+        CHECK_EQ(pool_at(map(8, 4096).addr), 0);
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_FULL);
+}
+
+TEST(S39_how_much_fits_and_what_is_ours_is_answered_for_any_set_of_pools)
+{
+    start(VTEST_PASS);
+    CHECK_EQ(bounce_set_max_mapping_size(&set, 0, 0), 0); /* and no pool is looked for in an empty set */
+    CHECK(!bounce_set_find(&set, 0) && !bounce_set_find(&set, UINT64_MAX) && !bounce_set_pool(&set, 1));
+    CHECK(add(0, 8, 0) != UINT32_MAX);
+    CHECK(add(1, 16, 0) != UINT32_MAX);
+    CHECK(add(2, 32, 9) != UINT32_MAX);
+    CHECK_EQ(bounce_set_max_mapping_size(&set, 0, 0), 16 * 2048);
+    CHECK_EQ(bounce_set_max_mapping_size(&set, 5, 0xfff), 14 * 2048);
+    CHECK_EQ(bounce_set_max_mapping_size(&set, 9, 0), 32 * 2048);
+    CHECK(!bounce_set_find(&set, 0x10000000 - 1) && !bounce_set_find(&set, 0x10000000 + 8 * 2048));
+    CHECK(bounce_set_find(&set, 0x10000000) == &entries[0].pool);
+    CHECK(bounce_set_find(&set, 0x10000000 + 8 * 2048 - 1) == &entries[0].pool);
+}
+
+static int refused(const struct bounce_config *config)
+{
+    uint32_t index = 77;
+    int error = bounce_set_add(&set, config, 0, &index);
+
+    return index == 77 && hooks.shared == 1 ? error : 1;
+}
+
+TEST(C265_pools_that_overlap_are_refused)
+{
+    static unsigned char more[POOL_BYTES];
+    struct bounce_config other;
+
+    start(VTEST_PASS);
+    CHECK(add(0, 16, 0) != UINT32_MAX);
+    other = pool_of(1, 16);
+    other.window_addr = 0x10000000 + 15 * 2048; /* addresses, by one slot, from above and from below */
+    CHECK_ERR(refused(&other), BOUNCE_E_OVERLAP);
+    other.window_addr = 0x10000000 - 15 * 2048;
+    CHECK_ERR(refused(&other), BOUNCE_E_OVERLAP);
+    other = pool_of(1, 16);
+    other.window = windows[0] + 15 * 2048; /* memory */
+    CHECK_ERR(refused(&other), BOUNCE_E_OVERLAP);
+    other = pool_of(1, 16);
+    other.meta = metas[0];
+    CHECK_ERR(refused(&other), BOUNCE_E_OVERLAP);
+    other.meta = windows[0];
+    CHECK_ERR(refused(&other), BOUNCE_E_OVERLAP);
+    other = pool_of(1, 1);
+    other.window = metas[0]; /* over the other's metadata; from here on it is 2048 bytes and more than those */
+    CHECK_ERR(refused(&other), BOUNCE_E_OVERLAP);
+    other = pool_of(1, 16);
+    other.window = entries;
+    CHECK_ERR(refused(&other), BOUNCE_E_OVERLAP);
+    other = pool_of(1, 16);
+    other.meta = &entries[1];
+    CHECK_ERR(refused(&other), BOUNCE_E_OVERLAP);
+
+    /* Side by side is well. */
+    other = pool_of(1, 16);
+    other.window_addr = 0x10000000 + 16 * 2048;
+    other.window = more;
+    CHECK_OK(bounce_set_add(&set, &other, 0, &(uint32_t){0}));
+}
+
+TEST(C299_a_pool_is_not_added_by_halves_and_not_removed_under_its_mappings)
+{
+    struct bounce_config config = pool_of(0, 16);
+    struct bounce_mapping mapping;
+    uint32_t index;
+
+    start(VTEST_PASS);
+    config.meta_size = 8;
+    CHECK_ERR(bounce_set_add(&set, &config, 0, &index), BOUNCE_E_META);
+    config = pool_of(0, 16);
+    config.window = NULL;
+    CHECK_ERR(bounce_set_add(&set, &config, 0, &index), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_set_add(&set, NULL, 0, &index), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_set_add(&set, &config, 0, NULL), BOUNCE_E_NULL);
+    CHECK_EQ(hooks.shared, 0);
+    for (uint32_t i = 0; i < POOLS; i++)
+        CHECK_EQ(add(i, 16, 0), i);
+    config = pool_of(POOLS, 16);
+    CHECK_ERR(bounce_set_add(&set, &config, 0, &index), BOUNCE_E_FULL);
+    CHECK_EQ(hooks.shared, POOLS);
+
+    mapping = map(0, 100);
+    CHECK_ERR(bounce_set_remove(&set, 0), BOUNCE_E_BUSY);
+    CHECK_EQ(hooks.hidden, 0);
+    CHECK_EQ(pool_at(map(0, 100).addr), 0); /* it is as open as it was */
+    CHECK_ERR(bounce_set_remove(&set, POOLS), BOUNCE_E_RANGE);
+    CHECK_OK(bounce_set_remove(&set, 1));
+    CHECK_ERR(bounce_set_remove(&set, 1), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_set_fini(&set), BOUNCE_E_BUSY);
+    CHECK_OK(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0));
+}
+
+TEST(S36_a_pool_that_left_gives_back_what_was_brought_and_its_handles_are_dead)
+{
+    struct bounce_mapping old, fresh;
+
+    start(VTEST_PASS);
+    CHECK(add(0, 16, 0) != UINT32_MAX);
+    CHECK(add(1, 16, 0) != UINT32_MAX);
+    old = map(0, 100);
+    CHECK_OK(bounce_set_unmap(&set, old.handle, BOUNCE_BIDIRECTIONAL, 0));
+    CHECK_OK(bounce_set_remove(&set, 0));
+    CHECK(hooks.released == 1 && hooks.index == 0 && hooks.window == windows[0] && hooks.meta == metas[0]);
+    CHECK_EQ(hooks.hidden, 1);
+    CHECK_ERR(bounce_set_unmap(&set, old.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_HANDLE);
+    CHECK(!bounce_set_pool(&set, old.handle) && !bounce_set_find(&set, old.addr));
+    CHECK_EQ(pool_at(map(0, 100).addr), 1);
+
+    /* Another pool in the same entry and memory: same place, other number. */
+    CHECK_EQ(add(0, 16, 0), 0);
+    fresh = map(0, 100);
+    CHECK(fresh.addr == old.addr && fresh.handle != old.handle);
+    CHECK_ERR(bounce_set_unmap(&set, old.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_HANDLE);
+    CHECK_OK(bounce_set_unmap(&set, fresh.handle, BOUNCE_BIDIRECTIONAL, 0));
+}
+
+TEST(S36_C300_a_window_that_cannot_be_shared_or_hidden_is_never_given_out_or_back)
+{
+    struct bounce_config config = pool_of(0, 16);
+    struct bounce_request request = rig_request(0, 100);
+    struct bounce_mapping mapping;
+    uint32_t index = 9;
+
+    start(VTEST_PASS);
+    memset(windows[0], 0x5a, sizeof(windows[0]));
+    hooks.refuse_share = 1;
+    CHECK_ERR(bounce_set_add(&set, &config, 0, &index), BOUNCE_E_SHARE);
+    CHECK_ERR(bounce_set_map_transient(&set, &config, &request, &mapping), BOUNCE_E_SHARE);
+    CHECK_EQ(index, 9);
+    CHECK_EQ(windows[0][0], 0x5a); /* nobody wrote to it */
+    CHECK(!bounce_set_find(&set, config.window_addr));
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_FULL);
+    CHECK_EQ(hooks.released, 0);
+
+    hooks.refuse_share = 0;
+    CHECK_EQ(add(0, 16, 0), 0);
+    hooks.refuse_hide = 1;
+    CHECK_ERR(bounce_set_remove(&set, 0), BOUNCE_E_SHARE);
+    CHECK_EQ(hooks.released, 0);
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_FULL);
+    CHECK(!bounce_set_find(&set, config.window_addr));
+    CHECK_ERR(bounce_set_remove(&set, 0), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_set_add(&set, &config, 0, &index), BOUNCE_E_OVERLAP); /* and it does not come in again */
+    CHECK_EQ(add(1, 16, 0), 1);                                /* nor does anything in its entry */
+    hooks.refuse_hide = 0;
+    CHECK_OK(bounce_set_remove(&set, 1));
+    CHECK_OK(bounce_set_fini(&set));
+}
+
+TEST(S36_a_transient_pool_serves_one_mapping_and_goes_with_it)
+{
+    struct bounce_config config = pool_of(1, 32);
+    struct bounce_request request = rig_request(0x123, 30 * 2048);
+    struct bounce_mapping mapping, other;
+    uint32_t index;
+
+    start(VTEST_PASS);
+    CHECK(add(0, 16, 0) != UINT32_MAX);
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_TOO_LARGE);
+    memset(rig_orig, 0x77, 30 * 2048);
+    CHECK_OK(bounce_set_map_transient(&set, &config, &request, &mapping));
+    CHECK_EQ(pool_at(mapping.addr), 1);
+    CHECK_EQ(((unsigned char *)mapping.data)[30 * 2048 - 1], 0x77);
+    CHECK(bounce_set_find(&set, mapping.addr) == &entries[1].pool);
+
+    /* It has room for two slots more, and nobody gets them; nor can it be removed. */
+    for (int i = 0; i < 16; i++)
+        CHECK_EQ(pool_at(map(0, 1).addr), 0);
+    request.size = 1;
+    CHECK_ERR(bounce_set_map(&set, 0, &request, &other), BOUNCE_E_FULL);
+    CHECK_ERR(bounce_set_remove(&set, 1), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_set_fini(&set), BOUNCE_E_BUSY);
+    CHECK_EQ(hooks.released, 0);
+    CHECK_ERR(bounce_set_unmap(&set, mapping.handle, BOUNCE_TO_DEVICE, 0), BOUNCE_E_DIRECTION);
+    CHECK_EQ(hooks.released, 0);
+    CHECK_OK(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, BOUNCE_WHOLE));
+    CHECK(hooks.released == 1 && hooks.index == 1 && hooks.window == windows[1] && hooks.meta == metas[1]);
+    CHECK_ERR(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_HANDLE);
+
+    /* A request that does not fit leaves nothing behind. */
+    request.size = 33 * 2048;
+    CHECK_ERR(bounce_set_map_transient(&set, &config, &request, &mapping), BOUNCE_E_TOO_LARGE);
+    CHECK_EQ(hooks.released, 1);
+    CHECK_EQ(hooks.shared, hooks.hidden + 1);
+    CHECK_OK(bounce_set_add(&set, &config, 0, &index));
+    CHECK_EQ(index, 1);
+
+    /* The window of one that cannot be hidden again is lost, at unmap as in between. */
+    config = pool_of(2, 32);
+    request.size = 100;
+    CHECK_OK(bounce_set_map_transient(&set, &config, &request, &mapping));
+    hooks.refuse_hide = 1;
+    CHECK_ERR(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_SHARE);
+    config = pool_of(3, 32);
+    request.size = 33 * 2048;
+    CHECK_ERR(bounce_set_map_transient(&set, &config, &request, &mapping), BOUNCE_E_SHARE);
+    CHECK_EQ(hooks.released, 1);
+    CHECK_ERR(bounce_set_add(&set, &config, 0, &index), BOUNCE_E_FULL);
+}
+
+TEST(C274_C275_a_forged_handle_or_one_of_another_set_leads_nowhere)
+{
+    static struct bounce_set_entry other_entries[POOLS];
+    static struct bounce_set other;
+    struct bounce_set_config config = {.entries = other_entries, .entry_count = POOLS};
+    struct bounce_config same = pool_of(0, 16);
+    struct bounce_mapping mapping, foreign;
+    struct bounce_request request = rig_request(0, 100);
+    uint32_t index;
+
+    start(VTEST_PASS);
+    CHECK(add(0, 16, 0) != UINT32_MAX);
+    same.window = windows[1];
+    same.meta = metas[1];
+    CHECK_OK(bounce_set_init(&other, &config));
+    CHECK_OK(bounce_set_add(&other, &same, 0, &index));
+    mapping = map(0, 100);
+    CHECK_OK(bounce_set_map(&other, 0, &request, &foreign));
+    CHECK_ERR(bounce_set_unmap(&set, foreign.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_HANDLE);
+    CHECK_ERR(bounce_set_unmap(&other, mapping.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_HANDLE);
+    for (int bit = 0; bit < 64; bit++)
+        CHECK_ERR(bounce_set_unmap(&set, mapping.handle ^ UINT64_C(1) << bit, BOUNCE_BIDIRECTIONAL, 0),
+                  BOUNCE_E_HANDLE);
+    CHECK_OK(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0));
+}
+
+TEST(C276_a_set_refuses_what_comes_before_init_or_after_fini)
+{
+    struct bounce_set_config config = {.entries = entries, .entry_count = POOLS};
+    struct bounce_config pool = pool_of(0, 16);
+    struct bounce_request request = rig_request(0, 100);
+    struct bounce_mapping mapping;
+    struct bounce_counts counts;
+    uint32_t index;
+
+    memset(&set, 0, sizeof(set));
+    for (int lap = 0; lap < 2; lap++) {
+        CHECK_ERR(bounce_set_add(&set, &pool, 0, &index), BOUNCE_E_STATE);
+        CHECK_ERR(bounce_set_remove(&set, 0), BOUNCE_E_STATE);
+        CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_STATE);
+        CHECK_ERR(bounce_set_map_transient(&set, &pool, &request, &mapping), BOUNCE_E_STATE);
+        CHECK_ERR(bounce_set_unmap(&set, 1, BOUNCE_TO_DEVICE, 0), BOUNCE_E_STATE);
+        CHECK_ERR(bounce_set_free(&set, 1), BOUNCE_E_STATE);
+        CHECK_ERR(bounce_set_usage(&set, &counts), BOUNCE_E_STATE);
+        CHECK_ERR(bounce_set_fini(&set), BOUNCE_E_STATE);
+        CHECK(!bounce_set_pool(&set, 1) && !bounce_set_find(&set, 0));
+        CHECK_EQ(bounce_set_max_mapping_size(&set, 0, 0), 0);
+        CHECK_OK(bounce_set_init(&set, &config));
+        CHECK_OK(bounce_set_fini(&set));
+    }
+    CHECK_ERR(bounce_set_init(NULL, &config), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_set_init(&set, NULL), BOUNCE_E_NULL);
+    config.entry_count = 0;
+    CHECK_ERR(bounce_set_init(&set, &config), BOUNCE_E_GEOMETRY);
+    config.entry_count = BOUNCE_SET_POOLS + 1;
+    CHECK_ERR(bounce_set_init(&set, &config), BOUNCE_E_GEOMETRY);
+    config.entries = NULL;
+    CHECK_ERR(bounce_set_init(&set, &config), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_set_map(NULL, 0, &request, &mapping), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_set_usage(NULL, &counts), BOUNCE_E_NULL);
+}
