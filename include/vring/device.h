@@ -35,6 +35,10 @@ int vring_device_publish(struct vring_device *vq);
 int vring_device_enable_notify(struct vring_device *vq);
 int vring_device_disable_notify(struct vring_device *vq);
 uint16_t vring_device_in_flight(const struct vring_device *vq);
+int vring_device_save(const struct vring_device *vq, void *state, size_t room);
+int vring_device_restore(struct vring_device *vq, const struct vring_device_config *config, const void *state,
+                         size_t bytes);
+int vring_device_recover(struct vring_device *vq, const struct vring_device_config *config);
 struct vring_fault vring_device_fault(const struct vring_device *vq);
 int vring_device_snapshot(const struct vring_device *vq, struct vring_snapshot *snapshot);
 int vring_device_snapshot_entry(const struct vring_device *vq, uint32_t position, struct vring_snapshot_entry *entry);

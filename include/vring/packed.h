@@ -67,6 +67,7 @@ struct vring_packed_position {
 struct vring_packed_driver {
     /* set by init, constant after */
     struct vring_packed_ring ring;
+    uint64_t features;
     struct vring_slot *slots; /* one per buffer id */
     uint32_t max_chain;
     uint16_t notify_id;
@@ -93,6 +94,7 @@ struct vring_packed_driver {
     uint16_t batch;        /* IN_ORDER: buffers from there that one used descriptor stands for and get_used has not yet returned */
     uint32_t batch_len;    /* used length of the last of them */
     uint32_t event;        /* what we last wrote into the driver area: flags << 16 | place */
+    bool owes;             /* after a restart: a notification that the predecessor may not have sent */
     struct vring_fault fault;
 };
 
@@ -149,6 +151,11 @@ uint16_t vring_packed_driver_in_flight(const struct vring_packed_driver *vq);
 /* As vring_split_driver_take_unused(). */
 int vring_packed_driver_take_unused(struct vring_packed_driver *vq, uint64_t *token);
 
+/* As vring_split_driver_save() and vring_split_driver_restore(). */
+int vring_packed_driver_save(const struct vring_packed_driver *vq, void *state, size_t room);
+int vring_packed_driver_restore(struct vring_packed_driver *vq, const struct vring_driver_config *config,
+                                const void *state, size_t bytes);
+
 /* As vring_split_driver_fault(). */
 struct vring_fault vring_packed_driver_fault(const struct vring_packed_driver *vq);
 
@@ -162,6 +169,7 @@ int vring_packed_driver_snapshot_entry(const struct vring_packed_driver *vq, uin
 struct vring_packed_device {
     /* set by init, constant after */
     struct vring_packed_ring ring;
+    uint64_t features;
     struct vring_head *heads; /* one per buffer id */
     uint32_t max_chain;
     bool event_idx;
@@ -183,6 +191,10 @@ struct vring_packed_device {
     uint16_t batch_id;     /* ... and names the last of them */
     uint32_t batch_len;
     uint16_t generation;   /* of the next handle */
+    uint16_t waiting;      /* of the buffers taken, the last so many are still to be handed out again */
+    struct vring_packed_position waiting_at; /* ... with IN_ORDER, where the first of them begins in the ring */
+    bool owes;             /* after a restart: a notification that the predecessor may not have sent */
+    struct vring_inflight inflight;
     uint32_t event;        /* what we last wrote into the device area: flags << 16 | place */
     struct vring_fault fault;
 };
@@ -224,6 +236,19 @@ int vring_packed_device_disable_notify(struct vring_packed_device *vq);
 
 /* As vring_split_device_in_flight(). */
 uint16_t vring_packed_device_in_flight(const struct vring_packed_device *vq);
+
+/*
+ * As vring_split_device_save(), but without IN_ORDER also VRING_E_STATE while buffers are in flight: used descriptors have
+ * been written over theirs. Complete them first; or keep an inflight region, and hand that on.
+ */
+int vring_packed_device_save(const struct vring_packed_device *vq, void *state, size_t room);
+
+/* As vring_split_device_restore(); VRING_E_UNFIT also for buffers in flight where an inflight region is to be kept. */
+int vring_packed_device_restore(struct vring_packed_device *vq, const struct vring_device_config *config,
+                                const void *state, size_t bytes);
+
+/* As vring_split_device_recover(). What is in flight is read from the region: the ring's has been overwritten. */
+int vring_packed_device_recover(struct vring_packed_device *vq, const struct vring_device_config *config);
 
 /* As vring_split_device_fault(). */
 struct vring_fault vring_packed_device_fault(const struct vring_packed_device *vq);

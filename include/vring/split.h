@@ -78,6 +78,7 @@ struct vring_split_ring {
 struct vring_split_driver {
     /* set by init, constant after */
     struct vring_split_ring ring;
+    uint64_t features;
     struct vring_slot *slots; /* one per entry */
     uint32_t max_chain;
     uint16_t notify_id;
@@ -98,6 +99,7 @@ struct vring_split_driver {
     uint32_t batch_len;  /* used length of the last of them */
     uint16_t used_event; /* what we last wrote into the areas */
     uint16_t avail_flags;
+    bool owes;           /* after a restart: a notification that the predecessor may not have sent */
     struct vring_fault fault;
 };
 
@@ -217,6 +219,30 @@ void vring_split_driver_reset(struct vring_split_driver *vq);
  */
 int vring_split_driver_take_unused(struct vring_split_driver *vq, uint64_t *token);
 
+/*
+ * The private state of the queue as bytes, for a successor on this machine or another: of no byte order, and with a
+ * checksum. Shared memory is not part of it. The queue goes on as before; what it does next is not in the state.
+ *
+ * state  room bytes, or null to be told how many are needed
+ *
+ * Returns the number of bytes. VRING_E_ROOM; VRING_E_NULL; VRING_E_STATE before init, and while buffers are staged:
+ * publish or abort them first; or what broke the queue.
+ */
+int vring_split_driver_save(const struct vring_split_driver *vq, void *state, size_t room);
+
+/*
+ * Set up a driver queue that goes on where the saved one was. The device may run; it has not been told anything since.
+ *
+ * config  as for init, with the features and the size that were saved; index is not used. The slots may have been
+ *         written to if the call fails; vq is then as it was.
+ *
+ * Returns 1 if used buffers wait already, 0 if not, as enable_notify does, with notifications enabled; and the next
+ * publish answers 1, staged or not: whether the predecessor notified is not known. Otherwise as init, and VRING_E_SAVED
+ * for bytes that are no state, whatever they are; VRING_E_UNFIT for another queue's, or a ring that has moved since.
+ */
+int vring_split_driver_restore(struct vring_split_driver *vq, const struct vring_driver_config *config,
+                               const void *state, size_t bytes);
+
 /* What broke the queue; error is 0 if nothing did. Readable until the next init. */
 struct vring_fault vring_split_driver_fault(const struct vring_split_driver *vq);
 
@@ -232,6 +258,7 @@ int vring_split_driver_snapshot_entry(const struct vring_split_driver *vq, uint3
 struct vring_split_device {
     /* set by init, constant after */
     struct vring_split_ring ring;
+    uint64_t features;
     struct vring_head *heads; /* one per entry */
     uint32_t max_chain;
     bool event_idx;
@@ -251,6 +278,9 @@ struct vring_split_device {
     uint16_t avail_event; /* what we last wrote into the device area */
     uint16_t used_flags;
     uint16_t generation;  /* of the next handle */
+    uint16_t waiting;     /* of the buffers before next_avail, the last so many are still to be handed out again */
+    bool owes;            /* after a restart: a notification that the predecessor may not have sent */
+    struct vring_inflight inflight;
     struct vring_fault fault;
 };
 
@@ -324,6 +354,29 @@ uint16_t vring_split_device_in_flight(const struct vring_split_device *vq);
 
 /* Stop using the shared memory. Every handle is dead; every call returns VRING_E_STATE until the next init. */
 void vring_split_device_reset(struct vring_split_device *vq);
+
+/*
+ * As vring_split_driver_save(). What the device has taken and not used is in flight, and part of the state; buffers that
+ * IN_ORDER holds back are too, with their lengths.
+ */
+int vring_split_device_save(const struct vring_split_device *vq, void *state, size_t room);
+
+/*
+ * As vring_split_driver_restore(). get_avail hands out again what was in flight, oldest first, before anything new: under
+ * new handles, and judged anew.
+ */
+int vring_split_device_restore(struct vring_split_device *vq, const struct vring_device_config *config,
+                               const void *state, size_t bytes);
+
+/*
+ * Set up a device queue whose predecessor was stopped at any moment, from the inflight region that it kept (config->
+ * inflight): as restore, with nothing lost and nothing used twice. An all-zero region is a first start: as init. The
+ * split ring's used.idx and the region say where the ring stands; config->index counts for a first start alone.
+ *
+ * Returns 0 or 1 as restore; otherwise as init, and VRING_E_NULL without a region; VRING_E_SAVED for a region that is
+ * none, VRING_E_UNFIT for another queue's, or a ring that cannot be its.
+ */
+int vring_split_device_recover(struct vring_split_device *vq, const struct vring_device_config *config);
 
 /* What broke the queue; error is 0 if nothing did. Readable until the next init. */
 struct vring_fault vring_split_device_fault(const struct vring_split_device *vq);

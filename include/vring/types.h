@@ -54,6 +54,8 @@ enum vring_error {
     VRING_E_FEATURE = -39, /* a ring feature that this build or this queue has not got, or an illegal mix */
     VRING_E_HANDLE = -40,  /* the handle is stale, doubled, or was never given out by this queue */
     VRING_E_STATE = -41,   /* not now: the queue is not initialised, or there is nothing to abort or rewind */
+    VRING_E_SAVED = -42,   /* a saved state or an inflight region is damaged, cut short, or of another version */
+    VRING_E_UNFIT = -43,   /* ... is sound, but of another queue, or the ring is not where it was left */
 
     /* chain */
     VRING_E_CHAIN_ADDR = -64,  /* a buffer lies outside the memory regions, or device-writable in a read-only one */
@@ -231,8 +233,10 @@ struct vring_head {
     vring_handle handle; /* while the device may use the buffer: its handle; otherwise a number that names another head */
     uint32_t writable;   /* while taken: device-writable bytes; 2^32 counts as 2^32 - 1 */
     uint16_t taken;      /* while the device holds the buffer: the ring entries it takes up; otherwise 0 */
-    uint16_t used;       /* with IN_ORDER: whether it is held back until those before it are used; enum head_used */
+    uint16_t used;       /* what is known of its use; enum head_used */
     uint16_t order;      /* at i: split, the head that avail position i named; packed, the id taken i-th, modulo size */
+    uint16_t record;     /* packed, with an inflight region: where this buffer is noted there */
+    uint16_t link;       /* packed, with an inflight region: at i: the entry of the region that follows entry i */
 };
 
 /* The areas of a VRING_SPLIT_MEMORY() or VRING_PACKED_MEMORY(), as members of an initialiser. */
@@ -270,6 +274,17 @@ struct vring_driver_config {
 };
 
 /*
+ * How a device keeps note of what is in flight, in memory that outlives it. The fields are the library's.
+ */
+struct vring_inflight {
+    void *region;          /* null: it does not */
+    uint64_t counter;      /* of the next buffer taken */
+    uint16_t free_head;    /* packed: first unused entry of the region */
+    uint16_t staged;       /* the buffer staged last; heads[].writable leads to those before it */
+    uint16_t staged_count;
+};
+
+/*
  * Everything a device queue needs, of either format. Zero what you do not set.
  */
 struct vring_device_config {
@@ -286,6 +301,8 @@ struct vring_device_config {
     enum vring_byte_order legacy_order; /* without VERSION_1: the driver's */
     uint16_t index;     /* as in struct vring_driver_config */
     uint16_t generation; /* of the first handle. With another number at each init, handles from before it are refused */
+    void *inflight;      /* null, or 8-byte aligned memory that outlives this device, for vring_device_recover() */
+    size_t inflight_size; /* bytes: at least vring_inflight_size() */
 };
 
 /*
@@ -322,6 +339,12 @@ struct vring_snapshot_entry {
     uint16_t count;    /* private: ring entries of that buffer while it is in flight; otherwise 0 */
     uint16_t link;     /* private, driver: the next descriptor of the same buffer, or of the free list */
 };
+
+/*
+ * Bytes of the inflight region of one queue, laid out as vhost-user has it: 0 for a size that is none. Zero it once;
+ * it is then the library's.
+ */
+size_t vring_inflight_size(uint32_t size, bool packed);
 
 #ifdef __cplusplus
 }

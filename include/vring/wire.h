@@ -88,6 +88,54 @@ enum {
     VRING_EVENT_DESC = 2
 };
 
+/*
+ * The region in which a vhost-user back-end keeps note of what is in flight ("Inflight I/O tracking" of the vhost-user
+ * specification), so that its successor can do it again. Shared by processes of one machine: in its byte order.
+ * Followed by desc_num descriptors.
+ */
+struct vring_wire_inflight_split {
+    uint64_t features; /* 0 */
+    uint16_t version;  /* 1; 0: nothing has been written yet */
+    uint16_t desc_num;
+    uint16_t last_batch_head;
+    uint16_t used_idx;
+};
+
+struct vring_wire_inflight_split_desc {
+    uint16_t inflight; /* of the head: 1 in its first byte; the second is padding */
+    uint16_t padding[2];
+    uint16_t next; /* of the batch used last */
+    uint64_t counter;
+};
+
+struct vring_wire_inflight_packed {
+    uint64_t features; /* 0 */
+    uint16_t version;  /* as above */
+    uint16_t desc_num;
+    uint16_t free_head;
+    uint16_t old_free_head;
+    uint16_t used_idx;
+    uint16_t old_used_idx;
+    uint16_t wraps; /* in its first byte the wrap counter of used_idx, in the second that of old_used_idx */
+    uint16_t padding[5];
+};
+
+struct vring_wire_inflight_packed_desc {
+    uint16_t inflight; /* as above */
+    uint16_t next;     /* of the buffer, or of the free list */
+    uint16_t last;     /* of the head: the buffer's last entry */
+    uint16_t num;      /* of the head: how many there are */
+    uint64_t counter;
+    uint16_t id;
+    uint16_t flags;
+    uint32_t len;
+    uint64_t addr;
+};
+
+VRING_STATIC_ASSERT(sizeof(struct vring_wire_inflight_split) == 16, "as vhost-user has it");
+VRING_STATIC_ASSERT(sizeof(struct vring_wire_inflight_split_desc) == 16, "as vhost-user has it");
+VRING_STATIC_ASSERT(sizeof(struct vring_wire_inflight_packed) == 32, "as vhost-user has it");
+VRING_STATIC_ASSERT(sizeof(struct vring_wire_inflight_packed_desc) == 32, "as vhost-user has it");
 VRING_STATIC_ASSERT(sizeof(struct vring_wire_packed_desc) == 16, "2.8.13: a descriptor is 16 bytes");
 VRING_STATIC_ASSERT(offsetof(struct vring_wire_packed_desc, flags) == 14, "2.8.13: flags come last");
 VRING_STATIC_ASSERT(sizeof(struct vring_wire_packed_event) == 4, "2.8.14: an event structure is 4 bytes");

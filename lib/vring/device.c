@@ -10,7 +10,7 @@ int vring_device_init(struct vring_device *vq, const struct vring_device_config 
     if (!vq || !config)
         return VRING_E_NULL;
 
-    bool packed = (config->features & VRING_F_RING_PACKED) != 0;
+    bool packed = vring_features_packed(config->features);
     bool big_endian = !packed && !vring_features_little_endian(config->features, config->legacy_order);
     int error = packed       ? vring_packed_device_init(&vq->as.packed, config)
                 : big_endian ? vring_split_be_device_init(&vq->as.split, config)
@@ -94,6 +94,52 @@ uint16_t vring_device_in_flight(const struct vring_device *vq)
     return vq->packed       ? vring_packed_device_in_flight(&vq->as.packed)
            : vq->big_endian ? vring_split_be_device_in_flight(&vq->as.split)
                             : vring_split_device_in_flight(&vq->as.split);
+}
+
+int vring_device_save(const struct vring_device *vq, void *state, size_t room)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_device_save(&vq->as.packed, state, room)
+           : vq->big_endian ? vring_split_be_device_save(&vq->as.split, state, room)
+                            : vring_split_device_save(&vq->as.split, state, room);
+}
+
+int vring_device_restore(struct vring_device *vq, const struct vring_device_config *config, const void *state,
+                         size_t bytes)
+{
+    if (!vq || !config)
+        return VRING_E_NULL;
+
+    bool packed = vring_features_packed(config->features);
+    bool big_endian = !packed && !vring_features_little_endian(config->features, config->legacy_order);
+    int answer = packed       ? vring_packed_device_restore(&vq->as.packed, config, state, bytes)
+                 : big_endian ? vring_split_be_device_restore(&vq->as.split, config, state, bytes)
+                              : vring_split_device_restore(&vq->as.split, config, state, bytes);
+
+    if (answer >= 0) {
+        vq->packed = packed;
+        vq->big_endian = big_endian;
+    }
+    return answer;
+}
+
+int vring_device_recover(struct vring_device *vq, const struct vring_device_config *config)
+{
+    if (!vq || !config)
+        return VRING_E_NULL;
+
+    bool packed = vring_features_packed(config->features);
+    bool big_endian = !packed && !vring_features_little_endian(config->features, config->legacy_order);
+    int answer = packed       ? vring_packed_device_recover(&vq->as.packed, config)
+                 : big_endian ? vring_split_be_device_recover(&vq->as.split, config)
+                              : vring_split_device_recover(&vq->as.split, config);
+
+    if (answer >= 0) {
+        vq->packed = packed;
+        vq->big_endian = big_endian;
+    }
+    return answer;
 }
 
 struct vring_fault vring_device_fault(const struct vring_device *vq)

@@ -10,7 +10,7 @@ int vring_driver_init(struct vring_driver *vq, const struct vring_driver_config 
     if (!vq || !config)
         return VRING_E_NULL;
 
-    bool packed = (config->features & VRING_F_RING_PACKED) != 0;
+    bool packed = vring_features_packed(config->features);
     bool big_endian = !packed && !vring_features_little_endian(config->features, config->legacy_order);
     int error = packed       ? vring_packed_driver_init(&vq->as.packed, config)
                 : big_endian ? vring_split_be_driver_init(&vq->as.split, config)
@@ -142,6 +142,34 @@ int vring_driver_take_unused(struct vring_driver *vq, uint64_t *token)
     return vq->packed       ? vring_packed_driver_take_unused(&vq->as.packed, token)
            : vq->big_endian ? vring_split_be_driver_take_unused(&vq->as.split, token)
                             : vring_split_driver_take_unused(&vq->as.split, token);
+}
+
+int vring_driver_save(const struct vring_driver *vq, void *state, size_t room)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_driver_save(&vq->as.packed, state, room)
+           : vq->big_endian ? vring_split_be_driver_save(&vq->as.split, state, room)
+                            : vring_split_driver_save(&vq->as.split, state, room);
+}
+
+int vring_driver_restore(struct vring_driver *vq, const struct vring_driver_config *config, const void *state,
+                         size_t bytes)
+{
+    if (!vq || !config)
+        return VRING_E_NULL;
+
+    bool packed = vring_features_packed(config->features);
+    bool big_endian = !packed && !vring_features_little_endian(config->features, config->legacy_order);
+    int answer = packed       ? vring_packed_driver_restore(&vq->as.packed, config, state, bytes)
+                 : big_endian ? vring_split_be_driver_restore(&vq->as.split, config, state, bytes)
+                              : vring_split_driver_restore(&vq->as.split, config, state, bytes);
+
+    if (answer >= 0) {
+        vq->packed = packed;
+        vq->big_endian = big_endian;
+    }
+    return answer;
 }
 
 struct vring_fault vring_driver_fault(const struct vring_driver *vq)

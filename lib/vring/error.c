@@ -46,6 +46,10 @@ const char *vring_error_text(int error)
         return "caller: the handle is stale, was used twice, or is not of this queue";
     case VRING_E_STATE:
         return "caller: the queue is not initialised, or there is nothing to undo";
+    case VRING_E_SAVED:
+        return "caller: the saved state or inflight region is damaged, cut short, or of another version";
+    case VRING_E_UNFIT:
+        return "caller: the saved state is of another queue, or the ring is not where it was left";
     case VRING_E_CHAIN_ADDR:
         return "driver: a buffer lies outside the memory regions, or is writable in a read-only one; complete it with 0";
     case VRING_E_CHAIN_ORDER:

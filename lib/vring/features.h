@@ -4,6 +4,12 @@
 
 #include <vring/types.h>
 
+/* Do these features (bits 0 to 63) name the packed format? */
+static inline bool vring_features_packed(uint64_t negotiated)
+{
+    return (negotiated & VRING_F_RING_PACKED) != 0;
+}
+
 /* Is a split ring with these features (bits 0 to 63) little-endian on the wire? */
 bool vring_features_little_endian(uint64_t negotiated, enum vring_byte_order legacy);
 

@@ -8,12 +8,17 @@
 
 #include <vring/types.h>
 
-/* With IN_ORDER: what is known of a buffer that was used before its turn. */
+#include "saved.h"
+
+/* What is known of the use of a buffer that has been taken. */
 enum head_used {
     HEAD_NOT_USED,
     HEAD_REFUSED,      /* nor this, and nothing can be written into it: the driver must be told 0 */
-    HEAD_USED_IN_PART, /* writable is now the used length, and the driver must be told it */
-    HEAD_USED_IN_FULL  /* ... and the driver will take it for granted if it is not told */
+    HEAD_WAITING,      /* it was in flight before a restart, and is still to be handed out again; writable: its turn */
+    HEAD_USED_IN_PART, /* IN_ORDER, before its turn: writable is the used length, and the driver must be told it */
+    HEAD_USED_IN_FULL, /* ... and the driver will take it for granted if it is not told */
+    HEAD_STAGED,       /* noted in an inflight region: not yet published; writable is the one staged before it */
+    HEAD_AGAIN = 8     /* besides: it was in flight before a restart, and has been handed out again */
 };
 
 static inline uint16_t handle_head(vring_handle handle)
@@ -68,7 +73,7 @@ static inline void heads_release(struct vring_head *heads, uint16_t head)
 /* Hold the buffer at head back until its turn: len bytes were written. */
 static inline void heads_hold_back(struct vring_head *heads, uint16_t head, uint32_t len)
 {
-    bool in_full = heads[head].used == HEAD_NOT_USED && len == heads[head].writable;
+    bool in_full = (heads[head].used & ~HEAD_AGAIN) == HEAD_NOT_USED && len == heads[head].writable;
 
     heads[head].used = in_full ? HEAD_USED_IN_FULL : HEAD_USED_IN_PART;
     heads[head].writable = len;
@@ -78,7 +83,64 @@ static inline void heads_hold_back(struct vring_head *heads, uint16_t head, uint
 /* Is the buffer at head one of those that were used before their turn? */
 static inline bool heads_held_back(const struct vring_head *heads, uint16_t head)
 {
-    return heads[head].used >= HEAD_USED_IN_PART;
+    return heads[head].used == HEAD_USED_IN_PART || heads[head].used == HEAD_USED_IN_FULL;
 }
+
+/* The buffer at head was in flight before a restart, as the i-th of those that order[] lists. */
+static inline void heads_wait(struct vring_head *heads, uint16_t head, uint16_t descriptors, uint32_t i)
+{
+    heads[head].taken = descriptors;
+    heads[head].used = HEAD_WAITING;
+    heads[i].order = head;
+}
+
+/* Those listed in order[0 .. count) will be handed out with these generations. Returns the one after them. */
+static inline uint16_t heads_renew(struct vring_head *heads, uint32_t count, uint16_t generation)
+{
+    for (uint32_t i = 0; i < count; i++, generation++)
+        if (heads[heads[i].order].used == HEAD_WAITING)
+            heads[heads[i].order].writable = generation;
+    return generation;
+}
+
+/* As heads_take(), of one that waits. */
+static inline vring_handle heads_take_again(struct vring_head *heads, uint16_t head, uint64_t writable, bool refused)
+{
+    vring_handle handle =
+        heads_take(heads, head, heads[head].taken, writable, refused, (uint16_t)heads[head].writable);
+
+    heads[head].used |= HEAD_AGAIN;
+    return handle;
+}
+
+/* Let it wait once more. */
+static inline void heads_wait_again(struct vring_head *heads, uint16_t head)
+{
+    heads[head].used = HEAD_WAITING;
+    heads[head].writable = heads[head].handle >> 16;
+    heads_forget(heads, head);
+}
+
+/* Sort the heads listed in order[0 .. count) by what their writable says, which is an age meanwhile: the least first. */
+void vring_heads_sort(struct vring_head *heads, uint32_t count);
+
+/* List what order[0 .. size) lists by places further, round the array. */
+void vring_heads_rotate(struct vring_head *heads, uint32_t size, uint32_t by);
+
+/* What is remembered of a buffer in flight, as bytes. */
+enum { HEADS_RECORD = 12 }; /* writable, head, taken, used, age */
+
+/*
+ * One record per buffer that is taken: with in_order the count that order[start ..) lists, round the array; otherwise all
+ * there are, each with its age.
+ */
+void vring_heads_save(struct saved_cursor *to, const struct vring_head *heads, uint32_t size, uint32_t start,
+                      uint32_t count, bool in_order, uint16_t generation);
+
+/*
+ * And back: count records, as order[0 .. count), oldest first; those that were not used WAITING. Returns 0 or
+ * VRING_E_SAVED.
+ */
+int vring_heads_restore(struct saved_cursor *from, struct vring_head *heads, uint32_t size, uint32_t count, bool in_order);
 
 #endif

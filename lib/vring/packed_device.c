@@ -6,10 +6,12 @@
 #include "features.h"
 #include "heads.h"
 #include "indirect.h"
+#include "inflight.h"
 #include "layout.h"
 #include "packed_ring.h"
 #include "peer.h"
 #include "regions.h"
+#include "resume.h"
 
 /* ----------------------------------------------------------------------------------------------- life and death --- */
 
@@ -24,42 +26,66 @@ static int packed_device_check(const struct vring_device_config *config, const s
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
     error = vring_features_check_packed(config->features);
+    if (!error)
+        error = vring_inflight_check(config, true);
     return error ? error : vring_regions_check(config->regions, config->region_count);
 }
 
-int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_device_config *config)
+int vring_packed_device_prepare(struct vring_packed_device *vq, const struct vring_device_config *config)
 {
     static const struct vring_packed_device fresh = {0};
 
-    if (!vq || !config)
-        return VRING_E_NULL;
+    *vq = fresh;
+    vq->ring.desc = config->desc;
+    vq->ring.driver_area = config->driver_area;
+    vq->ring.device_area = config->device_area;
+    vq->ring.size = (uint16_t)config->size;
+    vq->ring.platform = (config->features & VRING_F_ORDER_PLATFORM) != 0;
 
-    struct vring_packed_ring ring = {
-        .desc = config->desc,
-        .driver_area = config->driver_area,
-        .device_area = config->device_area,
-        .size = (uint16_t)config->size,
-        .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
-    };
-    int error = packed_device_check(config, &ring);
+    int error = packed_device_check(config, &vq->ring);
 
     if (error)
         return error;
-    *vq = fresh;
-    vq->ring = ring;
+    vq->features = config->features;
     vq->heads = config->heads;
     regions_start(&vq->regions, config->regions, config->region_count);
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
     vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
-    vq->next_avail.offset = config->index & 0x7fff;
-    vq->next_avail.wrap = !(config->index & 0x8000);
-    vq->next_used = vq->published = vq->batch = vq->next_avail;
     vq->generation = config->generation;
     vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
-    heads_clear(vq->heads, ring.size);
+    vq->inflight.region = config->inflight;
+    return 0;
+}
+
+void vring_packed_device_start(struct vring_packed_device *vq, struct vring_packed_position next_used,
+                               struct vring_packed_position next_avail)
+{
+    vq->next_used = vq->published = vq->batch = next_used;
+    vq->next_avail = next_avail;
     packed_store_event(vq->ring.device_area, packed_event(VRING_EVENT_ENABLE, 0));
     vq->live = 1;
+}
+
+int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_device_config *config)
+{
+    struct vring_packed_device fresh;
+
+    if (!vq || !config)
+        return VRING_E_NULL;
+
+    int error = vring_packed_device_prepare(&fresh, config);
+
+    if (error)
+        return error;
+    *vq = fresh;
+
+    struct vring_packed_position start = packed_start(config->index);
+
+    heads_clear(vq->heads, vq->ring.size);
+    if (vq->inflight.region)
+        vring_inflight_start_packed(&vq->inflight, vq->heads, vq->ring.size, start.offset, start.wrap);
+    vring_packed_device_start(vq, start, start);
     return 0;
 }
 
@@ -93,29 +119,51 @@ static enum chain_step packed_device_walk_table(struct vring_packed_device *vq, 
 
 enum { NO_LINKS = 0x10000 }; /* a packed descriptor has no next that could lie outside its table */
 
+/* Where a list of descriptors is read from. */
+struct packed_device_list {
+    struct vring_packed_position at; /* in the ring */
+    uint16_t descriptors; /* ring entries: found so far ... */
+    uint16_t limit;       /* ... and at most */
+    uint16_t record;      /* with an inflight region: where the next is noted there */
+    bool noted;           /* ... and is read from: the ring's has been overwritten since */
+};
+
+/* The next descriptor of the list; next is its id. */
+static struct chain_desc packed_device_next(struct vring_packed_device *vq, struct packed_device_list *list)
+{
+    struct chain_desc desc;
+
+    list->descriptors++;
+    list->at = packed_forward(&vq->ring, list->at, 1);
+    if (list->noted) {
+        desc = inflight_packed_fetch(&vq->inflight, list->record);
+        list->record = inflight_after(vq->heads, list->record);
+        return desc;
+    }
+    desc = packed_fetch_desc(&vq->ring, list->at.offset, packed_load_flags(&vq->ring, list->at.offset));
+    if (vq->inflight.region)
+        list->record = inflight_packed_note(&vq->inflight, vq->heads, list->record, &desc);
+    return desc;
+}
+
 /*
- * Walk the list at next_avail: direct descriptors, or one that names a table. The others were written before the first.
+ * Walk a list: direct descriptors, or one that names a table. The others were written before the first.
  *
- * desc         the first; then the last, which has the id (2.8.6)
- * descriptors  receives how many there are
+ * desc  the first; then the last, which has the id (2.8.6)
  */
 static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct chain_walk *walk,
-                                          struct chain_desc *desc, uint16_t *descriptors)
+                                          struct chain_desc *desc, struct packed_device_list *list)
 {
-    struct vring_packed_position at = vq->next_avail;
     enum chain_step step;
 
-    *descriptors = 1;
     if (desc->flags & VRING_DESC_INDIRECT)
-        return packed_device_walk_table(vq, walk, desc, at.offset);
-    while ((step = vring_chain_take(walk, desc, at.offset, NO_LINKS, &vq->regions)) == CHAIN_MORE) {
-        at = packed_forward(&vq->ring, at, 1);
-        if (PEER_BAD(vq->held + *descriptors >= vq->ring.size))
-            return vring_chain_broken(walk, VRING_E_PEER_LOOP, at.offset, desc->flags);
-        *desc = packed_fetch_desc(&vq->ring, at.offset, packed_load_flags(&vq->ring, at.offset));
-        ++*descriptors;
+        return packed_device_walk_table(vq, walk, desc, list->at.offset);
+    while ((step = vring_chain_take(walk, desc, list->at.offset, NO_LINKS, &vq->regions)) == CHAIN_MORE) {
+        if (PEER_BAD(list->descriptors >= list->limit))
+            return vring_chain_broken(walk, VRING_E_PEER_LOOP, list->at.offset, desc->flags);
+        *desc = packed_device_next(vq, list);
         if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT)) /* 2.8.19: a list is direct or indirect, not both */
-            return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, at.offset, desc->flags);
+            return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, list->at.offset, desc->flags);
     }
     return step;
 }
@@ -136,6 +184,8 @@ static inline int packed_device_take(struct vring_packed_device *vq, uint16_t pe
     chain->handle = heads_take(vq->heads, id, descriptors, chain->writable, walk->refused != 0, vq->generation++);
     vq->heads[vq->taken].order = id;
     vq->taken = packed_after(&vq->ring, vq->taken);
+    if (PORT_UNLIKELY(vq->inflight.region))
+        inflight_packed_take(&vq->inflight, vq->heads, id, descriptors);
     vq->held = (uint16_t)(vq->held + descriptors);
     vq->next_avail = packed_forward(&vq->ring, vq->next_avail, descriptors);
     vq->in_flight++;
@@ -146,13 +196,70 @@ static inline int packed_device_take(struct vring_packed_device *vq, uint16_t pe
 static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, struct chain_desc desc,
                                                 struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
 {
+    struct packed_device_list list = {
+        .at = vq->next_avail,
+        .descriptors = 1,
+        .limit = (uint16_t)(vq->ring.size - vq->held),
+        .record = vq->inflight.free_head,
+    };
     struct chain_walk walk;
-    uint16_t descriptors;
 
+    if (vq->inflight.region)
+        list.record = inflight_packed_note(&vq->inflight, vq->heads, list.record, &desc);
     chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (packed_device_walk(vq, &walk, &desc, &descriptors) == CHAIN_BROKEN)
+    if (packed_device_walk(vq, &walk, &desc, &list) == CHAIN_BROKEN)
         return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
-    return packed_device_take(vq, desc.next, descriptors, &walk, chain);
+    return packed_device_take(vq, desc.next, list.descriptors, &walk, chain);
+}
+
+/* The oldest buffer that is still to be handed out again; those used before their turn are not. */
+static uint16_t packed_device_oldest_waiting(const struct vring_packed_device *vq)
+{
+    return vq->heads[packed_before_by(&vq->ring, vq->taken, vq->waiting)].order;
+}
+
+static bool packed_device_waits(struct vring_packed_device *vq)
+{
+    for (; vq->waiting > 0 && heads_held_back(vq->heads, packed_device_oldest_waiting(vq)); vq->waiting--)
+        vq->waiting_at = packed_forward(&vq->ring, vq->waiting_at, vq->heads[packed_device_oldest_waiting(vq)].taken);
+    return vq->waiting > 0;
+}
+
+/* Hand out again what was in flight before a restart: as the inflight region has it, or else the ring. */
+static PORT_NOINLINE int packed_device_get_again(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                 struct vring_chain *chain)
+{
+    uint16_t id = packed_device_oldest_waiting(vq), at = vq->waiting_at.offset;
+    struct packed_device_list list = {
+        .at = vq->waiting_at,
+        .descriptors = 1,
+        .limit = vq->heads[id].taken,
+        .record = vq->heads[id].record,
+        .noted = vq->inflight.region != NULL,
+    };
+    struct chain_desc desc;
+    struct chain_walk walk;
+
+    if (list.noted) {
+        desc = inflight_packed_fetch(&vq->inflight, list.record);
+        list.record = inflight_after(vq->heads, list.record);
+    } else {
+        desc = packed_fetch_desc(&vq->ring, at, packed_observe_flags(&vq->ring, at)); /* A */
+    }
+    chain_start(&walk, iov, n_iov, vq->max_chain);
+    if (packed_device_walk(vq, &walk, &desc, &list) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
+
+    uint16_t peer_id = desc.next;
+
+    if (PEER_BAD(peer_id != id || list.descriptors != list.limit))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
+    if (!chain_report(&walk, chain))
+        return VRING_E_ROOM;
+    chain->handle = heads_take_again(vq->heads, id, chain->writable, walk.refused != 0);
+    vq->waiting_at = packed_forward(&vq->ring, vq->waiting_at, list.limit);
+    vq->waiting--;
+    return walk.refused;
 }
 
 int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
@@ -162,6 +269,9 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
+
+    if (PORT_UNLIKELY(packed_device_waits(vq)))
+        return packed_device_get_again(vq, iov, n_iov, chain);
 
     uint16_t at = vq->next_avail.offset;
     uint16_t flags = packed_observe_flags(&vq->ring, at); /* A */
@@ -175,7 +285,7 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
     struct chain_walk walk;
 
     chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (!chain_take_single(&walk, &desc, &vq->regions))
+    if (vq->inflight.region || !chain_take_single(&walk, &desc, &vq->regions))
         return packed_device_take_any(vq, desc, iov, n_iov, chain);
     return packed_device_take(vq, desc.next, 1, &walk, chain);
 }
@@ -188,11 +298,19 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
         return peer_verdict(vq->live);
     if (!heads_hold(vq->heads, vq->ring.size, handle))
         return VRING_E_HANDLE;
-    if (vq->heads[packed_before(&vq->ring, vq->taken)].order != handle_head(handle))
+    if (vq->heads[packed_before_by(&vq->ring, vq->taken, vq->waiting + 1u)].order != handle_head(handle))
         return VRING_E_HANDLE;
 
     struct vring_head *head = &vq->heads[handle_head(handle)];
 
+    if (head->used & HEAD_AGAIN) {
+        heads_wait_again(vq->heads, handle_head(handle));
+        vq->waiting++;
+        vq->waiting_at = packed_back(&vq->ring, vq->waiting_at, head->taken);
+        return 0;
+    }
+    if (vq->inflight.region)
+        inflight_packed_drop(&vq->inflight, vq->heads, handle_head(handle));
     vq->next_avail = packed_back(&vq->ring, vq->next_avail, head->taken);
     vq->held = (uint16_t)(vq->held - head->taken);
     vq->taken = packed_before(&vq->ring, vq->taken);
@@ -224,7 +342,10 @@ static void packed_device_pass(struct vring_packed_device *vq, uint16_t id)
 {
     vq->next_used = packed_forward(&vq->ring, vq->next_used, vq->heads[id].taken);
     vq->staged = (uint16_t)(vq->staged + vq->heads[id].taken);
-    heads_release(vq->heads, id);
+    if (PORT_UNLIKELY(vq->inflight.region))
+        inflight_stage(&vq->inflight, vq->heads, id);
+    else
+        heads_release(vq->heads, id);
     vq->in_flight--;
 }
 
@@ -290,17 +411,23 @@ int vring_packed_device_publish(struct vring_packed_device *vq)
     if (vq->live <= 0)
         return peer_verdict(vq->live);
     if (vq->staged == 0)
-        return 0;
+        return resume_settle(&vq->owes);
 
     uint16_t added = vq->staged;
 
     if (vq->in_order)
         packed_device_end_batch(vq);
+    if (PORT_UNLIKELY(vq->inflight.region))
+        inflight_packed_prepare(&vq->inflight, vq->heads, vq->next_used.offset, vq->next_used.wrap, vq->published.wrap);
     packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* B */
+    if (PORT_UNLIKELY(vq->inflight.region))
+        inflight_packed_publish(&vq->inflight, vq->heads, vq->next_used.offset, vq->next_used.wrap);
     vq->published = vq->next_used;
     vq->held = (uint16_t)(vq->held - added);
     vq->staged = 0;
     packed_fence(&vq->ring); /* D */
+    if (PORT_UNLIKELY(vq->owes))
+        return resume_settle(&vq->owes);
     return event_word_is_due(packed_load_event(vq->ring.driver_area), vq->event_idx, packed_place(vq->published), added,
                              vq->ring.size);
 }
@@ -321,6 +448,8 @@ int vring_packed_device_enable_notify(struct vring_packed_device *vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
+    if (packed_device_waits(vq))
+        return 1;
     packed_device_wish(vq, vq->event_idx ? packed_event(VRING_EVENT_DESC, packed_place(vq->next_avail))
                                          : packed_event(VRING_EVENT_ENABLE, 0));
     packed_fence(&vq->ring); /* C */

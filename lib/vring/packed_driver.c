@@ -7,6 +7,7 @@
 #include "layout.h"
 #include "packed_ring.h"
 #include "peer.h"
+#include "resume.h"
 #include "segments.h"
 #include "slots.h"
 
@@ -25,26 +26,22 @@ static int packed_driver_check(const struct vring_driver_config *config, const s
     return vring_features_check_packed(config->features);
 }
 
-int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_driver_config *config)
+int vring_packed_driver_prepare(struct vring_packed_driver *vq, const struct vring_driver_config *config)
 {
     static const struct vring_packed_driver fresh = {0};
 
-    if (!vq || !config)
-        return VRING_E_NULL;
+    *vq = fresh;
+    vq->ring.desc = config->desc;
+    vq->ring.driver_area = config->driver_area;
+    vq->ring.device_area = config->device_area;
+    vq->ring.size = (uint16_t)config->size;
+    vq->ring.platform = (config->features & VRING_F_ORDER_PLATFORM) != 0;
 
-    struct vring_packed_ring ring = {
-        .desc = config->desc,
-        .driver_area = config->driver_area,
-        .device_area = config->device_area,
-        .size = (uint16_t)config->size,
-        .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
-    };
-    int error = packed_driver_check(config, &ring);
+    int error = packed_driver_check(config, &vq->ring);
 
     if (error)
         return error;
-    *vq = fresh;
-    vq->ring = ring;
+    vq->features = config->features;
     vq->slots = config->slots;
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
     vq->notify_id = config->notify_id;
@@ -54,11 +51,24 @@ int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
     vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
     vq->notification_data = (config->features & VRING_F_NOTIFICATION_DATA) != 0;
-    vq->free_count = ring.size;
-    vq->next_avail.offset = config->index & 0x7fff;
-    vq->next_avail.wrap = !(config->index & 0x8000);
-    vq->published = vq->next_used = vq->next_avail;
-    slots_clear(vq->slots, ring.size);
+    return 0;
+}
+
+int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_driver_config *config)
+{
+    struct vring_packed_driver fresh;
+
+    if (!vq || !config)
+        return VRING_E_NULL;
+
+    int error = vring_packed_driver_prepare(&fresh, config);
+
+    if (error)
+        return error;
+    *vq = fresh;
+    vq->free_count = vq->ring.size;
+    vq->next_avail = vq->published = vq->next_used = packed_start(config->index);
+    slots_clear(vq->slots, vq->ring.size);
     packed_clear(&vq->ring, vq->next_avail);
     vq->live = 1;
     return 0;
@@ -203,7 +213,7 @@ int vring_packed_driver_publish(struct vring_packed_driver *vq)
     if (vq->live <= 0)
         return peer_verdict(vq->live);
     if (vq->staged == 0)
-        return 0;
+        return resume_settle(&vq->owes);
 
     uint16_t added = vq->staged;
 
@@ -215,6 +225,8 @@ int vring_packed_driver_publish(struct vring_packed_driver *vq)
     vq->published = vq->next_avail;
     vq->staged = 0;
     packed_fence(&vq->ring); /* C */
+    if (PORT_UNLIKELY(vq->owes))
+        return resume_settle(&vq->owes);
     return event_word_is_due(packed_load_event(vq->ring.device_area), vq->event_idx, packed_place(vq->published), added,
                              vq->ring.size);
 }

@@ -72,10 +72,29 @@ static inline uint16_t packed_before(const struct vring_packed_ring *r, uint16_t
     return (uint16_t)((i > 0 ? i : r->size) - 1);
 }
 
+/* The entry n before, n being at most size. */
+static inline uint16_t packed_before_by(const struct vring_packed_ring *r, uint16_t i, uint32_t n)
+{
+    return (uint16_t)(i >= n ? i - n : i + r->size - n);
+}
+
 /* As event structures and the notification word have it: wrap counter in bit 15 (2.8.14, 2.9). */
 static inline uint16_t packed_place(struct vring_packed_position at)
 {
     return (uint16_t)(at.offset | (unsigned)at.wrap << 15);
+}
+
+static inline struct vring_packed_position packed_position(uint16_t place)
+{
+    struct vring_packed_position at = {place & 0x7fff, (place & 0x8000) != 0};
+
+    return at;
+}
+
+/* As a configuration has it, where 0 is the first entry of the first lap. */
+static inline struct vring_packed_position packed_start(uint16_t index)
+{
+    return packed_position(index ^ 0x8000);
 }
 
 /*

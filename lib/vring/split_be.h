@@ -37,6 +37,14 @@
 #define vring_split_device_fault                 vring_split_be_device_fault
 #define vring_split_device_snapshot              vring_split_be_device_snapshot
 #define vring_split_device_snapshot_entry        vring_split_be_device_snapshot_entry
+#define vring_split_driver_save                  vring_split_be_driver_save
+#define vring_split_driver_restore               vring_split_be_driver_restore
+#define vring_split_device_save                  vring_split_be_device_save
+#define vring_split_device_restore               vring_split_be_device_restore
+#define vring_split_device_recover               vring_split_be_device_recover
+#define vring_split_driver_prepare               vring_split_be_driver_prepare
+#define vring_split_device_prepare               vring_split_be_device_prepare
+#define vring_split_device_start                 vring_split_be_device_start
 
 #else
 
@@ -71,6 +79,11 @@ __typeof__(vring_split_device_reset) vring_split_be_device_reset;
 __typeof__(vring_split_device_fault) vring_split_be_device_fault;
 __typeof__(vring_split_device_snapshot) vring_split_be_device_snapshot;
 __typeof__(vring_split_device_snapshot_entry) vring_split_be_device_snapshot_entry;
+__typeof__(vring_split_driver_save) vring_split_be_driver_save;
+__typeof__(vring_split_driver_restore) vring_split_be_driver_restore;
+__typeof__(vring_split_device_save) vring_split_be_device_save;
+__typeof__(vring_split_device_restore) vring_split_be_device_restore;
+__typeof__(vring_split_device_recover) vring_split_be_device_recover;
 
 #endif
 

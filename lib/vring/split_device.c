@@ -6,9 +6,11 @@
 #include "features.h"
 #include "heads.h"
 #include "indirect.h"
+#include "inflight.h"
 #include "layout.h"
 #include "peer.h"
 #include "regions.h"
+#include "resume.h"
 #include "split_ring.h"
 
 /* ----------------------------------------------------------------------------------------------- life and death --- */
@@ -22,30 +24,28 @@ static int split_device_check(const struct vring_device_config *config, const st
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
     error = vring_features_check_split(config->features, config->legacy_order, SPLIT_WIRE_IS_LE);
+    if (!error)
+        error = vring_inflight_check(config, false);
     return error ? error : vring_regions_check(config->regions, config->region_count);
 }
 
-int vring_split_device_init(struct vring_split_device *vq, const struct vring_device_config *config)
+int vring_split_device_prepare(struct vring_split_device *vq, const struct vring_device_config *config)
 {
     static const struct vring_split_device fresh = {0};
 
-    if (!vq || !config)
-        return VRING_E_NULL;
+    *vq = fresh;
+    vq->ring.desc = config->desc;
+    vq->ring.driver_area = config->driver_area;
+    vq->ring.device_area = config->device_area;
+    vq->ring.size = (uint16_t)config->size;
+    vq->ring.mask = (uint16_t)(config->size - 1);
+    vq->ring.platform = (config->features & VRING_F_ORDER_PLATFORM) != 0;
 
-    struct vring_split_ring ring = {
-        .desc = config->desc,
-        .driver_area = config->driver_area,
-        .device_area = config->device_area,
-        .size = (uint16_t)config->size,
-        .mask = (uint16_t)(config->size - 1),
-        .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
-    };
-    int error = split_device_check(config, &ring);
+    int error = split_device_check(config, &vq->ring);
 
     if (error)
         return error;
-    *vq = fresh;
-    vq->ring = ring;
+    vq->features = config->features;
     vq->heads = config->heads;
     regions_start(&vq->regions, config->regions, config->region_count);
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
@@ -53,12 +53,35 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
     vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
     vq->notify_on_empty = (config->features & VRING_F_NOTIFY_ON_EMPTY) != 0;
-    vq->batch = config->index;
     vq->generation = config->generation;
-    vq->next_avail = vq->seen_avail = vq->next_used = vq->published = vq->avail_event = config->index;
-    heads_clear(vq->heads, ring.size);
-    split_store_avail_event(&vq->ring, config->index);
+    vq->inflight.region = config->inflight;
+    return 0;
+}
+
+void vring_split_device_start(struct vring_split_device *vq, uint16_t next_used, uint16_t next_avail)
+{
+    vq->next_used = vq->published = vq->batch = next_used;
+    vq->next_avail = vq->seen_avail = vq->avail_event = next_avail;
+    split_store_avail_event(&vq->ring, next_avail);
     vq->live = 1;
+}
+
+int vring_split_device_init(struct vring_split_device *vq, const struct vring_device_config *config)
+{
+    struct vring_split_device fresh;
+
+    if (!vq || !config)
+        return VRING_E_NULL;
+
+    int error = vring_split_device_prepare(&fresh, config);
+
+    if (error)
+        return error;
+    *vq = fresh;
+    heads_clear(vq->heads, vq->ring.size);
+    if (vq->inflight.region)
+        vring_inflight_start_split(&vq->inflight, vq->ring.size, config->index);
+    vring_split_device_start(vq, config->index, config->index);
     return 0;
 }
 
@@ -131,6 +154,8 @@ static inline int split_device_take(struct vring_split_device *vq, uint16_t head
         return VRING_E_ROOM;
     chain->handle = heads_take(vq->heads, head, 1, chain->writable, walk->refused != 0, vq->generation++);
     vq->heads[vq->next_avail & vq->ring.mask].order = head;
+    if (PORT_UNLIKELY(vq->inflight.region))
+        inflight_split_take(&vq->inflight, head);
     vq->next_avail++;
     return walk->refused;
 }
@@ -147,6 +172,36 @@ static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, ui
     return split_device_take(vq, head, &walk, chain);
 }
 
+/* The oldest buffer that is still to be handed out again; those used before their turn are not. */
+static uint16_t split_device_oldest_waiting(const struct vring_split_device *vq)
+{
+    return vq->heads[(vq->next_avail - vq->waiting) & vq->ring.mask].order;
+}
+
+static bool split_device_waits(struct vring_split_device *vq)
+{
+    while (vq->waiting > 0 && heads_held_back(vq->heads, split_device_oldest_waiting(vq)))
+        vq->waiting--;
+    return vq->waiting > 0;
+}
+
+/* Hand out again what was in flight before a restart. */
+static PORT_NOINLINE int split_device_get_again(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                struct vring_chain *chain)
+{
+    uint16_t head = split_device_oldest_waiting(vq);
+    struct chain_walk walk;
+
+    chain_start(&walk, iov, n_iov, vq->max_chain);
+    if (split_device_walk(vq, &walk, head, split_fetch_desc(&vq->ring, head)) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
+    if (!chain_report(&walk, chain))
+        return VRING_E_ROOM;
+    chain->handle = heads_take_again(vq->heads, head, chain->writable, walk.refused != 0);
+    vq->waiting--;
+    return walk.refused;
+}
+
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                  struct vring_chain *chain)
 {
@@ -155,6 +210,9 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
     if (vq->live <= 0)
         return peer_verdict(vq->live);
     if (vq->seen_avail == vq->next_avail) {
+        if (PORT_UNLIKELY(split_device_waits(vq)))
+            return split_device_get_again(vq, iov, n_iov, chain);
+
         int error = split_device_observe(vq);
 
         if (error)
@@ -190,15 +248,35 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
         return peer_verdict(vq->live);
     if (!heads_hold(vq->heads, vq->ring.size, handle))
         return VRING_E_HANDLE;
-    if (vq->heads[(vq->next_avail - 1) & vq->ring.mask].order != handle_head(handle))
-        return VRING_E_HANDLE;
 
-    heads_release(vq->heads, handle_head(handle));
+    uint16_t head = handle_head(handle);
+
+    if (vq->heads[(vq->next_avail - vq->waiting - 1) & vq->ring.mask].order != head)
+        return VRING_E_HANDLE;
+    if (vq->heads[head].used & HEAD_AGAIN) {
+        heads_wait_again(vq->heads, head);
+        vq->waiting++;
+        vq->seen_avail = vq->next_avail; /* nothing newer is handed out before it */
+        return 0;
+    }
+    if (vq->inflight.region)
+        inflight_split_drop(&vq->inflight, head);
+    heads_release(vq->heads, head);
     vq->next_avail--;
     return 0;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- add --- */
+
+/* The buffer at head is the driver's from publish on. */
+static inline void split_device_stage(struct vring_split_device *vq, uint16_t head)
+{
+    if (PORT_UNLIKELY(vq->inflight.region))
+        inflight_split_stage(&vq->inflight, vq->heads, head);
+    else
+        heads_release(vq->heads, head);
+    vq->next_used++;
+}
 
 /* End the batch at next_used: one element, at the place of its first buffer, names its last (2.7.9). */
 static void split_device_end_batch(struct vring_split_device *vq)
@@ -223,8 +301,7 @@ static void split_device_stage_in_order(struct vring_split_device *vq)
             return;
         vq->batch_head = head;
         vq->batch_len = vq->heads[head].writable;
-        heads_release(vq->heads, head);
-        vq->next_used++;
+        split_device_stage(vq, head);
         if (!in_full)
             split_device_end_batch(vq);
     }
@@ -248,9 +325,8 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
         split_device_stage_in_order(vq);
         return 0;
     }
-    heads_release(vq->heads, head);
     split_store_used(&vq->ring, vq->next_used, head, len);
-    vq->next_used++;
+    split_device_stage(vq, head);
     return 0;
 }
 
@@ -271,14 +347,18 @@ int vring_split_device_publish(struct vring_split_device *vq)
     if (vq->live <= 0)
         return peer_verdict(vq->live);
     if (vq->next_used == vq->published)
-        return 0;
+        return resume_settle(&vq->owes);
 
     before = vq->published;
     if (vq->in_order)
         split_device_end_batch(vq);
     split_publish_used(&vq->ring, vq->next_used); /* B */
     vq->published = vq->next_used;
+    if (PORT_UNLIKELY(vq->inflight.region))
+        inflight_split_publish(&vq->inflight, vq->heads, vq->published);
     split_fence(&vq->ring); /* D */
+    if (PORT_UNLIKELY(vq->owes))
+        return resume_settle(&vq->owes);
     if (vq->notify_on_empty && split_device_is_idle(vq))
         return 1;
     if (vq->event_idx)
@@ -294,7 +374,7 @@ int vring_split_device_enable_notify(struct vring_split_device *vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (vq->seen_avail != vq->next_avail)
+    if (vq->seen_avail != vq->next_avail || split_device_waits(vq))
         return 1;
     if (vq->event_idx && vq->avail_event != vq->next_avail) {
         vq->avail_event = vq->next_avail;

@@ -6,6 +6,7 @@
 #include "features.h"
 #include "layout.h"
 #include "peer.h"
+#include "resume.h"
 #include "segments.h"
 #include "slots.h"
 #include "split_ring.h"
@@ -23,27 +24,23 @@ static int split_driver_check(const struct vring_driver_config *config, const st
     return vring_features_check_split(config->features, config->legacy_order, SPLIT_WIRE_IS_LE);
 }
 
-int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_driver_config *config)
+int vring_split_driver_prepare(struct vring_split_driver *vq, const struct vring_driver_config *config)
 {
     static const struct vring_split_driver fresh = {0};
 
-    if (!vq || !config)
-        return VRING_E_NULL;
+    *vq = fresh;
+    vq->ring.desc = config->desc;
+    vq->ring.driver_area = config->driver_area;
+    vq->ring.device_area = config->device_area;
+    vq->ring.size = (uint16_t)config->size;
+    vq->ring.mask = (uint16_t)(config->size - 1);
+    vq->ring.platform = (config->features & VRING_F_ORDER_PLATFORM) != 0;
 
-    struct vring_split_ring ring = {
-        .desc = config->desc,
-        .driver_area = config->driver_area,
-        .device_area = config->device_area,
-        .size = (uint16_t)config->size,
-        .mask = (uint16_t)(config->size - 1),
-        .platform = (config->features & VRING_F_ORDER_PLATFORM) != 0,
-    };
-    int error = split_driver_check(config, &ring);
+    int error = split_driver_check(config, &vq->ring);
 
     if (error)
         return error;
-    *vq = fresh;
-    vq->ring = ring;
+    vq->features = config->features;
     vq->slots = config->slots;
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
     vq->notify_id = config->notify_id;
@@ -52,9 +49,24 @@ int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_dr
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
     vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
     vq->notification_data = (config->features & VRING_F_NOTIFICATION_DATA) != 0;
-    vq->free_count = ring.size;
+    return 0;
+}
+
+int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_driver_config *config)
+{
+    struct vring_split_driver fresh;
+
+    if (!vq || !config)
+        return VRING_E_NULL;
+
+    int error = vring_split_driver_prepare(&fresh, config);
+
+    if (error)
+        return error;
+    *vq = fresh;
+    vq->free_count = vq->ring.size;
     vq->next_avail = vq->published = vq->next_used = vq->seen_used = vq->used_event = config->index;
-    slots_clear(vq->slots, ring.size);
+    slots_clear(vq->slots, vq->ring.size);
     split_clear(&vq->ring, config->index);
     vq->live = 1;
     return 0;
@@ -195,12 +207,14 @@ int vring_split_driver_publish(struct vring_split_driver *vq)
     if (vq->live <= 0)
         return peer_verdict(vq->live);
     if (vq->next_avail == vq->published)
-        return 0;
+        return resume_settle(&vq->owes);
 
     before = vq->published;
     split_publish_avail(&vq->ring, vq->next_avail); /* A */
     vq->published = vq->next_avail;
     split_fence(&vq->ring); /* C */
+    if (PORT_UNLIKELY(vq->owes))
+        return resume_settle(&vq->owes);
     if (vq->event_idx)
         return event_is_due(split_load_avail_event(&vq->ring), vq->published, before);
     return !(split_load_used_flags(&vq->ring) & VRING_NO_NOTIFY);
