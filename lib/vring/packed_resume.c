@@ -274,6 +274,19 @@ int vring_packed_device_restore(struct vring_packed_device *vq, const struct vri
     return packed_device_go_on(vq, &fresh, next_used, header.count);
 }
 
+/*
+ * Of a batch that was never published all used descriptors but the first may have been written already, flags and all.
+ * They are taken back: otherwise the driver would find them behind the first one that the successor publishes.
+ */
+static void packed_device_take_back(const struct vring_packed_ring *r, struct vring_packed_position at, uint32_t entries)
+{
+    for (; entries > 0; entries--) {
+        if (packed_is_used(packed_load_flags(r, at.offset), at.wrap))
+            packed_store_flags(r, at.offset, packed_avail_flags(at.wrap));
+        at = packed_forward(r, at, 1);
+    }
+}
+
 int vring_packed_device_recover(struct vring_packed_device *vq, const struct vring_device_config *config)
 {
     struct vring_inflight_place old, used;
@@ -305,5 +318,6 @@ int vring_packed_device_recover(struct vring_packed_device *vq, const struct vri
 
     struct vring_packed_position next_used = {used.offset, used.wrap};
 
+    packed_device_take_back(&fresh.ring, next_used, packed_device_entries(fresh.heads, count));
     return packed_device_go_on(vq, &fresh, next_used, count);
 }

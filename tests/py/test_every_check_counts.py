@@ -27,7 +27,8 @@ STAGES = {"plain": [], "sanitized": ["-fsanitize=address,undefined", "-fno-sanit
 # Which tests run on which accessors.
 PROGRAMS = {
     "ACQREL": ("ring_test.c", "hostile_driver_test.c", "hostile_device_test.c", "hostile_packed_driver_test.c",
-               "hostile_packed_device_test.c", "laps_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c"),
+               "hostile_packed_device_test.c", "laps_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c",
+               "resume_test.c", "legacy_test.c"),
     "HOOK": ("trace_test.c",),
 }
 
@@ -64,10 +65,10 @@ def judgements() -> list[Mutant]:
 
 BREAKS = [
     # barriers and orders
-    Mutant("split_ring.h", "access_release16(split_avail_idx(r), split_wire16(r, idx), r->platform)",
-           "access_store16(split_avail_idx(r), split_wire16(r, idx))"),
-    Mutant("split_ring.h", "access_release16(split_used_idx(r), split_wire16(r, idx), r->platform)",
-           "access_store16(split_used_idx(r), split_wire16(r, idx))"),
+    Mutant("split_ring.h", "access_release16(split_avail_idx(r), split_wire16(idx), r->platform)",
+           "access_store16(split_avail_idx(r), split_wire16(idx))"),
+    Mutant("split_ring.h", "access_release16(split_used_idx(r), split_wire16(idx), r->platform)",
+           "access_store16(split_used_idx(r), split_wire16(idx))"),
     Mutant("split_ring.h", "access_acquire16(split_avail_idx(r), r->platform)", "access_load16(split_avail_idx(r))"),
     Mutant("split_ring.h", "access_acquire16(split_used_idx(r), r->platform)", "access_load16(split_used_idx(r))"),
     Mutant("split_driver.c", "split_fence(&vq->ring); /* C */", ""),
@@ -107,6 +108,15 @@ BREAKS = [
     Mutant("split_driver.c", "*len = split_load_used_len(&vq->ring, vq->next_used);",
            "*len = (split_load_used_len(&vq->ring, vq->next_used), split_load_used_len(&vq->ring, vq->next_used));"),
     Mutant("split_driver.c", "if (entry->order != head) {", "{"),
+    # going on after a restart
+    Mutant("packed_resume.c", "packed_store_flags(r, at.offset, packed_avail_flags(at.wrap));", ""),
+    Mutant("split_resume.c", "vq->owes = true;", "", which=1),
+    Mutant("heads.h", "heads_forget(heads, head);\n}\n\n/* Sort", "}\n\n/* Sort"),
+    Mutant("inflight.c", "vring_heads_sort(heads, count);", ""),
+    Mutant("heads.c", "vring_heads_sort(heads, count);", ""),
+    Mutant("saved.h", "!= saved_checksum(", "!= (uint64_t)-1 && 0 && saved_checksum("),
+    Mutant("split_ring.h", "PORT_BIG_ENDIAN == SPLIT_WIRE_IS_LE ? port_swap16", "PORT_BIG_ENDIAN ? port_swap16"),
+    Mutant("split_device.c", "if (vq->notify_on_empty && split_device_is_idle(vq))", "if (0)"),
     # arithmetic
     Mutant("event.h", "(uint16_t)(now - event - 1) < (uint16_t)(now - before)", "now > event && event >= before"),
     Mutant("event.h", "(uint16_t)(now - event - 1) < (uint16_t)(now - before)",
