@@ -15,10 +15,10 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-enum { REQUESTS = 3, SIZE = 2, TRAP_FLAG = 0x100 };
+enum { REQUESTS = 4, SIZE = 2, TRAP_FLAG = 0x100 };
 
 static struct ring r;
-static unsigned sent, received, served;
+static unsigned sent, received, served, wanted;
 static bool kicked, interrupted;
 static bool careless; /* negative control: nobody looks again before sleeping */
 static const char *wrong;
@@ -42,7 +42,7 @@ static void driver_turn(void)
             received++;
         }
         check(answer == VRING_E_EMPTY, "the driver's queue broke");
-        while (sent < REQUESTS && ring_add(&r, 4 * sent, 4, true, sent) == 0)
+        while (sent < wanted && ring_add(&r, 4 * sent, 4, true, sent) == 0)
             sent++;
         if (vring_driver_publish(&r.driver) == 1)
             kicked = true;
@@ -105,7 +105,7 @@ static void finish(void)
             driver_turn();
         }
     }
-    check(served == REQUESTS && received == REQUESTS, "both sides sleep, and work is left");
+    check(served == wanted && received == wanted, "both sides sleep, and work is left");
 }
 
 /* The other side's turn at every instruction of one's. */
@@ -116,6 +116,10 @@ static void interrupt_everywhere(VTEST, const struct format *format, bool event_
     kicked = interrupted = false;
     stepped = failed = 0;
     wrong = NULL;
+    wanted = 1; /* served in peace, so that both sides have slept once and are asked for by event index */
+    driver_turn();
+    finish();
+    wanted = REQUESTS;
     if (!driver) {
         driver_turn();
         kicked = false;
