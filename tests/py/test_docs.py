@@ -21,6 +21,8 @@ COMMANDS = {
     "./run demo": "test_demo.py runs what it runs",
     "./run test": "this is part of it",
     "pip install .": "test_package.py builds and installs it",
+    "python -m vring inspect console.log": "test_inspect.py",
+    "python -m vring inspect console.log --svg pictures --html page.html": "test_inspect.py",
 }
 
 

@@ -138,7 +138,8 @@ def test_names_are_text_and_not_markup() -> None:
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"vring-snapshot": 2}, "version 1: 2"),
-    ({"format": "packed"}, "packed ring"),
+    ({"format": "round"}, "a round ring as its driver"),
+    ({"format": "packed"}, "entries\\[\\].id missing"),
     ({"side": "device"}, "device sees it"),
     ({"size": 16}, "16 entries, but 8"),
     ({"published": None}, "published missing"),
@@ -168,18 +169,161 @@ def test_snapshots_are_found_among_other_lines() -> None:
     assert [record["name"] for record in inspect.read(lines)] == ["q", "p"]
 
 
-def test_the_command_line_writes_a_file_for_each_snapshot(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "log").write_text("noise\n" + json.dumps(ring()) + "\n" + json.dumps(pool()) + "\n", "utf-8")
+# ------------------------------------------------------------------------------------------------------- packed rings ---
 
-    def run(*args: object) -> subprocess.CompletedProcess[str]:
-        # The directory above stands in for the package, whose own __init__ needs the extension module.
-        return subprocess.run([sys.executable, "-m", "inspect_copy", *map(str, args)], cwd=tmp_path,
-                              capture_output=True, text=True, timeout=30)
 
-    (tmp_path / "inspect_copy").symlink_to(SOURCE)
-    done = run("log", "--out", "pictures")
-    assert (done.returncode, done.stdout.split()) == (0, ["pictures/0-q.svg", "pictures/1-p.svg"])
-    assert (tmp_path / "pictures" / "1-p.svg").read_text("utf-8") == inspect.draw(pool())
-    for file in ("none", "inspect_copy/svg.py"):
-        done = run(file)
-        assert done.returncode == 1 and done.stderr.startswith("vring.inspect: ") and done.stderr.count("\n") == 1
+def wheel() -> dict[str, Any]:
+    """
+    Six entries. Buffer 0, of entries 4 and 5 on the first lap, is used; buffer 1, of 0 and 1 on the second, is with the
+    device; buffer 2, of entry 2, is staged. Entry 3 is free.
+    """
+    avail_first, used_first, avail_second = 0x80, 0x8080, 0x8000  # the flags of wrap counter 1, and of 0
+    entries = [entry(id=0) for _ in range(6)]
+    entries[4] |= {"addr": 0x4000, "len": 7, "flags": used_first, "id": 0, "count": 0}
+    entries[5] |= {"addr": 0x5000, "len": 8, "flags": avail_first, "id": 0}
+    entries[0] |= {"addr": 0x1000, "len": 16, "flags": avail_second | 1, "id": 1, "count": 2}
+    entries[1] |= {"addr": 0x1100, "len": 1, "flags": avail_second | 2, "id": 1, "count": 2}
+    entries[2] |= {"addr": 0x2000, "len": 4, "flags": 0, "id": 2, "count": 1}
+    return {"vring-snapshot": 1, "name": "w", "format": "packed", "side": "driver", "size": 6, "used_event": 0x8003,
+            "avail_event": 2, "avail_flags": 2, "used_flags": 1, "next_avail": 3, "next_used": 0x8004, "published": 2,
+            "free": 1, "error": 0, "entries": entries}
+
+
+def test_a_packed_ring_is_told_apart_by_places_and_bits() -> None:
+    snapshot = wheel()
+    found = inspect.wheel(snapshot)
+    assert found.state == ["device", "device", "staged", None, "used", "used"]
+    assert [(b.head, b.state, b.descriptors, len(b.pieces)) for b in found.buffers] == [
+        (0, "used", [4, 5], 0), (1, "device", [0, 1], 2), (2, "staged", [2], 1)]
+    snapshot["next_used"] = 3  # as if the ring were full: 3 to 3, with the other wrap counter
+    snapshot["next_avail"], snapshot["published"] = 0x8003, 0x8003
+    assert inspect.wheel(snapshot).state.count(None) == 0
+    snapshot["next_avail"] = snapshot["published"] = 3
+    assert inspect.wheel(snapshot).state == [None] * 6 and inspect.wheel(snapshot).buffers == []
+
+
+def test_a_used_descriptor_that_names_nobody_is_shown_and_not_believed() -> None:
+    for number in (3, 6, 0xffff):
+        snapshot = wheel()
+        snapshot["entries"][4]["id"] = number
+        assert inspect.wheel(snapshot).state[:5] == ["device", "device", "staged", None, "bad"]
+        assert len([part for part in parts(inspect.draw(snapshot), "path") if part.get("fill") == "#d64545"]) == 1
+        assert "used, but no such buffer is in flight" in words(inspect.draw(snapshot))
+
+
+def test_a_wheel_is_drawn_with_its_bits_hands_and_wishes() -> None:
+    svg = inspect.draw(wheel())
+    seen = words(svg)
+    for line in ("next_avail 3, wrap 0", "published 2, wrap 0", "next_used 4, wrap 1", "1 buffers, 1 descriptors",
+                 "the driver asks to be notified at 3, wrap 1", "the device asks to be notified for none"):
+        assert line in seen, line
+    classes = [part.get("class") for part in parts(svg, "path")]
+    assert (classes.count("bit"), classes.count("nobit")) == (5, 7)  # 2 + 1 + 1 + 1 of 12
+
+
+@pytest.mark.parametrize("size", [1, 2, 255, 1024])
+def test_an_empty_wheel_of_any_size_is_drawn(size: int) -> None:
+    snapshot = wheel() | {"size": size, "entries": [entry(id=0) for _ in range(size)], "next_avail": 0, "published": 0,
+                          "next_used": 0}
+    assert f"{size} descriptors" in words(inspect.draw(snapshot))
+
+
+def test_a_place_outside_the_ring_is_reported() -> None:
+    for field in ("next_avail", "published", "next_used"):
+        with pytest.raises(inspect.SnapshotError, match="entry 6 of a ring of 6"):
+            inspect.draw(wheel() | {field: 0x8006})
+
+
+# ------------------------------------------------------------------------------------------- changes, time and terminal ---
+
+
+def test_what_has_changed_is_framed() -> None:
+    """One frame for each descriptor, ring entry and mapping that is not as it was; none if all is."""
+    def frames(snapshot: Any, before: Any) -> int:
+        svg = inspect.draw(snapshot, before)
+        return sum(part.get("class") == "changed" for tag in ("path", "rect") for part in parts(svg, tag))
+
+    for make, legend in ((ring, 0), (wheel, 1), (pool, 0)):
+        assert frames(make(), make()) == legend
+    now = ring()
+    now["entries"][5]["len"], now["entries"][2]["avail"], now["entries"][2]["used_len"] = 3, 7, 9
+    assert frames(now, ring()) == 3
+    now = wheel()
+    now["entries"][3]["flags"] = 0x8000
+    assert frames(now, wheel()) == 2
+    now = pool()
+    now["mappings"].pop()
+    assert frames(now, pool()) == 1 and frames(pool(), now) == 1
+
+
+def test_slots_over_time_show_each_mapping_as_long_as_it_lives() -> None:
+    later, last = pool(), pool()
+    later["mappings"].pop(0)
+    last["mappings"] = [pool()["mappings"][0] | {"owner": 9}, pool()["mappings"][1]]
+    svg = inspect.draw_heat([pool(), later, last])
+    tips = [part.findtext(f"{SVG}title") or "" for part in parts(svg, "rect")]
+    assert [tip.rsplit(", ", 1)[1] for tip in tips if tip] == ["snapshots 0 to 0", "snapshots 0 to 2", "snapshots 2 to 2"]
+    assert any("1 from the first snapshot to the last" in word for word in words(svg))
+    for wrong in ([], [pool(), pool() | {"slots": 12}], [ring()]):
+        with pytest.raises(inspect.SnapshotError):
+            inspect.draw_heat(wrong)
+
+
+def test_the_terminal_shows_who_owns_what() -> None:
+    text = inspect.draw_text(ring())
+    assert "      0  .uDsu..." in text.splitlines()
+    assert "  u head 1 at 1, 4: r16 w1" in text.splitlines() and "  D head 2 at 2 (table): r16 w1" in text.splitlines()
+    assert "avail.idx 0, next to stage 1" in text and "used.idx 65535, next to take back 65534" in text
+    text = inspect.draw_text(wheel())
+    assert "      0  DDs.uu" in text.splitlines() and "  u id 0 at 4, 5" in text.splitlines()
+    assert "next_avail 3, wrap 0; published 2, wrap 0; next_used 4, wrap 1" in text
+    text = inspect.draw_text(pool())
+    assert [line.split()[-1] for line in text.splitlines()[2:]] == ["-ff.", "....", ".c"]
+    assert "\x1b[1;32mu\x1b[0m" in inspect.draw_text(ring(), colour=True) and "\x1b" not in text
+    assert "BROKEN: error 65" in inspect.draw_text(ring() | {"error": 65})
+
+
+def test_a_page_tells_what_changed_and_survives_what_cannot_be_drawn() -> None:
+    page_module = importlib.import_module(inspect.__name__ + ".page")
+    later = ring() | {"used_idx": 0}
+    steps = [page_module.Step("start()", [ring()]), page_module.Step("use(<b>)", [later, pool(), {"name": "x"}]),
+             page_module.Step("stop()", [later], failed=True)]
+    page = page_module.draw_page("a <title>", steps, "it <failed>")
+    assert "<td>q.used_idx</td><td>65535 = 0xffff</td><td>0</td>" in page
+    assert "No picture of x: not a bounce-snapshot of version 1: None" in page
+    assert "<b>use</b><span>(&lt;b&gt;)</span>" in page and "it &lt;failed&gt;" in page and "a &lt;title&gt;" in page
+    assert page.count("<section ") == 3 and page.count("class=failed") == 2
+    assert page_module.changes(pool(), pool() | {"used": 5}) == [("p.used", "4", "5")]
+    fewer = pool()
+    gone = fewer["mappings"].pop()
+    assert [row[0] for row in page_module.changes(pool(), fewer)] == ["p.mappings"] and gone
+    with pytest.raises(inspect.SnapshotError):
+        page_module.draw_page("empty", [])
+
+
+# ------------------------------------------------------------------------------------------------------- the command ---
+
+
+def run(place: pathlib.Path, *words: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "vring", "inspect", *map(str, words)], cwd=place, input=stdin,
+                          capture_output=True, text=True, timeout=30)
+
+
+def test_the_command_shows_and_draws(tmp_path: pathlib.Path) -> None:
+    lines = "noise\n" + "\n".join(json.dumps(snapshot) for snapshot in (ring(), pool(), wheel(), pool())) + "\n"
+    (tmp_path / "log").write_text(lines, "utf-8")
+    done = run(tmp_path, "log")
+    shown = "\n".join(inspect.draw_text(snapshot) for snapshot in (ring(), pool(), wheel(), pool())) + "\n"
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", shown)
+    assert run(tmp_path, "-", stdin=lines).stdout == shown
+
+    done = run(tmp_path, "log", "--svg", "pictures", "--html", "page.html")
+    names = ["0-q.svg", "1-p.svg", "2-w.svg", "3-p.svg", "p-over-time.svg"]
+    assert (done.returncode, done.stdout.split()) == (0, [f"pictures/{name}" for name in names] + ["page.html"])
+    assert (tmp_path / "pictures" / "2-w.svg").read_text("utf-8") == inspect.draw(wheel())
+    assert (tmp_path / "page.html").read_text("utf-8").count("<section ") == 4
+
+    for file, message in (("none", "[Errno 2] No such file or directory: 'none'"), ("empty", "no snapshot in empty")):
+        (tmp_path / "empty").touch()
+        done = run(tmp_path, file)
+        assert (done.returncode, done.stderr) == (1, f"vring inspect: {message}\n")

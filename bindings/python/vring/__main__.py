@@ -6,12 +6,14 @@ import os
 import sys
 
 from vring import vhost_user_command
+from vring.inspect import command as inspect_command
 
 
 def main() -> int:
     """Run the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vring", description="Look at queues and pools; talk to devices.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    inspect_command.add_parser(commands)
     vhost_user_command.add_parser(commands)
     options = parser.parse_args()
     try:

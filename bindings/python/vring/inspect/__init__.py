@@ -3,39 +3,47 @@
 Pictures of rings and bounce pools, drawn from snapshots.
 
 A snapshot is one JSON object on one line, whoever wrote it: a driver's firmware over its console, a debugger, a test. A
-picture is a function of a snapshot and of nothing else, so a snapshot kept is a picture kept. Numbers are unsigned
-integers.
+picture is a function of snapshots and of nothing else, so a snapshot kept is a picture kept. ``docs/inspect.md`` has
+the format.
 
-A ring, with the fields of struct vring_snapshot, "error" as its absolute value, and of struct vring_snapshot_entry::
-
-    {"vring-snapshot": 1, "name": "disk 0", "format": "split", "side": "driver", "size": 64,
-     "avail_idx", "used_idx", "used_event", "avail_event", "avail_flags", "used_flags",
-     "next_avail", "next_used", "published", "free", "error",
-     "entries": [{"addr", "len", "flags", "next", "avail", "used_id", "used_len", "token", "count", "link",
-                  "table": [{"addr", "len", "flags", "next"}, ...]}, ...],
-     "shared": [{"name", "addr", "size"}, ...]}
-
-"table" is there for an indirect buffer in flight whose table was read; "shared", the memory that the device may see,
-where that is known.
-
-A pool, with its mappings in slot order; a direction is "to-device", "from-device", "bidirectional" or "coherent"::
-
-    {"bounce-snapshot": 1, "name": "bounce window", "addr", "slots", "slot_size", "segment_slots", "areas",
-     "used", "high_water",
-     "mappings": [{"slot", "slots", "pad_slots", "addr", "size", "direction", "area", "owner"}, ...]}
-
-The 1 is the version of the format. Fields may be added without a new version; readers pass over what they do not know.
-
-This package uses the standard library alone. ``python -m vring.inspect snapshots.jsonl`` writes the pictures as files.
+This package uses the standard library alone, and neither the rest of ``vring`` nor its extension module.
+``python -m vring inspect FILE`` shows what a file holds.
 """
 
-from .ring import Buffer, buffers, draw_ring, visible_buffers
+from .heat import draw_heat
+from .packed import draw_wheel, wheel
+from .record import pool_record, ring_record, split_ring_record
+from .ring import buffers, draw_ring, visible_buffers
 from .slots import draw_slots
 from .snapshot import Record, SnapshotError, read
+from .states import Buffer
+from .text import draw_text
 
-__all__ = ["Buffer", "Record", "SnapshotError", "buffers", "draw", "draw_ring", "draw_slots", "read", "visible_buffers"]
+__all__ = [
+    "Buffer",
+    "Record",
+    "SnapshotError",
+    "buffers",
+    "draw",
+    "draw_heat",
+    "draw_ring",
+    "draw_slots",
+    "draw_text",
+    "draw_wheel",
+    "pool_record",
+    "read",
+    "ring_record",
+    "split_ring_record",
+    "visible_buffers",
+    "wheel",
+]
 
 
-def draw(snapshot: Record) -> str:
-    """The picture of a snapshot of either kind, as the text of an SVG file. Raises SnapshotError if it is none."""
-    return draw_ring(snapshot) if "vring-snapshot" in snapshot else draw_slots(snapshot)
+def draw(snapshot: Record, before: Record | None = None) -> str:
+    """
+    The picture of a snapshot of any kind, as the text of an SVG file; with ``before``, the same object a moment
+    earlier, what has changed is framed. Raises SnapshotError if it is none.
+    """
+    if "vring-snapshot" not in snapshot:
+        return draw_slots(snapshot, before)
+    return draw_wheel(snapshot, before) if snapshot.get("format") == "packed" else draw_ring(snapshot, before)

@@ -3,31 +3,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from .snapshot import Record, SnapshotError, check_ring
+from .states import DESC_F_INDIRECT, DESC_F_WRITE, STATES, Buffer
 from .svg import Sheet
 
-DESC_F_WRITE, DESC_F_INDIRECT = 2, 4
-
-# Each state of a buffer, in the order of its life: what the legend says, and its colour.
-STATES = {"staged": ("staged, not yet visible", "amber"), "device": ("with the device", "blue"),
-          "used": ("used, not yet taken back", "green")}
-
-
-@dataclasses.dataclass(frozen=True)
-class Buffer:
-    """One buffer in flight."""
-
-    head: int               # its first descriptor
-    state: str              # a key of STATES
-    descriptors: list[int]  # the ring entries that it takes, in the order of the chain
-    pieces: list[Record]      # addr, len, flags of its pieces, from the ring or from its table
-
-
 def buffers(snapshot: Record) -> list[Buffer]:
-    """The buffers in flight, by head."""
+    """The buffers in flight of a split ring, by head."""
     check_ring(snapshot)
+    if snapshot["format"] != "split":
+        raise SnapshotError(f"not a split ring but a {snapshot['format']} one")
     entries, size = snapshot["entries"], snapshot["size"]
     staged = {entries[p]["avail"] for p in _positions(snapshot["published"], snapshot["next_avail"], size)}
     used = {entries[p]["used_id"] for p in _positions(snapshot["next_used"], snapshot["used_idx"], size)}
@@ -124,14 +108,19 @@ class _RingSheet:
                             anchor="end" if end else "start")
 
 
-def draw_ring(snapshot: Record) -> str:
-    """The picture of a ring, as the text of an SVG file. Raises SnapshotError for all but a driver's split ring."""
+def draw_ring(snapshot: Record, before: Record | None = None) -> str:
+    """
+    The picture of a split ring, as the text of an SVG file; what is not as it was in ``before`` is framed. Raises
+    SnapshotError for all but a driver's split ring.
+    """
     drawing = _RingSheet(snapshot)
     _heading(drawing)
     _connections(drawing)
     _avail_ring(drawing)
     _descriptor_table(drawing)
     _used_ring(drawing)
+    if before and before.get("size") == snapshot["size"]:
+        _changes(drawing, before)
     return str(drawing.sheet)
 
 
@@ -159,6 +148,13 @@ def _legend(sheet: Sheet, x: float, y: float, label: str, count: str, colour: st
     sheet.text(x + 18, y, label, bold=True, size=11.5)
     sheet.text(x + 18, y + 14, count, kind="soft", size=10.5)
     return x + 40 + 6.4 * max(len(label), len(count))
+
+
+def _changes(drawing: _RingSheet, before: Record) -> None:
+    for i, (entry, old) in enumerate(zip(drawing.snapshot["entries"], before["entries"], strict=True)):
+        for top, keys in ((AVAIL, ("avail",)), (TABLE, ("addr", "len", "flags", "next")), (USED, ("used_id", "used_len"))):
+            if any(entry.get(key) != old.get(key) for key in keys):
+                drawing.sheet.changed(drawing.x(i), top - 1, drawing.cell, CELL_HEIGHT + 2)
 
 
 def _curve(x1: float, y1: float, x2: float, y2: float) -> str:

@@ -55,8 +55,11 @@ def _worth_showing(snapshot: Record, mapping: Record) -> tuple[int, int]:
     return mapping["size"], min(_lead(snapshot, mapping), _tail(snapshot, mapping))
 
 
-def draw_slots(snapshot: Record) -> str:
-    """The picture of a pool, as the text of an SVG file. Raises SnapshotError if the snapshot is none of a pool."""
+def draw_slots(snapshot: Record, before: Record | None = None) -> str:
+    """
+    The picture of a pool, as the text of an SVG file; slots mapped or unmapped since ``before`` are framed. Raises
+    SnapshotError if the snapshot is none of a pool.
+    """
     check_pool(snapshot)
     pool = _Pool(snapshot)
     _heading(pool)
@@ -65,20 +68,29 @@ def draw_slots(snapshot: Record) -> str:
         _mapping(pool, mapping)
     if pool.magnified:
         _magnified(pool, pool.magnified)
+    if before and before.get("slots") == snapshot["slots"]:
+        _changes(pool, before)
     return str(pool.sheet)
+
+
+def _changes(pool: _Pool, before: Record) -> None:
+    for mapping in pool.mappings + before["mappings"]:
+        if (mapping in pool.mappings) != (mapping in before["mappings"]):
+            x, y = pool.place(mapping["slot"])
+            pool.sheet.changed(x, y - 1, mapping["slots"] * pool.cell, BAR + 2)
 
 
 def _heading(pool: _Pool) -> None:
     sheet, snapshot = pool.sheet, pool.snapshot
     sheet.text(24, 36, snapshot["name"], size=18, bold=True)
-    sheet.text(24, 55, f"{snapshot['slots']} slots of {_bytes(pool.slot_size)}, in segments of {pool.per_row}; "
+    sheet.text(24, 55, f"{snapshot['slots']} slots of {size_text(pool.slot_size)}, in segments of {pool.per_row}; "
                        f"{len(pool.mappings)} mappings", kind="soft")
     x = 24.0
     for name, (label, colour) in DIRECTIONS.items():
         mine = [m for m in pool.mappings if m["direction"] == name]
         if not mine:
             continue
-        count = f"{len(mine)} mappings, {_bytes(sum(m['size'] for m in mine))}"
+        count = f"{len(mine)} mappings, {size_text(sum(m['size'] for m in mine))}"
         sheet.rect(x, 78, 12, 12, colour=colour, round=2.5)
         sheet.text(x + 18, 88, label, bold=True, size=11.5)
         sheet.text(x + 18, 102, count, kind="soft", size=10.5)
@@ -130,7 +142,7 @@ def _mapping(pool: _Pool, mapping: Record) -> None:
     pool.sheet.rect(x + 0.4, y, width - 0.8, BAR, colour=colour, opacity=FAINT, round=1.5, tip=tip)
     filled = max(mapping["size"] * scale, 1.6)
     pool.sheet.rect(min(x + lead * scale + 0.4, x + width - filled), y, filled - 0.4, BAR, colour=colour, round=1)
-    text = _bytes(mapping["size"])
+    text = size_text(mapping["size"])
     if width > 9 * len(text):
         pool.sheet.text(x + width / 2, y + 12.5, text, size=9.5, kind="onhue", anchor="middle", bold=True)
 
@@ -159,19 +171,21 @@ def _magnified(pool: _Pool, mapping: Record) -> None:
     end = LEFT + shown * cell + gap
     most = shown // 2 if gap else shown
     _note(sheet, LEFT, LEFT + max(min(lead / pool.slot_size, most) * cell, 8), y + 34, f"{lead} bytes before the data",
-          f"so that the low bits of its address, 0x{mapping['addr']:x}, are those of the driver's own buffer")
+          f"so that the low bits of its address, 0x{mapping['addr']:x}, are those of the driver's own buffer" if lead else "")
     _note(sheet, end - max(min(tail / pool.slot_size, most) * cell, 8), end, y + 34, f"{tail} bytes after it",
-          "never another mapping's", right=True)
+          right=True)
 
 
-def _note(sheet: Sheet, x1: float, x2: float, y: float, text: str, more: str, right: bool = False) -> None:
+def _note(sheet: Sheet, x1: float, x2: float, y: float, text: str, more: str = "", right: bool = False) -> None:
     sheet.path(f"M{x1:.2f} {y - 4:.2f}v5H{x2:.2f}v-5")
     x, anchor = (x2, "end") if right else (x1, "start")
     sheet.text(x, y + 16, text, size=11, anchor=anchor)
-    sheet.text(x, y + 31, more, size=10.5, kind="soft", anchor=anchor)
+    if more:
+        sheet.text(x, y + 31, more, size=10.5, kind="soft", anchor=anchor)
 
 
-def _bytes(size: int) -> str:
+def size_text(size: int) -> str:
+    """A number of bytes in the largest unit that leaves it above one."""
     for unit, scale in (("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= scale:
             return f"{size / scale:.1f}".removesuffix(".0") + f" {unit}"

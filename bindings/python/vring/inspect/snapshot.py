@@ -12,9 +12,12 @@ Record = dict[str, Any]  # what one line of JSON holds
 KINDS = ("vring-snapshot", "bounce-snapshot")
 VERSION = 1
 
-_RING = ("name", "format", "side", "size", "avail_idx", "used_idx", "used_event", "avail_event", "next_avail",
+_RING = ("name", "format", "side", "size", "used_event", "avail_event", "avail_flags", "used_flags", "next_avail",
          "next_used", "published", "free", "entries")
-_ENTRY = ("addr", "len", "flags", "next", "avail", "used_id", "used_len", "count", "link", "token")
+_SPLIT = ("avail_idx", "used_idx")
+_ENTRY = ("addr", "len", "flags", "count", "link", "token")
+_SPLIT_ENTRY = ("next", "avail", "used_id", "used_len")
+_PACKED_ENTRY = ("id",)
 _POOL = ("name", "addr", "slots", "slot_size", "segment_slots", "used", "high_water", "mappings")
 _MAPPING = ("slot", "slots", "pad_slots", "addr", "size", "direction")
 
@@ -35,11 +38,13 @@ def read(lines: Iterable[str]) -> Iterator[Record]:
 
 
 def check_ring(snapshot: Record) -> None:
-    """Raise SnapshotError unless this is a split ring as its driver sees it, with everything that a picture needs."""
-    _check(snapshot, "vring-snapshot", _RING, "entries", _ENTRY)
-    if (snapshot["format"], snapshot["side"]) != ("split", "driver"):
+    """Raise SnapshotError unless this is a ring as its driver sees it, with everything that a picture needs."""
+    packed = snapshot.get("format") == "packed"
+    _check(snapshot, "vring-snapshot", _RING if packed else _RING + _SPLIT, "entries",
+           _ENTRY + (_PACKED_ENTRY if packed else _SPLIT_ENTRY))
+    if snapshot["format"] not in ("split", "packed") or snapshot["side"] != "driver":
         raise SnapshotError(f"no picture of a {snapshot['format']} ring as its {snapshot['side']} sees it, only of a "
-                            "split ring as its driver does")
+                            "split or packed ring as its driver does")
     if len(snapshot["entries"]) != snapshot["size"]:
         raise SnapshotError(f"a ring of {snapshot['size']} entries, but {len(snapshot['entries'])} are listed")
 

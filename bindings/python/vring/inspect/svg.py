@@ -12,15 +12,16 @@ COLOURS = {"amber": "#e09f3e", "blue": "#3d7fd9", "green": "#34a26f", "violet": 
 
 _STYLE = """
 .paper{fill:#ffffff;stroke:#d0d7de}
-.ink{fill:#1f2328} .soft{fill:#636c76} .onhue{fill:#ffffff}
+.ink{fill:#1f2328} .soft{fill:#636c76} .onhue{fill:#ffffff} .onink{fill:#ffffff}
 .cell{fill:#eef1f4;stroke:#ffffff} .gap{fill:none;stroke:#ffffff} .line{stroke:#8c959f;fill:none}
 .halo{stroke:#ffffff;stroke-width:3px;paint-order:stroke} .hollow{fill:none;stroke:#ffffff}
-.paperless{fill:#ffffff}
+.paperless{fill:#ffffff} .changed{fill:none;stroke:#d6409f} .bit{fill:#57606a;stroke:#ffffff} .nobit{fill:#ffffff;stroke:#d0d7de}
 @media (prefers-color-scheme: dark) {
 .paper{fill:#0d1117;stroke:#30363d}
-.ink{fill:#e6edf3} .soft{fill:#9198a1}
+.ink{fill:#e6edf3} .onink{fill:#0d1117} .soft{fill:#9198a1}
 .cell{fill:#21262d;stroke:#0d1117} .gap{stroke:#0d1117} .line{stroke:#6e7681}
-.halo{stroke:#0d1117} .paperless{fill:#0d1117}
+.halo{stroke:#0d1117} .paperless{fill:#0d1117} .changed{stroke:#f778ba}
+.bit{fill:#b1bac4;stroke:#0d1117} .nobit{fill:#161b22;stroke:#30363d}
 }
 """
 
@@ -41,14 +42,19 @@ class Sheet:
                           + _paint(colour, kind, opacity), tip)
 
     def path(self, d: str, *, colour: str | None = None, kind: str = "", width: float = 1, opacity: float = 1,
-             filled: bool = False) -> None:
-        """A line, or with filled a shape."""
+             filled: bool = False, tip: str = "") -> None:
+        """A line, or with filled a shape. A pointer that rests on a shape shows tip."""
         if filled:
-            self._add("path", f'd="{d}"' + _paint(colour, kind, opacity))
+            self._add("path", f'd="{d}"' + _paint(colour, kind, opacity), tip)
             return
         stroke = f' stroke="{COLOURS[colour]}" fill="none"' if colour else f' class="{kind or "line"}"'
         faint = f' stroke-opacity="{_n(opacity)}"' if opacity < 1 else ""
         self._add("path", f'd="{d}" stroke-width="{_n(width)}"{stroke}{faint}')
+
+    def changed(self, x: float, y: float, width: float, height: float) -> None:
+        """A frame round what is not as it was a moment before."""
+        self._add("rect", f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="3" '
+                          'stroke-width="2.2" class="changed"')
 
     def text(self, x: float, y: float, text: str, *, size: float = 12, kind: str = "ink", anchor: str = "start",
              bold: bool = False, colour: str | None = None) -> None:

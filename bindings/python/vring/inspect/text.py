@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Snapshots in a terminal: a letter for every descriptor or slot, and who owns it in its colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .packed import Wheel, wheel
+from .ring import buffers
+from .slots import DIRECTIONS, size_text
+from .snapshot import Record, check_pool, check_ring
+from .states import DESC_F_INDIRECT, STATES, Buffer
+
+ANSI = {"amber": 33, "blue": 34, "green": 32, "violet": 35, "red": 31}
+LETTERS = {"staged": "s", "device": "D", "used": "u", "bad": "!"}
+COLOURS = {**{name: colour for name, (_, colour) in STATES.items()}, "bad": "red"}
+POOL_LETTERS = {"to-device": "t", "from-device": "f", "bidirectional": "b", "coherent": "c"}
+
+
+class _Pen:
+    """Puts text in colour, or does not."""
+
+    def __init__(self, colour: bool) -> None:
+        self.colour = colour
+
+    def __call__(self, text: str, name: str | None) -> str:
+        return f"\x1b[1;{ANSI[name]}m{text}\x1b[0m" if self.colour and name else text
+
+
+def draw_text(snapshot: Record, *, colour: bool = False, width: int = 80) -> str:
+    """A snapshot of any kind as lines of text, with ANSI colours if told. Raises SnapshotError if it is none."""
+    pen = _Pen(colour)
+    if "vring-snapshot" not in snapshot:
+        return "\n".join(_pool(snapshot, pen, width)) + "\n"
+    check_ring(snapshot)
+    return "\n".join((_packed if snapshot["format"] == "packed" else _split)(snapshot, pen, width)) + "\n"
+
+
+def _split(snapshot: Record, pen: _Pen, width: int) -> list[str]:
+    size, found = snapshot["size"], buffers(snapshot)
+    state: list[str | None] = [None] * size
+    for buffer in found:
+        for i in buffer.descriptors:
+            state[i] = buffer.state
+    lines = _heading(snapshot, pen, state, found, {b.state: sum(o.state == b.state for o in found) for b in found})
+    lines += _strip(state, pen, width)
+    lines += [
+        f"  avail.idx {snapshot['avail_idx']}, next to stage {snapshot['next_avail']}; "
+        f"the device asks for {snapshot['avail_event']}",
+        f"  used.idx {snapshot['used_idx']}, next to take back {snapshot['next_used']}; "
+        f"the driver asks for {snapshot['used_event']}",
+    ]
+    return lines + [_chain(snapshot, buffer, pen) for buffer in found]
+
+
+def _packed(snapshot: Record, pen: _Pen, width: int) -> list[str]:
+    of: Wheel = wheel(snapshot)
+    counts = {name: sum(b.state == name for b in of.buffers) for name in STATES}
+    lines = _heading(snapshot, pen, of.state, of.buffers, counts)
+    lines += _strip(of.state, pen, width)
+    lines.append(f"  next_avail {of.next_avail}; published {of.published}; next_used {of.next_used}")
+    return lines + [_chain(snapshot, buffer, pen) for buffer in of.buffers]
+
+
+def _heading(
+    snapshot: Record, pen: _Pen, state: Sequence[str | None], found: Sequence[Buffer], counts: dict[str, int]
+) -> list[str]:
+    parts = [f"{pen(LETTERS[name], COLOURS[name])} {counts.get(name, 0)} {label}" for name, (label, _) in STATES.items()]
+    broken = f"  BROKEN: error {snapshot['error']}" if snapshot.get("error") else ""
+    return [
+        f"{snapshot['name']}: {snapshot['format']} ring, {snapshot['size']} entries{broken}",
+        f"  {'; '.join(parts)}; . {state.count(None)} descriptors free",
+    ]
+
+
+def _strip(state: Sequence[str | None], pen: _Pen, width: int) -> list[str]:
+    """A letter for each entry, in rows of a round number of them."""
+    per_row = max(8, (width - 10) // 9 * 8)
+    lines = []
+    for start in range(0, len(state), per_row):
+        groups = []
+        for group in range(start, min(start + per_row, len(state)), 8):
+            part = state[group : min(group + 8, start + per_row, len(state))]
+            groups.append("".join(pen(LETTERS[s], COLOURS[s]) if s else "." for s in part))
+        lines.append(f"  {start:>5}  {' '.join(groups)}")
+    return lines
+
+
+def _chain(snapshot: Record, buffer: Buffer, pen: _Pen) -> str:
+    kind = "id" if snapshot["format"] == "packed" else "head"
+    where = ", ".join(map(str, buffer.descriptors))
+    indirect = snapshot["entries"][buffer.descriptors[-1]]["flags"] & DESC_F_INDIRECT and buffer.state != "used"
+    pieces = " ".join(f"{'w' if piece['flags'] & 2 else 'r'}{piece['len']}" for piece in buffer.pieces)
+    table = " (table)" if indirect else ""
+    return f"  {pen(LETTERS[buffer.state], COLOURS[buffer.state])} {kind} {buffer.head} at {where}{table}: {pieces}".rstrip(": ")
+
+
+def _pool(snapshot: Record, pen: _Pen, width: int) -> list[str]:
+    check_pool(snapshot)
+    cells = ["."] * snapshot["slots"]
+    for mapping in snapshot["mappings"]:
+        letter, colour = POOL_LETTERS[mapping["direction"]], DIRECTIONS[mapping["direction"]][1]
+        for i in range(mapping["slots"]):
+            padding = i < mapping["pad_slots"]
+            cells[mapping["slot"] + i] = pen("-" if padding else letter, colour)
+    per_row = snapshot["segment_slots"]
+    legend = "; ".join(f"{pen(POOL_LETTERS[name], colour)} {label}" for name, (label, colour) in DIRECTIONS.items())
+    lines = [
+        f"{snapshot['name']}: {snapshot['slots']} slots of {size_text(snapshot['slot_size'])}, {snapshot['used']} used, "
+        f"at most {snapshot['high_water']}; {len(snapshot['mappings'])} mappings",
+        f"  {legend}; - padding; . free",
+    ]
+    for start in range(0, snapshot["slots"], per_row):
+        row = cells[start : start + per_row]
+        chunk = max(8, width - 22)
+        for at in range(0, len(row), chunk):
+            label = f"0x{snapshot['addr'] + start * snapshot['slot_size']:x}" if at == 0 else ""
+            lines.append(f"  {label:>18}  {''.join(row[at : at + chunk])}")
+    return lines
