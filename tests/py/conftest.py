@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, configuration, settings
 
 # What Hypothesis remembers between runs lies with everything else that is built.
 configuration.set_hypothesis_home_dir(Path(__file__).parents[2] / "build" / "hypothesis")
+# The pages of failing runs, too.
+os.environ.setdefault("VRING_PICTURES", str(Path(__file__).parents[2] / "build" / "pictures"))
 
 settings.register_profile(
     "quick",

@@ -4,20 +4,22 @@ One side against a peer that writes anything anywhere in what both share. Nothin
 every answer is an error that sticks, or consistent with what was in the ring.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from vring.device import Chain, SplitDevice
 from vring.driver import IndirectTable, SplitDriver
 from vring.errors import CallerError, ChainError, PeerError, RingCode
 from vring.features import Feature
+from vring.inspect import Record
 from vring.layout import SplitAreas, SplitLayout
 from vring.memory import GuestMemory, Region, Segment
 from vring.testing import strategies
+from vring.testing.film import Filmed, ring_records
 from vring.testing.protocol import DeviceLike, DriverLike, RingSetup
 from vring.testing.words import INDIRECT, NEXT, WRITE, Descriptor, SplitWords
 
@@ -53,7 +55,7 @@ DESCRIPTORS = st.builds(
 )
 
 
-class _HostileMachine(RuleBasedStateMachine):
+class _HostileMachine(Filmed):
     """What both have in common: a ring in shared memory, a peer that scribbles, an error that must stick."""
 
     def _prepare(self, setup: RingSetup) -> None:
@@ -67,6 +69,9 @@ class _HostileMachine(RuleBasedStateMachine):
         self.device_area = setup.memory.view(areas.device, layout.device_size)
         self.broken: PeerError | None = None
         self.honest = True  # the peer has done nothing wrong yet
+
+    def look(self) -> Sequence[Record]:
+        return ring_records(getattr(self, "driver", None), self.setup)
 
     def _ask(self, call: Callable[[], Answer]) -> Answer | None:
         """

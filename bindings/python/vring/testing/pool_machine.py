@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MIT
 """A bounce pool against the model of it, with a look at every byte of the window after every step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from vring.bounce import BouncePool, Coherent, Direction, Mapping, NoRoom, PoolFlag, Usage
 from vring.errors import BounceCode, CallerError
+from vring.inspect import Record, pool_record
 from vring.memory import GuestMemory
 from vring.testing import strategies
+from vring.testing.film import Filmed
 from vring.testing.pool_model import Geometry, Place, PoolModel, Request, Search
 from vring.testing.protocol import PoolLike
 
@@ -30,7 +32,7 @@ class Held:
     expected: bytearray | None = None
 
 
-class PoolMachine(RuleBasedStateMachine):
+class PoolMachine(Filmed):
     """
     Map, sync and unmap anything, in any order, with every kind of mask, until the pool is full, and misuse it now and
     then. What is checked: every mapping lies exactly where the model puts it, or is refused for the model's reason;
@@ -56,6 +58,22 @@ class PoolMachine(RuleBasedStateMachine):
             cursor=geometry.cursor,
             flags=PoolFlag.FIRST_FIT if geometry.first_fit else 0,
         )
+
+    def look(self) -> Sequence[Record]:
+        usage, made = self.pool.usage(), self.geometry
+        return [
+            pool_record(
+                "pool",
+                self.pool.mappings(),
+                addr=made.window_addr,
+                slots=made.slots,
+                slot_size=made.slot_size,
+                segment_slots=made.segment_slots,
+                areas=made.areas,
+                used=usage.used,
+                high_water=usage.high_water,
+            )
+        ]
 
     @initialize(geometry=strategies.geometries())
     def start(self, geometry: Geometry) -> None:

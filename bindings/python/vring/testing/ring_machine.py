@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from vring.device import Chain, Device
 from vring.driver import Driver, IndirectTable
 from vring.features import Feature
+from vring.inspect import Record
 from vring.memory import Segment
 from vring.testing import strategies
+from vring.testing.film import Filmed, ring_records
 from vring.testing.protocol import DeviceLike, DriverLike, RingSetup
 from vring.testing.words import DESC, ENABLE, PackedWords, SplitWords, event_is_due
 
@@ -40,7 +42,7 @@ class Buffer:
         return 1 if self.table else len(self.readable) + len(self.writable)
 
 
-class RingMachine(RuleBasedStateMachine):
+class RingMachine(Filmed):
     """
     A driver and a device do anything they may, in any order, one call at a time. What is checked at every step:
     buffers arrive in the order of publication, with every byte; tokens come back once, with the right length, and
@@ -62,6 +64,9 @@ class RingMachine(RuleBasedStateMachine):
     def make_device(self, setup: RingSetup) -> DeviceLike:
         """The device under test."""
         return Device(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+
+    def look(self) -> Sequence[Record]:
+        return ring_records(self.driver, self.setup)
 
     @initialize(setup=strategies.ring_setups())
     def start(self, setup: RingSetup) -> None:
