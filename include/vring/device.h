@@ -35,6 +35,9 @@ int vring_device_publish(struct vring_device *vq);
 int vring_device_enable_notify(struct vring_device *vq);
 int vring_device_disable_notify(struct vring_device *vq);
 uint16_t vring_device_in_flight(const struct vring_device *vq);
+int vring_device_peek(struct vring_device *vq, struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain);
+int vring_device_suspend(struct vring_device *vq);
+int vring_device_resume(struct vring_device *vq);
 int vring_device_save(const struct vring_device *vq, void *state, size_t room);
 int vring_device_restore(struct vring_device *vq, const struct vring_device_config *config, const void *state,
                          size_t bytes);

@@ -43,6 +43,8 @@ int vring_driver_disable_notify(struct vring_driver *vq);
 uint16_t vring_driver_free(const struct vring_driver *vq);
 uint16_t vring_driver_in_flight(const struct vring_driver *vq);
 int vring_driver_take_unused(struct vring_driver *vq, uint64_t *token);
+int vring_driver_suspend(struct vring_driver *vq);
+int vring_driver_resume(struct vring_driver *vq);
 int vring_driver_save(const struct vring_driver *vq, void *state, size_t room);
 int vring_driver_restore(struct vring_driver *vq, const struct vring_driver_config *config, const void *state,
                          size_t bytes);

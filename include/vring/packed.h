@@ -78,7 +78,7 @@ struct vring_packed_driver {
     bool in_order;
     bool notification_data;
     /* ours alone */
-    int live;            /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
+    int live;            /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     uint16_t free_head;  /* first free buffer id; meaningful while free_count > 0 */
     uint16_t free_count; /* ring entries */
     uint16_t sequence;   /* of the next buffer: its place in the order of adding */
@@ -151,6 +151,10 @@ uint16_t vring_packed_driver_in_flight(const struct vring_packed_driver *vq);
 /* As vring_split_driver_take_unused(). */
 int vring_packed_driver_take_unused(struct vring_packed_driver *vq, uint64_t *token);
 
+/* As vring_split_driver_suspend() and vring_split_driver_resume(). */
+int vring_packed_driver_suspend(struct vring_packed_driver *vq);
+int vring_packed_driver_resume(struct vring_packed_driver *vq);
+
 /* As vring_split_driver_save() and vring_split_driver_restore(). */
 int vring_packed_driver_save(const struct vring_packed_driver *vq, void *state, size_t room);
 int vring_packed_driver_restore(struct vring_packed_driver *vq, const struct vring_driver_config *config,
@@ -176,7 +180,7 @@ struct vring_packed_device {
     bool indirect;
     bool in_order;
     /* ours alone */
-    int live;             /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
+    int live;             /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     struct vring_regions regions;
     uint16_t held;        /* ring entries of the buffers that the driver has not got back: at most size */
     uint16_t in_flight;   /* buffers taken and not yet staged as used */
@@ -219,6 +223,10 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
 /* As vring_split_device_rewind(). */
 int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle);
 
+/* As vring_split_device_peek(). */
+int vring_packed_device_peek(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                             struct vring_chain *chain);
+
 /* As vring_split_device_add_used(). */
 int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len);
 
@@ -236,6 +244,10 @@ int vring_packed_device_disable_notify(struct vring_packed_device *vq);
 
 /* As vring_split_device_in_flight(). */
 uint16_t vring_packed_device_in_flight(const struct vring_packed_device *vq);
+
+/* As vring_split_device_suspend() and vring_split_device_resume(). */
+int vring_packed_device_suspend(struct vring_packed_device *vq);
+int vring_packed_device_resume(struct vring_packed_device *vq);
 
 /*
  * As vring_split_device_save(), but without IN_ORDER also VRING_E_STATE while buffers are in flight: used descriptors have

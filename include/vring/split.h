@@ -88,7 +88,7 @@ struct vring_split_driver {
     bool in_order;
     bool notification_data;
     /* ours alone */
-    int live;            /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
+    int live;            /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     uint16_t free_head;  /* first free descriptor; meaningful while free_count > 0 */
     uint16_t free_count;
     uint16_t next_avail; /* next position to stage at */
@@ -220,6 +220,16 @@ void vring_split_driver_reset(struct vring_split_driver *vq);
 int vring_split_driver_take_unused(struct vring_split_driver *vq, uint64_t *token);
 
 /*
+ * SUSPEND (virtio 1.4): the driver adds nothing until it resumes, and says so to itself here; telling the device is the
+ * transport's. What the device uses until it has stopped is got as always.
+ * Returns 0; VRING_E_FEATURE if it was not negotiated; VRING_E_STATE while buffers are staged.
+ */
+int vring_split_driver_suspend(struct vring_split_driver *vq);
+
+/* Go on. Returns as enable_notify, which it calls; VRING_E_STATE if the queue was not suspended. */
+int vring_split_driver_resume(struct vring_split_driver *vq);
+
+/*
  * The private state of the queue as bytes, for a successor on this machine or another: of no byte order, and with a
  * checksum. Shared memory is not part of it. The queue goes on as before; what it does next is not in the state.
  *
@@ -266,7 +276,7 @@ struct vring_split_device {
     bool in_order;
     bool notify_on_empty;
     /* ours alone */
-    int live;             /* 1; 0 before init and after reset; or the first VRING_E_PEER_* */
+    int live;             /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     struct vring_regions regions;
     uint16_t next_avail;  /* next position to take from */
     uint16_t seen_avail;  /* avail.idx as last observed and judged: 0 .. size ahead of published */
@@ -320,6 +330,13 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
 int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle);
 
 /*
+ * Look at the next buffer and leave it: as get_avail, but it is not taken, and chain->handle is dead. What it has then
+ * may not be what get_avail finds later: the driver can write over it.
+ */
+int vring_split_device_peek(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                            struct vring_chain *chain);
+
+/*
  * Stage one buffer as used (2.7.8.2).
  *
  * len   bytes written, from the first device-writable byte, without gaps
@@ -354,6 +371,16 @@ uint16_t vring_split_device_in_flight(const struct vring_split_device *vq);
 
 /* Stop using the shared memory. Every handle is dead; every call returns VRING_E_STATE until the next init. */
 void vring_split_device_reset(struct vring_split_device *vq);
+
+/*
+ * SUSPEND (virtio 1.4): take nothing more. What is in flight is finished: add_used and publish go on.
+ * Returns how much is still to be finished: at 0 the device may report that it is suspended, and touches the ring no
+ * more until it resumes; ask again after each publish. VRING_E_FEATURE if it was not negotiated.
+ */
+int vring_split_device_suspend(struct vring_split_device *vq);
+
+/* Go on. Returns as enable_notify, which it calls; VRING_E_STATE if the queue was not suspended. */
+int vring_split_device_resume(struct vring_split_device *vq);
 
 /*
  * As vring_split_driver_save(). What the device has taken and not used is in flight, and part of the state; buffers that

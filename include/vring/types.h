@@ -174,6 +174,7 @@ struct vring_slot {
 enum vring_used_len_policy {
     VRING_USED_LEN_BREAK,  /* longer than the writable part breaks the queue */
     VRING_USED_LEN_CLAMP,  /* ... is cut to the writable part */
+    VRING_USED_LEN_REPORT, /* ... is cut, and the fault of the queue, which lives, tells the last such length */
     VRING_USED_LEN_TRUST   /* ... is handed on as it is: the caller must not use it as a length */
 };
 

@@ -96,6 +96,33 @@ uint16_t vring_device_in_flight(const struct vring_device *vq)
                             : vring_split_device_in_flight(&vq->as.split);
 }
 
+int vring_device_peek(struct vring_device *vq, struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_device_peek(&vq->as.packed, iov, n_iov, chain)
+           : vq->big_endian ? vring_split_be_device_peek(&vq->as.split, iov, n_iov, chain)
+                            : vring_split_device_peek(&vq->as.split, iov, n_iov, chain);
+}
+
+int vring_device_suspend(struct vring_device *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_device_suspend(&vq->as.packed)
+           : vq->big_endian ? vring_split_be_device_suspend(&vq->as.split)
+                            : vring_split_device_suspend(&vq->as.split);
+}
+
+int vring_device_resume(struct vring_device *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_device_resume(&vq->as.packed)
+           : vq->big_endian ? vring_split_be_device_resume(&vq->as.split)
+                            : vring_split_device_resume(&vq->as.split);
+}
+
 int vring_device_save(const struct vring_device *vq, void *state, size_t room)
 {
     if (!vq)

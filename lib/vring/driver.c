@@ -144,6 +144,24 @@ int vring_driver_take_unused(struct vring_driver *vq, uint64_t *token)
                             : vring_split_driver_take_unused(&vq->as.split, token);
 }
 
+int vring_driver_suspend(struct vring_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_driver_suspend(&vq->as.packed)
+           : vq->big_endian ? vring_split_be_driver_suspend(&vq->as.split)
+                            : vring_split_driver_suspend(&vq->as.split);
+}
+
+int vring_driver_resume(struct vring_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_driver_resume(&vq->as.packed)
+           : vq->big_endian ? vring_split_be_driver_resume(&vq->as.split)
+                            : vring_split_driver_resume(&vq->as.split);
+}
+
 int vring_driver_save(const struct vring_driver *vq, void *state, size_t room)
 {
     if (!vq)

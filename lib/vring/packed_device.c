@@ -64,7 +64,7 @@ void vring_packed_device_start(struct vring_packed_device *vq, struct vring_pack
     vq->next_used = vq->published = vq->batch = next_used;
     vq->next_avail = next_avail;
     packed_store_event(vq->ring.device_area, packed_event(VRING_EVENT_ENABLE, 0));
-    vq->live = 1;
+    vq->live = LIVE;
 }
 
 int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_device_config *config)
@@ -267,7 +267,7 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
 {
     if (!vq || !chain || (!iov && n_iov > 0))
         return VRING_E_NULL;
-    if (vq->live <= 0)
+    if (vq->live != LIVE)
         return peer_verdict(vq->live);
 
     if (PORT_UNLIKELY(packed_device_waits(vq)))
@@ -317,6 +317,16 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
     heads_release(vq->heads, handle_head(handle));
     vq->in_flight--;
     return 0;
+}
+
+int vring_packed_device_peek(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                             struct vring_chain *chain)
+{
+    int answer = vring_packed_device_get_avail(vq, iov, n_iov, chain);
+
+    if (answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN)
+        (void)vring_packed_device_rewind(vq, chain->handle);
+    return answer;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- add --- */
@@ -446,7 +456,7 @@ int vring_packed_device_enable_notify(struct vring_packed_device *vq)
 {
     if (!vq)
         return VRING_E_NULL;
-    if (vq->live <= 0)
+    if (vq->live != LIVE)
         return peer_verdict(vq->live);
     if (packed_device_waits(vq))
         return 1;
@@ -460,17 +470,41 @@ int vring_packed_device_disable_notify(struct vring_packed_device *vq)
 {
     if (!vq)
         return VRING_E_NULL;
-    if (vq->live <= 0)
+    if (vq->live != LIVE)
         return peer_verdict(vq->live);
     packed_device_wish(vq, packed_event(VRING_EVENT_DISABLE, 0));
     return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------ suspend --- */
+
+int vring_packed_device_suspend(struct vring_packed_device *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!(vq->features & VRING_F_SUSPEND))
+        return VRING_E_FEATURE;
+    vq->live = SUSPENDED;
+    return vq->in_flight + (vq->staged > 0);
+}
+
+int vring_packed_device_resume(struct vring_packed_device *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live != SUSPENDED)
+        return peer_verdict(vq->live);
+    vq->live = LIVE;
+    return vring_packed_device_enable_notify(vq);
 }
 
 /* ---------------------------------------------------------------------------------------------------- questions --- */
 
 uint16_t vring_packed_device_in_flight(const struct vring_packed_device *vq)
 {
-    return vq && vq->live == 1 ? vq->in_flight : 0;
+    return vq && vq->live > 0 ? vq->in_flight : 0;
 }
 
 struct vring_fault vring_packed_device_fault(const struct vring_packed_device *vq)

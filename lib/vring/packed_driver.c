@@ -70,7 +70,7 @@ int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_
     vq->next_avail = vq->published = vq->next_used = packed_start(config->index);
     slots_clear(vq->slots, vq->ring.size);
     packed_clear(&vq->ring, vq->next_avail);
-    vq->live = 1;
+    vq->live = LIVE;
     return 0;
 }
 
@@ -124,7 +124,7 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
 
     if (!vq)
         return VRING_E_NULL;
-    if (vq->live <= 0)
+    if (vq->live != LIVE)
         return peer_verdict(vq->live);
 
     int error = segments_check(segments, count, vq->max_chain < vq->ring.size ? vq->max_chain : vq->ring.size);
@@ -150,7 +150,7 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
 
     if (!vq || !table)
         return VRING_E_NULL;
-    if (vq->live <= 0)
+    if (vq->live != LIVE)
         return peer_verdict(vq->live);
     if (!vq->indirect)
         return VRING_E_FEATURE;
@@ -233,7 +233,7 @@ int vring_packed_driver_publish(struct vring_packed_driver *vq)
 
 uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq)
 {
-    if (!vq || vq->live != 1)
+    if (!vq || vq->live <= 0)
         return 0;
     return vq->notification_data ? (uint32_t)packed_place(vq->published) << 16 | vq->notify_id : vq->notify_id;
 }
@@ -251,6 +251,8 @@ static int packed_driver_judge_len(struct vring_packed_driver *vq, uint32_t writ
     if (PEER_BAD(peer_len > writable) && vq->used_len != VRING_USED_LEN_TRUST) {
         if (vq->used_len == VRING_USED_LEN_BREAK)
             return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LEN, vq->next_used.offset, peer_len);
+        if (vq->used_len == VRING_USED_LEN_REPORT)
+            vring_evidence(&vq->fault, VRING_E_PEER_LEN, vq->next_used.offset, peer_len);
         *len = writable;
     }
     return 0;
@@ -371,16 +373,42 @@ int vring_packed_driver_disable_notify(struct vring_packed_driver *vq)
     return 0;
 }
 
+/* ------------------------------------------------------------------------------------------------------ suspend --- */
+
+int vring_packed_driver_suspend(struct vring_packed_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!(vq->features & VRING_F_SUSPEND))
+        return VRING_E_FEATURE;
+    if (vq->staged > 0)
+        return VRING_E_STATE;
+    vq->live = SUSPENDED;
+    return 0;
+}
+
+int vring_packed_driver_resume(struct vring_packed_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live != SUSPENDED)
+        return peer_verdict(vq->live);
+    vq->live = LIVE;
+    return vring_packed_driver_enable_notify(vq);
+}
+
 /* ---------------------------------------------------------------------------------------------------- questions --- */
 
 uint16_t vring_packed_driver_free(const struct vring_packed_driver *vq)
 {
-    return vq && vq->live == 1 ? vq->free_count : 0;
+    return vq && vq->live > 0 ? vq->free_count : 0;
 }
 
 uint16_t vring_packed_driver_in_flight(const struct vring_packed_driver *vq)
 {
-    return vq && vq->live == 1 ? vq->in_flight : 0;
+    return vq && vq->live > 0 ? vq->in_flight : 0;
 }
 
 int vring_packed_driver_take_unused(struct vring_packed_driver *vq, uint64_t *token)

@@ -181,7 +181,7 @@ int vring_packed_driver_restore(struct vring_packed_driver *vq, const struct vri
     *vq = fresh;
     vq->owes = true;
     packed_store_event(vq->ring.driver_area, packed_event(VRING_EVENT_ENABLE, 0));
-    vq->live = 1;
+    vq->live = LIVE;
     return vring_packed_driver_enable_notify(vq);
 }
 

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "peer.h"
 
-int vring_poison(struct vring_fault *fault, int *live, int error, uint32_t position, uint64_t value)
+void vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint64_t value)
 {
     fault->error = error;
     fault->position = position;
     fault->value = value;
+}
+
+int vring_poison(struct vring_fault *fault, int *live, int error, uint32_t position, uint64_t value)
+{
+    vring_evidence(fault, error, position, value);
     *live = error;
     return error;
 }

@@ -25,7 +25,13 @@
 /* Break a queue for good: keep the evidence, make every later call answer error. Returns error. */
 PORT_COLD int vring_poison(struct vring_fault *fault, int *live, int error, uint32_t position, uint64_t value);
 
-/* What a queue that is not live answers: VRING_E_STATE before init and after reset, otherwise what broke it. */
+/* Keep what was seen, and go on: the caller's policy forgives it. */
+PORT_COLD void vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint64_t value);
+
+/* What the live of a queue says, if it is not 0 or what broke it. */
+enum { LIVE = 1, SUSPENDED = 2 };
+
+/* What a queue that is not live answers: VRING_E_STATE if it is not set up or suspended, otherwise what broke it. */
 static inline int peer_verdict(int live)
 {
     return live < 0 ? live : VRING_E_STATE;

@@ -42,6 +42,11 @@
 #define vring_split_device_save                  vring_split_be_device_save
 #define vring_split_device_restore               vring_split_be_device_restore
 #define vring_split_device_recover               vring_split_be_device_recover
+#define vring_split_driver_suspend               vring_split_be_driver_suspend
+#define vring_split_driver_resume                vring_split_be_driver_resume
+#define vring_split_device_suspend               vring_split_be_device_suspend
+#define vring_split_device_resume                vring_split_be_device_resume
+#define vring_split_device_peek                  vring_split_be_device_peek
 #define vring_split_driver_prepare               vring_split_be_driver_prepare
 #define vring_split_device_prepare               vring_split_be_device_prepare
 #define vring_split_device_start                 vring_split_be_device_start
@@ -84,6 +89,11 @@ __typeof__(vring_split_driver_restore) vring_split_be_driver_restore;
 __typeof__(vring_split_device_save) vring_split_be_device_save;
 __typeof__(vring_split_device_restore) vring_split_be_device_restore;
 __typeof__(vring_split_device_recover) vring_split_be_device_recover;
+__typeof__(vring_split_driver_suspend) vring_split_be_driver_suspend;
+__typeof__(vring_split_driver_resume) vring_split_be_driver_resume;
+__typeof__(vring_split_device_suspend) vring_split_be_device_suspend;
+__typeof__(vring_split_device_resume) vring_split_be_device_resume;
+__typeof__(vring_split_device_peek) vring_split_be_device_peek;
 
 #endif
 

@@ -63,7 +63,7 @@ void vring_split_device_start(struct vring_split_device *vq, uint16_t next_used,
     vq->next_used = vq->published = vq->batch = next_used;
     vq->next_avail = vq->seen_avail = vq->avail_event = next_avail;
     split_store_avail_event(&vq->ring, next_avail);
-    vq->live = 1;
+    vq->live = LIVE;
 }
 
 int vring_split_device_init(struct vring_split_device *vq, const struct vring_device_config *config)
@@ -207,7 +207,7 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
 {
     if (!vq || !chain || (!iov && n_iov > 0))
         return VRING_E_NULL;
-    if (vq->live <= 0)
+    if (vq->live != LIVE)
         return peer_verdict(vq->live);
     if (vq->seen_avail == vq->next_avail) {
         if (PORT_UNLIKELY(split_device_waits(vq)))
@@ -264,6 +264,16 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
     heads_release(vq->heads, head);
     vq->next_avail--;
     return 0;
+}
+
+int vring_split_device_peek(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                             struct vring_chain *chain)
+{
+    int answer = vring_split_device_get_avail(vq, iov, n_iov, chain);
+
+    if (answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN)
+        (void)vring_split_device_rewind(vq, chain->handle);
+    return answer;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- add --- */
@@ -372,7 +382,7 @@ int vring_split_device_enable_notify(struct vring_split_device *vq)
 {
     if (!vq)
         return VRING_E_NULL;
-    if (vq->live <= 0)
+    if (vq->live != LIVE)
         return peer_verdict(vq->live);
     if (vq->seen_avail != vq->next_avail || split_device_waits(vq))
         return 1;
@@ -395,7 +405,7 @@ int vring_split_device_disable_notify(struct vring_split_device *vq)
 {
     if (!vq)
         return VRING_E_NULL;
-    if (vq->live <= 0)
+    if (vq->live != LIVE)
         return peer_verdict(vq->live);
     if (vq->event_idx && event_is_ahead(vq->avail_event, vq->next_avail)) {
         vq->avail_event = event_passed(vq->next_avail);
@@ -408,11 +418,35 @@ int vring_split_device_disable_notify(struct vring_split_device *vq)
     return 0;
 }
 
+/* ------------------------------------------------------------------------------------------------------ suspend --- */
+
+int vring_split_device_suspend(struct vring_split_device *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!(vq->features & VRING_F_SUSPEND))
+        return VRING_E_FEATURE;
+    vq->live = SUSPENDED;
+    return (uint16_t)(vq->next_avail - vq->published);
+}
+
+int vring_split_device_resume(struct vring_split_device *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live != SUSPENDED)
+        return peer_verdict(vq->live);
+    vq->live = LIVE;
+    return vring_split_device_enable_notify(vq);
+}
+
 /* ---------------------------------------------------------------------------------------------------- questions --- */
 
 uint16_t vring_split_device_in_flight(const struct vring_split_device *vq)
 {
-    return vq && vq->live == 1 ? (uint16_t)(vq->next_avail - vq->next_used) : 0;
+    return vq && vq->live > 0 ? (uint16_t)(vq->next_avail - vq->next_used) : 0;
 }
 
 struct vring_fault vring_split_device_fault(const struct vring_split_device *vq)

@@ -68,7 +68,7 @@ int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_dr
     vq->next_avail = vq->published = vq->next_used = vq->seen_used = vq->used_event = config->index;
     slots_clear(vq->slots, vq->ring.size);
     split_clear(&vq->ring, config->index);
-    vq->live = 1;
+    vq->live = LIVE;
     return 0;
 }
 
@@ -109,7 +109,7 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
 
     if (!vq)
         return VRING_E_NULL;
-    if (vq->live <= 0)
+    if (vq->live != LIVE)
         return peer_verdict(vq->live);
 
     int error = segments_check(segments, count, vq->max_chain < vq->ring.size ? vq->max_chain : vq->ring.size);
@@ -145,7 +145,7 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
 
     if (!vq || !table)
         return VRING_E_NULL;
-    if (vq->live <= 0)
+    if (vq->live != LIVE)
         return peer_verdict(vq->live);
     if (!vq->indirect)
         return VRING_E_FEATURE;
@@ -222,7 +222,7 @@ int vring_split_driver_publish(struct vring_split_driver *vq)
 
 uint32_t vring_split_driver_notification(const struct vring_split_driver *vq)
 {
-    if (!vq || vq->live != 1)
+    if (!vq || vq->live <= 0)
         return 0;
     return vq->notification_data ? (uint32_t)vq->published << 16 | vq->notify_id : vq->notify_id;
 }
@@ -251,6 +251,8 @@ static int split_driver_judge_len(struct vring_split_driver *vq, uint32_t writab
     if (PEER_BAD(peer_len > writable) && vq->used_len != VRING_USED_LEN_TRUST) {
         if (vq->used_len == VRING_USED_LEN_BREAK)
             return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LEN, vq->next_used, peer_len);
+        if (vq->used_len == VRING_USED_LEN_REPORT)
+            vring_evidence(&vq->fault, VRING_E_PEER_LEN, vq->next_used, peer_len);
         *len = writable;
     }
     return 0;
@@ -385,16 +387,42 @@ int vring_split_driver_disable_notify(struct vring_split_driver *vq)
     return 0;
 }
 
+/* ------------------------------------------------------------------------------------------------------ suspend --- */
+
+int vring_split_driver_suspend(struct vring_split_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!(vq->features & VRING_F_SUSPEND))
+        return VRING_E_FEATURE;
+    if (vq->next_avail != vq->published)
+        return VRING_E_STATE;
+    vq->live = SUSPENDED;
+    return 0;
+}
+
+int vring_split_driver_resume(struct vring_split_driver *vq)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live != SUSPENDED)
+        return peer_verdict(vq->live);
+    vq->live = LIVE;
+    return vring_split_driver_enable_notify(vq);
+}
+
 /* ---------------------------------------------------------------------------------------------------- questions --- */
 
 uint16_t vring_split_driver_free(const struct vring_split_driver *vq)
 {
-    return vq && vq->live == 1 ? vq->free_count : 0;
+    return vq && vq->live > 0 ? vq->free_count : 0;
 }
 
 uint16_t vring_split_driver_in_flight(const struct vring_split_driver *vq)
 {
-    return vq && vq->live == 1 ? (uint16_t)(vq->next_avail - vq->next_used) : 0;
+    return vq && vq->live > 0 ? (uint16_t)(vq->next_avail - vq->next_used) : 0;
 }
 
 int vring_split_driver_take_unused(struct vring_split_driver *vq, uint64_t *token)

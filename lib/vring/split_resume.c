@@ -197,7 +197,7 @@ int vring_split_driver_restore(struct vring_split_driver *vq, const struct vring
     vq->used_event = vq->next_used;
     split_store_used_event(&vq->ring, vq->used_event);
     split_store_avail_flags(&vq->ring, 0);
-    vq->live = 1;
+    vq->live = LIVE;
     return vring_split_driver_enable_notify(vq);
 }
 

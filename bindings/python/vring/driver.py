@@ -23,6 +23,7 @@ class UsedLength(enum.IntEnum):
 
     BREAK = lib.VRING_USED_LEN_BREAK
     CLAMP = lib.VRING_USED_LEN_CLAMP
+    REPORT = lib.VRING_USED_LEN_REPORT
     TRUST = lib.VRING_USED_LEN_TRUST
 
 

@@ -91,7 +91,7 @@ TEST(features_promise_what_is_there_and_pass_what_is_not_ours)
 
     CHECK_EQ(vring_features_supported(1), 0);
     CHECK((vring_features_supported(0) & VRING_F_VERSION_1) != 0);
-    CHECK_EQ(vring_features_supported(0) & VRING_F_SUSPEND, 0);
+    CHECK_EQ(vring_features_supported(0) & VRING_F_ADMIN_VQ, 0);
     CHECK(vring_features_accept(0, UINT64_MAX) == ((vring_features_supported(0) & ~legacy) | device_type));
     CHECK(vring_features_accept(0, UINT64_MAX & ~VRING_F_VERSION_1) ==
           ((vring_features_supported(0) & UINT32_MAX) | device_type));

@@ -92,7 +92,7 @@ INITS_REFUSE(BOTH, inits_refuse_state_in_an_area, VRING_E_OVERLAP,
              (a->slots = (struct vring_slot *)a->desc, b->heads = (struct vring_head *)b->desc))
 INITS_REFUSE(BOTH, inits_refuse_chains_no_next_can_name, VRING_E_CHAIN, a->max_chain = b->max_chain = 65536)
 INITS_REFUSE(SPLIT, C019_inits_refuse_packed, VRING_E_FEATURE, a->features = b->features |= VRING_F_RING_PACKED)
-INITS_REFUSE(BOTH, C019_inits_refuse_what_this_build_lacks, VRING_E_FEATURE, a->features = b->features |= VRING_F_SUSPEND)
+INITS_REFUSE(BOTH, C019_inits_refuse_what_this_build_lacks, VRING_E_FEATURE, a->features = b->features |= VRING_F_ADMIN_VQ)
 INITS_REFUSE(BOTH, inits_refuse_unknown_ring_features, VRING_E_FEATURE, a->features = b->features |= UINT64_C(1) << 49)
 INITS_REFUSE(SPLIT, inits_refuse_modern_features_without_version_1, VRING_E_FEATURE,
              a->features = b->features = VRING_F_ORDER_PLATFORM)

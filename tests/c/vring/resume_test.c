@@ -35,7 +35,7 @@ static bool packed_and_not_in_order(const struct format *format, uint64_t more)
     return (format->all & VRING_F_RING_PACKED) && !(more & VRING_F_IN_ORDER);
 }
 
-RING_TEST(V97_V99_C216_a_restored_driver_gets_back_what_its_predecessor_gave)
+RING_TEST(V52_V97_V99_C216_a_restored_driver_gets_back_what_its_predecessor_gave)
 {
     struct vring_used_buffer used;
     struct vring_chain chains[2];
@@ -84,7 +84,7 @@ RING_TEST(V97_V99_C216_a_restored_driver_gets_back_what_its_predecessor_gave)
     }
 }
 
-RING_TEST(V97_V98_V99_V101_C216_a_restored_device_is_handed_again_what_was_in_flight)
+RING_TEST(V52_V93_V97_V98_V99_V101_C216_a_restored_device_is_handed_again_what_was_in_flight)
 {
     for (int in_order = 0; in_order < 2; in_order++) {
         uint64_t more = in_order ? VRING_F_IN_ORDER : 0;
