@@ -119,7 +119,7 @@ def _qemu_disk(n: int, disk: Disk, legacy: bool) -> list[str]:
 
 def _vhost_user_disk(n: int, disk: Disk) -> list[str]:
     device = {"driver": "vhost-user-blk", "chardev": f"daemon{n}", "bus": f"virtio-mmio-bus.{n}"}
-    return ["-chardev", f"socket,id=daemon{n},path={_escape(disk.socket)}",
+    return ["-chardev", f"socket,id=daemon{n},path={_escape(disk.socket)},reconnect=1",
             "-device", json.dumps({**device, **disk.properties})]
 
 

@@ -13,7 +13,7 @@
 #define RING_FEATURES                                                                                         \
     (VRING_F_INDIRECT_DESC | VRING_F_EVENT_IDX | VRING_F_VERSION_1 | VRING_F_RING_PACKED | VRING_F_IN_ORDER | \
      VRING_F_ORDER_PLATFORM)
-#define PROTOCOL_FEATURES (PROTOCOL_F_MQ | PROTOCOL_F_REPLY_ACK | PROTOCOL_F_CONFIG)
+#define PROTOCOL_FEATURES (PROTOCOL_F_MQ | PROTOCOL_F_REPLY_ACK | PROTOCOL_F_CONFIG | PROTOCOL_F_INFLIGHT_SHMFD)
 
 enum {
     DEAF_MS = 1 /* how often to ask whether a queue listens to its kick again */
@@ -33,6 +33,7 @@ void backend_stop(struct backend *backend)
     for (unsigned i = 0; i < QUEUES; i++)
         queue_fini(&backend->queues[i]);
     memory_unmap(&backend->memory);
+    inflight_unmap(&backend->inflight);
     protocol_clear(&backend->message);
     close(backend->socket);
 }
@@ -71,13 +72,30 @@ static struct queue *find_stopped(struct backend *backend, uint64_t index)
     return queue;
 }
 
+static bool is_packed(const struct backend *backend)
+{
+    return (backend->features & VRING_F_RING_PACKED) != 0;
+}
+
+/* Null, or why the queue cannot start. */
+static const char *start(struct backend *backend, struct queue *queue)
+{
+    unsigned i = (unsigned)(queue - backend->queues);
+    size_t size;
+    void *inflight = inflight_part(&backend->inflight, i, is_packed(backend), &size);
+
+    if (backend->inflight.queues > 0 && !inflight)
+        return "the inflight region has no part for it";
+    return queue_start(queue, backend->features, &backend->memory, inflight, size);
+}
+
 static bool start_if_ready(struct backend *backend, struct queue *queue)
 {
     const char *why;
 
     if (queue->running || !queue_is_ready(queue))
         return true;
-    why = queue_start(queue, backend->features, &backend->memory);
+    why = start(backend, queue);
     return !why || refuse(backend, "the queue cannot start: %s", why);
 }
 
@@ -175,7 +193,7 @@ static bool set_config(struct backend *backend, struct message *message)
 static const char *restart(struct backend *backend, const bool *ran)
 {
     for (unsigned i = 0; i < QUEUES; i++) {
-        const char *why = ran[i] ? queue_start(&backend->queues[i], backend->features, &backend->memory) : NULL;
+        const char *why = ran[i] ? start(backend, &backend->queues[i]) : NULL;
 
         if (why)
             return why;
@@ -212,6 +230,35 @@ static bool set_mem_table(struct backend *backend, struct message *message)
     memory_unmap(&next);
     (void)restart(backend, ran); /* a ring that its driver has changed meanwhile stays stopped */
     return refuse(backend, "a queue that runs would be lost: %s", why);
+}
+
+/* -------------------------------------------------------------------------------------------------- inflight region --- */
+
+static bool get_inflight_fd(struct backend *backend, struct message *message)
+{
+    struct protocol_inflight *region = &message->payload.inflight;
+    int fd;
+    const char *why = inflight_create(region, is_packed(backend), &fd);
+    bool done;
+
+    if (why)
+        return refuse(backend, "%s", why);
+    done = answer(backend, region, sizeof *region, fd);
+    close(fd);
+    return done;
+}
+
+static bool set_inflight_fd(struct backend *backend, struct message *message)
+{
+    const char *why;
+
+    for (unsigned i = 0; i < QUEUES; i++)
+        if (backend->queues[i].running)
+            return refuse(backend, "queue %u runs: stop it first", i);
+    if (message->n_fds != 1)
+        return refuse(backend, "no file descriptor comes along");
+    why = inflight_map(&backend->inflight, &message->payload.inflight, message->fds[0], is_packed(backend));
+    return !why || refuse(backend, "%s", why);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- queues --- */
@@ -369,6 +416,8 @@ static bool (*const handlers[REQUEST_END])(struct backend *backend, struct messa
     [SET_VRING_ENABLE] = set_vring_enable,
     [GET_CONFIG] = get_config,
     [SET_CONFIG] = set_config,
+    [GET_INFLIGHT_FD] = get_inflight_fd,
+    [SET_INFLIGHT_FD] = set_inflight_fd,
 };
 
 /* Carry out a complete message. False if the connection is over. */
@@ -442,7 +491,7 @@ bool backend_serve(struct backend *backend, const struct pollfd *fds)
     if (fds[0].revents != 0 && !receive(backend))
         return false;
     if (mapping_lost()) {
-        complain("front-end", "it has truncated the file of its memory");
+        complain("front-end", "it has truncated a file that we have mapped");
         return false;
     }
     return true;

@@ -9,6 +9,7 @@
 #ifndef BACKEND_H
 #define BACKEND_H
 
+#include "inflight.h"
 #include "queue.h"
 
 enum {
@@ -25,6 +26,7 @@ struct backend {
     uint64_t features;         /* as negotiated */
     uint64_t protocol_features;
     struct memory memory;
+    struct inflight inflight;
     struct queue queues[QUEUES];
     char why[160];             /* what was wrong with the last message */
 };

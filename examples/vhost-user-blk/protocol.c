@@ -12,6 +12,7 @@ _Static_assert(sizeof(struct protocol_header) == 12, "vhost-user: the header");
 _Static_assert(sizeof(struct protocol_vring_addr) == 40, "vhost-user: the address of a ring");
 _Static_assert(MEMORY_PAYLOAD == 8 && sizeof(struct protocol_region) == 32, "vhost-user: a memory table");
 _Static_assert(CONFIG_PAYLOAD == 12, "vhost-user: a part of the configuration space");
+_Static_assert(INFLIGHT_PAYLOAD == 20, "vhost-user: an inflight region");
 
 /* What a request looks like on the wire. */
 struct shape {
@@ -40,6 +41,8 @@ static const struct shape shapes[REQUEST_END] = {
     [SET_VRING_ENABLE] = {"SET_VRING_ENABLE", 8, 8, 0, false},
     [GET_CONFIG] = {"GET_CONFIG", CONFIG_PAYLOAD, sizeof(struct protocol_config), 0, true},
     [SET_CONFIG] = {"SET_CONFIG", CONFIG_PAYLOAD, sizeof(struct protocol_config), 0, false},
+    [GET_INFLIGHT_FD] = {"GET_INFLIGHT_FD", INFLIGHT_PAYLOAD, 24, 0, true}, /* some send the padding, too */
+    [SET_INFLIGHT_FD] = {"SET_INFLIGHT_FD", INFLIGHT_PAYLOAD, 24, 1, false},
 };
 
 /* ---------------------------------------------------------------------------------------------------- receiving --- */

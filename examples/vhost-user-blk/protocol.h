@@ -39,15 +39,18 @@ enum request {
     SET_VRING_ENABLE = 18,
     GET_CONFIG = 24,
     SET_CONFIG = 25,
+    GET_INFLIGHT_FD = 31,
+    SET_INFLIGHT_FD = 32,
     REQUEST_END
 };
 
 /* Among the virtio features: there are protocol features, and a ring is disabled until it is enabled. */
 #define F_PROTOCOL_FEATURES (UINT64_C(1) << 30)
 
-#define PROTOCOL_F_MQ        (UINT64_C(1) << 0)
-#define PROTOCOL_F_REPLY_ACK (UINT64_C(1) << 3)
-#define PROTOCOL_F_CONFIG    (UINT64_C(1) << 9)
+#define PROTOCOL_F_MQ             (UINT64_C(1) << 0)
+#define PROTOCOL_F_REPLY_ACK      (UINT64_C(1) << 3)
+#define PROTOCOL_F_CONFIG         (UINT64_C(1) << 9)
+#define PROTOCOL_F_INFLIGHT_SHMFD (UINT64_C(1) << 12)
 
 /* Flags of a header. */
 enum {
@@ -104,8 +107,16 @@ struct protocol_config {
     unsigned char data[PROTOCOL_CONFIG_MAX];
 };
 
-/* Bytes before the part whose length is stated in the payload itself. */
+struct protocol_inflight {
+    uint64_t mmap_size;
+    uint64_t mmap_offset;
+    uint16_t queues;
+    uint16_t queue_size;
+};
+
+/* Bytes before the part whose length is stated in the payload itself; and without padding. */
 enum {
+    INFLIGHT_PAYLOAD = offsetof(struct protocol_inflight, queue_size) + sizeof(uint16_t),
     MEMORY_PAYLOAD = offsetof(struct protocol_memory, regions),
     CONFIG_PAYLOAD = offsetof(struct protocol_config, data)
 };
@@ -116,6 +127,7 @@ union protocol_payload {
     struct protocol_vring_addr addr;
     struct protocol_memory memory;
     struct protocol_config config;
+    struct protocol_inflight inflight;
 };
 
 /* A message, or as much of it as has come. Zero it before the first use. */

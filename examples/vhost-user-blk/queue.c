@@ -82,11 +82,11 @@ static const char *find_areas(const struct queue *queue, bool packed, struct mem
 }
 
 /* Where libvring is to begin: vhost-user has the wrap counter in bit 15, libvring its inverse. */
-static const char *find_index(const struct queue *queue, bool packed, uint16_t *index)
+static const char *find_index(const struct queue *queue, bool packed, bool has_inflight, uint16_t *index)
 {
     if (!packed && queue->base > UINT16_MAX)
         return "the position is no index of a split ring";
-    if (packed && queue->base >> 16 != 0 && queue->base >> 16 != (queue->base & 0xffff))
+    if (packed && !has_inflight && queue->base >> 16 != 0 && queue->base >> 16 != (queue->base & 0xffff))
         return "there are requests under way that nobody can know of: available and used positions differ";
     *index = (uint16_t)(packed ? queue->base ^ 0x8000 : queue->base);
     return NULL;
@@ -111,7 +111,7 @@ static void release(struct queue *queue)
     queue->running = false;
 }
 
-static const char *try_start(struct queue *queue, uint64_t features, struct memory *memory)
+static const char *try_start(struct queue *queue, uint64_t features, struct memory *memory, void *inflight, size_t size)
 {
     bool packed = (features & VRING_F_RING_PACKED) != 0;
     uint32_t max_chain = queue->size > BLK_SEG_MAX + 2 ? queue->size : BLK_SEG_MAX + 2;
@@ -123,12 +123,14 @@ static const char *try_start(struct queue *queue, uint64_t features, struct memo
         .regions = memory->regions,
         .region_count = memory->count,
         .generation = queue->generation++,
+        .inflight = inflight,
+        .inflight_size = size,
     };
     const char *why = find_areas(queue, packed, memory, &config);
     int error;
 
     if (!why)
-        why = find_index(queue, packed, &config.index);
+        why = find_index(queue, packed, inflight != NULL, &config.index);
     if (why)
         return why;
     queue->n_iov = max_chain + SPANNING_PIECES;
@@ -137,13 +139,13 @@ static const char *try_start(struct queue *queue, uint64_t features, struct memo
     if (!queue->heads || !queue->iov)
         return strerror(ENOMEM);
     config.heads = queue->heads;
-    error = vring_device_init(&queue->ring, &config);
-    return error ? vring_error_text(error) : judge_position(queue);
+    error = inflight ? vring_device_recover(&queue->ring, &config) : vring_device_init(&queue->ring, &config);
+    return error < 0 ? vring_error_text(error) : judge_position(queue);
 }
 
-const char *queue_start(struct queue *queue, uint64_t features, struct memory *memory)
+const char *queue_start(struct queue *queue, uint64_t features, struct memory *memory, void *inflight, size_t size)
 {
-    const char *why = try_start(queue, features, memory);
+    const char *why = try_start(queue, features, memory, inflight, size);
 
     if (why) {
         release(queue);

@@ -46,10 +46,16 @@ void queue_fini(struct queue *queue);
 bool queue_is_ready(const struct queue *queue);
 
 /*
- * Start a queue that is ready. features as negotiated; memory must stay until the queue stops. Null if that went well;
- * otherwise it does not run, and the answer says why, in static storage.
+ * Start a queue that is ready.
+ *
+ * features        as negotiated
+ * memory          must stay until the queue stops
+ * inflight, size  its part of the inflight region, which must stay, too; null if there is none. If it says that requests
+ *                 were under way when a daemon ended, they are carried out first.
+ *
+ * Null if that went well; otherwise it does not run, and the answer says why, in static storage.
  */
-const char *queue_start(struct queue *queue, uint64_t features, struct memory *memory);
+const char *queue_start(struct queue *queue, uint64_t features, struct memory *memory, void *inflight, size_t size);
 
 /* Stop it: base is then where it would go on. Harmless if it does not run. */
 void queue_stop(struct queue *queue);

@@ -571,7 +571,7 @@ def test_C239_memory_that_is_truncated_under_us_ends_the_connection(daemon: Daem
         disk.notify()
         assert front_end.is_over()
     os.close(shared.fd)
-    assert "front-end: it has truncated the file of its memory" in daemon.complaints
+    assert "front-end: it has truncated a file that we have mapped" in daemon.complaints
     still_serves(daemon)
 
 

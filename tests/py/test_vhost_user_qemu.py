@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from vhost_user_peer import ROOT, Daemon
+from vhost_user_peer import ROOT, SECTOR, Daemon
 
 sys.path.insert(0, str(ROOT / "examples" / "blk"))
 machine: Any = importlib.import_module("machine")
@@ -72,3 +72,32 @@ def test_a_read_only_daemon_is_seen_to_be_one(guests: dict[str, Path], plain_dae
         disks = [machine.Disk(socket=first.socket), machine.Disk(socket=second.socket)]
         run = machine.run(machine.command("riscv64", guests["riscv64"], disks, {}, ram_file=tmp_path / "ram"), LIMIT)
     assert run.code == 15 and "the device offers it read-only" in run.failure["text"], run
+
+
+def test_C224_a_daemon_is_killed_under_a_guest_that_never_learns_of_it(guests: dict[str, Path], plain_daemon: Path,
+                                                                     tmp_path: Path) -> None:
+    """QEMU keeps the inflight region, reconnects, and hands it to the next daemon; the guest sees a slow disk."""
+    size = 32 * MIB
+    image = make_image(tmp_path / "image.img", size)
+    copy = tmp_path / "copy.img"
+    copy.write_bytes(bytes(size))
+    with daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first, \
+            daemon(plain_daemon, tmp_path / "1", copy) as second:
+        killed = []
+
+        def kill(record: dict[str, Any]) -> None:
+            progress = record.get("progress", {"bytes": 0, "of": 1})
+            done = progress["bytes"] / progress["of"]
+            if len(killed) < 2 and 0.2 < done < 0.8:
+                victim = (second, first)[len(killed)]
+                victim.kill()
+                killed.append(copy.read_bytes().count(bytes(SECTOR)))
+                victim.start()
+
+        disks = [machine.Disk(socket=first.socket), machine.Disk(socket=second.socket)]
+        line = machine.command("riscv64", guests["riscv64"], disks, {"bytes": size, "patience-ms": 10000},
+                               ram_file=tmp_path / "ram")
+        run = machine.run(line, LIMIT, kill)
+        assert run.code == 0 and not run.timed_out, (run.failure, run.noise, first.complaints, second.complaints)
+    assert {record["sha256"] for record in run.every("pass")} == {digest(image)} == {digest(copy)}
+    assert len(killed) == 2 and killed[0] > 0  # in the middle: there were sectors still to be written

@@ -104,6 +104,8 @@ static const struct {
     {SET_VRING_ENABLE, 8, 8, 0},
     {GET_CONFIG, 12, 12 + 256, 0},
     {SET_CONFIG, 12, 12 + 256, 0},
+    {GET_INFLIGHT_FD, 20, 24, 0},
+    {SET_INFLIGHT_FD, 20, 24, 1},
 };
 
 enum {
