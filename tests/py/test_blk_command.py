@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from devices import qemu_storage_daemon
 
+ROOT = Path(__file__).resolve().parents[2]
 SIZE = 3 << 20
 
 
@@ -92,6 +94,20 @@ def test_what_goes_wrong_is_said_in_one_line(place: Path, words: tuple[str, ...]
     done = blk(place, *words, stdin=bytes(512))
     assert (done.returncode, done.stderr.decode()) == (1, f"vring blk: {message}\n")
     assert (place / "disk.img").read_bytes() == before
+
+
+def test_the_commands_of_the_document_work(tmp_path: Path) -> None:
+    [block] = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs" / "vhost-user.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "notes.padded").write_bytes(b"read me ".ljust(4096, b"."))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-e", "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PATH": path},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "notes.padded").read_bytes()
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "disk", "ring", "requests", "rate", "latency", "notified"]  # fmt: skip
 
 
 def test_a_size_that_is_none_is_a_usage_error(place: Path) -> None:

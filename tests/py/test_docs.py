@@ -21,6 +21,13 @@ COMMANDS = {
     "./run demo": "test_demo.py runs what it runs",
     "./run test": "this is part of it",
     "pip install .": "test_package.py builds and installs it",
+    "python -m vring explain stride --output stride.svg": "test_explain.py",
+    "qemu-img create -q -f raw disk.img 16M": "test_blk_command.py runs the block",
+    "qemu-storage-daemon --blockdev file,node-name=disk,filename=disk.img --export vhost-user-blk,id=disk,node-name=disk,writable=on,addr.type=unix,addr.path=disk.sock --daemonize --pidfile disk.pid": "test_blk_command.py runs the block",
+    "python -m vring blk write disk.sock notes.padded --offset 1M": "test_blk_command.py runs the block",
+    "python -m vring blk read disk.sock --offset 1M --size 4k --output back": "test_blk_command.py runs the block",
+    "python -m vring blk bench disk.sock --seconds 1": "test_blk_command.py runs the block",
+    "kill $(cat disk.pid)": "test_blk_command.py runs the block",
     "python -m vring inspect console.log": "test_inspect.py",
     "python -m vring inspect console.log --svg pictures --html page.html": "test_inspect.py",
 }

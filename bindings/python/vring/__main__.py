@@ -5,7 +5,7 @@ import argparse
 import os
 import sys
 
-from vring import vhost_user_command
+from vring import explain, vhost_user_command
 from vring.inspect import command as inspect_command
 
 
@@ -14,6 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m vring", description="Look at queues and pools; talk to devices.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     inspect_command.add_parser(commands)
+    explain.add_parser(commands)
     vhost_user_command.add_parser(commands)
     options = parser.parse_args()
     try:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from vring.arguments import size
 from vring.errors import VringError
 from vring.features import Feature
 from vring.vhost_user import VhostUserError
@@ -50,13 +51,6 @@ def _verb(
     parser.add_argument("socket", help="where the device listens")
     parser.set_defaults(run=run, errors=(VhostUserError, DiskError, VringError, ValueError, OSError))
     return parser
-
-
-def size(text: str) -> int:
-    """``"4k"`` is 4096. Raises ValueError."""
-    units = {"k": 10, "m": 20, "g": 30}
-    shift = units.get(text[-1:].lower(), 0)
-    return int(text[:-1] if shift else text, 0) << shift
 
 
 @contextmanager
