@@ -92,6 +92,7 @@ State::State(void *window, uint32_t slots, int occupied_percent, uint32_t areas)
     config.window_addr = window_addr;
     config.slots = slots;
     config.areas = areas;
+    config.mappings = slots; /* every occupied slot is one */
     config.flags = BOUNCE_KEEP_CONTENTS;
     config.copy = copy_nothing;
     must(bounce_meta_size(&config, &meta_size) == 0, "meta_size");

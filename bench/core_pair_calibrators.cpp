@@ -12,8 +12,8 @@ constexpr uint64_t trips = 2000, records = 32768;
 /* A counter that goes back and forth: in one line, or each way in a line of its own. Nanoseconds one way. */
 static void add_ping_pong(Suite &suite, TwoCores &cores, int lines)
 {
-    suite.add("ping-pong " + std::to_string(lines), "machine.cache_line_one_way", {{"lines", std::to_string(lines)}},
-              2.0 * trips, [&cores, lines](benchmark::State &state) {
+    suite.add("ping-pong " + std::to_string(lines), "machine.cache_line_one_way",
+              {{"lines", std::to_string(lines)}, {"cpus", quoted(cores.describe())}}, 2.0 * trips, [&cores, lines](benchmark::State &state) {
         struct {
             alignas(128) std::atomic<uint64_t> there{0};
             alignas(128) std::atomic<uint64_t> back{0};

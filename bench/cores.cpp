@@ -209,8 +209,8 @@ bool add_case(bench::Suite &suite, bench::TwoCores &cores, const bench::Implemen
 } // namespace
 
 /*
- * Files named on the command line are peers, measured beside: whole pairs where they have both sides, and each side
- * with the floor at the other end.
+ * Files named on the command line are peers, measured beside where they have both sides. All ratios of pairs are ours
+ * over theirs.
  */
 int main(int argc, char **argv)
 {
@@ -218,38 +218,46 @@ int main(int argc, char **argv)
     bench::Suite suite(options);
     bench::TwoCores cores;
     bench::SharedMemory memory;
-    bench::Implementation floor = bench::load_ours("floor"), checked = bench::load_ours("checked");
-    std::vector<bench::Implementation> builds = {checked, bench::load_ours("twin"), floor};
-    struct Ratio {
-        Case measured;
+    std::vector<bench::Implementation> builds;
+    struct Measured {
+        Case of;
         std::string driver, device;
     };
-    std::vector<Ratio> ratios;
+    std::vector<Measured> all;
 
+    for (const char *name : {"checked", "twin", "floor"})
+        builds.push_back(bench::load_ours(name));
     for (const std::string &path : options.others)
         builds.push_back(bench::load(path));
     bench::add_core_calibrators(suite);
     bench::add_core_pair_calibrators(suite, cores);
     for (const Case &measured : cases()) {
-        auto add = [&](const bench::Implementation &driver, const bench::Implementation &device) {
-            bench::Params who = {{"driver", bench::quoted(driver.name)}, {"device", bench::quoted(device.name)}};
-            if (add_case(suite, cores, driver, device, measured, memory, who))
-                ratios.push_back({measured, driver.name, device.name});
-        };
-        for (const bench::Implementation &build : builds)
-            add(build, build);
-        for (size_t i = 3; i < builds.size(); i++) {
-            add(builds[i], floor);
-            add(floor, builds[i]);
+        for (const bench::Implementation &build : builds) {
+            bench::Params who = {{"driver", bench::quoted(build.name)}, {"device", bench::quoted(build.name)}};
+            if (add_case(suite, cores, build, build, measured, memory, who))
+                all.push_back({measured, build.name, build.name});
         }
     }
     suite.run();
-    for (const Ratio &ratio : ratios) {
-        bench::Params who = {{"driver", bench::quoted(ratio.driver)}, {"device", bench::quoted(ratio.device)}};
-        std::string id = id_of(ratio.measured, ratio.driver, ratio.device);
-        suite.print_ratio("cores.lines", ratio.measured.params(who), id, "ping-pong 2");
-        suite.print_ratio("cores.to_checked", ratio.measured.params(who), id,
-                          id_of(ratio.measured, "checked", "checked"));
+    for (const Measured &measured : all) {
+        bench::Params who = {{"driver", bench::quoted(measured.driver)}, {"device", bench::quoted(measured.device)}};
+        suite.print_ratio("cores.lines", measured.of.params(who), id_of(measured.of, measured.driver, measured.device),
+                          "ping-pong 2");
     }
+    for (const Case &ours : cases())
+        for (const Measured &theirs : all) {
+            Case plain = ours;
+            plain.config.packed = plain.config.in_order = false;
+            bool same = theirs.of.params() == ours.params();
+            /* With a ring of the same kind, or else with the one that everybody has. */
+            bool has_same = suite.has(id_of(ours, theirs.driver, theirs.device));
+            if (theirs.driver == "checked" || !(same || (!has_same && theirs.of.params() == plain.params())))
+                continue;
+            bench::Params named = {{"driver", bench::quoted(theirs.driver)}, {"device", bench::quoted(theirs.device)},
+                                   {"peer_format", bench::quoted(theirs.of.config.packed ? "packed" : "split")},
+                                   {"peer_in_order", theirs.of.config.in_order ? "true" : "false"}};
+            suite.print_ratio("cores.pair_ratio", ours.params(named), id_of(ours, "checked", "checked"),
+                              id_of(theirs.of, theirs.driver, theirs.device));
+        }
     return 0;
 }

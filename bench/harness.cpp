@@ -134,6 +134,10 @@ void Suite::add(const std::string &id, const std::string &bench, const Params &p
 {
     benchmark::internal::Benchmark *registered = benchmark::RegisterBenchmark(id.c_str(), body);
 
+    if (has(id)) {
+        std::fprintf(stderr, "Two measurements have the name '%s'\n", id.c_str());
+        std::exit(1);
+    }
     if (times_itself)
         registered->UseManualTime();
     by_id_[id] = measurements_.size();

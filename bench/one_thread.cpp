@@ -80,7 +80,7 @@ bool add_sides(Suite &suite, const std::string &bench, const Implementation &dri
 
     if (!can(driver_calls, device_calls, config, memory))
         return false;
-    suite.add(pair_id("sides", driver, device, config), bench, ring_params(config, more), config.batch,
+    suite.add(pair_id(bench, driver, device, config), bench, ring_params(config, more), config.batch,
               [driver_calls, device_calls, config, &memory, bench](benchmark::State &state) {
         Pair pair(*driver_calls, *device_calls, config, memory);
         pair.run(1 + config.size / config.batch);
@@ -108,7 +108,8 @@ void print_side_ratio(Suite &suite, const std::string &bench, const std::string 
                       const Implementation &device, const Implementation &to_driver, const Implementation &to_device,
                       const ring_config &config, const Params &more)
 {
-    std::string id = pair_id("sides", driver, device, config), to_id = pair_id("sides", to_driver, to_device, config);
+    std::string of = counter.substr(0, counter.rfind('.'));
+    std::string id = pair_id(of, driver, device, config), to_id = pair_id(of, to_driver, to_device, config);
 
     if (suite.has(id) && suite.has(to_id))
         suite.print_ratio(bench, ring_params(config, more), id, to_id, counter);

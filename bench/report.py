@@ -1,33 +1,50 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes a page of Markdown of the results that the benchmarks print as lines of JSON.
+"""Makes a page of Markdown, with pictures, of the results that the benchmarks print as lines of JSON.
 
-    report.py build/bench/*.jsonl > docs/performance.md
+    report.py FOLDER build/bench/*.jsonl
+
+FOLDER gets performance.md, and in performance/ the pictures and results.jsonl, of which alone the page can be made
+again.
 """
 
-import json
+from __future__ import annotations
+
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-Result = dict[str, Any]
+import goals
+import plots
+from results import Result, Results, differs, interval, inverse, noise, number, spread, table
 
 INTRODUCTION = """\
 # Performance
 
-Made by `bench/report.py` from what this printed; no number was typed:
+Made by `bench/report.py` from what these printed; no number was typed:
 
 ```sh
 ./run bench
+./run bench peers
 ```
 
 {machine} Compiler: {compiler}, flags `{flags}`. Commit: {commit}.
 
 **What to trust.** The machine was virtual, with two cores, and shared with other work while this ran. Times swing by
-half and more with the neighbours; so every table has the median of the rounds with the least and the most, and a claim
-rests on ratios of two things taken in the same round, or on counted instructions, which do not swing at all. No other
-implementation is measured here, so nothing here says how these libraries compare with one.
+half and more with the neighbours. So every measurement is a slice of a millisecond, all slices take turns in random
+order, a ratio is taken of two slices of the same round, and {processes} processes did it all again. *a [b–c]*: the
+median of the processes' medians, the least and the greatest of them. *a (b–c)*: that median, the least and the most of
+all rounds. Rounds count in which independent additions took within 15 % of their usual time; {rejected} did not.
+A *twin* is the same build in another file: no ratio is said to differ from 1 by less than 3 %, or twice as much as the
+twin's does. Counted instructions do not swing at all.
+"""
+
+GOALS = """\
+## Goals
+
+What a ring is meant to cost, and what it does. All checks are on. Ratios are ours over theirs: less is better. *Met*
+and *not met* are said where all of the interval agrees. Sizes of code are a report of their own.
+
 """
 
 RINGS = """\
@@ -36,16 +53,64 @@ RINGS = """\
 Driver add and publish, device get, add_used and publish, driver get, in one thread; per buffer, and publish once per
 batch. No byte of the buffers is touched, both sides have said that they want no notifications, all checks are on.
 
-*Twin* is the time of the same build from another file over that of the first: 1 but for noise, and no difference
-smaller than its distance from 1 means anything. *Price of checks* is the time over that of a build which believes
-whatever the peer wrote (`VRING_ASSUME_HONEST_PEER`). Instructions are callgrind's, with that build's in parentheses; a
-few of each buffer's are the benchmark's own loop.
+*Floor*: the time over that of hand-written code that does the least on the same ring (`bench/floor_sides.c`).
+*Checks*: over a build which believes whatever the peer wrote (`VRING_ASSUME_HONEST_PEER`). *Features*: over a split
+ring with the same buffers and no feature. Instructions are callgrind's, those of that build and of the floor in
+parentheses; a few of each buffer's are the benchmark's own loop. A build with 64 multiplications too many per buffer
+was measured at {planted} times the time: a difference is found where there is one.
+
 """
 
 SIDES = """\
 ## Each side by itself
 
 As above with batches of 256, in nanoseconds per buffer; the clock is read between the sides, once per batch.
+
+"""
+
+CORES = """\
+## On two cores
+
+A thread for the driver and one for the device, pinned to cores {cpus}. Window 1: the time from add to get of one
+buffer. Window 256 or 1024: the time per buffer with as many in flight. *Poll*: both sides look into the ring, without
+notifications. *Spin*: EVENT_IDX, and a side without work watches a doorbell, a counter in a line of its own. *Futex*: it
+sleeps there, in the kernel; the time is mostly the kernel's.
+
+What no ring can beat, measured in the same rounds:
+
+"""
+
+CORES_TABLE = """\
+*Lines*: the time in one-way trips of a cache line ({lines} ns, a line each way). The floor is as above.
+
+"""
+
+PEERS = """\
+## Beside other people's rings
+
+In one thread, one process, the same memory, the same rounds. Ratios are **ours over theirs: less than 1 is less time**.
+Linux {linux}: `virtio_ring.c` and `vringh.c` (memory of the kernel's own) as user-space code. virtio-queue 0.18 with
+vm-memory 0.18, in three ways: pop, iter, and iter with every piece looked up in guest memory (slices). virtio-drivers
+0.13. Both are built by `cargo` as they build themselves, -O3 and link-time optimisation.
+
+What each does is not the same. *Ours*: judges every word of the peer, translates every piece through a region table
+and hands out an array of pieces, publishes once per batch. *Linux' driver*: checks id and state of a used buffer;
+publishes avail.idx per buffer. *vringh*: bounds and loops are checked, nothing is translated; publishes used.idx per
+buffer. *virtio-queue*: bounds and loops are checked, every access looks up its region; publishes used.idx per buffer;
+but for slices no piece is looked up. *virtio-drivers*: knows which buffer comes back, and compares; a full fence and
+avail.idx per buffer.
+
+![Ours over theirs](performance/peers.svg)
+
+### Whole pairs
+
+A driver and a device; where the peer has no ring of that kind, with its plain split ring.
+
+"""
+
+PEER_SIDES = """\
+### One side, with the floor at the other end
+
 """
 
 PLACES = """\
@@ -56,6 +121,7 @@ it, after the slash, the plain slot walk of the tests, which chooses the same sl
 and not a competitor: it keeps one byte per slot, and no handles, counts or locks. Occupied slots are a random choice of
 single ones. 512 bytes include clearing the 1536 that share the slot. *None*: no place for so much, and the time is that
 of finding out.
+
 """
 
 THREADS = """\
@@ -64,44 +130,15 @@ THREADS = """\
 Map and unmap of 4096 bytes in a half full pool of 32768 slots, wall-clock time over the mappings of all threads. The
 second thread's gain is the time of one thread over that of two, taken round by round: 2 would be linear. Two threads
 need both cores, so other work on them takes from the gain; the least times are those of the quietest rounds.
+
 """
-
-
-def number(value: float) -> str:
-    """Three digits, and no more."""
-    if value >= 1e6:
-        return f"{value / 1e6:.2f} M"
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def spread(result: Result) -> str:
-    return f"{number(result['median'])} ({number(result['min'])}–{number(result['max'])})"
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = list(head)
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines) + "\n"
-
-
-class Results:
-    def __init__(self, results: list[Result]) -> None:
-        self.all = results
-
-    def of(self, bench: str, **params: Any) -> list[Result]:
-        """The results of a bench with these parameters, in the order in which they came."""
-        return [r for r in self.all if r["bench"] == bench and params.items() <= r["params"].items()]
-
-    def one(self, bench: str, **params: Any) -> Result | None:
-        found = self.of(bench, **params)
-        return found[-1] if found else None
 
 
 def introduction(results: Results) -> str:
     """Says where the results come from, each way that occurs."""
 
     def values(key: str) -> str:
-        return ", ".join(dict.fromkeys(str(r[key]).strip() for r in results.all))
+        return ", ".join(dict.fromkeys(str(getattr(r, key)).strip() for r in results.all))
 
     machine = f"CPU: {values('cpu')}."
     fence = results.one("machine.store_and_full_fence")
@@ -109,7 +146,20 @@ def introduction(results: Results) -> str:
     if fence and multiply:
         machine += f" A store and a full fence: {spread(fence)} ns; a multiplication that waits for another: "
         machine += f"{spread(multiply)} ns."
-    return INTRODUCTION.format(machine=machine, **{key: values(key) for key in ("compiler", "flags", "commit")})
+    timed = [r for r in results.all if r.unit != "instructions"] or results.all
+    rejected = sum(r.rejected for r in timed) / sum(r.rejected + r.rounds for r in timed)
+    return INTRODUCTION.format(
+        machine=machine,
+        processes=max(r.processes for r in results.all),
+        rejected=f"{100 * rejected:.0f} %",
+        **{key: values(key) for key in ("compiler", "flags", "commit")},
+    )
+
+
+def goals_table(results: Results) -> str:
+    if not results.of("ring.pair") and not results.of("peers.pair_ratio"):
+        return ""
+    return GOALS + table(["what", "goal", "measured", ""], goals.rows(results))
 
 
 def ring_name(params: dict[str, Any]) -> str:
@@ -118,73 +168,195 @@ def ring_name(params: dict[str, Any]) -> str:
     return ", ".join([f"{params['format']}, {params['chain']} {pieces}, batch {params['batch']}", *features])
 
 
-def rings(results: Results) -> str:
-    pairs = results.of("ring.pair", build="checked")
-    if not pairs:
+def ratio_cell(ratio: Result | None, twin: Result | None) -> str:
+    """A ratio with its interval; in parentheses where it says no more than that the two are alike."""
+    if not ratio:
         return ""
+    return interval(ratio) if differs(ratio, twin) else f"({interval(ratio)})"
+
+
+def rings(results: Results) -> str:
     rows = []
-    for pair in pairs:
-        params = {key: value for key, value in pair["params"].items() if key != "build"}
-        row = [ring_name(params), spread(pair)]
-        twin, honest = (results.one("ring.to_checked", **params, build=build) for build in ("twin", "honest"))
-        row.append(f"{twin['median']:.3f}" if twin else "")
-        row.append(f"{1 / honest['median']:.3f}" if honest else "")
-        counted = [results.one("ring.instructions", **params, build=build) for build in ("checked", "honest")]
-        row.append(" ".join(f"({c['median']:.0f})" if i else f"{c['median']:.0f}" for i, c in enumerate(counted) if c))
-        rows.append(row)
-    head = ["ring", f"ns per buffer, {pairs[0]['rounds']} rounds", "twin", "price of checks", "instructions"]
-    return RINGS + "\n" + table(head, rows)
+    for pair in results.of("ring.pair", build="checked"):
+        params = {key: value for key, value in pair.params.items() if key != "build"}
+        twin, honest, floor = (
+            results.one("ring.to_checked", **params, build=build) for build in ("twin", "honest", "floor")
+        )
+        plain = results.one("ring.to_plain", **params)
+        counted = [results.one("ring.instructions", **params, build=build) for build in ("checked", "honest", "floor")]
+        instructions = [f"{c.median:.0f}" for c in counted if c]
+        is_plain = params["format"] == "split" and not any(params[f] for f in ("event_idx", "indirect", "in_order"))
+        rows.append(
+            [
+                ring_name(params),
+                spread(pair),
+                f"{twin.median:.3f}" if twin else "",
+                ratio_cell(inverse(floor), twin) if floor else "",
+                ratio_cell(inverse(honest), twin) if honest else "",
+                "" if is_plain else ratio_cell(plain, twin),
+                instructions[0] + (f" ({', '.join(instructions[1:])})" if instructions[1:] else "")
+                if instructions
+                else "",
+            ]
+        )
+    if not rows:
+        return ""
+    planted = results.of("ring.to_checked", build="planted")
+    head = ["ring", "ns per buffer", "twin", "floor", "checks", "features", "instructions"]
+    found = number(min(p.median for p in planted)) if planted else "(not measured)"
+    return RINGS.format(planted=found) + table(head, rows)
 
 
 def sides(results: Results) -> str:
     benches = ("ring.sides.driver_gives", "ring.sides.device", "ring.sides.driver_takes")
     rows = []
     for first in results.of(benches[0]):
-        others = [results.one(bench, **first["params"]) for bench in benches]
-        rows.append([ring_name(first["params"]), *(spread(other) for other in others if other)])
+        others = [results.one(bench, **first.params) for bench in benches]
+        rows.append([ring_name(first.params), *(spread(other) for other in others if other)])
+    return SIDES + table(["ring", "driver gives", "device", "driver takes"], rows) if rows else ""
+
+
+LIMITS = ("machine.cache_line_one_way", "machine.stream", "machine.round_trip")
+
+
+def limit_name(result: Result) -> str:
+    params = result.params
+    if result.bench == "machine.cache_line_one_way":
+        return (
+            "a cache line to the other core, and " + ("back" if params["lines"] == 1 else "another back") + ": one way"
+        )
+    way = "one way" if result.bench == "machine.stream" else f"there and back, {params['window']} under way"
+    return f"16 bytes in an array, {way}, published per {params['batch']}"
+
+
+def cores(results: Results) -> str:
+    rows = []
+    for pair in results.of("cores.pair", driver="checked"):
+        params = {key: value for key, value in pair.params.items() if key not in ("driver", "device")}
+        both = {"driver": "checked", "device": "checked"}
+        lines = results.one("cores.lines", **params, **both)
+        twin = results.one("cores.pair_ratio", **params, driver="twin")
+        floor = results.one("cores.pair_ratio", **params, driver="floor", peer_format=params["format"])
+        linux = results.one("cores.pair_ratio", **params, driver="linux", device="linux")
+        rows.append(
+            [
+                f"{ring_name(params)}, window {params['window']}, {params['wait']}",
+                spread(pair),
+                interval(lines) if lines else "",
+                f"{twin.median:.3f}" if twin else "",
+                ratio_cell(floor, twin),
+                ratio_cell(linux, twin),
+            ]
+        )
     if not rows:
         return ""
-    return SIDES + "\n" + table(["ring", "driver gives", "device", "driver takes"], rows)
+    found = [r for bench in LIMITS for r in results.of(bench)]
+    line = results.one("machine.cache_line_one_way", lines=2)
+    cpus = sorted({r.params["cpus"] for r in results.of("machine.cache_line_one_way")})
+    text = CORES.format(cpus=", ".join(cpus) or "of their own")
+    text += table(["limit", "ns"], [[limit_name(r), spread(r)] for r in found])
+    text += CORES_TABLE.format(lines=spread(line) if line else "")
+    text += table(["ring", "ns per buffer", "lines", "twin", "over the floor", "over Linux' pair"], rows)
+    return text + "![Nanoseconds per buffer on two cores](performance/cores.svg)\n"
+
+
+def peer_name(name: str) -> str:
+    return (
+        name.replace("virtio_queue_", "virtio-queue ")
+        .replace("virtio_drivers", "virtio-drivers")
+        .replace("linux", "Linux")
+    )
+
+
+def peer_table(results: Results, bench: str, first: str) -> str:
+    """A row for each ring, a column for each peer; what could not be measured says so."""
+    found = results.of(bench)
+    names = list(dict.fromkeys(r.params["peer"] for r in found if r.params["peer"] != "twin"))
+    rows = []
+    for twin in [r for r in found if r.params["peer"] == "twin"]:
+        ring = {key: value for key, value in twin.params.items() if not key.startswith("peer")}
+        cells = [results.one(bench, **ring, peer=name) for name in names]
+        if any(cells):
+            rows.append([ring_name(ring), f"{twin.median:.3f}", *(ratio_cell(cell, twin) for cell in cells)])
+    return table([first, "twin", *(peer_name(name) for name in names)], rows) if rows else ""
+
+
+def peers(results: Results, linux: str = "6.1") -> str:
+    pairs = peer_table(results, "peers.pair_ratio", "pair")
+    if not pairs and not results.absent:
+        return ""
+    text = PEERS.format(linux=linux)
+    for peer, reason in results.absent.items():
+        text += f"**Not measured: {peer}**, which {reason}.\n\n"
+    text += pairs + PEER_SIDES
+    text += peer_table(results, "peers.driver_ratio", "driver side")
+    text += peer_table(results, "peers.device_ratio", "device side")
+    builds = list(dict.fromkeys(r.params["build"] for r in results.of("ring.instructions")))
+    counted = [r for r in results.of("ring.instructions", build="linux")]
+    rows = [
+        [
+            ring_name({k: v for k, v in theirs.params.items() if k != "build"}),
+            *(
+                f"{c.median:.0f}" if (c := results.one("ring.instructions", **{**theirs.params, "build": b})) else ""
+                for b in builds
+            ),
+        ]
+        for theirs in counted
+    ]
+    if rows:
+        text += "### Instructions per buffer, whole pairs\n\n" + table(["ring", *map(peer_name, builds)], rows)
+    return text
 
 
 def places(results: Results) -> str:
     text = ""
     found = results.of("bounce.place")
-    for slots in dict.fromkeys(r["params"]["slots"] for r in found):
-        sizes = list(dict.fromkeys(r["params"]["size"] for r in found))
+    for slots in dict.fromkeys(r.params["slots"] for r in found):
+        sizes = list(dict.fromkeys(r.params["size"] for r in found))
         rows = []
-        for occupied in dict.fromkeys(r["params"]["occupied_percent"] for r in found):
+        for occupied in dict.fromkeys(r.params["occupied_percent"] for r in found):
             row = [f"{occupied} %"]
             for size in sizes:
                 where = {"slots": slots, "occupied_percent": occupied, "size": size}
                 ours, walk = (results.one("bounce.place", **where, way=way) for way in ("pool", "walk"))
                 if ours and walk:
-                    none = "" if ours["params"]["fits"] else "None: "
-                    row.append(f"{none}{spread(ours)} / {number(walk['median'])}")
+                    none = "" if ours.params["fits"] else "None: "
+                    row.append(f"{none}{spread(ours)} / {number(walk.median)}")
             rows.append(row)
-        text += f"### {slots} slots, {found[0]['rounds']} rounds\n\n"
-        text += table([f"occupied of {slots}", *(f"{size} bytes" for size in sizes)], rows)
-    return PLACES + "\n" + text if text else ""
+        text += f"### {slots} slots\n\n" + table([f"occupied of {slots}", *(f"{size} bytes" for size in sizes)], rows)
+    return PLACES + text if text else ""
 
 
 def threads(results: Results) -> str:
     rows = []
     for gain in results.of("bounce.gain_of_second_thread"):
-        areas = gain["params"]["areas"]
+        areas = gain.params["areas"]
         times = [results.one("bounce.threads", areas=areas, threads=count) for count in (1, 2)]
         rows.append([str(areas), *(spread(time) for time in times if time), spread(gain)])
-    if not rows:
-        return ""
-    return THREADS + "\n" + table(["areas", "1 thread, ns", "2 threads, ns", "gain"], rows)
+    return THREADS + table(["areas", "1 thread, ns", "2 threads, ns", "gain"], rows) if rows else ""
+
+
+SECTIONS = (introduction, goals_table, rings, sides, cores, peers, places, threads)
+
+
+def page(results: Results) -> str:
+    """The whole page. It has no section of what was not measured."""
+    parts = [section(results) for section in SECTIONS]
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts if part)
 
 
 def main() -> None:
-    lines = [line for path in sys.argv[1:] for line in Path(path).read_text().splitlines()]
-    results = Results([json.loads(line) for line in lines])
+    if len(sys.argv) < 3:
+        sys.exit(f"usage: {sys.argv[0]} FOLDER FILE...")
+    folder, *files = map(Path, sys.argv[1:])
+    results = Results.read(files)
     if not results.all:
         sys.exit("report.py: no results")
-    parts = [introduction(results), rings(results), sides(results), places(results), threads(results)]
-    print("\n".join(part.rstrip("\n") + "\n" for part in parts if part), end="")
+    beside = folder / "performance"
+    beside.mkdir(parents=True, exist_ok=True)
+    (folder / "performance.md").write_text(page(results))
+    (beside / "results.jsonl").write_text("".join(line + "\n" for line in results.lines()))
+    plots.write(results, beside)
 
 
 if __name__ == "__main__":

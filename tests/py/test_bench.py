@@ -13,8 +13,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench"
+sys.path.insert(0, str(BENCH))
+
+import goals as bench_goals  # noqa: E402
+import results as bench_results  # noqa: E402
+
 KEYS = {"bench", "params", "unit", "median", "low", "high", "min", "max", "rounds", "rejected"} | {
-    "compiler", "flags", "cpu", "commit"
+    "compiler",
+    "flags",
+    "cpu",
+    "commit",
 }
 
 Result = dict[str, Any]
@@ -30,9 +38,9 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bench"
 
 
-def run(program: Path, rounds: int) -> list[Result]:
+def run(program: Path, rounds: int, *arguments: str | Path, slice_seconds: float = 1e-5) -> list[Result]:
     """The results of a program that measures as briefly as it can."""
-    command = [str(program), f"--rounds={rounds}", "--slice=0.00001", "--commit=test"]
+    command = [program, f"--rounds={rounds}", f"--slice={slice_seconds}", "--commit=test", *arguments]
     done = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
     results = [json.loads(line) for line in done.stdout.splitlines()]
     for result in results:
@@ -46,11 +54,12 @@ def run(program: Path, rounds: int) -> list[Result]:
 
 
 def report(results: list[Result], folder: Path) -> str:
+    """The page made of results; what stands beside it is in folder/page/performance."""
     lines = folder / "results.jsonl"
     lines.write_text("".join(json.dumps(result) + "\n" for result in results))
-    command = [sys.executable, str(BENCH / "report.py"), str(lines)]
-    done = subprocess.run(command, check=True, timeout=30, capture_output=True, text=True)
-    return done.stdout
+    command = [sys.executable, str(BENCH / "report.py"), str(folder / "page"), str(lines)]
+    subprocess.run(command, check=True, timeout=60)
+    return (folder / "page" / "performance.md").read_text()
 
 
 def test_rings(programs: Path, tmp_path: Path) -> None:
@@ -66,7 +75,121 @@ def test_rings(programs: Path, tmp_path: Path) -> None:
     assert (ratios.count("twin"), ratios.count("honest")) == (rings, rings)
     page = report(results, tmp_path)
     assert page.count("| split, 1 piece, batch 32 |") == 1 and "## Each side by itself" in page
-    assert "bounce pool" not in page, "there is no table of what was not measured"
+    for part in ("## Two threads on a bounce pool", "## On two cores", "## Beside other people's rings"):
+        assert part not in page, "there is no section of what was not measured"
+
+
+def test_a_planted_slowdown_is_found_and_a_twin_is_not(programs: Path) -> None:
+    results = bench_results.Results(run(programs / "bench_ring", 11, slice_seconds=2e-4))
+    for form in ("split", "packed"):
+        ring = bench_goals.ring(32, format=form)
+        twin, planted = (results.one("ring.to_checked", **ring, build=build) for build in ("twin", "planted"))
+        assert twin and planted
+        assert bench_results.differs(planted, twin) and planted.median > 1
+        assert not bench_results.differs(twin, twin)
+
+
+def test_two_cores(programs: Path, tmp_path: Path) -> None:
+    results = run(programs / "bench_cores", 1, programs / "sides_honest.so")
+    pairs = [result["params"] for result in results if result["bench"] == "cores.pair"]
+    of_ours = [params for params in pairs if params["driver"] == "checked"]
+    assert {(params["format"], params["wait"], params["window"]) for params in of_ours} >= {
+        (form, wait, window)
+        for form in ("split", "packed")
+        for wait in ("poll", "spin", "futex")
+        for window in (1, 256)
+    }
+    assert {params["driver"] for params in pairs} == {"checked", "twin", "floor", "honest"}
+    limits = {result["bench"] for result in results if result["bench"].startswith("machine.")}
+    assert limits >= {"machine.cache_line_one_way", "machine.stream", "machine.round_trip"}
+    page = report(results, tmp_path)
+    assert "| packed, 1 piece, batch 1, event_idx, window 1, futex |" in page
+    assert (tmp_path / "page" / "performance" / "cores.svg").read_text().count("<svg") == 1
+
+
+def test_one_core_is_not_enough(programs: Path) -> None:
+    command = ["taskset", "-c", "0", str(programs / "bench_cores"), "--rounds=1"]
+    done = subprocess.run(command, timeout=30, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "two cores" in done.stderr
+
+
+def test_peers(programs: Path, tmp_path: Path) -> None:
+    """Our own builds in the place of other people's: what those need is not installed for tests."""
+    results = run(programs / "bench_peers", 2, programs / "sides_honest.so", programs / "sides_floor.so")
+    for bench in ("pair", "driver", "device"):
+        ratios = [result["params"] for result in results if result["bench"] == f"peers.{bench}_ratio"]
+        assert {"twin", "honest"} <= {params["peer"] for params in ratios}
+        in_order = [p for p in ratios if p["peer"] == "floor" and p["in_order"]]
+        assert bool(in_order) == (bench == "pair"), "a pair is compared with a plain ring, a side only with its like"
+        assert not any(p["peer_in_order"] or p["peer_format"] == "packed" for p in in_order)
+    page = report(results, tmp_path)
+    assert "| pair | twin | honest |" in page
+    assert "goal" in (tmp_path / "page" / "performance" / "peers.svg").read_text()
+
+
+def test_a_peer_that_cannot_be_had_is_said_to_be_missing(tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    command = f"cmake --preset bench -B {build} -DVRING_BENCH_PEERS=ON -DCARGO=/bin/false -DVRING_LINUX_ARCHIVE="
+    subprocess.run(command.split(), cwd=ROOT, timeout=60, capture_output=True, check=True)
+    absent = [json.loads(line) for line in (build / "bench" / "peers" / "absent.jsonl").read_text().splitlines()]
+    page = report([*absent, lines_of(1.0)], tmp_path)
+    assert "**Not measured: virtio-drivers and virtio-queue**, which needs cargo 1.88" in page
+    assert "**Not measured: Linux**, which needs Debian's package linux-source" in page
+
+
+def lines_of(median: float, bench: str = "peers.pair_ratio", apart: float = 0.0, **params: Any) -> Result:
+    """A line as a program prints it, of a measurement that never was."""
+    return {
+        "bench": bench, "params": params or {**bench_goals.ring(32), "size": 256, "peer": "twin"}, "unit": "ratio",
+        "median": median, "low": median - apart, "high": median + apart, "min": median - apart, "max": median + apart,
+        "rounds": 7, "rejected": 1, "compiler": "C", "flags": "-O", "cpu": "the CPU", "commit": "abc",
+    }  # fmt: skip
+
+
+def merged(*lines: Result) -> bench_results.Result:
+    return bench_results.merged(list(lines))
+
+
+def test_what_a_difference_is_worth() -> None:
+    quiet, loud = merged(lines_of(1.004)), merged(lines_of(0.95))
+    assert bench_results.noise(quiet) == bench_results.noise(None) == 0.03
+    assert abs(bench_results.noise(loud) - 0.1) < 1e-9
+    assert bench_results.differs(merged(lines_of(1.08)), quiet)
+    assert bench_results.differs(merged(lines_of(0.9)), quiet)
+    assert not bench_results.differs(merged(lines_of(1.08)), loud), "less than twice what the twin was off"
+    assert not bench_results.differs(merged(lines_of(1.02)), quiet), "less than 3 %"
+    assert not bench_results.differs(merged(lines_of(1.08, apart=0.1)), quiet), "the interval has 1 in it"
+
+
+def test_processes_are_put_together() -> None:
+    several = merged(lines_of(1.0, apart=0.5), lines_of(2.0), lines_of(4.0))
+    assert (several.median, several.low, several.high, several.min, several.max) == (2.0, 1.0, 4.0, 0.5, 4.0)
+    assert (several.rounds, several.rejected, several.processes) == (21, 3, 3)
+    assert bench_results.merged([vars(several)]) == several, "what is merged stays as it is"
+
+
+def test_a_goal_is_met_or_not_or_undecided() -> None:
+    at_most = bench_goals.Goal("", 0.5, lambda results: None)
+    at_least = bench_goals.Goal("", 1.9, lambda results: None, at_least=True)
+    verdicts = [at_most.verdict(merged(lines_of(median, apart=0.05))) for median in (0.4, 0.48, 0.6)]
+    assert verdicts == ["**met**", "undecided", "not met"]
+    assert [at_least.verdict(merged(lines_of(median))) for median in (1.8, 1.9)] == ["not met", "**met**"]
+
+
+def test_every_goal_finds_what_it_measures() -> None:
+    """In the results of which the committed page is made: a goal whose measurement has got another name is empty."""
+    measured = bench_results.Results.read([ROOT / "docs" / "performance" / "results.jsonl"])
+    missing = [goal.what for goal in bench_goals.GOALS if not goal.measure(measured)]
+    assert missing == []
+
+
+def test_the_page_is_made_of_the_results_beside_it(tmp_path: Path) -> None:
+    lines = ROOT / "docs" / "performance" / "results.jsonl"
+    page = report([json.loads(line) for line in lines.read_text().splitlines()], tmp_path)
+    assert page == (ROOT / "docs" / "performance.md").read_text()
+    made = tmp_path / "page" / "performance"
+    assert (made / "results.jsonl").read_text() == lines.read_text()
+    assert {path.name for path in made.iterdir()} == {path.name for path in lines.parent.iterdir()}
 
 
 def test_bounce(programs: Path, tmp_path: Path) -> None:
@@ -81,8 +204,7 @@ def test_bounce(programs: Path, tmp_path: Path) -> None:
 
 
 def test_the_report_shows_the_numbers_of_the_lines(tmp_path: Path) -> None:
-    result = {"bench": "bounce.threads", "unit": "ns", "median": 12.34, "min": 1.5, "max": 678.9, "rounds": 1}
-    result |= {"compiler": "C", "flags": "-O", "cpu": "the CPU", "commit": "abc"}
+    result = lines_of(12.34, "bounce.threads") | {"unit": "ns", "low": 10.0, "high": 20.0, "min": 1.5, "max": 678.9}
     gain = result | {"bench": "bounce.gain_of_second_thread", "params": {"areas": 1}}
     times = [result | {"params": {"areas": 1, "threads": threads}} for threads in (1, 2)]
     page = report([*times, gain], tmp_path)
@@ -93,7 +215,9 @@ def test_the_report_shows_the_numbers_of_the_lines(tmp_path: Path) -> None:
 def test_no_results_are_no_report(tmp_path: Path) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")
-    done = subprocess.run([sys.executable, BENCH / "report.py", empty], timeout=30, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, BENCH / "report.py", tmp_path / "page", empty], timeout=30, capture_output=True, check=False
+    )
     assert done.returncode == 1 and b"no results" in done.stderr
 
 

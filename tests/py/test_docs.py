@@ -18,6 +18,7 @@ COMPILE = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", 
 # Shell commands that the documents name and who runs them. A command that is not listed here fails the test below.
 COMMANDS = {
     "./run bench": "test_bench.py runs the programs and the report that it runs, for a shorter time",
+    "./run bench peers": "the same, with builds of our own in the place of other people's",
     "./run demo": "test_demo.py runs what it runs",
     "./run test": "this is part of it",
     "pip install .": "test_package.py builds and installs it",

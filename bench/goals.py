@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""What the rings and pools are meant to cost, each goal beside what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from results import Result, Results, interval, inverse, number
+
+Measure = Callable[[Results], "Result | None"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """At most `limit`, or at least it, of what `measure` finds."""
+
+    what: str
+    limit: float
+    measure: Measure
+    at_least: bool = False
+    stretch: float | None = None
+
+    def verdict(self, result: Result) -> str:
+        """ "met" and "not met" are said of all the interval; else it is undecided."""
+        good, bad = (result.low, result.high) if self.at_least else (-result.high, -result.low)
+        limit = self.limit if self.at_least else -self.limit
+        return "**met**" if good >= limit else "not met" if bad < limit else "undecided"
+
+
+def ring(batch: int, chain: int = 1, **features: Any) -> dict[str, Any]:
+    """The parameters of a ring without any feature but those named."""
+    plain = {"format": "split", "event_idx": False, "indirect": False, "in_order": False}
+    return {**plain, "chain": chain, "batch": batch, **features}
+
+
+def one(bench: str, **params: Any) -> Measure:
+    return lambda results: results.one(bench, **params)
+
+
+def cores(batch: int, window: int, **features: Any) -> Measure:
+    """Our pair over Linux', on two cores."""
+    return one(
+        "cores.pair_ratio", **ring(batch, **features), window=window, wait="poll", driver="linux", device="linux"
+    )
+
+
+def price_of_checks(**params: Any) -> Measure:
+    def measure(results: Results) -> Result | None:
+        honest = results.one("ring.to_checked", **params, build="honest")
+        return inverse(honest) if honest else None
+
+    return measure
+
+
+def fences_and_12_ns(results: Results) -> Result | None:
+    """A batch of one, less two full fences."""
+    pair = results.one("ring.pair", **ring(1), build="checked")
+    fence = results.one("machine.store_and_full_fence")
+    if not pair or not fence:
+        return None
+    less = 2 * fence.median
+    return replace(pair, median=pair.median - less, low=pair.low - less, high=pair.high - less)
+
+
+def slowest_place(slots: int) -> Measure:
+    def measure(results: Results) -> Result | None:
+        found = results.of("bounce.place", slots=slots, way="pool")
+        return max(found, key=lambda result: result.median) if found else None
+
+    return measure
+
+
+GOALS = [
+    Goal(
+        "split pair, batches of 32, over Linux' driver and vringh",
+        0.45,
+        one("peers.pair_ratio", **ring(32), peer="linux"),
+        stretch=0.40,
+    ),
+    Goal(
+        "packed pair, the same", 0.50, one("peers.pair_ratio", **ring(32, format="packed"), peer="linux"), stretch=0.45
+    ),
+    Goal(
+        "IN_ORDER, split, the same",
+        0.15,
+        one("peers.pair_ratio", **ring(32, in_order=True), peer="linux"),
+        stretch=0.11,
+    ),
+    Goal(
+        "IN_ORDER, packed, the same",
+        0.15,
+        one("peers.pair_ratio", **ring(32, format="packed", in_order=True), peer="linux"),
+        stretch=0.11,
+    ),
+    Goal("3 pieces, split pair, the same", 0.40, one("peers.pair_ratio", **ring(32, 3), peer="linux")),
+    Goal(
+        "3 pieces in a table, split pair, the same",
+        0.40,
+        one("peers.pair_ratio", **ring(32, 3, indirect=True), peer="linux"),
+    ),
+    Goal("split pair, one by one, the same", 0.60, one("peers.pair_ratio", **ring(1), peer="linux")),
+    Goal("split pair, one by one: nanoseconds beyond two full fences", 12, fences_and_12_ns),
+    Goal(
+        "device side, batches of 32, over virtio-queue's iter()",
+        0.22,
+        one("peers.device_ratio", **ring(32), peer="virtio_queue_iter"),
+    ),
+    Goal("device side, the same, over vringh", 0.55, one("peers.device_ratio", **ring(32), peer="linux")),
+    Goal(
+        "driver side, the same, over virtio-drivers", 0.27, one("peers.driver_ratio", **ring(32), peer="virtio_drivers")
+    ),
+    Goal("driver side, the same, over Linux' split", 0.65, one("peers.driver_ratio", **ring(32), peer="linux")),
+    Goal(
+        "driver side, packed, over Linux' packed",
+        0.60,
+        one("peers.driver_ratio", **ring(32, format="packed"), peer="linux"),
+    ),
+    Goal("instructions per buffer, split", 175, one("ring.instructions", **ring(32), build="checked")),
+    Goal(
+        "instructions per buffer, packed", 200, one("ring.instructions", **ring(32, format="packed"), build="checked")
+    ),
+    Goal(
+        "instructions per buffer, split, IN_ORDER",
+        85,
+        one("ring.instructions", **ring(32, in_order=True), build="checked"),
+    ),
+    Goal(
+        "instructions per buffer, packed, IN_ORDER",
+        85,
+        one("ring.instructions", **ring(32, format="packed", in_order=True), build="checked"),
+    ),
+    Goal("two cores, batches of 32, window 256, split, over Linux' pair", 0.20, cores(32, 256)),
+    Goal("two cores, the same, split, IN_ORDER", 0.10, cores(32, 256, in_order=True)),
+    Goal("two cores, the same, packed, IN_ORDER", 0.10, cores(32, 256, format="packed", in_order=True)),
+    Goal("two cores, one by one, window 1: packed over Linux' split pair", 0.36, cores(1, 1, format="packed")),
+    Goal("price of all checks, split, batches of 32", 1.10, price_of_checks(**ring(32)), stretch=1.05),
+    Goal(
+        "price of all checks, packed, batches of 32", 1.10, price_of_checks(**ring(32, format="packed")), stretch=1.05
+    ),
+    Goal("price of all checks, split, batches of 32, 3 pieces", 1.10, price_of_checks(**ring(32, 3)), stretch=1.05),
+    Goal(
+        "price of all checks, packed, batches of 32, 3 pieces",
+        1.10,
+        price_of_checks(**ring(32, 3, format="packed")),
+        stretch=1.05,
+    ),
+    Goal(
+        "bounce_map() and bounce_unmap(), 32768 slots, ns, the slowest of all sizes and occupancies",
+        150,
+        slowest_place(32768),
+        stretch=80,
+    ),
+    Goal("the same, 524288 slots", 300, slowest_place(524288), stretch=150),
+    Goal(
+        "two threads on two areas: mappings per second over those of one",
+        1.9,
+        one("bounce.gain_of_second_thread", areas=2),
+        at_least=True,
+    ),
+]
+
+
+def rows(results: Results) -> list[list[str]]:
+    """A row for every goal: what, the goal, measured, and whether it is met."""
+    found = []
+    for goal in GOALS:
+        result = goal.measure(results)
+        limit = ("≥ " if goal.at_least else "≤ ") + f"{goal.limit:g}"
+        if goal.stretch is not None:
+            limit += f" (better: {goal.stretch:g})"
+        measured = "" if result is None else number(result.median) if result.low == result.high else interval(result)
+        found.append([goal.what, limit, measured, goal.verdict(result) if result else "not measured"])
+    return found
