@@ -175,7 +175,7 @@ def _strip(strips: _Strips, top: float, rule: str, answers: list[Answer]) -> Non
     sheet.text(LEFT, top - 36, rule, size=12.5, bold=True)
     wrong, waste = sum(bool(answer.fault) for answer in answers), _waste(question, answers)
     result = f"{wrong} of {len(answers)} misaligned" if wrong else f"all aligned, {waste} slot{'s' * (waste != 1)} passed over"
-    sheet.text(WIDTH - LEFT, top - 36, result, size=11.5, anchor="end", colour="red" if wrong else None)
+    sheet.text(WIDTH - LEFT, top - 36, result, size=11.5, anchor="end", kind="alarm" if wrong else "ink")
     sheet.rect(LEFT, top, cell * (strips.end - strips.first), BAR, kind="cell")
     slots = range(strips.first, strips.end)
     sheet.path("".join(f"M{strips.x(slot):.2f} {top}v{BAR}" for slot in slots[1:]), kind="gap")
@@ -189,7 +189,7 @@ def _strip(strips: _Strips, top: float, rule: str, answers: list[Answer]) -> Non
         if width > 78:
             sheet.text(x + width / 2, top + 21.5, f"{answer.addr:#x}", size=11.5, kind="onhue", anchor="middle", bold=True)
         if answer.fault and width > 6.2 * len(answer.fault):
-            sheet.text(x + width / 2, top + BAR + 30, answer.fault, size=10, colour="red", anchor="middle")
+            sheet.text(x + width / 2, top + BAR + 30, answer.fault, size=10, kind="alarm", anchor="middle")
     every = max(1, -(-30 // int(max(cell, 1))))
     for slot in slots[:: every]:
         sheet.text(strips.x(slot) + cell / 2, top + BAR + 14, str(slot), size=9, kind="soft", anchor="middle")

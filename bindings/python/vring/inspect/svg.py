@@ -12,13 +12,13 @@ COLOURS = {"amber": "#e09f3e", "blue": "#3d7fd9", "green": "#34a26f", "violet": 
 
 _STYLE = """
 .paper{fill:#ffffff;stroke:#d0d7de}
-.ink{fill:#1f2328} .soft{fill:#636c76} .onhue{fill:#ffffff} .onink{fill:#ffffff}
+.ink{fill:#1f2328} .alarm{fill:#c42b2b} .soft{fill:#636c76} .onhue{fill:#ffffff} .onink{fill:#ffffff}
 .cell{fill:#eef1f4;stroke:#ffffff} .gap{fill:none;stroke:#ffffff} .line{stroke:#8c959f;fill:none}
 .halo{stroke:#ffffff;stroke-width:3px;paint-order:stroke} .hollow{fill:none;stroke:#ffffff}
 .paperless{fill:#ffffff} .changed{fill:none;stroke:#d6409f} .page{stroke:#57606a;fill:none} .bit{fill:#57606a;stroke:#ffffff} .nobit{fill:#ffffff;stroke:#d0d7de}
 @media (prefers-color-scheme: dark) {
 .paper{fill:#0d1117;stroke:#30363d}
-.ink{fill:#e6edf3} .onink{fill:#0d1117} .soft{fill:#9198a1}
+.ink{fill:#e6edf3} .alarm{fill:#ff7b72} .onink{fill:#0d1117} .soft{fill:#9198a1}
 .cell{fill:#21262d;stroke:#0d1117} .gap{stroke:#0d1117} .line{stroke:#6e7681}
 .halo{stroke:#0d1117} .paperless{fill:#0d1117} .changed{stroke:#f778ba}
 .page{stroke:#b1bac4} .bit{fill:#b1bac4;stroke:#0d1117} .nobit{fill:#161b22;stroke:#30363d}
