@@ -7,11 +7,11 @@
  * The caller brings all memory, and says with two functions what becomes of it: how a window is shared with the devices
  * and made private again, and that it is the caller's again.
  *
- * Threads. Everything that maps, unmaps or looks something up: any thread, at any time. What adds or removes a pool
- * (bounce_set_add(), bounce_set_map_transient(), bounce_set_remove(), bounce_set_fini()): one thread at a time, under a
- * lock of the caller's that may sleep, as sharing memory often does. Look-ups take no lock, and so a call that was
- * under way when a pool left may still look at its metadata: its memory and its entry are to be used again only when
- * such calls have returned (what is called a grace period).
+ * Threads. Everything that maps, unmaps or looks something up: any thread, at any time. What adds, drains or removes a
+ * pool, bounce_set_map_transient() and bounce_set_fini(): one thread at a time, under a lock of the caller's that may
+ * sleep, as sharing memory often does. Look-ups take no lock, and so a call that was under way when a pool left may
+ * still look at its metadata: its memory and its entry are to be used again only when such calls have returned (what
+ * is called a grace period).
  */
 #ifndef BOUNCE_SET_H
 #define BOUNCE_SET_H
@@ -84,6 +84,13 @@ int bounce_set_fini(struct bounce_set *set);
  * free; BOUNCE_E_SHARE if sharing failed: see bounce_share.
  */
 int bounce_set_add(struct bounce_set *set, const struct bounce_config *config, uint32_t device, uint32_t *index);
+
+/*
+ * Let the pool in an entry run empty: it gets no more requests, until it is removed. A device whose only pool it was
+ * gets those of everybody from now on.
+ * Returns 0; BOUNCE_E_RANGE if there is no pool, or a transient one; BOUNCE_E_STATE; BOUNCE_E_NULL.
+ */
+int bounce_set_drain(struct bounce_set *set, uint32_t index);
 
 /*
  * Remove the pool in an entry, which nobody maps through any more. Calls released before it returns.

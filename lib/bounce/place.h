@@ -24,6 +24,11 @@ struct spot {
     bounce_handle handle;
 };
 
+/* Called when a search has looked into a segment, under the lock, by a build that counts them. */
+#ifndef BOUNCE_ON_SEGMENT
+#define BOUNCE_ON_SEGMENT()
+#endif
+
 /* Patterns have 32-bit periods, and a pool has at most this many slots: a longer period repeats nowhere in the pool. */
 #define LONGEST_PERIOD (UINT32_C(1) << 31)
 
@@ -221,6 +226,7 @@ static inline uint32_t search_segment(const struct bounce_pool *pool, const stru
         to = area->slots - first;
     slot = runs_find(area_free(pool, area, segment), pool->segment_words, plan->slots, &plan->where,
                      area->first_slot + first, from, to);
+    BOUNCE_ON_SEGMENT();
     return slot == RUNS_NONE ? RUNS_NONE : first + slot;
 }
 
@@ -261,9 +267,11 @@ static inline uint32_t search_area(const struct bounce_pool *pool, const struct 
     }
     home = cursor >> pool->segment_shift;
     below = cursor & pool->segment_mask;
-    if (*area_longest(pool, area, home) >= plan->slots)
+    if (*area_longest(pool, area, home) >= plan->slots) {
         slot = runs_near_start(area_free(pool, area, home), pool->segment_words, plan->slots, &plan->where,
                                area->first_slot + cursor - below, below);
+        BOUNCE_ON_SEGMENT();
+    }
     if (slot != RUNS_NONE && cursor - below + slot < area->slots)
         return cursor - below + slot;
     slot = search_segment(pool, area, plan, home, below, segment_slots(pool));

@@ -14,6 +14,7 @@
 enum {
     ENTRY_FREE,
     ENTRY_OPEN,      /* maps and unmaps */
+    ENTRY_DRAINING,  /* unmaps */
     ENTRY_TRANSIENT, /* has its one mapping; unmaps */
     ENTRY_LEAVING,   /* nothing is live any more; its window becomes private */
     ENTRY_LOST       /* its window could not be made private; never used again */
@@ -23,6 +24,12 @@ enum {
 
 _Static_assert(BOUNCE_SET_POOLS == 1u << (32 - ENTRY_SHIFT), "an entry fits above");
 _Static_assert(BOUNCE_SET_MAPPINGS == 1u << ENTRY_SHIFT, "a pool's place fits below");
+
+/* Can an entry in this state have mappings? */
+static bool is_live(uint32_t state)
+{
+    return state == ENTRY_OPEN || state == ENTRY_DRAINING || state == ENTRY_TRANSIENT;
+}
 
 static int set_check(const struct bounce_set *set)
 {
@@ -198,14 +205,35 @@ int bounce_set_add(struct bounce_set *set, const struct bounce_config *config, u
     return 0;
 }
 
-int bounce_set_remove(struct bounce_set *set, uint32_t index)
+/* The set, and an entry of it with a pool that was added and has not left. */
+static int entry_check(const struct bounce_set *set, uint32_t index)
 {
+    uint32_t state;
     int error = set_check(set);
 
     if (error)
         return error;
-    if (index >= set->config.entry_count || lock_observe(&set->config.entries[index].state) != ENTRY_OPEN)
+    if (index >= set->config.entry_count)
         return BOUNCE_E_RANGE;
+    state = lock_observe(&set->config.entries[index].state);
+    return state == ENTRY_OPEN || state == ENTRY_DRAINING ? 0 : BOUNCE_E_RANGE;
+}
+
+int bounce_set_drain(struct bounce_set *set, uint32_t index)
+{
+    int error = entry_check(set, index);
+
+    if (!error)
+        lock_publish(&set->config.entries[index].state, ENTRY_DRAINING);
+    return error;
+}
+
+int bounce_set_remove(struct bounce_set *set, uint32_t index)
+{
+    int error = entry_check(set, index);
+
+    if (error)
+        return error;
     return close_pool(&set->config.entries[index]) ? leave(set, index) : BOUNCE_E_BUSY;
 }
 
@@ -342,7 +370,7 @@ static struct bounce_set_entry *entry_of(struct bounce_set *set, bounce_handle h
     if (index >= set->config.entry_count)
         return NULL;
     state = lock_observe(&set->config.entries[index].state);
-    return state == ENTRY_OPEN || state == ENTRY_TRANSIENT ? &set->config.entries[index] : NULL;
+    return is_live(state) ? &set->config.entries[index] : NULL;
 }
 
 struct bounce_pool *bounce_set_pool(struct bounce_set *set, bounce_handle handle)
@@ -359,7 +387,7 @@ struct bounce_pool *bounce_set_find(struct bounce_set *set, uint64_t addr)
     for (uint32_t i = 0; i < set->config.entry_count; i++) {
         struct bounce_set_entry *entry = &set->config.entries[i];
         uint32_t state = lock_observe(&entry->state);
-        if ((state == ENTRY_OPEN || state == ENTRY_TRANSIENT) && addr >= entry->pool.window_addr &&
+        if (is_live(state) && addr >= entry->pool.window_addr &&
             addr - entry->pool.window_addr < window_size(&entry->pool))
             return &entry->pool;
     }
@@ -428,7 +456,7 @@ int bounce_set_usage(struct bounce_set *set, struct bounce_counts *usage)
         return BOUNCE_E_NULL;
     for (uint32_t i = 0; i < set->config.entry_count; i++) {
         uint32_t state = lock_observe(&set->config.entries[i].state);
-        if (state != ENTRY_OPEN && state != ENTRY_TRANSIENT)
+        if (!is_live(state))
             continue;
         error = bounce_usage(&set->config.entries[i].pool, &one);
         if (error)

@@ -456,3 +456,33 @@ TEST(S38_C295_no_byte_of_data_lies_above_the_devices_limit)
     CHECK_OK(bounce_map(&pool, &request, &mapping));
     CHECK(!rig_flaw(&pool));
 }
+
+/* Where an index is -1 elsewhere, and unsigned: no number is special here. */
+TEST(S22_the_largest_numbers_are_numbers)
+{
+    struct bounce_config config = rig_config(0x90000000, 512);
+    struct bounce_request request = rig_request(UINT64_MAX - 99, 100);
+    struct bounce_mapping mapping, found;
+    struct bounce_pool pool;
+    uint32_t slot = UINT32_MAX;
+
+    config.areas = 4;
+    config.cursor = 127;
+    pool = rig_start(&config);
+    request.area = UINT32_MAX; /* modulo the areas: the last */
+    request.owner = UINT32_MAX;
+    CHECK_OK(bounce_map(&pool, &request, &mapping));
+    CHECK(mapping.area == 3 && mapping.slot == 384 && mapping.owner == UINT32_MAX);
+    CHECK_ERR(bounce_next_mapping(&pool, &slot, &found), BOUNCE_E_RANGE);
+    CHECK_EQ(slot, UINT32_MAX);
+    CHECK_ERR(bounce_area_usage(&pool, UINT32_MAX, &(struct bounce_counts){0}), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_find_mapping(&pool, UINT64_MAX, &found), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_find_mapping(&pool, 0x90000000 - 1, &found), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_unmap(&pool, UINT64_MAX, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_HANDLE);
+    CHECK_OK(rig_unmap(&pool, &mapping));
+    request.area = 0;
+    CHECK_OK(bounce_map(&pool, &request, &mapping)); /* the last slot of an area, and then its first */
+    CHECK_EQ(mapping.slot, 127);
+    CHECK_OK(bounce_map(&pool, &request, &mapping));
+    CHECK_EQ(mapping.slot, 0);
+}

@@ -262,10 +262,30 @@ TEST(C299_a_pool_is_not_added_by_halves_and_not_removed_under_its_mappings)
     CHECK_EQ(hooks.hidden, 0);
     CHECK_EQ(pool_at(map(0, 100).addr), 0); /* it is as open as it was */
     CHECK_ERR(bounce_set_remove(&set, POOLS), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_set_drain(&set, POOLS), BOUNCE_E_RANGE);
     CHECK_OK(bounce_set_remove(&set, 1));
     CHECK_ERR(bounce_set_remove(&set, 1), BOUNCE_E_RANGE);
     CHECK_ERR(bounce_set_fini(&set), BOUNCE_E_BUSY);
     CHECK_OK(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0));
+}
+
+TEST(a_pool_that_drains_gives_nothing_more_and_takes_everything_back)
+{
+    struct bounce_mapping mine, other;
+
+    start(VTEST_PASS);
+    CHECK_EQ(add(0, 16, 3), 0);
+    CHECK_EQ(add(1, 16, 0), 1);
+    mine = map(3, 100);
+    CHECK_OK(bounce_set_drain(&set, 0));
+    CHECK_OK(bounce_set_drain(&set, 0));
+    other = map(3, 100); /* now like any device */
+    CHECK(pool_at(mine.addr) == 0 && pool_at(other.addr) == 1);
+    CHECK(bounce_set_find(&set, mine.addr) == bounce_set_pool(&set, mine.handle));
+    CHECK_ERR(bounce_set_remove(&set, 0), BOUNCE_E_BUSY);
+    CHECK_OK(bounce_set_unmap(&set, mine.handle, BOUNCE_BIDIRECTIONAL, 0));
+    CHECK_OK(bounce_set_remove(&set, 0));
+    CHECK_ERR(bounce_set_drain(&set, 0), BOUNCE_E_RANGE);
 }
 
 TEST(S36_a_pool_that_left_gives_back_what_was_brought_and_its_handles_are_dead)

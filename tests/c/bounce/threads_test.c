@@ -4,9 +4,13 @@
  */
 #define _POSIX_C_SOURCE 200809L /* barriers */
 
+#include <bounce/set.h>
+
 #include "rig.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 enum { THREADS = 3, HELD = 24 };
 
@@ -102,12 +106,12 @@ static void run(VTEST, uint32_t areas, uint32_t slots)
     CHECK_OK(bounce_fini(&pool));
 }
 
-TEST(S40_C292_threads_in_one_area_never_own_a_slot_twice)
+TEST(S40_C245_C292_threads_in_one_area_never_own_a_slot_twice)
 {
     run(VTEST_PASS, 1, 128);
 }
 
-TEST(C292_C293_threads_in_areas_of_their_own_that_overflow_into_each_other)
+TEST(C245_C292_C293_threads_in_areas_of_their_own_that_overflow_into_each_other)
 {
     run(VTEST_PASS, 4, 512);
 }
@@ -156,4 +160,128 @@ TEST(C270_of_two_threads_that_unmap_the_same_mapping_one_does)
         CHECK_EQ(rig_usage(&pool).used, 0);
     }
     CHECK_OK(pthread_barrier_destroy(&start));
+}
+
+/* A set, whose second and third pool come and go while others map. */
+enum { COMERS = 2, SET_SLOTS = 128, SET_META = 8192 };
+
+static struct bounce_set set;
+static unsigned char set_windows[1 + COMERS][SET_SLOTS * 2048];
+static uint64_t set_metas[1 + COMERS][SET_META / 8];
+static atomic_bool finished;
+
+struct guest {
+    pthread_t thread;
+    uint32_t owner;
+    atomic_uint rounds; /* it is within no call of before a change of this */
+    uint32_t elsewhere; /* mappings outside the first pool */
+    const char *wrong;
+};
+
+static const char *set_round(struct guest *guest, uint64_t *seed)
+{
+    struct bounce_mapping mapping[8];
+    struct bounce_pool *found;
+    unsigned char *original;
+    uint32_t n = 0, i;
+
+    for (; n < 8; n++) {
+        struct bounce_request request = {0};
+        original = buffers[guest->owner][n];
+        request.orig = original;
+        request.size = 1 + rig_below(seed, 8000);
+        request.direction = BOUNCE_FROM_DEVICE;
+        request.owner = guest->owner;
+        if (bounce_set_map(&set, 0, &request, &mapping[n]) != 0)
+            break;
+        memset(mapping[n].data, (int)guest->owner + 1, mapping[n].size);
+        guest->elsewhere += mapping[n].addr >= 0x20000000;
+    }
+    for (i = 0; i < n; i++) {
+        found = bounce_set_find(&set, mapping[i].addr);
+        if (!found || found != bounce_set_pool(&set, mapping[i].handle))
+            return "the pool of a live mapping was not found";
+        if (bounce_set_unmap(&set, mapping[i].handle, BOUNCE_FROM_DEVICE, BOUNCE_WHOLE) != 0)
+            return "a live handle was refused";
+        original = buffers[guest->owner][i];
+        for (size_t at = 0; at < mapping[i].size; at++)
+            if (original[at] != guest->owner + 1)
+                return "somebody else wrote to the mapping";
+        if (bounce_set_unmap(&set, mapping[i].handle, BOUNCE_FROM_DEVICE, BOUNCE_WHOLE) != BOUNCE_E_HANDLE)
+            return "a dead handle was taken";
+    }
+    return NULL;
+}
+
+static void *visit(void *argument)
+{
+    struct guest *guest = (struct guest *)argument;
+    uint64_t seed = guest->owner + 20;
+
+    while (!atomic_load(&finished) && !guest->wrong) {
+        guest->wrong = set_round(guest, &seed);
+        atomic_fetch_add(&guest->rounds, 1);
+    }
+    return NULL;
+}
+
+/* Until every guest has come out of the round that it is in now. */
+static void wait_for(struct guest *guests, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        unsigned round = atomic_load(&guests[i].rounds);
+        while (atomic_load(&guests[i].rounds) == round && !guests[i].wrong)
+            sched_yield();
+    }
+}
+
+static int set_add(uint32_t which, uint32_t slots, uint32_t *index)
+{
+    struct bounce_config config = {0};
+
+    config.window = set_windows[which];
+    config.window_addr = 0x10000000u * (which + 1);
+    config.slots = slots;
+    config.mappings = slots;
+    config.meta = set_metas[which];
+    config.meta_size = SET_META;
+    return bounce_set_add(&set, &config, 0, index);
+}
+
+TEST(S37_C246_pools_come_and_go_while_others_map_and_look_up)
+{
+    static struct bounce_set_entry entries[1 + COMERS];
+    static struct guest guests[2];
+    struct bounce_set_config config = {.entries = entries, .entry_count = 1 + COMERS};
+    uint32_t index;
+
+    atomic_store(&finished, false);
+    memset(guests, 0, sizeof(guests));
+    CHECK_OK(bounce_set_init(&set, &config));
+    CHECK_OK(set_add(0, 8, &index)); /* too small for the guests: they go on to the others */
+    for (uint32_t i = 0; i < 2; i++) {
+        guests[i].owner = i;
+        CHECK_OK(pthread_create(&guests[i].thread, NULL, visit, &guests[i]));
+    }
+    for (uint32_t lap = 0; lap < RIG_ROUNDS(60); lap++) {
+        uint32_t which = 1 + lap % COMERS;
+        CHECK_OK(set_add(which, 16 + lap % 100, &index));
+        wait_for(guests, 2);
+        CHECK_OK(bounce_set_drain(&set, index));
+        while (bounce_set_remove(&set, index) == BOUNCE_E_BUSY)
+            sched_yield();
+        wait_for(guests, 2); /* the grace period; then the memory is somebody else's */
+        memset(set_windows[which], 0xdd, sizeof(set_windows[which]));
+        memset(set_metas[which], 0xdd, sizeof(set_metas[which]));
+    }
+    atomic_store(&finished, true);
+    for (uint32_t i = 0; i < 2; i++) {
+        CHECK_OK(pthread_join(guests[i].thread, NULL));
+        if (guests[i].wrong)
+            printf("# guest %u: %s\n", (unsigned)i, guests[i].wrong);
+        CHECK(!guests[i].wrong);
+        CHECK(guests[i].elsewhere > 0);
+    }
+    CHECK_OK(bounce_set_remove(&set, 0));
+    CHECK_OK(bounce_set_fini(&set));
 }
