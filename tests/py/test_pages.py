@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from pictures import FOLDER, PICTURES
-from vring import Driver, Feature, GuestMemory, SplitAreas, SplitDevice
-from vring.inspect import Record, draw, ring_record
+from vring import BouncePool, Direction, Driver, Feature, GuestMemory, SplitAreas, SplitDevice
+from vring.inspect import Record, draw, draw_heat, pool_record, ring_record
 from vring.inspect.page import Step, draw_page
 
 # Runs in the page, and leaves what it found as JSON in the last element.
@@ -131,10 +131,28 @@ def rings(steps: int = 4) -> list[Record]:
     return records
 
 
+def pools() -> list[str]:
+    """Pools from small to large, at the end of the address space, with mappings that are padded, tiny and whole."""
+    drawn = []
+    for slots, segment in ((3, 4), (13, 4), (64, 32), (1024, 128)):
+        memory = GuestMemory(slots * 512, (1 << 64) - (1 << 30))
+        pool = BouncePool(memory, slot_size=512, segment_slots=segment)
+        sizes = [300, 512, 40] + [512 * 7] * (slots // 16) + [(segment - 1) * 512] * (slots // 100)
+        directions = list(Direction)
+        for n, size in enumerate(sizes):
+            pool.map(bytearray(size), directions[n % 3], orig_addr=n * 24, min_align_mask=511 * (n % 2))
+        usage, counts = pool.usage(), {"slots": slots, "slot_size": 512, "segment_slots": segment}
+        record = pool_record(
+            f"{slots} slots", pool.mappings(), addr=memory.base, used=usage.used, high_water=usage.high_water, **counts
+        )
+        drawn += [draw(record, {**record, "mappings": record["mappings"][:-1]}), draw_heat([record] * 3)]
+    return drawn
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_picture_is_legible(dark: bool, tmp_path: Path) -> None:
-    pictures = [path.read_text("utf-8") for path in sorted(FOLDER.glob("*.svg")) if path.name in PICTURES]
-    pictures += [draw(rings()[-1], rings()[-2])]
+    pictures = [(FOLDER / name).read_text("utf-8") for name in (*PICTURES, "ring.svg", "bounce.svg")]
+    pictures += [draw(rings()[-1], rings()[-2]), *pools()]
     seen = browse(on_a_page(*pictures), tmp_path, dark)["first"]
     judge(seen)
     assert seen["texts"] > 150

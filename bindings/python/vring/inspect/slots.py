@@ -103,7 +103,7 @@ def _heading(pool: _Pool) -> None:
     sheet.rect(x, 78, 12, 12, colour="blue", opacity=FAINT, round=2.5)
     sheet.text(x + 18, 88, "pale", bold=True, size=11.5)
     sheet.text(x + 18, 102, "taken, but not filled by the data", kind="soft", size=10.5)
-    _gauge(pool, pool.right - 250, 30)
+    _gauge(pool, sheet.width - RIGHT - 250, 30)
 
 
 def _gauge(pool: _Pool, x: float, y: float) -> None:
@@ -154,7 +154,7 @@ def _magnified(pool: _Pool, mapping: Record) -> None:
     lead, tail = _lead(pool.snapshot, mapping), _tail(pool.snapshot, mapping)
     shown = min(mapping["slots"], 6)
     gap = 24 if mapping["slots"] > shown else 0 # for the slots left out, in the middle
-    cell = (pool.right - LEFT - gap) / 6
+    cell = (sheet.width - RIGHT - LEFT - gap) / max(shown, 1)
     sheet.path(f"M24 {pool.below + 4:.2f}H{sheet.width - 24:.2f}", opacity=0.5)
     sheet.text(24, pool.below + 28, "One of them, magnified", bold=True, size=12)
     sheet.text(LEFT - 12, y + 16, f"slot {mapping['slot']}", size=10, kind="soft", anchor="end")
