@@ -183,7 +183,7 @@ void Suite::close(const Gate &gate)
         if (values[round] < gate.least * usual || values[round] > gate.most * usual)
             counts[round] = false;
     if (3 * std::count(counts.begin(), counts.end(), true) < static_cast<std::ptrdiff_t>(counts.size()))
-        std::fprintf(stderr, "No usual state of the machine by '%s': every round counts\n", gate.id.c_str());
+        std::fprintf(stderr, "No usual state of the machine by '%s', which therefore rejects no round\n", gate.id.c_str());
     else
         counts_ = counts;
 }

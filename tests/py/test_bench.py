@@ -150,6 +150,18 @@ def merged(*lines: Result) -> bench_results.Result:
     return bench_results.merged(list(lines))
 
 
+def test_rounds_of_another_machine_do_not_count(programs: Path) -> None:
+    command = [str(programs / "bench_harness_test"), "--rounds=8"]
+    done = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
+    results = {line["bench"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert all((line["rounds"], line["rejected"]) == (6, 2) for line in results.values())
+    assert "by 'erratic', which therefore rejects no round" in done.stderr and "'clock'" not in done.stderr
+    measured, ratio = results["test.measured"], results["test.ratio"]
+    assert [measured[key] for key in ("median", "min", "max")] == [5e9, 4e9, 6e9], "the slow rounds are left out"
+    assert 4e9 <= measured["low"] < 5e9 < measured["high"] <= 6e9
+    assert {ratio[key] for key in ("median", "low", "high", "min", "max")} == {1.5}, "taken round by round"
+
+
 def test_what_a_difference_is_worth() -> None:
     quiet, loud = merged(lines_of(1.004)), merged(lines_of(0.95))
     assert bench_results.noise(quiet) == bench_results.noise(None) == 0.03
