@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -83,7 +86,7 @@ def test_C224_a_daemon_is_killed_under_a_guest_that_never_learns_of_it(guests: d
     copy.write_bytes(bytes(size))
     with daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first, \
             daemon(plain_daemon, tmp_path / "1", copy) as second:
-        killed = []
+        killed: list[int] = []
 
         def kill(record: dict[str, Any]) -> None:
             progress = record.get("progress", {"bytes": 0, "of": 1})
@@ -101,3 +104,43 @@ def test_C224_a_daemon_is_killed_under_a_guest_that_never_learns_of_it(guests: d
         assert run.code == 0 and not run.timed_out, (run.failure, run.noise, first.complaints, second.complaints)
     assert {record["sha256"] for record in run.every("pass")} == {digest(image)} == {digest(copy)}
     assert len(killed) == 2 and killed[0] > 0  # in the middle: there were sectors still to be written
+
+
+# ------------------------------------------------------------------------------------------------------ the document ---
+
+
+def documented(language: str = "sh") -> list[list[str]]:
+    """The commands of docs/vhost-user-blk.md, block by block, line by line."""
+    text = (ROOT / "docs" / "vhost-user-blk.md").read_text()
+    return [block.splitlines() for block in re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)]
+
+
+# A boot sector: reads sector 1 to 0x8000 by INT 13h, and ends the machine with the byte that it finds there. Assembly:
+#   xor ax,ax; mov ds,ax; mov si,0x7C20; mov ah,0x42; int 0x13; jc bad; mov al,[0x8000]; out 0xF4,al; hlt; bad: mov al,0x7F;
+#   out 0xF4,al; hlt. At 0x20 what to read: 16 bytes long, 1 sector, to 0000:8000, from sector 1.
+BOOT = bytes.fromhex("31C08ED8BE207CB442CD137206A00080E6F4F4B07FE6F4F4").ljust(0x20, b"\0") + bytes.fromhex(
+    "1000010000800000 0100000000000000")
+
+
+def test_seabios_boots_from_the_disk_as_the_document_says(tmp_path: Path) -> None:
+    """The commands of the document, run as they stand; SeaBIOS is the driver, and says what it read by its exit code."""
+    (*build, serve), (qemu,) = documented()
+    for command in build:
+        subprocess.run(shlex.split(command), cwd=ROOT, check=True, capture_output=True, timeout=120)
+    image = ROOT / "build" / "disk.img"
+    assert image.stat().st_size == 64 * MIB
+    with open(image, "r+b") as disk:
+        disk.write(BOOT.ljust(510, b"\0") + b"\x55\xAA" + b"\x2A" + bytes(511))
+    words = shlex.split(serve)
+    assert words[1::2] == ["--socket", "--image"]
+    program, socket = ROOT / words[0], ROOT / words[2]
+    running = Daemon(program, tmp_path, image)
+    with running:
+        line = shlex.split(qemu.replace(words[2], str(running.socket)))
+        assert socket.name in qemu and f"path={running.socket}" in " ".join(line)
+        done = subprocess.run([*line, "-display", "none", "-nodefaults", "-accel", "tcg", "-no-reboot",
+                               "-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+        assert done.returncode == 0x2A * 2 + 1, done
+        assert running.complaints == ""
+    image.unlink()
