@@ -61,7 +61,7 @@ def test_bench_says_what_it_measured(place: Path, options: tuple[str, ...], ring
     done = blk(place, "bench", "disk.sock", "--seconds", "0.2", "--depth", "4", *options)
     assert (done.returncode, done.stderr) == (0, b""), done.stderr
     rows = dict(line.split(None, 1) for line in done.stdout.decode().splitlines())
-    assert rows["disk"] == "3.0 MiB, vhost_user_blk" and rows["ring"] == f"128 descriptors, {ring}"
+    assert rows["disk"] == "3.0 MiB, vhost_user_blk" and rows["ring"] == f"split, 128 descriptors, {ring}"
     counted = re.fullmatch(r"([\d,]+) reads of 4,096 bytes in (0\.\d+) s, 4 in flight", rows["requests"])
     assert counted, rows
     requests = int(counted[1].replace(",", ""))
@@ -85,6 +85,7 @@ def test_bench_says_what_it_measured(place: Path, options: tuple[str, ...], ring
         (("write", "disk.sock", "-", "--offset", "3M"), "write: 3145728 to 3146240 is beyond the disk's 3145728 bytes"),
         (("bench", "disk.sock", "--size", "8M"), "the disk has 3145728 bytes, less than one request of 8388608"),
         (("bench", "disk.sock", "--depth", "0"), "Disk: a depth of 0, or requests of 4096 bytes, cannot be"),
+        (("bench", "disk.sock", "--packed"), "the device has no packed rings"),
         (("bench", "disk.sock", "--seconds", "0"), "--seconds must be positive, not 0"),
     ],
 )

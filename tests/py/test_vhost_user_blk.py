@@ -19,12 +19,14 @@ from hypothesis.stateful import (
 )
 
 from devices import qemu_storage_daemon
+from vhost_user_peer import Daemon
 from vring import Feature
 from vring.vhost_user import VhostUserError
 from vring.vhost_user_blk import HEADER, SECTOR, Disk, DiskError, Request, RequestKind, Status
 
 SECTORS = 64
-NAME = b"vhost_user_blk".ljust(20, b"\0")  # QEMU's disks are called so
+RING = Feature.VERSION_1 | Feature.EVENT_IDX | Feature.INDIRECT_DESC | Feature.RING_PACKED | Feature.IN_ORDER
+QEMU_NAME = b"vhost_user_blk"  # QEMU's disks are called so
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,8 @@ class DiskMachine(RuleBasedStateMachine):
 
     place: Path
     disk_type = Disk
+    name = QEMU_NAME.ljust(20, b"\0")
+    always = Feature.VERSION_1  # besides what is drawn
 
     @initialize(
         queue_size=st.sampled_from([4, 8, 32, 128]),
@@ -55,7 +59,9 @@ class DiskMachine(RuleBasedStateMachine):
     def connect(self, queue_size: int, ring: set[Feature], index: int, depth: int) -> None:
         self.model = bytearray((sector * 7 + i) % 256 for sector in range(SECTORS) for i in range(SECTOR))
         (self.place / "disk.img").write_bytes(self.model)
-        features = sum(ring, start=Feature.VERSION_1)
+        features = sum(ring, start=self.always)
+        if features & Feature.RING_PACKED:
+            index = index % queue_size | index & 0x8000
         self.disk = self.disk_type(
             self.place / "disk.sock",
             queue_size=queue_size,
@@ -64,7 +70,7 @@ class DiskMachine(RuleBasedStateMachine):
             features=features,
             index=index,
         )
-        assert self.disk.features & (Feature.EVENT_IDX | Feature.INDIRECT_DESC | Feature.VERSION_1) == features
+        assert self.disk.features & RING == features
         assert self.disk.capacity == len(self.model)
         self.flying: dict[Request, tuple[Status, bytes]] = {}  # what each must answer
         self.made = 0
@@ -80,7 +86,7 @@ class DiskMachine(RuleBasedStateMachine):
     def submit(
         self, kind: int, sector: int, size: int, cuts: list[int] | None, indirect: bool, publish: bool
     ) -> None:
-        size = {RequestKind.FLUSH: 0, RequestKind.GET_ID: len(NAME), 77: 0}.get(kind, size)
+        size = {RequestKind.FLUSH: 0, RequestKind.GET_ID: len(self.name), 77: 0}.get(kind, size)
         if kind == RequestKind.WRITE or any(other.kind == RequestKind.WRITE for other in self.flying):
             self.await_all()  # what two requests in flight do to each other is the device's choice
         self.made += 1
@@ -103,7 +109,7 @@ class DiskMachine(RuleBasedStateMachine):
         """What the device must make of a request, done to the model."""
         start, end = sector * SECTOR, sector * SECTOR + len(data) + size
         if kind == RequestKind.GET_ID:
-            return Status.OK, NAME
+            return Status.OK, self.name
         if kind == RequestKind.FLUSH:
             return Status.OK, b""
         if kind not in (RequestKind.READ, RequestKind.WRITE):
@@ -178,6 +184,26 @@ class MisreadsTheLength(Disk):
 
     def _complete(self, token: object, written: int) -> Request:
         return super()._complete(token, written - 1)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [Feature(0), Feature.RING_PACKED, Feature.RING_PACKED | Feature.IN_ORDER],
+    ids=["split", "packed", "packed_in_order"],
+)
+def test_our_own_device_does_what_the_model_says(checked_daemon: Path, tmp_path: Path, extra: Feature) -> None:
+    """Our driver against examples/vhost-user-blk, our device side behind the same protocol, under sanitizers."""
+    (tmp_path / "disk.img").write_bytes(bytes(SECTORS * SECTOR))
+    with Daemon(checked_daemon, tmp_path, tmp_path / "disk.img") as daemon:
+        (tmp_path / "disk.sock").symlink_to(daemon.socket)
+        with Disk(daemon.socket) as disk:
+            called = disk.identify().encode()
+
+        class Machine(DiskMachine):
+            name = called.ljust(20, b"\0")
+            always = Feature.VERSION_1 | extra
+
+        run(Machine, tmp_path, 25)
 
 
 @pytest.mark.parametrize("wrong", [LosesTheLastSector, MisreadsTheLength])

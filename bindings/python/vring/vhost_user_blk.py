@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple
 
-from vring.driver import IndirectTable, SplitDriver
-from vring.features import Feature
-from vring.layout import SplitAreas
+from vring.driver import Driver, IndirectTable
+from vring.features import Feature, supported
+from vring.layout import allocate_areas
 from vring.memory import Buffer, Segment
 from vring.vhost_user import Frontend, SharedMemory, VhostUserError
 
@@ -91,7 +91,7 @@ class Request:
 
 class Disk:
     """
-    The driver of one disk, over one split queue. ``capacity`` in bytes; ``features`` as negotiated; ``queue`` is the
+    The driver of one disk, over one queue. ``capacity`` in bytes; ``features`` as negotiated; ``queue`` is the
     queue, for those who count notifications or take snapshots.
     """
 
@@ -108,8 +108,9 @@ class Disk:
     ) -> None:
         """
         Connect. ``queue_size`` descriptors; ``depth`` most requests in flight; ``request_size`` most bytes of data in
-        one, whole sectors; ``features`` of the ring, those that the device lacks are left out; ``index`` where the
-        ring's indices start; ``timeout`` seconds that any answer may take.
+        one, whole sectors; ``features`` of the ring, a packed one with RING_PACKED, those that the device lacks are left
+        out; ``index`` where the ring starts, as for :class:`vring.Driver`; ``timeout`` seconds that any answer may
+        take.
 
         Raises VhostUserError for a socket behind which there is no disk, ValueError for sizes that cannot be.
         """
@@ -135,13 +136,14 @@ class Disk:
         whole = HEADER.size + self.request_size + 1
         need = 64 * queue_size + 16384 + self.depth * (whole + 64 + 16 * self.pieces_max)
         self.memory = SharedMemory((need + 4095) & -4096)
-        areas = SplitAreas.allocate(self.memory, queue_size)
+        ring = self.features & _RING_FEATURES
+        areas = allocate_areas(self.memory, queue_size, ring)
         self._frames = [
             _Frame(self.memory.allocate(whole), IndirectTable.allocate(self.memory, self.pieces_max))
             for _ in range(self.depth)
         ]
         self._frontend.share(self.memory)
-        driver = SplitDriver(self.memory, areas, self.features & _RING_FEATURES, index=index)
+        driver = Driver(self.memory, areas, ring, index=index)
         self.queue = self._frontend.start_queue(0, driver, start=index)
 
     def __enter__(self) -> "Disk":
@@ -297,4 +299,4 @@ class Disk:
         return request
 
 
-_RING_FEATURES = Feature.VERSION_1 | Feature.EVENT_IDX | Feature.INDIRECT_DESC | Feature.IN_ORDER
+_RING_FEATURES = supported()

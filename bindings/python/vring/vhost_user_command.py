@@ -40,6 +40,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     bench.add_argument("--seconds", type=float, default=2.0)
     bench.add_argument("--depth", type=int, default=16, help="requests in flight")
     bench.add_argument("--size", type=size, default=4096, help="bytes of each request")
+    bench.add_argument("--packed", action="store_true", help="over a packed ring, if the device knows them")
     bench.add_argument("--no-event-idx", action="store_true", help="do without event indices")
     bench.add_argument("--no-indirect", action="store_true", help="do without indirect descriptors")
 
@@ -91,9 +92,12 @@ def _bench(options: argparse.Namespace) -> None:
     features = Feature.VERSION_1
     features |= Feature(0) if options.no_event_idx else Feature.EVENT_IDX
     features |= Feature(0) if options.no_indirect else Feature.INDIRECT_DESC
+    features |= Feature.RING_PACKED if options.packed else Feature(0)
     if options.seconds <= 0:
         raise ValueError(f"--seconds must be positive, not {options.seconds:g}")
     with Disk(options.socket, depth=options.depth, request_size=options.size, features=features) as disk:
+        if options.packed and not disk.features & Feature.RING_PACKED:
+            raise ValueError("the device has no packed rings")
         places = disk.capacity // options.size
         if places == 0:
             raise ValueError(f"the disk has {disk.capacity} bytes, less than one request of {options.size}")
@@ -129,9 +133,10 @@ def _table(disk: Disk, seconds: list[float], elapsed: float, size: int) -> str:
     count = len(seconds)
     at = [seconds[min(count - 1, math.ceil(count * part) - 1)] * 1e6 for part in (0.5, 0.99)]
     ring = " ".join(name for name in ("EVENT_IDX", "INDIRECT_DESC") if disk.features & Feature[name])
+    form = "packed" if disk.queue.driver.packed else "split"
     rows = [
         ("disk", f"{disk.capacity / (1 << 20):,.1f} MiB, {disk.identify()}"),
-        ("ring", f"{disk.queue.driver.areas.size} descriptors, {ring or 'neither EVENT_IDX nor INDIRECT_DESC'}"),
+        ("ring", f"{form}, {disk.queue.driver.areas.size} descriptors, {ring or 'neither EVENT_IDX nor INDIRECT_DESC'}"),
         ("requests", f"{count:,} reads of {size:,} bytes in {elapsed:.2f} s, {disk.depth} in flight"),
         ("rate", f"{count / elapsed:,.0f} per second, {count * size / elapsed / (1 << 20):,.1f} MiB/s"),
         ("latency", f"{at[0]:,.0f} us median, {at[1]:,.0f} us for 99 of 100, {seconds[-1] * 1e6:,.0f} us at most"),
