@@ -31,6 +31,13 @@ COMMANDS = {
     "kill $(cat disk.pid)": "test_blk_command.py runs the block",
     "python -m vring inspect console.log": "test_inspect.py",
     "python -m vring inspect console.log --svg pictures --html page.html": "test_inspect.py",
+    "cmake -S examples/vhost-user-blk -B build/vhost-user-blk": "test_vhost_user_qemu.py",
+    "cmake --build build/vhost-user-blk": "test_vhost_user_qemu.py",
+    "truncate -s 64M build/disk.img": "test_vhost_user_qemu.py",
+    "build/vhost-user-blk/vhost-user-blk --socket build/disk.sock --image build/disk.img": "test_vhost_user_qemu.py",
+    "qemu-system-x86_64 -M pc,memory-backend=ram -object memory-backend-memfd,id=ram,size=256M,share=on "
+    "-m 256M -chardev socket,id=disk,path=build/disk.sock,reconnect=1 -device vhost-user-blk-pci,chardev=disk,num-queues=1,packed=on":
+        "test_vhost_user_qemu.py",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import lzma
 import re
 import shlex
 import subprocess
@@ -104,6 +105,77 @@ def test_C224_a_daemon_is_killed_under_a_guest_that_never_learns_of_it(guests: d
         assert run.code == 0 and not run.timed_out, (run.failure, run.noise, first.complaints, second.complaints)
     assert {record["sha256"] for record in run.every("pass")} == {digest(image)} == {digest(copy)}
     assert len(killed) == 2 and killed[0] > 0  # in the middle: there were sectors still to be written
+
+
+# --------------------------------------------------------------------------------------------------------------- Linux ---
+
+LINUX = ROOT / "build" / "linux"
+INIT = """#!/bin/busybox sh
+busybox=/bin/busybox
+$busybox mount -t devtmpfs dev /dev
+$busybox mount -t sysfs sys /sys
+for module in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do
+    $busybox insmod /$module.ko
+done
+for disk in vda vdb; do
+    echo "features $($busybox cat /sys/block/$disk/device/features)"
+done
+echo "sum $($busybox sha256sum /dev/vda)"
+$busybox dd if=/dev/vda of=/dev/vdb bs=64k oflag=direct 2>/dev/null
+$busybox sync
+echo "sum $($busybox sha256sum /dev/vdb)"
+$busybox poweroff -f
+"""
+
+
+def archive(files: dict[str, tuple[int, bytes]]) -> bytes:
+    """Files, with their modes, as the kernel unpacks them: cpio's "newc"."""
+    out = b""
+    for inode, (name, (mode, data)) in enumerate([*files.items(), ("TRAILER!!!", (0, b""))], 1):
+        fields = (inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        out += b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0"
+        out += bytes(-len(out) % 4) + data
+        out += bytes(-len(out) % 4)
+    return out
+
+
+@pytest.fixture(scope="session")
+def linux(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Debian's kernel, and a root of busybox and the modules that a virtio disk needs."""
+    assert LINUX.exists(), "there is no kernel: ./run setup fetches it"
+    files = {"bin": (0o40755, b""), "dev": (0o40755, b""), "sys": (0o40755, b""), "init": (0o100755, INIT.encode()),
+             "bin/busybox": (0o100755, Path("/bin/busybox").read_bytes())}
+    for path in sorted(LINUX.rglob("virtio*.ko*")):
+        data = path.read_bytes()
+        files[path.name.removesuffix(".xz")] = (0o100644, lzma.decompress(data) if path.suffix == ".xz" else data)
+    root = tmp_path_factory.mktemp("linux") / "root.cpio"
+    root.write_bytes(archive(files))
+    (kernel,) = (LINUX / "boot").glob("vmlinuz-*")
+    return kernel, root
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
+def test_linux_copies_a_disk_between_two_daemons(linux: tuple[Path, Path], plain_daemon: Path, tmp_path: Path,
+                                                 packed: bool) -> None:
+    image = make_image(tmp_path / "image.img", 8 * MIB)
+    copy = tmp_path / "copy.img"
+    copy.write_bytes(bytes(8 * MIB))
+    with daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first, \
+            daemon(plain_daemon, tmp_path / "1", copy) as second:
+        line = ["qemu-system-x86_64", "-M", "pc,memory-backend=ram", "-accel", "tcg", "-m", "256M", "-nodefaults",
+                "-object", "memory-backend-memfd,id=ram,size=256M,share=on", "-display", "none", "-no-reboot",
+                "-serial", "stdio", "-kernel", str(linux[0]), "-initrd", str(linux[1]), "-append", "console=ttyS0 quiet"]
+        for n, one in enumerate((first, second)):
+            line += ["-chardev", f"socket,id=d{n},path={one.socket}", "-device",
+                     f"vhost-user-blk-pci,chardev=d{n},num-queues=1,packed={'on' if packed else 'off'}"]
+        done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * LIMIT)
+        assert first.complaints == second.complaints == "", done.stdout
+    sums = re.findall(r"^sum (\w{64}) ", done.stdout, re.M)
+    assert sums == [digest(image)] * 2 and digest(copy) == digest(image), done.stdout + done.stderr
+    features = re.findall(r"^features ([01]+)", done.stdout, re.M)
+    assert len(features) == 2
+    for bits in features:
+        assert (bits[28], bits[29], bits[32], bits[34]) == ("1", "1", "1", "1" if packed else "0")
 
 
 # ------------------------------------------------------------------------------------------------------ the document ---
