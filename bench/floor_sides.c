@@ -185,7 +185,7 @@ struct split_device {
     struct split_used *used_area;
     uint16_t size, avail, seen, used;
     uint32_t writable;
-    uint64_t bytes; /* of all buffers, so that no descriptor goes unread */
+    uint64_t bytes; /* of each buffer */
 };
 
 static void *split_device_start(const struct ring_config *config, const struct ring_shared *shared)
@@ -201,6 +201,7 @@ static void *split_device_start(const struct ring_config *config, const struct r
     device->used_area->flags = NO_NOTIFY;
     device->size = config->size;
     device->writable = written(config);
+    device->bytes = config->chain == 1 ? 64 : 81;
     return device;
 }
 
@@ -212,6 +213,7 @@ static uint32_t split_turn(void *side, uint32_t n, bool *notify)
 
     for (; done < n; done++) {
         uint16_t head, at, links = 0, flags;
+        uint64_t bytes = 0;
 
         if (device->avail == device->seen) {
             device->seen = __atomic_load_n(&device->avail_area->idx, __ATOMIC_ACQUIRE);
@@ -224,11 +226,12 @@ static uint32_t split_turn(void *side, uint32_t n, bool *notify)
             const struct split_desc *desc;
             must(at < device->size && links++ < device->size, "chain");
             desc = &device->desc[at];
-            device->bytes += __atomic_load_n(&desc->addr, __ATOMIC_RELAXED) != 0 ?
+            bytes += __atomic_load_n(&desc->addr, __ATOMIC_RELAXED) != 0 ?
                 __atomic_load_n(&desc->len, __ATOMIC_RELAXED) : 0;
             flags = __atomic_load_n(&desc->flags, __ATOMIC_RELAXED);
             at = __atomic_load_n(&desc->next, __ATOMIC_RELAXED);
         } while (flags & NEXT);
+        must(bytes == device->bytes, "bytes");
         device->used_area->ring[device->used & mask].id = head;
         device->used_area->ring[device->used++ & mask].len = device->writable;
     }
@@ -380,6 +383,7 @@ static void *packed_device_start(const struct ring_config *config, const struct 
     device->size = config->size;
     device->avail_wrap = device->used_wrap = true;
     device->writable = written(config);
+    device->bytes = config->chain == 1 ? 64 : 81;
     return device;
 }
 
@@ -391,6 +395,7 @@ static uint32_t packed_turn(void *side, uint32_t n, bool *notify)
     for (; done < n; done++) {
         uint64_t rest = __atomic_load_n(&device->desc[device->avail].rest, __ATOMIC_ACQUIRE);
         uint16_t links = 0, id, flags;
+        uint64_t bytes = 0;
 
         if (!packed_is(rest, device->avail_wrap, !device->avail_wrap))
             break;
@@ -398,7 +403,7 @@ static uint32_t packed_turn(void *side, uint32_t n, bool *notify)
             const struct packed_desc *desc = &device->desc[device->avail];
             must(links++ < device->size, "chain");
             rest = links == 1 ? rest : __atomic_load_n(&desc->rest, __ATOMIC_RELAXED);
-            device->bytes += __atomic_load_n(&desc->addr, __ATOMIC_RELAXED) != 0 ? (uint32_t)rest : 0;
+            bytes += __atomic_load_n(&desc->addr, __ATOMIC_RELAXED) != 0 ? (uint32_t)rest : 0;
             id = (uint16_t)(rest >> 32);
             flags = (uint16_t)(rest >> 48);
             if (++device->avail == device->size) {
@@ -406,7 +411,7 @@ static uint32_t packed_turn(void *side, uint32_t n, bool *notify)
                 device->avail_wrap = !device->avail_wrap;
             }
         } while (flags & NEXT);
-        must(id < device->size, "id");
+        must(id < device->size && bytes == device->bytes, "id or bytes");
         __atomic_store_n(&device->desc[device->used].rest,
                          rest_of(device->writable, id, (uint16_t)((device->used_wrap ? AVAIL | USED : 0) |
                                                                   (device->writable ? WRITE : 0))), __ATOMIC_RELEASE);

@@ -192,6 +192,7 @@ template <class Ring> struct alignas(128) Driver {
 template <class Ring> struct alignas(128) Device {
     typename Ring::Device queue;
     uint32_t used_len;
+    uint64_t bytes; /* of each buffer */
     vring_region region;
     vring_head heads[RING_MOST_ENTRIES];
 
@@ -202,6 +203,7 @@ template <class Ring> struct alignas(128) Device {
 
         std::memset(static_cast<void *>(device), 0, sizeof *device);
         device->used_len = config->chain == 1 ? 0 : 65;
+        device->bytes = config->chain == 1 ? 64 : 81;
         device->region = {addr_of(shared->base), RING_SHARED_SIZE, shared->base, 0};
         wanted.features = features_of(*config);
         wanted.size = config->size;
@@ -228,7 +230,7 @@ template <class Ring> struct alignas(128) Device {
             int answer = Ring::device_get_avail(&device.queue, iov, RING_MOST_PIECES, &chain);
             if (answer == VRING_E_EMPTY)
                 break;
-            must(answer == 0, "get_avail");
+            must(answer == 0 && chain.readable + chain.writable == device.bytes, "get_avail");
             must(Ring::device_add_used(&device.queue, chain.handle, device.used_len) == 0, "add_used");
         }
         if (done > 0) {

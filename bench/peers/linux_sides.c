@@ -147,7 +147,7 @@ struct device_side {
     struct vringh ring;
     struct kvec readable_pieces[RING_MOST_PIECES], writable_pieces[RING_MOST_PIECES];
     struct vringh_kiov readable, writable;
-    u32 written;
+    u32 written, pieces;
 };
 
 static void *device_start(const struct ring_config *config, const struct ring_shared *shared)
@@ -159,6 +159,7 @@ static void *device_start(const struct ring_config *config, const struct ring_sh
     device = aligned_alloc(128, (sizeof *device + 127) / 128 * 128);
     memset(device, 0, sizeof *device);
     device->written = config->chain == 1 ? 0 : 65;
+    device->pieces = config->chain;
     vringh_kiov_init(&device->readable, device->readable_pieces, RING_MOST_PIECES);
     vringh_kiov_init(&device->writable, device->writable_pieces, RING_MOST_PIECES);
     if (vringh_init_kern(&device->ring, features_of(config), config->size, true, shared->desc, shared->driver_area,
@@ -178,7 +179,9 @@ static uint32_t device_turn(void *side, uint32_t n, bool *notify)
         int got = vringh_getdesc_kern(&device->ring, &device->readable, &device->writable, &head, GFP_KERNEL);
         if (got == 0)
             break;
-        if (unlikely(got < 0 || vringh_complete_kern(&device->ring, head, device->written)))
+        if (unlikely(got < 0 || device->readable.used + device->writable.used != device->pieces))
+            abort();
+        if (unlikely(vringh_complete_kern(&device->ring, head, device->written)))
             abort();
     }
     if (done > 0)

@@ -8,6 +8,7 @@
 
 use crate::{Config, DeviceCalls, Shared, SHARED_SIZE};
 use core::ffi::c_void;
+use virtio_queue::desc::split::Descriptor;
 use virtio_queue::{Queue, QueueOwnedT, QueueT};
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
 
@@ -25,7 +26,7 @@ struct Device {
     queue: Queue,
     memory: Memory,
     written: u32,
-    bytes: u64,
+    bytes: u64, /* of each buffer */
     heads: [u16; 1024],
 }
 
@@ -50,7 +51,8 @@ impl Device {
         queue.try_set_used_ring_address(GuestAddress(shared.device_area as u64)).expect("used");
         queue.set_ready(true);
         queue.disable_notification(&memory).expect("disable_notification");
-        Self { queue, memory, written: if config.chain == 1 { 0 } else { 65 }, bytes: 0, heads: [0; 1024] }
+        let (written, bytes) = if config.chain == 1 { (0, 64) } else { (65, 81) };
+        Self { queue, memory, written, bytes, heads: [0; 1024] }
     }
 
     #[inline]
@@ -58,7 +60,7 @@ impl Device {
         for done in 0..n {
             let Some(chain) = self.queue.pop_descriptor_chain(&self.memory) else { return done };
             let head = chain.head_index();
-            self.bytes += chain.map(|desc| u64::from(desc.len())).sum::<u64>();
+            assert_eq!(chain.map(|desc| u64::from(desc.len())).sum::<u64>(), self.bytes);
             self.queue.add_used(&self.memory, head, self.written).expect("add_used");
         }
         n
@@ -70,13 +72,14 @@ impl Device {
         for chain in self.queue.iter(&self.memory).expect("iter").take(n as usize) {
             self.heads[done] = chain.head_index();
             done += 1;
-            for desc in chain {
-                self.bytes += if slices {
+            let length = |desc: Descriptor| {
+                if slices {
                     self.memory.get_slice(desc.addr(), desc.len() as usize).expect("get_slice").len() as u64
                 } else {
                     u64::from(desc.len())
-                };
-            }
+                }
+            };
+            assert_eq!(chain.map(length).sum::<u64>(), self.bytes);
         }
         for head in &self.heads[..done] {
             self.queue.add_used(&self.memory, *head, self.written).expect("add_used");
@@ -86,8 +89,8 @@ impl Device {
 }
 
 extern "C" fn start(config: &Config, shared: &Shared) -> *mut c_void {
-    if config.packed || config.in_order {
-        return core::ptr::null_mut();
+    if config.packed || config.in_order || config.indirect {
+        return core::ptr::null_mut(); /* other people's tables lie outside the memory that this device knows */
     }
     Box::into_raw(Box::new(Device::new(config, shared))).cast()
 }
