@@ -14,6 +14,9 @@ set(VRING_ACCESS "ACQREL" CACHE STRING "PLAIN, VOLATILE, RELAXED, ACQREL, HOOK, 
 set(vring_access_variants PLAIN VOLATILE RELAXED ACQREL HOOK)
 set_property(CACHE VRING_ACCESS PROPERTY STRINGS ${vring_access_variants})
 
+# Who is told of every access: see lib/vring/access_watched.h.
+set(VRING_MEMORY "" CACHE FILEPATH "A header with cache maintenance, or a log of what is written, for every access")
+
 # A shared library wants a list of what it exports, which we have for ELF linkers.
 set(VRING_SHARED)
 if(BUILD_SHARED_LIBS)

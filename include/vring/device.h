@@ -36,6 +36,7 @@ int vring_device_enable_notify(struct vring_device *vq);
 int vring_device_disable_notify(struct vring_device *vq);
 uint16_t vring_device_in_flight(const struct vring_device *vq);
 int vring_device_peek(struct vring_device *vq, struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain);
+int vring_device_set_regions(struct vring_device *vq, const struct vring_region *regions, uint32_t count);
 int vring_device_suspend(struct vring_device *vq);
 int vring_device_resume(struct vring_device *vq);
 int vring_device_save(const struct vring_device *vq, void *state, size_t room);

@@ -227,6 +227,9 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
 int vring_packed_device_peek(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                              struct vring_chain *chain);
 
+/* As vring_split_device_set_regions(). */
+int vring_packed_device_set_regions(struct vring_packed_device *vq, const struct vring_region *regions, uint32_t count);
+
 /* As vring_split_device_add_used(). */
 int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len);
 

@@ -315,6 +315,7 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
  * Returns 0, and the pieces are the device's until add_used or rewind.
  * VRING_E_EMPTY; VRING_E_NULL; VRING_E_STATE before init.
  * VRING_E_ROOM: n_iov is too small; chain says how many are needed; the buffer was not taken, ask again with more.
+ * VRING_E_MISS: with regions_may_miss; chain->missing has no region yet; the buffer was not taken, ask again when it has.
  * VRING_E_CHAIN_*: the buffer is unusable but taken: chain->handle is valid, there are no pieces, and it must be
  * completed with add_used(handle, 0). The queue lives.
  * VRING_E_PEER_*: the driver broke the queue.
@@ -335,6 +336,17 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
  */
 int vring_split_device_peek(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                             struct vring_chain *chain);
+
+/*
+ * Go over to another table of regions: memory was added or taken away, or an address that was missing (VRING_E_MISS) has
+ * been translated; ask for the buffer again then.
+ *
+ * regions  as in the configuration; the old table must still be there, and may go after the call
+ *
+ * Returns 0. Otherwise nothing has changed: as init, and VRING_E_STATE if buffers are in flight and a region that they
+ * may lie in would go or change.
+ */
+int vring_split_device_set_regions(struct vring_split_device *vq, const struct vring_region *regions, uint32_t count);
 
 /*
  * Stage one buffer as used (2.7.8.2).

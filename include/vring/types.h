@@ -42,6 +42,7 @@ enum vring_error {
     VRING_E_EMPTY = -1, /* the peer has nothing for us */
     VRING_E_FULL = -2,  /* too few free descriptors now; fits once buffers have come back */
     VRING_E_ROOM = -3,  /* the caller's array is too small for this chain; the chain was not taken */
+    VRING_E_MISS = -4,  /* the chain has an address that no region holds yet (chain->missing); it was not taken */
 
     /* caller */
     VRING_E_NULL = -32,    /* a pointer that must not be null is null */
@@ -208,6 +209,8 @@ struct vring_region {
 struct vring_regions {
     const struct vring_region *table;
     uint32_t count;
+    bool may_miss;    /* an address outside may come to be inside: it is not refused */
+    uint64_t missing; /* the last address that was not found */
     struct vring_region last; /* a copy; of size 0 at first */
 };
 
@@ -224,6 +227,7 @@ struct vring_chain {
     uint32_t n_writable;
     uint64_t readable; /* bytes */
     uint64_t writable; /* bytes */
+    uint64_t missing;  /* with VRING_E_MISS: the address to be translated */
 };
 
 /*
@@ -299,6 +303,7 @@ struct vring_device_config {
     uint32_t head_count;      /* how many there are: at least size */
     const struct vring_region *regions; /* what the driver's addresses mean; stays the caller's */
     uint32_t region_count;
+    bool regions_may_miss; /* an address in no region is answered VRING_E_MISS: behind an IOMMU, for vring_device_set_regions() */
     enum vring_byte_order legacy_order; /* without VERSION_1: the driver's */
     uint16_t index;     /* as in struct vring_driver_config */
     uint16_t generation; /* of the first handle. With another number at each init, handles from before it are refused */

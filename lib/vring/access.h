@@ -10,6 +10,7 @@
  *   VRING_ACCESS_ACQREL    C11 relaxed, acquire and release atomics: the default
  *   VRING_ACCESS_HOOK      calls out on every access: explorers, traces, a peer that changes any word at any time
  *   VRING_ACCESS_HEADER    a header of your own that defines what access_acqrel.h and access_atomic.h define
+ *   VRING_MEMORY_HEADER    the default, told of before each load and after each store: access_watched.h
  *
  * A variant supplies loads and stores of 8 to 64 bits, load-acquire and store-release of 16, and a full fence. Here are
  * added what does not vary: 64 bits in halves where the CPU has no such access, and fences that hold against a device.
@@ -23,6 +24,9 @@
 
 #if defined(VRING_ACCESS_HEADER)
 #include VRING_ACCESS_HEADER
+#elif defined(VRING_MEMORY_HEADER)
+#include VRING_MEMORY_HEADER
+#include "access_watched.h"
 #elif defined(VRING_ACCESS_PLAIN)
 #include "access_plain.h"
 #elif defined(VRING_ACCESS_VOLATILE)

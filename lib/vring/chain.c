@@ -26,6 +26,8 @@ static int chain_pieces(struct chain_walk *walk, uint64_t addr, uint32_t left, b
     while (left > 0) {
         struct regions_piece piece = regions_find(regions, addr);
 
+        if (!piece.host && regions->may_miss)
+            return VRING_E_MISS;
         if (PEER_BAD(!piece.host || (writable && piece.read_only)))
             return VRING_E_CHAIN_ADDR;
         if (piece.len > left)
@@ -76,8 +78,10 @@ enum chain_step vring_chain_take(struct chain_walk *walk, const struct chain_des
     if (PEER_BAD(walk->left == 0))
         return vring_chain_broken(walk, VRING_E_PEER_LOOP, position, desc->next);
     walk->left--;
-    if (!walk->refused)
+    if (!walk->refused) {
         walk->refused = chain_buffer(walk, desc, regions);
+        walk->missing = regions->missing;
+    }
     if (!(desc->flags & VRING_DESC_NEXT))
         return CHAIN_DONE;
     if (PEER_BAD(desc->next >= entries))
@@ -97,4 +101,14 @@ enum chain_step vring_chain_table(struct chain_walk *walk, const struct chain_de
     if (PEER_BAD(regions_wraps(desc->addr, desc->len)))
         return vring_chain_broken(walk, VRING_E_PEER_TABLE, position, desc->addr);
     return CHAIN_MORE;
+}
+
+enum chain_step vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions, uint32_t position,
+                                     uint64_t addr)
+{
+    if (!regions->may_miss)
+        return vring_chain_broken(walk, VRING_E_PEER_TABLE, position, addr);
+    walk->refused = VRING_E_MISS;
+    walk->missing = regions->missing;
+    return CHAIN_DONE;
 }

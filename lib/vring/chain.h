@@ -37,7 +37,8 @@ struct chain_walk {
     uint64_t bytes;
     uint64_t readable;   /* of them before the first device-writable one */
     uint32_t left;       /* descriptors that the chain may still have: what ends every loop */
-    int refused;         /* 0, or why this buffer is unusable: VRING_E_CHAIN_* */
+    int refused;         /* 0, or why this buffer is unusable: VRING_E_CHAIN_*, or VRING_E_MISS for now */
+    uint64_t missing;    /* with VRING_E_MISS: the address */
     bool writing;        /* a device-writable descriptor has been seen */
     struct vring_fault fault; /* on CHAIN_BROKEN */
 };
@@ -92,19 +93,33 @@ static inline bool chain_take_single(struct chain_walk *walk, const struct chain
 enum chain_step vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position,
                                   bool negotiated);
 
-/* Tell the caller what was found; nothing of a refused buffer. False if there was no room for all its pieces. */
-static inline bool chain_report(const struct chain_walk *walk, struct vring_chain *chain)
+/*
+ * Entry position of the table at addr could not be fetched through these regions: the chain is broken, or its table is
+ * not yet to be reached.
+ */
+PORT_COLD enum chain_step vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions,
+                                               uint32_t position, uint64_t addr);
+
+/*
+ * Tell the caller what was found; nothing of a refused buffer. 0 if it is to be taken; VRING_E_ROOM without room for all
+ * its pieces, VRING_E_MISS.
+ */
+static inline int chain_report(const struct chain_walk *walk, struct vring_chain *chain)
 {
     static const struct vring_chain nothing = {0};
 
     *chain = nothing;
-    if (walk->refused)
-        return true;
+    if (PORT_UNLIKELY(walk->refused)) {
+        if (walk->refused != VRING_E_MISS)
+            return 0;
+        chain->missing = walk->missing;
+        return VRING_E_MISS;
+    }
     chain->n_readable = walk->n_readable;
     chain->n_writable = walk->n - walk->n_readable;
     chain->readable = walk->readable;
     chain->writable = walk->bytes - walk->readable;
-    return walk->n <= walk->capacity;
+    return walk->n <= walk->capacity ? 0 : VRING_E_ROOM;
 }
 
 #endif

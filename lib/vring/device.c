@@ -105,6 +105,15 @@ int vring_device_peek(struct vring_device *vq, struct vring_iov *iov, uint32_t n
                             : vring_split_device_peek(&vq->as.split, iov, n_iov, chain);
 }
 
+int vring_device_set_regions(struct vring_device *vq, const struct vring_region *regions, uint32_t count)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_device_set_regions(&vq->as.packed, regions, count)
+           : vq->big_endian ? vring_split_be_device_set_regions(&vq->as.split, regions, count)
+                            : vring_split_device_set_regions(&vq->as.split, regions, count);
+}
+
 int vring_device_suspend(struct vring_device *vq)
 {
     if (!vq)

@@ -5,7 +5,7 @@ enum vring_blame vring_error_blame(int error)
 {
     if (error >= 0)
         return VRING_BLAME_NONE;
-    if (error >= VRING_E_ROOM)
+    if (error >= VRING_E_MISS)
         return VRING_BLAME_STATE;
     if (error <= VRING_E_CHAIN_ADDR && error >= VRING_E_CHAIN_LEN)
         return VRING_BLAME_CHAIN;
@@ -26,6 +26,8 @@ const char *vring_error_text(int error)
         return "state: too few free descriptors now; the buffer fits once others have come back";
     case VRING_E_ROOM:
         return "state: the chain has more pieces than the array given for them; it was not taken";
+    case VRING_E_MISS:
+        return "state: the chain has an address that no region holds yet; it was not taken";
     case VRING_E_NULL:
         return "caller: a pointer that must not be null is null";
     case VRING_E_SIZE:

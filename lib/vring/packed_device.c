@@ -49,6 +49,7 @@ int vring_packed_device_prepare(struct vring_packed_device *vq, const struct vri
     vq->features = config->features;
     vq->heads = config->heads;
     regions_start(&vq->regions, config->regions, config->region_count);
+    vq->regions.may_miss = config->regions_may_miss;
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
     vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
@@ -110,7 +111,7 @@ static enum chain_step packed_device_walk_table(struct vring_packed_device *vq, 
         uint64_t words[2];
 
         if (PEER_BAD(!indirect_fetch(&here, outer->addr + 16 * (uint64_t)i, words)))
-            return vring_chain_broken(walk, VRING_E_PEER_TABLE, i, outer->addr);
+            return vring_chain_no_table(walk, &here, i, outer->addr);
         desc = packed_decode_entry(words, i + 1 == entries);
         step = vring_chain_take(walk, &desc, i, entries, &vq->regions);
     }
@@ -179,8 +180,11 @@ static inline int packed_device_take(struct vring_packed_device *vq, uint16_t pe
 
     if (PEER_BAD(vq->heads[id].taken))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, id);
-    if (!chain_report(walk, chain))
-        return VRING_E_ROOM;
+
+    int error = chain_report(walk, chain);
+
+    if (error)
+        return error;
     chain->handle = heads_take(vq->heads, id, descriptors, chain->writable, walk->refused != 0, vq->generation++);
     vq->heads[vq->taken].order = id;
     vq->taken = packed_after(&vq->ring, vq->taken);
@@ -254,8 +258,11 @@ static PORT_NOINLINE int packed_device_get_again(struct vring_packed_device *vq,
 
     if (PEER_BAD(peer_id != id || list.descriptors != list.limit))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
-    if (!chain_report(&walk, chain))
-        return VRING_E_ROOM;
+
+    int error = chain_report(&walk, chain);
+
+    if (error)
+        return error;
     chain->handle = heads_take_again(vq->heads, id, chain->writable, walk.refused != 0);
     vq->waiting_at = packed_forward(&vq->ring, vq->waiting_at, list.limit);
     vq->waiting--;
@@ -498,6 +505,17 @@ int vring_packed_device_resume(struct vring_packed_device *vq)
         return peer_verdict(vq->live);
     vq->live = LIVE;
     return vring_packed_device_enable_notify(vq);
+}
+
+/* ------------------------------------------------------------------------------------------------------- memory --- */
+
+int vring_packed_device_set_regions(struct vring_packed_device *vq, const struct vring_region *regions, uint32_t count)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    return vring_regions_replace(&vq->regions, regions, count, vring_packed_device_in_flight(vq) > 0);
 }
 
 /* ---------------------------------------------------------------------------------------------------- questions --- */

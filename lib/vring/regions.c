@@ -18,6 +18,7 @@ bool vring_regions_search(struct vring_regions *regions, uint64_t addr)
         else
             low = middle + 1;
     }
+    regions->missing = addr;
     return false;
 }
 
@@ -37,5 +38,27 @@ int vring_regions_check(const struct vring_region *table, uint32_t count)
         if (i > 0 && (table[i].addr < table[i - 1].addr || regions_hold(&table[i - 1], table[i].addr)))
             return VRING_E_OVERLAP;
     }
+    return 0;
+}
+
+static bool regions_same(const struct vring_region *a, const struct vring_region *b)
+{
+    return a->addr == b->addr && a->size == b->size && a->host == b->host && a->flags == b->flags;
+}
+
+int vring_regions_replace(struct vring_regions *regions, const struct vring_region *table, uint32_t count, bool busy)
+{
+    int error = vring_regions_check(table, count);
+
+    if (error)
+        return error;
+    /* Both are sorted: one pass. */
+    for (uint32_t old = 0, i = 0; busy && old < regions->count; i++) {
+        if (i == count)
+            return VRING_E_STATE;
+        if (regions_same(&regions->table[old], &table[i]))
+            old++;
+    }
+    regions_start(regions, table, count);
     return 0;
 }

@@ -70,4 +70,10 @@ static inline bool regions_wraps(uint64_t addr, uint64_t len)
 /* Is the table one to search in? 0, VRING_E_NULL, VRING_E_ADDR, VRING_E_OVERLAP. */
 int vring_regions_check(const struct vring_region *table, uint32_t count);
 
+/*
+ * Go over to another table. While pieces of the old one are in use (busy) every region of it must be in the new one, too.
+ * 0, VRING_E_STATE, or as vring_regions_check(); nothing has changed then.
+ */
+int vring_regions_replace(struct vring_regions *regions, const struct vring_region *table, uint32_t count, bool busy);
+
 #endif

@@ -47,6 +47,7 @@
 #define vring_split_device_suspend               vring_split_be_device_suspend
 #define vring_split_device_resume                vring_split_be_device_resume
 #define vring_split_device_peek                  vring_split_be_device_peek
+#define vring_split_device_set_regions           vring_split_be_device_set_regions
 #define vring_split_driver_prepare               vring_split_be_driver_prepare
 #define vring_split_device_prepare               vring_split_be_device_prepare
 #define vring_split_device_start                 vring_split_be_device_start
@@ -94,6 +95,7 @@ __typeof__(vring_split_driver_resume) vring_split_be_driver_resume;
 __typeof__(vring_split_device_suspend) vring_split_be_device_suspend;
 __typeof__(vring_split_device_resume) vring_split_be_device_resume;
 __typeof__(vring_split_device_peek) vring_split_be_device_peek;
+__typeof__(vring_split_device_set_regions) vring_split_be_device_set_regions;
 
 #endif
 

@@ -48,6 +48,7 @@ int vring_split_device_prepare(struct vring_split_device *vq, const struct vring
     vq->features = config->features;
     vq->heads = config->heads;
     regions_start(&vq->regions, config->regions, config->region_count);
+    vq->regions.may_miss = config->regions_may_miss;
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
     vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
     vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
@@ -119,7 +120,7 @@ static enum chain_step split_device_walk_table(struct vring_split_device *vq, st
         uint64_t words[2];
 
         if (PEER_BAD(!indirect_fetch(&here, outer->addr + 16 * (uint64_t)i, words)))
-            return vring_chain_broken(walk, VRING_E_PEER_TABLE, i, outer->addr);
+            return vring_chain_no_table(walk, &here, i, outer->addr);
         desc = split_decode(words[0], words[1]);
         if (PEER_BAD(desc.flags & VRING_DESC_INDIRECT))
             return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, i, desc.flags);
@@ -150,8 +151,10 @@ static enum chain_step split_device_walk(struct vring_split_device *vq, struct c
 static inline int split_device_take(struct vring_split_device *vq, uint16_t head, const struct chain_walk *walk,
                                     struct vring_chain *chain)
 {
-    if (!chain_report(walk, chain))
-        return VRING_E_ROOM;
+    int error = chain_report(walk, chain);
+
+    if (error)
+        return error;
     chain->handle = heads_take(vq->heads, head, 1, chain->writable, walk->refused != 0, vq->generation++);
     vq->heads[vq->next_avail & vq->ring.mask].order = head;
     if (PORT_UNLIKELY(vq->inflight.region))
@@ -195,8 +198,11 @@ static PORT_NOINLINE int split_device_get_again(struct vring_split_device *vq, s
     chain_start(&walk, iov, n_iov, vq->max_chain);
     if (split_device_walk(vq, &walk, head, split_fetch_desc(&vq->ring, head)) == CHAIN_BROKEN)
         return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
-    if (!chain_report(&walk, chain))
-        return VRING_E_ROOM;
+
+    int error = chain_report(&walk, chain);
+
+    if (error)
+        return error;
     chain->handle = heads_take_again(vq->heads, head, chain->writable, walk.refused != 0);
     vq->waiting--;
     return walk.refused;
@@ -440,6 +446,17 @@ int vring_split_device_resume(struct vring_split_device *vq)
         return peer_verdict(vq->live);
     vq->live = LIVE;
     return vring_split_device_enable_notify(vq);
+}
+
+/* ------------------------------------------------------------------------------------------------------- memory --- */
+
+int vring_split_device_set_regions(struct vring_split_device *vq, const struct vring_region *regions, uint32_t count)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    return vring_regions_replace(&vq->regions, regions, count, vring_split_device_in_flight(vq) > 0);
 }
 
 /* ---------------------------------------------------------------------------------------------------- questions --- */

@@ -131,7 +131,7 @@ BREAKS = [
     Mutant("peer.c", "*live = error;", ""),
     # what the caller is refused
     Mutant("split_device.c", "if (len > vq->heads[head].writable)", "if (0)"),
-    Mutant("chain.h", "return walk->n <= walk->capacity;", "return true;"),
+    Mutant("chain.h", "return walk->n <= walk->capacity ? 0 : VRING_E_ROOM;", "return 0;"),
     Mutant("chain.c", "if (walk->n < walk->capacity) {", "if (walk->n <= walk->capacity) {"),
     Mutant("chain.h", " || walk->capacity == 0)", ")"),
     Mutant("chain.h", "(VRING_DESC_NEXT | VRING_DESC_INDIRECT)", "VRING_DESC_INDIRECT"),

@@ -20,6 +20,7 @@ class RingCode(enum.IntEnum):
     EMPTY = lib.VRING_E_EMPTY
     FULL = lib.VRING_E_FULL
     ROOM = lib.VRING_E_ROOM
+    MISS = lib.VRING_E_MISS
     NULL = lib.VRING_E_NULL
     SIZE = lib.VRING_E_SIZE
     ALIGN = lib.VRING_E_ALIGN
