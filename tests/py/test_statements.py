@@ -10,6 +10,15 @@ def test_the_table_is_current() -> None:
     assert statements.TABLE.read_text() == statements.table(), "run python tests/py/statements.py"
 
 
+def test_every_number_has_a_test() -> None:
+    assert not statements.without_a_test()
+
+
+def test_a_number_without_a_test_is_named(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(statements, "tests", lambda: {number: [("a.c", "a")] for number in statements.NUMBERS if number != "V7"})
+    assert statements.without_a_test() == ["V7"]
+
+
 def test_numbers_are_found_in_names_of_both_languages() -> None:
     found = statements.tests()
     assert any(file.endswith(".c") for file, _ in found["V20"])
