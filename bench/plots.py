@@ -13,7 +13,7 @@ matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402
 
 import goals  # noqa: E402
-from results import Result, Results  # noqa: E402
+from results import Result, Results, inverse  # noqa: E402
 
 OURS, THEIRS, GOAL = "#2a6f97", "#a3a3a3", "#c1121f"
 SETTINGS: dict[Any, Any] = {
@@ -59,6 +59,43 @@ def peers(results: Results, path: Path) -> None:
     axes.set_xlim(left=0)
     axes.set_xlabel("our time over theirs, per buffer, one thread, batches of 32 (line: what the medians lie between)")
     axes.legend(loc="lower right")
+    save(figure, path)
+
+
+def prices(results: Results, path: Path) -> None:
+    """What the checks cost, and what each feature, for batches of 32: beside each other, each against its own."""
+    rows: list[tuple[str, Result | None, Result | None]] = []
+    for form in ("split", "packed"):
+        for chain, features in (
+            (1, {}),
+            (3, {}),
+            (1, {"event_idx": True}),
+            (3, {"indirect": True}),
+            (1, {"in_order": True}),
+        ):
+            ring = goals.ring(32, chain, format=form, **features)
+            honest = results.one("ring.to_checked", **ring, build="honest")
+            name = ", ".join([form, "1 piece" if chain == 1 else f"{chain} pieces", *features])
+            rows.append((name, inverse(honest) if honest else None, results.one("ring.to_plain", **ring)))
+    if not any(checks for _, checks, _ in rows):
+        return
+    rows.reverse()
+    figure, (left, right) = pyplot.subplots(1, 2, sharey=True, figsize=(8, 0.9 + 0.28 * len(rows)))
+    for axes, column, title in (
+        (left, 1, "with all checks, over without"),
+        (right, 2, "over split without the feature"),
+    ):
+        for at, row in enumerate(rows):
+            ratio = row[column]
+            if isinstance(ratio, Result):
+                axes.barh(at, ratio.median, color=OURS, height=0.65)
+                axes.plot([ratio.low, ratio.high], [at, at], color="black", linewidth=1)
+        axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
+        axes.set_title(title, fontsize=9)
+        axes.set_xlim(left=0)
+    left.axvline(1.1, color=GOAL, linewidth=1.5, label="goal")
+    left.legend(loc="lower left")
+    left.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     save(figure, path)
 
 
@@ -109,3 +146,4 @@ def write(results: Results, folder: Path) -> None:
     with matplotlib.rc_context(SETTINGS):
         peers(results, folder / "peers.svg")
         cores(results, folder / "cores.svg")
+        prices(results, folder / "prices.svg")

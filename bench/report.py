@@ -59,6 +59,8 @@ ring with the same buffers and no feature. Instructions are callgrind's, those o
 parentheses; a few of each buffer's are the benchmark's own loop. A build with 64 multiplications too many per buffer
 was measured at {planted} times the time: a difference is found where there is one.
 
+![What checks and features cost](performance/prices.svg)
+
 """
 
 SIDES = """\
