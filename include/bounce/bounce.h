@@ -15,7 +15,8 @@
  *
  * Nothing here allocates, logs, keeps a global or blocks (but for the area's lock). On error nothing has changed. The
  * lock is the embedder's: a build defines BOUNCE_LOCK_HEADER (see lib/bounce/lock.h), or gets a C11 spin lock where it
- * is hosted and none where it is freestanding. Masks are 2^k - 1, or 0 for "no demand". Sizes are in bytes unless a
+ * is hosted and none where it is freestanding. So is what keeps caches and a device that does not look into them
+ * coherent: BOUNCE_CACHE_HEADER (see lib/bounce/copy.h), or nothing. Masks are 2^k - 1, or 0 for "no demand". Sizes are in bytes unless a
  * name says slots.
  */
 #ifndef BOUNCE_BOUNCE_H

@@ -54,14 +54,20 @@ static int check_original(const struct bounce_pool *pool, const void *orig, size
 
 static int copy_in(const struct bounce_pool *pool, unsigned char *orig, size_t offset, unsigned char *data, size_t len)
 {
-    if (pool->copy)
-        return len != 0 && pool->copy(pool->copy_context, orig, offset, data, len, true) != 0 ? BOUNCE_E_COPY : 0;
-    copy_to_window(data, orig + offset, len);
-    return 0;
+    int error = 0;
+
+    copy_begin_write(data, len);
+    if (!pool->copy)
+        copy_to_window(data, orig + offset, len);
+    else if (len != 0 && pool->copy(pool->copy_context, orig, offset, data, len, true) != 0)
+        error = BOUNCE_E_COPY;
+    copy_end_write(data, len);
+    return error;
 }
 
 static int copy_out(const struct bounce_pool *pool, unsigned char *orig, size_t offset, unsigned char *data, size_t len)
 {
+    copy_begin_read(data, len);
     if (pool->copy)
         return len != 0 && pool->copy(pool->copy_context, orig, offset, data, len, false) != 0 ? BOUNCE_E_COPY : 0;
     copy_from_window(orig + offset, data, len);
