@@ -18,8 +18,11 @@ def qemu_storage_daemon(image: Path, socket: Path, *, writable: bool = True) -> 
         "qemu-storage-daemon",
         *("--blockdev", f"driver=file,node-name=file,filename={image}"),
         *("--blockdev", "driver=raw,node-name=disk,file=file"),
-        *("--export", f"type=vhost-user-blk,id=export,node-name=disk,writable={'on' if writable else 'off'},"
-                      f"addr.type=unix,addr.path={socket}"),
+        *(
+            "--export",
+            f"type=vhost-user-blk,id=export,node-name=disk,writable={'on' if writable else 'off'},"
+            f"addr.type=unix,addr.path={socket}",
+        ),
     ]
     with _running(command, socket) as process:
         yield process

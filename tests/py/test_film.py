@@ -12,7 +12,15 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from vring import BouncePool, Driver, Feature, GuestMemory, PoolFlag, SplitAreas, SplitDevice, SplitDriver
 from vring.inspect import buffers, ring_record, split_ring_record
-from vring.testing import Geometry, HostileDeviceMachine, PackedRingMachine, PeerDriver, PoolMachine, RingMachine, RingSetup
+from vring.testing import (
+    Geometry,
+    HostileDeviceMachine,
+    PackedRingMachine,
+    PeerDriver,
+    PoolMachine,
+    RingMachine,
+    RingSetup,
+)
 
 
 def fail(machine: type[RuleBasedStateMachine], folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str, Path]:

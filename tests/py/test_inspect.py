@@ -21,8 +21,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def load() -> Any:
     """vring.inspect from the source tree, as the demo loads it: without the package's extension module."""
-    spec = importlib.util.spec_from_file_location("inspect_under_test", SOURCE / "__init__.py",
-                                                  submodule_search_locations=[str(SOURCE)])
+    spec = importlib.util.spec_from_file_location(
+        "inspect_under_test", SOURCE / "__init__.py", submodule_search_locations=[str(SOURCE)]
+    )
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -34,8 +35,18 @@ inspect: Any = load()
 
 
 def entry(**fields: Any) -> dict[str, Any]:
-    return {"addr": 0, "len": 0, "flags": 0, "next": 0, "avail": 0, "used_id": 0, "used_len": 0, "token": 0, "count": 0,
-            "link": 0} | fields
+    return {
+        "addr": 0,
+        "len": 0,
+        "flags": 0,
+        "next": 0,
+        "avail": 0,
+        "used_id": 0,
+        "used_len": 0,
+        "token": 0,
+        "count": 0,
+        "link": 0,
+    } | fields
 
 
 def ring() -> dict[str, Any]:
@@ -52,19 +63,62 @@ def ring() -> dict[str, Any]:
     for position, head in zip((6, 7, 0), (1, 2, 3), strict=True):
         entries[position]["avail"] = head
     entries[6]["used_id"] = 1
-    return {"vring-snapshot": 1, "name": "q", "format": "split", "side": "driver", "size": 8, "avail_idx": 0,
-            "used_idx": 65535, "used_event": 0, "avail_event": 0, "avail_flags": 0, "used_flags": 0, "next_avail": 1,
-            "next_used": 65534, "published": 0, "free": 4, "error": 0, "entries": entries}
+    return {
+        "vring-snapshot": 1,
+        "name": "q",
+        "format": "split",
+        "side": "driver",
+        "size": 8,
+        "avail_idx": 0,
+        "used_idx": 65535,
+        "used_event": 0,
+        "avail_event": 0,
+        "avail_flags": 0,
+        "used_flags": 0,
+        "next_avail": 1,
+        "next_used": 65534,
+        "published": 0,
+        "free": 4,
+        "error": 0,
+        "entries": entries,
+    }
 
 
 def pool() -> dict[str, Any]:
     """Three segments of four slots, the last one cut short."""
-    return {"bounce-snapshot": 1, "name": "p", "addr": 0x10000, "slots": 10, "slot_size": 256, "segment_slots": 4,
-            "areas": 1, "used": 4, "high_water": 6, "mappings": [
-                {"slot": 0, "slots": 3, "pad_slots": 1, "addr": 0x10000 + 256 + 40, "size": 300,
-                 "direction": "from-device", "area": 0, "owner": 0},
-                {"slot": 9, "slots": 1, "pad_slots": 0, "addr": 0x10000 + 9 * 256, "size": 256, "direction": "coherent",
-                 "area": 0, "owner": 0}]}
+    return {
+        "bounce-snapshot": 1,
+        "name": "p",
+        "addr": 0x10000,
+        "slots": 10,
+        "slot_size": 256,
+        "segment_slots": 4,
+        "areas": 1,
+        "used": 4,
+        "high_water": 6,
+        "mappings": [
+            {
+                "slot": 0,
+                "slots": 3,
+                "pad_slots": 1,
+                "addr": 0x10000 + 256 + 40,
+                "size": 300,
+                "direction": "from-device",
+                "area": 0,
+                "owner": 0,
+            },
+            {
+                "slot": 9,
+                "slots": 1,
+                "pad_slots": 0,
+                "addr": 0x10000 + 9 * 256,
+                "size": 256,
+                "direction": "coherent",
+                "area": 0,
+                "owner": 0,
+            },
+        ],
+    }
 
 
 def parts(svg: str, tag: str) -> list[xml.etree.ElementTree.Element]:
@@ -77,12 +131,21 @@ def words(svg: str) -> list[str]:
 
 def test_buffers_are_told_apart_across_the_wrap_of_the_indices() -> None:
     assert [(b.head, b.state, b.descriptors, len(b.pieces)) for b in inspect.buffers(ring())] == [
-        (1, "used", [1, 4], 2), (2, "device", [2], 2), (3, "staged", [3], 1)]
+        (1, "used", [1, 4], 2),
+        (2, "device", [2], 2),
+        (3, "staged", [3], 1),
+    ]
 
 
 def test_what_the_device_can_follow_includes_tables_and_what_they_list() -> None:
     assert inspect.visible_buffers(ring()) == [
-        (0x1000, 16), (0x1100, 1), (0x2000, 32), (0x9000, 16), (0x9100, 1), (0x3000, 8)]
+        (0x1000, 16),
+        (0x1100, 1),
+        (0x2000, 32),
+        (0x9000, 16),
+        (0x9100, 1),
+        (0x3000, 8),
+    ]
 
 
 def test_a_ring_is_drawn_with_its_counts_and_cursors() -> None:
@@ -101,7 +164,7 @@ def test_an_empty_ring_of_any_size_is_drawn(size: int) -> None:
 
 def test_what_a_hostile_device_wrote_is_shown_and_not_believed() -> None:
     snapshot = ring()
-    snapshot["entries"][6]["used_id"] = 0xdeadbeef
+    snapshot["entries"][6]["used_id"] = 0xDEADBEEF
     red = [part for part in parts(inspect.draw(snapshot), "rect") if part.get("fill") == "#d64545"]
     assert len(red) == 1
     assert [b.state for b in inspect.buffers(snapshot)] == ["device", "device", "staged"]
@@ -132,19 +195,22 @@ def test_an_empty_pool_is_drawn() -> None:
 
 def test_names_are_text_and_not_markup() -> None:
     for snapshot in (ring(), pool()):
-        snapshot["name"] = "<b onload=\"x\">&amp;'"
+        snapshot["name"] = '<b onload="x">&amp;\''
         assert snapshot["name"] in words(inspect.draw(snapshot))
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"vring-snapshot": 2}, "version 1: 2"),
-    ({"format": "round"}, "a round ring as its driver"),
-    ({"format": "packed"}, "entries\\[\\].id missing"),
-    ({"side": "device"}, "device sees it"),
-    ({"size": 16}, "16 entries, but 8"),
-    ({"published": None}, "published missing"),
-    ({"entries": [{}]}, "entries\\[\\].addr, entries\\[\\].len"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vring-snapshot": 2}, "version 1: 2"),
+        ({"format": "round"}, "a round ring as its driver"),
+        ({"format": "packed"}, "entries\\[\\].id missing"),
+        ({"side": "device"}, "device sees it"),
+        ({"size": 16}, "16 entries, but 8"),
+        ({"published": None}, "published missing"),
+        ({"entries": [{}]}, "entries\\[\\].addr, entries\\[\\].len"),
+    ],
+)
 def test_a_snapshot_that_is_none_is_refused(change: dict[str, Any], message: str) -> None:
     snapshot = ring() | change
     for field in [field for field, value in change.items() if value is None]:
@@ -169,7 +235,7 @@ def test_snapshots_are_found_among_other_lines() -> None:
     assert [record["name"] for record in inspect.read(lines)] == ["q", "p"]
 
 
-# ------------------------------------------------------------------------------------------------------- packed rings ---
+# ----------------------------------------------------------------------------------------------------- packed rings ---
 
 
 def wheel() -> dict[str, Any]:
@@ -184,9 +250,23 @@ def wheel() -> dict[str, Any]:
     entries[0] |= {"addr": 0x1000, "len": 16, "flags": avail_second | 1, "id": 1, "count": 2}
     entries[1] |= {"addr": 0x1100, "len": 1, "flags": avail_second | 2, "id": 1, "count": 2}
     entries[2] |= {"addr": 0x2000, "len": 4, "flags": 0, "id": 2, "count": 1}
-    return {"vring-snapshot": 1, "name": "w", "format": "packed", "side": "driver", "size": 6, "used_event": 0x8003,
-            "avail_event": 2, "avail_flags": 2, "used_flags": 1, "next_avail": 3, "next_used": 0x8004, "published": 2,
-            "free": 1, "error": 0, "entries": entries}
+    return {
+        "vring-snapshot": 1,
+        "name": "w",
+        "format": "packed",
+        "side": "driver",
+        "size": 6,
+        "used_event": 0x8003,
+        "avail_event": 2,
+        "avail_flags": 2,
+        "used_flags": 1,
+        "next_avail": 3,
+        "next_used": 0x8004,
+        "published": 2,
+        "free": 1,
+        "error": 0,
+        "entries": entries,
+    }
 
 
 def test_a_packed_ring_is_told_apart_by_places_and_bits() -> None:
@@ -194,7 +274,10 @@ def test_a_packed_ring_is_told_apart_by_places_and_bits() -> None:
     found = inspect.wheel(snapshot)
     assert found.state == ["device", "device", "staged", None, "used", "used"]
     assert [(b.head, b.state, b.descriptors, len(b.pieces)) for b in found.buffers] == [
-        (0, "used", [4, 5], 0), (1, "device", [0, 1], 2), (2, "staged", [2], 1)]
+        (0, "used", [4, 5], 0),
+        (1, "device", [0, 1], 2),
+        (2, "staged", [2], 1),
+    ]
     snapshot["next_used"] = 3  # as if the ring were full: 3 to 3, with the other wrap counter
     snapshot["next_avail"], snapshot["published"] = 0x8003, 0x8003
     assert inspect.wheel(snapshot).state.count(None) == 0
@@ -203,7 +286,7 @@ def test_a_packed_ring_is_told_apart_by_places_and_bits() -> None:
 
 
 def test_a_used_descriptor_that_names_nobody_is_shown_and_not_believed() -> None:
-    for number in (3, 6, 0xffff):
+    for number in (3, 6, 0xFFFF):
         snapshot = wheel()
         snapshot["entries"][4]["id"] = number
         assert inspect.wheel(snapshot).state[:5] == ["device", "device", "staged", None, "bad"]
@@ -214,8 +297,14 @@ def test_a_used_descriptor_that_names_nobody_is_shown_and_not_believed() -> None
 def test_a_wheel_is_drawn_with_its_bits_hands_and_wishes() -> None:
     svg = inspect.draw(wheel())
     seen = words(svg)
-    for line in ("next_avail 3, wrap 0", "published 2, wrap 0", "next_used 4, wrap 1", "1 buffers, 1 descriptors",
-                 "the driver asks to be notified at 3, wrap 1", "the device asks to be notified for none"):
+    for line in (
+        "next_avail 3, wrap 0",
+        "published 2, wrap 0",
+        "next_used 4, wrap 1",
+        "1 buffers, 1 descriptors",
+        "the driver asks to be notified at 3, wrap 1",
+        "the device asks to be notified for none",
+    ):
         assert line in seen, line
     classes = [part.get("class") for part in parts(svg, "path")]
     assert (classes.count("bit"), classes.count("nobit")) == (5, 7)  # 2 + 1 + 1 + 1 of 12
@@ -223,8 +312,13 @@ def test_a_wheel_is_drawn_with_its_bits_hands_and_wishes() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 255, 1024])
 def test_an_empty_wheel_of_any_size_is_drawn(size: int) -> None:
-    snapshot = wheel() | {"size": size, "entries": [entry(id=0) for _ in range(size)], "next_avail": 0, "published": 0,
-                          "next_used": 0}
+    snapshot = wheel() | {
+        "size": size,
+        "entries": [entry(id=0) for _ in range(size)],
+        "next_avail": 0,
+        "published": 0,
+        "next_used": 0,
+    }
     assert f"{size} descriptors" in words(inspect.draw(snapshot))
 
 
@@ -234,11 +328,12 @@ def test_a_place_outside_the_ring_is_reported() -> None:
             inspect.draw(wheel() | {field: 0x8006})
 
 
-# ------------------------------------------------------------------------------------------- changes, time and terminal ---
+# --------------------------------------------------------------------------------------- changes, time and terminal ---
 
 
 def test_what_has_changed_is_framed() -> None:
     """One frame for each descriptor, ring entry and mapping that is not as it was; none if all is."""
+
     def frames(snapshot: Any, before: Any) -> int:
         svg = inspect.draw(snapshot, before)
         return sum(part.get("class") == "changed" for tag in ("path", "rect") for part in parts(svg, tag))
@@ -262,7 +357,11 @@ def test_slots_over_time_show_each_mapping_as_long_as_it_lives() -> None:
     last["mappings"] = [pool()["mappings"][0] | {"owner": 9}, pool()["mappings"][1]]
     svg = inspect.draw_heat([pool(), later, last])
     tips = [part.findtext(f"{SVG}title") or "" for part in parts(svg, "rect")]
-    assert [tip.rsplit(", ", 1)[1] for tip in tips if tip] == ["snapshots 0 to 0", "snapshots 0 to 2", "snapshots 2 to 2"]
+    assert [tip.rsplit(", ", 1)[1] for tip in tips if tip] == [
+        "snapshots 0 to 0",
+        "snapshots 0 to 2",
+        "snapshots 2 to 2",
+    ]
     assert any("1 from the first snapshot to the last" in word for word in words(svg))
     for wrong in ([], [pool(), pool() | {"slots": 12}], [ring()]):
         with pytest.raises(inspect.SnapshotError):
@@ -286,8 +385,11 @@ def test_the_terminal_shows_who_owns_what() -> None:
 def test_a_page_tells_what_changed_and_survives_what_cannot_be_drawn() -> None:
     page_module = importlib.import_module(inspect.__name__ + ".page")
     later = ring() | {"used_idx": 0}
-    steps = [page_module.Step("start()", [ring()]), page_module.Step("use(<b>)", [later, pool(), {"name": "x"}]),
-             page_module.Step("stop()", [later], failed=True)]
+    steps = [
+        page_module.Step("start()", [ring()]),
+        page_module.Step("use(<b>)", [later, pool(), {"name": "x"}]),
+        page_module.Step("stop()", [later], failed=True),
+    ]
     page = page_module.draw_page("a <title>", steps, "it <failed>")
     assert "<td>q.used_idx</td><td>65535 = 0xffff</td><td>0</td>" in page
     assert "No picture of x: not a bounce-snapshot of version 1: None" in page
@@ -301,12 +403,18 @@ def test_a_page_tells_what_changed_and_survives_what_cannot_be_drawn() -> None:
         page_module.draw_page("empty", [])
 
 
-# ------------------------------------------------------------------------------------------------------- the command ---
+# ------------------------------------------------------------------------------------------------------ the command ---
 
 
 def run(place: pathlib.Path, *words: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "vring", "inspect", *map(str, words)], cwd=place, input=stdin,
-                          capture_output=True, text=True, timeout=30)
+    return subprocess.run(
+        [sys.executable, "-m", "vring", "inspect", *map(str, words)],
+        cwd=place,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
 
 
 def test_the_command_shows_and_draws(tmp_path: pathlib.Path) -> None:

@@ -100,7 +100,9 @@ class Loop:
 
 
 # Of each packet: what its payload starts with, how long that is (at least 46 bytes), cuts, and whether in a table.
-packets = st.tuples(st.integers(0, 255), st.integers(46, 1400), st.lists(st.integers(1, 1400), max_size=3), st.booleans())
+packets = st.tuples(
+    st.integers(0, 255), st.integers(46, 1400), st.lists(st.integers(1, 1400), max_size=3), st.booleans()
+)
 
 
 def content_of(seed: int, size: int) -> bytes:

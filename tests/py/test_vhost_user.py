@@ -36,7 +36,9 @@ class Backend(threading.Thread):
     None, nothing is sent.
     """
 
-    def __init__(self, path: Path, replies: Replies, change: Callable[[int, bytes], bytes | None] | None = None) -> None:
+    def __init__(
+        self, path: Path, replies: Replies, change: Callable[[int, bytes], bytes | None] | None = None
+    ) -> None:
         super().__init__(daemon=True)
         self.replies, self.change = replies, change
         self.told: list[tuple[int, bytes, int]] = []  # request, payload, how many files came with it

@@ -10,13 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from devices import qemu_storage_daemon
 from vhost_user_peer import Daemon
@@ -83,9 +77,7 @@ class DiskMachine(RuleBasedStateMachine):
         indirect=st.booleans(),
         publish=st.booleans(),
     )
-    def submit(
-        self, kind: int, sector: int, size: int, cuts: list[int] | None, indirect: bool, publish: bool
-    ) -> None:
+    def submit(self, kind: int, sector: int, size: int, cuts: list[int] | None, indirect: bool, publish: bool) -> None:
         size = {RequestKind.FLUSH: 0, RequestKind.GET_ID: len(self.name), 77: 0}.get(kind, size)
         if kind == RequestKind.WRITE or any(other.kind == RequestKind.WRITE for other in self.flying):
             self.await_all()  # what two requests in flight do to each other is the device's choice
@@ -217,7 +209,7 @@ def test_the_machine_notices_a_wrong_driver(place: Path, wrong: type[Disk]) -> N
         run(Machine, place, 60, (Phase.generate,))
 
 
-# ------------------------------------------------------------------------------------------------ the plain functions ---
+# ---------------------------------------------------------------------------------------------- the plain functions ---
 
 
 def test_large_reads_and_writes_go_in_parts(place: Path) -> None:

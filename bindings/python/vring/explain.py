@@ -58,6 +58,11 @@ class Answer:
     addr: int
     fault: str
 
+    @property
+    def end(self) -> int:
+        """The slot behind it."""
+        return self.slot + self.slots
+
 
 def _judge(question: Question, slot: int, slots: int, addr: int) -> Answer:
     start = question.base + slot * question.slot_size
@@ -106,9 +111,7 @@ def answer_before_the_fix(question: Question) -> list[Answer]:
         min_align_mask=question.min_align - 1,
     )
     places = [model.map(request) for _ in range(question.count)]
-    return [
-        _judge(question, place.slot, place.slots, place.addr) for place in places if isinstance(place, Place)
-    ]
+    return [_judge(question, place.slot, place.slots, place.addr) for place in places if isinstance(place, Place)]
 
 
 # ---------------------------------------------------------------------------------------------------------- drawing ---
@@ -123,7 +126,7 @@ class _Strips:
     def __init__(self, question: Question, answers: list[Answer]) -> None:
         self.question = question
         shown = [question.cursor, *(answer.slot for answer in answers)]
-        ends = [question.cursor + 1, *(answer.slot + answer.slots for answer in answers)]
+        ends = [question.cursor + 1, *(answer.end for answer in answers)]
         self.first = max(min(shown) - 3, 0)
         self.end = min(max(ends) + 3, question.slots)
         self.cell = (WIDTH - 2 * LEFT) / (self.end - self.first)
@@ -174,7 +177,11 @@ def _strip(strips: _Strips, top: float, rule: str, answers: list[Answer]) -> Non
     sheet, question, cell = strips.sheet, strips.question, strips.cell
     sheet.text(LEFT, top - 36, rule, size=12.5, bold=True)
     wrong, waste = sum(bool(answer.fault) for answer in answers), _waste(question, answers)
-    result = f"{wrong} of {len(answers)} misaligned" if wrong else f"all aligned, {waste} slot{'s' * (waste != 1)} passed over"
+    result = (
+        f"{wrong} of {len(answers)} misaligned"
+        if wrong
+        else f"all aligned, {waste} slot{'s' * (waste != 1)} passed over"
+    )
     sheet.text(WIDTH - LEFT, top - 36, result, size=11.5, anchor="end", kind="alarm" if wrong else "ink")
     sheet.rect(LEFT, top, cell * (strips.end - strips.first), BAR, kind="cell")
     slots = range(strips.first, strips.end)
@@ -184,14 +191,16 @@ def _strip(strips: _Strips, top: float, rule: str, answers: list[Answer]) -> Non
         x, width = strips.x(answer.slot), answer.slots * cell
         sheet.rect(
             x + 1, top, width - 2, BAR, colour="red" if answer.fault else "green", round=3,
-            tip=f"slots {answer.slot} to {answer.slot + answer.slots - 1} at {answer.addr:#x}: {answer.fault or 'aligned'}",
+            tip=f"slots {answer.slot} to {answer.end - 1} at {answer.addr:#x}: {answer.fault or 'aligned'}",
         )  # fmt: skip
         if width > 78:
-            sheet.text(x + width / 2, top + 21.5, f"{answer.addr:#x}", size=11.5, kind="onhue", anchor="middle", bold=True)
+            sheet.text(
+                x + width / 2, top + 21.5, f"{answer.addr:#x}", size=11.5, kind="onhue", anchor="middle", bold=True
+            )
         if answer.fault and width > 6.2 * len(answer.fault):
             sheet.text(x + width / 2, top + BAR + 30, answer.fault, size=10, kind="alarm", anchor="middle")
     every = max(1, -(-30 // int(max(cell, 1))))
-    for slot in slots[:: every]:
+    for slot in slots[::every]:
         sheet.text(strips.x(slot) + cell / 2, top + BAR + 14, str(slot), size=9, kind="soft", anchor="middle")
     align = question.stride * question.slot_size
     pages = [slot for slot in slots if (question.base + slot * question.slot_size) % align == 0]
@@ -205,7 +214,7 @@ def _waste(question: Question, answers: list[Answer]) -> int:
     """Slots passed over between the cursor and the last answer, where the search did not have to turn back."""
     at, passed = question.cursor, 0
     for answer in answers:
-        passed, at = passed + max(answer.slot - at, 0), answer.slot + answer.slots
+        passed, at = passed + max(answer.slot - at, 0), answer.end
     return passed
 
 
@@ -216,7 +225,7 @@ def _passed_over(strips: _Strips, top: float, answers: list[Answer]) -> None:
         if at < answer.slot:
             strips.sheet.rect(strips.x(at) + 1, top, (answer.slot - at) * strips.cell - 2, BAR, colour="amber",
                               opacity=0.45, round=3, tip=f"{answer.slot - at} slots passed over")  # fmt: skip
-        at = answer.slot + answer.slots
+        at = answer.end
 
 
 # ---------------------------------------------------------------------------------------------------------- command ---
@@ -226,7 +235,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add ``explain`` to the commands of ``python -m vring``."""
     explain = commands.add_parser("explain", help="draw why a bounce pool answers as it does")
     topics = explain.add_subparsers(dest="topic", required=True, metavar="stride")
-    text = "the same requests by the rule of libbounce and by that of Linux before February 2024; its own case unless told"
+    text = (
+        "the same requests by the rule of libbounce and by that of Linux before February 2024; its own case unless told"
+    )
     parser = topics.add_parser("stride", help=text, description=text)
     default = Question()
     for name, what in (
@@ -256,8 +267,9 @@ def _explain(options: argparse.Namespace) -> None:
     print(f"{question.count} requests of {size_text(question.size)}, stride {question.stride} slots")
     for rule, answers in (("before the fix", before), ("libbounce", after)):
         for answer in answers:
-            end = answer.slot + answer.slots - 1
-            print(f"  {rule:<14}  slots {answer.slot} to {end}  {answer.addr:#x}  {answer.fault or 'aligned'}")
+            print(
+                f"  {rule:<14}  slots {answer.slot} to {answer.end - 1}  {answer.addr:#x}  {answer.fault or 'aligned'}"
+            )
         if len(answers) < question.count:
             print(f"  {rule:<14}  no room for {question.count - len(answers)} more")
     if options.output:

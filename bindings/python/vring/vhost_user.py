@@ -242,9 +242,7 @@ class Frontend:
         head = struct.pack("=III", offset, size, 0)
         answer = self._ask(Message.GET_CONFIG, head + bytes(size))
         if len(answer) != len(head) + size:
-            raise VhostUserError(
-                f"{self.path}: the back-end has no configuration space at {offset} to {offset + size}"
-            )
+            raise VhostUserError(f"{self.path}: the back-end has no configuration space at {offset} to {offset + size}")
         return answer[len(head) :]
 
     def start_queue(self, index: int, driver: Driver, *, start: int = 0) -> Queue:
@@ -264,9 +262,7 @@ class Frontend:
             base = (start ^ 0x8000) << 16 | (start ^ 0x8000)
         self._set(Message.SET_VRING_NUM, struct.pack("=II", index, areas.size))
         self._set(Message.SET_VRING_BASE, struct.pack("=II", index, base))
-        self._set(
-            Message.SET_VRING_ADDR, struct.pack("=IIQQQQ", index, 0, areas.desc, areas.device, areas.driver, 0)
-        )
+        self._set(Message.SET_VRING_ADDR, struct.pack("=IIQQQQ", index, 0, areas.desc, areas.device, areas.driver, 0))
         self._set(Message.SET_VRING_ERR, struct.pack("=Q", index), [queue.error_fd])
         self._set(Message.SET_VRING_CALL, struct.pack("=Q", index), [queue.call_fd])
         self._set(Message.SET_VRING_KICK, struct.pack("=Q", index), [queue.kick_fd])

@@ -108,9 +108,9 @@ class Disk:
     ) -> None:
         """
         Connect. ``queue_size`` descriptors; ``depth`` most requests in flight; ``request_size`` most bytes of data in
-        one, whole sectors; ``features`` of the ring, a packed one with RING_PACKED, those that the device lacks are left
-        out; ``index`` where the ring starts, as for :class:`vring.Driver`; ``timeout`` seconds that any answer may
-        take.
+        one, whole sectors; ``features`` of the ring, a packed one with RING_PACKED, of which those that the device
+        lacks are left out; ``index`` where the ring starts, as for :class:`vring.Driver`; ``timeout`` seconds that any
+        answer may take.
 
         Raises VhostUserError for a socket behind which there is no disk, ValueError for sizes that cannot be.
         """

@@ -136,7 +136,10 @@ def _table(disk: Disk, seconds: list[float], elapsed: float, size: int) -> str:
     form = "packed" if disk.queue.driver.packed else "split"
     rows = [
         ("disk", f"{disk.capacity / (1 << 20):,.1f} MiB, {disk.identify()}"),
-        ("ring", f"{form}, {disk.queue.driver.areas.size} descriptors, {ring or 'neither EVENT_IDX nor INDIRECT_DESC'}"),
+        (
+            "ring",
+            f"{form}, {disk.queue.driver.areas.size} descriptors, {ring or 'neither EVENT_IDX nor INDIRECT_DESC'}",
+        ),
         ("requests", f"{count:,} reads of {size:,} bytes in {elapsed:.2f} s, {disk.depth} in flight"),
         ("rate", f"{count / elapsed:,.0f} per second, {count * size / elapsed / (1 << 20):,.1f} MiB/s"),
         ("latency", f"{at[0]:,.0f} us median, {at[1]:,.0f} us for 99 of 100, {seconds[-1] * 1e6:,.0f} us at most"),

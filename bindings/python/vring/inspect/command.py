@@ -20,7 +20,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     text = "show the snapshots in a file: in the terminal, unless told to draw"
     parser = commands.add_parser("inspect", help=text, description=text)
     parser.add_argument("file", help="lines of JSON among others, such as a console's log; - is standard input")
-    parser.add_argument("--svg", type=Path, metavar="FOLDER", help="draw each as a picture; of pools also slots over time")
+    parser.add_argument(
+        "--svg", type=Path, metavar="FOLDER", help="draw each as a picture; of pools also slots over time"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one page to step through all of them")
     parser.set_defaults(run=_inspect, errors=(SnapshotError, OSError, UnicodeDecodeError))
 

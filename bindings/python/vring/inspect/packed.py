@@ -23,7 +23,7 @@ class Place:
 
     @classmethod
     def of(cls, word: int, size: int) -> Place:
-        place = cls(word & 0x7fff, word >> 15)
+        place = cls(word & 0x7FFF, word >> 15)
         if place.entry >= size:
             raise SnapshotError(f"entry {place.entry} of a ring of {size}: the driver's own state is damaged")
         return place
@@ -50,7 +50,9 @@ class Wheel:
     next_avail: Place
     published: Place
     next_used: Place
-    state: list[str | None]  # of each entry: a key of STATES, "bad" for what the device should not have written, or None
+    state: list[
+        str | None
+    ]  # of each entry: a key of STATES, "bad" for what the device should not have written, or None
     buffers: list[Buffer]
 
 
@@ -63,7 +65,9 @@ def wheel(snapshot: Record) -> Wheel:
     """
     check_ring(snapshot)
     size, entries = snapshot["size"], snapshot["entries"]
-    next_avail, published, next_used = (Place.of(snapshot[key], size) for key in ("next_avail", "published", "next_used"))
+    next_avail, published, next_used = (
+        Place.of(snapshot[key], size) for key in ("next_avail", "published", "next_used")
+    )
     state: list[str | None] = [None] * size
     found: list[Buffer] = []
     taken = 0
@@ -103,8 +107,8 @@ def _bits(flags: int) -> tuple[int, int]:
 
 def _chain(snapshot: Record, at: Place, most: int) -> list[int]:
     """
-    The entries of the buffer that starts at a place, or none if that cannot be said. They all bear its id; whether
-    another one follows is not asked of their flags, because those of a batch's first are kept back until it is published.
+    The entries of the buffer that starts at a place, or none if that cannot be said. They all bear its id. Their flags
+    are not asked whether another one follows: those of a batch's first are kept back until it is published.
     """
     size, entries = snapshot["size"], snapshot["entries"]
     head = entries[at.entry]["id"]
@@ -118,9 +122,11 @@ def _chain(snapshot: Record, at: Place, most: int) -> list[int]:
 CENTRE_X, CENTRE_Y = 300.0, 350.0
 OUTER, INNER, BIT = 216.0, 164.0, 17.0  # radii of the ring of descriptors; the two rings of bits are within it
 PANEL, WIDTH, HEIGHT = 600, 940, 640
-HANDS = (("A", "next_avail", "where the driver puts the next descriptor", 108.0),
-         ("P", "published", "up to where the device may look", 84.0),
-         ("U", "next_used", "where the driver looks for the next used one", 60.0))
+HANDS = (
+    ("A", "next_avail", "where the driver puts the next descriptor", 108.0),
+    ("P", "published", "up to where the device may look", 84.0),
+    ("U", "next_used", "where the driver looks for the next used one", 60.0),
+)
 
 
 class _WheelSheet:
@@ -130,8 +136,12 @@ class _WheelSheet:
         self.snapshot = snapshot
         self.size = int(snapshot["size"])
         self.wheel = wheel(snapshot)
-        self.sheet = Sheet(WIDTH, HEIGHT, f"{snapshot['name']}: packed ring of {self.size} entries",
-                           "Descriptors clockwise from the top, coloured by owner, with their AVAIL and USED bits.")
+        self.sheet = Sheet(
+            WIDTH,
+            HEIGHT,
+            f"{snapshot['name']}: packed ring of {self.size} entries",
+            "Descriptors clockwise from the top, coloured by owner, with their AVAIL and USED bits.",
+        )
 
     def angle(self, entry: float) -> float:
         return 2 * math.pi * entry / self.size - math.pi / 2
@@ -146,8 +156,10 @@ class _WheelSheet:
         (x1, y1), (x2, y2) = self.at(start, outer), self.at(end, outer)
         (x3, y3), (x4, y4) = self.at(end, inner), self.at(start, inner)
         long = int((end - start) / self.size > 0.5)
-        return (f"M{x1:.2f} {y1:.2f}A{outer:g} {outer:g} 0 {long} 1 {x2:.2f} {y2:.2f}L{x3:.2f} {y3:.2f}"
-                f"A{inner:g} {inner:g} 0 {long} 0 {x4:.2f} {y4:.2f}z")
+        return (
+            f"M{x1:.2f} {y1:.2f}A{outer:g} {outer:g} 0 {long} 1 {x2:.2f} {y2:.2f}L{x3:.2f} {y3:.2f}"
+            f"A{inner:g} {inner:g} 0 {long} 0 {x4:.2f} {y4:.2f}z"
+        )
 
     def room(self, radius: float) -> float:
         """Pixels of an entry along a circle."""
@@ -178,11 +190,19 @@ def _descriptors(drawing: _WheelSheet) -> None:
     named = {i: b.head for b in drawing.wheel.buffers for i in b.descriptors[: 1 if b.state == "used" else None]}
     for i, state in enumerate(drawing.wheel.state):
         entry = drawing.snapshot["entries"][i]
-        access = "a table" if entry["flags"] & DESC_F_INDIRECT else "written" if entry["flags"] & DESC_F_WRITE else "read"
-        tip = f"entry {i}, id {entry['id']}: 0x{entry['addr']:x}, {entry['len']} bytes, {access}, flags 0x{entry['flags']:x}"
+        access = (
+            "a table" if entry["flags"] & DESC_F_INDIRECT else "written" if entry["flags"] & DESC_F_WRITE else "read"
+        )
+        where = f"{entry['addr']:#x}, {entry['len']} bytes"
+        tip = f"entry {i}, id {entry['id']}: {where}, {access}, flags {entry['flags']:#x}"
         colour = "red" if state == "bad" else STATES[state][1] if state else None
-        sheet.path(drawing.sector(i, OUTER, INNER), colour=colour, kind="" if colour else "cell", filled=True,
-                   tip=f"{tip}; {STATES[state][0] if state in STATES else 'free' if state is None else 'no id in flight'}")
+        sheet.path(
+            drawing.sector(i, OUTER, INNER),
+            colour=colour,
+            kind="" if colour else "cell",
+            filled=True,
+            tip=f"{tip}; {STATES[state][0] if state in STATES else 'free' if state is None else 'no id in flight'}",
+        )
         if i in named and drawing.room(INNER) > 17:
             x, y = drawing.at(i + 0.5, (OUTER + INNER) / 2)
             sheet.text(x, y + 1, str(named[i]), size=10.5, kind="onhue", anchor="middle", bold=True)
@@ -197,8 +217,12 @@ def _bit_rings(drawing: _WheelSheet) -> None:
     for i, entry in enumerate(drawing.snapshot["entries"]):
         for n, (bit, name) in enumerate(zip(_bits(entry["flags"]), ("AVAIL", "USED"), strict=True)):
             outer = INNER - 4 - n * (BIT + 2)
-            drawing.sheet.path(drawing.sector(i, outer, outer - BIT), kind="bit" if bit else "nobit", filled=True,
-                               tip=f"entry {i}: {name} {bit}")
+            drawing.sheet.path(
+                drawing.sector(i, outer, outer - BIT),
+                kind="bit" if bit else "nobit",
+                filled=True,
+                tip=f"entry {i}: {name} {bit}",
+            )
 
 
 def _chain_arc(drawing: _WheelSheet, buffer: Buffer) -> None:
@@ -209,8 +233,11 @@ def _chain_arc(drawing: _WheelSheet, buffer: Buffer) -> None:
     start = buffer.descriptors[0] + 0.5
     (x1, y1), (x2, y2) = drawing.at(start, radius), drawing.at(start + count, radius)
     colour = STATES[buffer.state][1]
-    drawing.sheet.path(f"M{x1:.2f} {y1:.2f}A{radius:g} {radius:g} 0 {int(count / drawing.size > 0.5)} 1 {x2:.2f} {y2:.2f}",
-                       colour=colour, width=2.4)
+    drawing.sheet.path(
+        f"M{x1:.2f} {y1:.2f}A{radius:g} {radius:g} 0 {int(count / drawing.size > 0.5)} 1 {x2:.2f} {y2:.2f}",
+        colour=colour,
+        width=2.4,
+    )
     for i in range(count + 1):
         x, y = drawing.at(start + i, radius)
         drawing.sheet.path(_circle(x, y, 3.2), colour=colour, filled=True)
@@ -232,15 +259,21 @@ def _bubble(sheet: Sheet, x: float, y: float, letter: str) -> None:
 
 
 def _event_marks(drawing: _WheelSheet) -> None:
-    """A triangle outside the wheel where one side asks to be notified at a place: hollow the driver, full the device."""
+    """A triangle outside the wheel where one side asks to be notified at a place: hollow of the driver."""
     for key, flags, full in (("used_event", "avail_flags", False), ("avail_event", "used_flags", True)):
-        entry = drawing.snapshot[key] & 0x7fff
+        entry = drawing.snapshot[key] & 0x7FFF
         if drawing.snapshot[flags] & 3 == 2 and entry < drawing.size:
-            tip, left, right = drawing.at(entry, OUTER + 30), drawing.at(entry, OUTER + 40), drawing.at(entry, OUTER + 40)
+            tip, left, right = (
+                drawing.at(entry, OUTER + 30),
+                drawing.at(entry, OUTER + 40),
+                drawing.at(entry, OUTER + 40),
+            )
             across = drawing.angle(entry) + math.pi / 2
             dx, dy = 5 * math.cos(across), 5 * math.sin(across)
-            shape = (f"M{tip[0]:.2f} {tip[1]:.2f}L{left[0] + dx:.2f} {left[1] + dy:.2f}"
-                     f"L{right[0] - dx:.2f} {right[1] - dy:.2f}z")
+            shape = (
+                f"M{tip[0]:.2f} {tip[1]:.2f}L{left[0] + dx:.2f} {left[1] + dy:.2f}"
+                f"L{right[0] - dx:.2f} {right[1] - dy:.2f}z"
+            )
             drawing.sheet.path(shape, kind="ink" if full else "line", filled=full)
 
 
@@ -271,11 +304,19 @@ def _panel(drawing: _WheelSheet, changed: bool) -> None:
         sheet.text(PANEL + 22, y + 14, what, size=10.5, kind="soft")
         y += 36
     y += 6
-    for who, key, flags, full in (("driver", "used_event", "avail_flags", False),
-                                  ("device", "avail_event", "used_flags", True)):
+    for who, key, flags, full in (
+        ("driver", "used_event", "avail_flags", False),
+        ("device", "avail_event", "used_flags", True),
+    ):
         sheet.path(f"M{PANEL + 6} {y}l-5 -10h10z", kind="ink" if full else "line", filled=full)
         wish, word = drawing.snapshot[flags] & 3, drawing.snapshot[key]
-        asked = EVENTS[wish] if wish < 2 else f"at {Place(word & 0x7fff, word >> 15)}" if wish == 2 else "(a reserved value)"
+        asked = (
+            EVENTS[wish]
+            if wish < 2
+            else f"at {Place(word & 0x7FFF, word >> 15)}"
+            if wish == 2
+            else "(a reserved value)"
+        )
         sheet.text(PANEL + 22, y, f"the {who} asks to be notified {asked}", size=11.5)
         y += 22
     sheet.path(_circle(PANEL + 6, y + 4, 3.4), kind="line", width=1.3)

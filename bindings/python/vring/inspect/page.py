@@ -69,11 +69,17 @@ def _section(number: int, step: Step, before: dict[str, Record]) -> str:
             pictures.append(f"<p>No picture of {escape(str(record.get('name')))}: {escape(str(error))}</p>")
         rows += changes(old, record) if old else []
     more = f"<tr><td colspan=3>and {len(rows) - CHANGES_MAX} more</td></tr>" if len(rows) > CHANGES_MAX else ""
-    table = "".join(f"<tr><td>{escape(path)}</td><td>{escape(a)}</td><td>{escape(b)}</td></tr>"
-                    for path, a, b in rows[:CHANGES_MAX])
-    table = f"<table><thead><tr><th>changed</th><th>from</th><th>to</th></tr></thead>{table}{more}</table>" if rows else (
-        "<p>Nothing here has changed.</p>" if before and step.records else "")
-    return f'<section data-step="{number}"{" class=failed" if step.failed else ""}>{"".join(pictures)}{table}</section>\n'
+    table = "".join(
+        f"<tr><td>{escape(path)}</td><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for path, a, b in rows[:CHANGES_MAX]
+    )
+    table = (
+        f"<table><thead><tr><th>changed</th><th>from</th><th>to</th></tr></thead>{table}{more}</table>"
+        if rows
+        else ("<p>Nothing here has changed.</p>" if before and step.records else "")
+    )
+    return (
+        f'<section data-step="{number}"{" class=failed" if step.failed else ""}>{"".join(pictures)}{table}</section>\n'
+    )
 
 
 def changes(before: Record, after: Record) -> list[tuple[str, str, str]]:
@@ -129,12 +135,14 @@ _STYLE = """
 body{margin:0;background:var(--paper);color:var(--ink);font:14px/1.45 system-ui,'Segoe UI','DejaVu Sans',sans-serif}
 header{position:sticky;top:0;background:var(--card);border-bottom:1px solid var(--edge);padding:12px 20px;z-index:1}
 h1{font-size:17px;margin:0 0 8px}
-.failure{margin:0 0 10px;padding:8px 12px;border-radius:6px;background:var(--pink);color:var(--red);white-space:pre-wrap;
+.failure{margin:0 0 10px;padding:8px 12px;border-radius:6px;
+background:var(--pink);color:var(--red);white-space:pre-wrap;
 font:12.5px/1.4 ui-monospace,'DejaVu Sans Mono',monospace;max-height:9em;overflow:auto}
 .time{display:flex;gap:8px;align-items:center}
 .time input{flex:1;accent-color:var(--mark)}
 .time output{min-width:9em;text-align:right;color:var(--soft);font-variant-numeric:tabular-nums}
-button{font:inherit;color:inherit;background:none;border:1px solid var(--edge);border-radius:6px;padding:2px 9px;cursor:pointer}
+button{font:inherit;color:inherit;background:none;border:1px solid var(--edge);
+border-radius:6px;padding:2px 9px;cursor:pointer}
 main{display:grid;grid-template-columns:minmax(200px,270px) minmax(0,1fr);gap:18px;padding:16px 20px;max-width:1500px}
 ol{margin:0;padding:0 0 0 2.2em;color:var(--soft);font-size:12.5px}
 li button{display:block;width:100%;text-align:left;border-color:transparent;padding:3px 8px;overflow-wrap:anywhere}

@@ -44,8 +44,14 @@ def ring_record(name: str, snapshot: Any, memory: Memory | None = None) -> Recor
     The record of what ``driver.snapshot()`` returned; with ``memory``, with the tables of indirect buffers in flight.
     """
     fields = dataclasses.asdict(snapshot)
-    record: Record = {"vring-snapshot": VERSION, "name": name, "format": "packed" if fields.pop("packed") else "split",
-                      "side": "driver", **fields, "error": abs(snapshot.error)}
+    record: Record = {
+        "vring-snapshot": VERSION,
+        "name": name,
+        "format": "packed" if fields.pop("packed") else "split",
+        "side": "driver",
+        **fields,
+        "error": abs(snapshot.error),
+    }
     record["entries"] = [dict(entry) for entry in fields["entries"]]
     for head, entry in enumerate(record["entries"]):
         in_flight = entry["count"] > 0 or record["format"] == "packed" and _count(record, entry["id"])
@@ -66,7 +72,9 @@ def _table(memory: Memory, addr: int, size: int) -> list[Record]:
         raw = memory.read(addr, 16 * min(size // 16, TABLE_MAX))
     except IndexError:
         return []
-    return [dict(zip(("addr", "len", "flags", "next"), fields, strict=True)) for fields in struct.iter_unpack("<QIHH", raw)]
+    return [
+        dict(zip(("addr", "len", "flags", "next"), fields, strict=True)) for fields in struct.iter_unpack("<QIHH", raw)
+    ]
 
 
 def split_ring_record(name: str, memory: Memory, areas: SplitRing) -> Record:
@@ -83,9 +91,21 @@ def split_ring_record(name: str, memory: Memory, areas: SplitRing) -> Record:
     (avail_event,) = struct.unpack("<H", memory.read(areas.device + 4 + 8 * size, 2))
     desc = list(struct.iter_unpack("<QIHH", memory.read(areas.desc, 16 * size)))
 
-    entries = [{"addr": desc[i][0], "len": desc[i][1], "flags": desc[i][2], "next": desc[i][3], "avail": avail[i],
-                "used_id": used[i][0], "used_len": used[i][1], "token": 0, "count": 0, "link": desc[i][3]}
-               for i in range(size)]
+    entries = [
+        {
+            "addr": desc[i][0],
+            "len": desc[i][1],
+            "flags": desc[i][2],
+            "next": desc[i][3],
+            "avail": avail[i],
+            "used_id": used[i][0],
+            "used_len": used[i][1],
+            "token": 0,
+            "count": 0,
+            "link": desc[i][3],
+        }
+        for i in range(size)
+    ]
     for head in _outstanding(avail_idx, used_idx, avail, [number for number, _ in used]):
         count, at = 1, head
         while desc[at][2] & 1 and desc[at][3] < size and count < size:
@@ -94,16 +114,31 @@ def split_ring_record(name: str, memory: Memory, areas: SplitRing) -> Record:
         if desc[head][2] & DESC_F_INDIRECT and (table := _table(memory, desc[head][0], desc[head][1])):
             entries[head]["table"] = table
     taken = sum(int(entry["count"]) for entry in entries)
-    return {"vring-snapshot": VERSION, "name": name, "format": "split", "side": "driver", "size": size,
-            "avail_idx": avail_idx, "used_idx": used_idx, "used_event": used_event, "avail_event": avail_event,
-            "avail_flags": avail_flags, "used_flags": used_flags, "next_avail": avail_idx, "next_used": used_idx,
-            "published": avail_idx, "free": max(size - taken, 0), "error": 0, "entries": entries}
+    return {
+        "vring-snapshot": VERSION,
+        "name": name,
+        "format": "split",
+        "side": "driver",
+        "size": size,
+        "avail_idx": avail_idx,
+        "used_idx": used_idx,
+        "used_event": used_event,
+        "avail_event": avail_event,
+        "avail_flags": avail_flags,
+        "used_flags": used_flags,
+        "next_avail": avail_idx,
+        "next_used": used_idx,
+        "published": avail_idx,
+        "free": max(size - taken, 0),
+        "error": 0,
+        "entries": entries,
+    }
 
 
 def _outstanding(avail_idx: int, used_idx: int, avail: tuple[int, ...], used: list[int]) -> list[int]:
     """Heads in what is left of the available ring that the used ring has not named since, as far as it still shows."""
     size = len(avail)
-    flying = min((avail_idx - used_idx) & 0xffff, size)
+    flying = min((avail_idx - used_idx) & 0xFFFF, size)
     shown = [avail[(avail_idx - 1 - i) % size] for i in range(size)]  # the latest first
     back = {used[(used_idx - 1 - i) % size] for i in range(size - flying)}
     recent = [head for head in dict.fromkeys(shown[:flying]) if head < size]

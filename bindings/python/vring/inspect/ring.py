@@ -7,6 +7,7 @@ from .snapshot import Record, SnapshotError, check_ring
 from .states import DESC_F_INDIRECT, DESC_F_WRITE, STATES, Buffer
 from .svg import Sheet
 
+
 def buffers(snapshot: Record) -> list[Buffer]:
     """The buffers in flight of a split ring, by head."""
     check_ring(snapshot)
@@ -50,7 +51,7 @@ def _chain(entries: list[Record], head: int) -> list[int]:
 
 def _positions(start: int, end: int, size: int) -> list[int]:
     """Ring positions from one free-running index to another. A peer's index may be anything: at most once around."""
-    return [(start + i) % size for i in range(min((end - start) & 0xffff, size))]
+    return [(start + i) % size for i in range(min((end - start) & 0xFFFF, size))]
 
 
 # ---------------------------------------------------------------------------------------------------------- drawing ---
@@ -70,8 +71,12 @@ class _RingSheet:
         self.colour = {b.head: STATES[b.state][1] for b in self.buffers}
         self.cell: float = min(max(960 / self.size, 5), 48)
         width = max(LEFT + self.cell * self.size + RIGHT, 860)
-        self.sheet = Sheet(width, HEIGHT, f"{snapshot['name']}: split ring of {self.size} entries",
-                           "Available ring, descriptor table and used ring at one moment, coloured by owner.")
+        self.sheet = Sheet(
+            width,
+            HEIGHT,
+            f"{snapshot['name']}: split ring of {self.size} entries",
+            "Available ring, descriptor table and used ring at one moment, coloured by owner.",
+        )
 
     def x(self, entry: int) -> float:
         return LEFT + entry * self.cell
@@ -88,11 +93,26 @@ class _RingSheet:
 
     def fill(self, top: float, entry: int, colour: str, text: str, tip: str, opacity: float = 1) -> None:
         gap = 0.5 if self.cell > 6 else 0.25
-        self.sheet.rect(self.x(entry) + gap, top + gap, self.cell - 2 * gap, CELL_HEIGHT - 2 * gap, colour=colour,
-                        round=min(2.5, self.cell / 4), opacity=opacity, tip=tip)
+        self.sheet.rect(
+            self.x(entry) + gap,
+            top + gap,
+            self.cell - 2 * gap,
+            CELL_HEIGHT - 2 * gap,
+            colour=colour,
+            round=min(2.5, self.cell / 4),
+            opacity=opacity,
+            tip=tip,
+        )
         if self.cell >= 4.4 * len(text) + 2:
-            self.sheet.text(self.middle(entry), top + 15.5, text, size=min(7.6, 0.55 * self.cell), kind="onhue",
-                            anchor="middle", bold=True)
+            self.sheet.text(
+                self.middle(entry),
+                top + 15.5,
+                text,
+                size=min(7.6, 0.55 * self.cell),
+                kind="onhue",
+                anchor="middle",
+                bold=True,
+            )
 
     def cursors(self, tip_y: float, down: bool, marks: list[tuple[str, int, str]]) -> None:
         """Arrows to the left edge of cells. The further left, the further out the label: no arrow crosses it."""
@@ -104,8 +124,9 @@ class _RingSheet:
             self.sheet.path(f"M{x:.2f} {y + back * -0.4:.2f}V{tip_y + back:.2f}", width=1)
             self.sheet.path(f"M{x:.2f} {tip_y:.2f}l-3.5 {back}h7z", kind=kind, filled=True)
             end = x > LEFT + self.cell * self.size - 170
-            self.sheet.text(x + (-4 if end else 4), y + 3, f"{label} {index}", size=10, kind=kind,
-                            anchor="end" if end else "start")
+            self.sheet.text(
+                x + (-4 if end else 4), y + 3, f"{label} {index}", size=10, kind=kind, anchor="end" if end else "start"
+            )
 
 
 def draw_ring(snapshot: Record, before: Record | None = None) -> str:
@@ -152,7 +173,11 @@ def _legend(sheet: Sheet, x: float, y: float, label: str, count: str, colour: st
 
 def _changes(drawing: _RingSheet, before: Record) -> None:
     for i, (entry, old) in enumerate(zip(drawing.snapshot["entries"], before["entries"], strict=True)):
-        for top, keys in ((AVAIL, ("avail",)), (TABLE, ("addr", "len", "flags", "next")), (USED, ("used_id", "used_len"))):
+        for top, keys in (
+            (AVAIL, ("avail",)),
+            (TABLE, ("addr", "len", "flags", "next")),
+            (USED, ("used_id", "used_len")),
+        ):
             if any(entry.get(key) != old.get(key) for key in keys):
                 drawing.sheet.changed(drawing.x(i), top - 1, drawing.cell, CELL_HEIGHT + 2)
 
@@ -176,13 +201,21 @@ def _live_avail(drawing: _RingSheet) -> dict[int, int]:
 def _connections(drawing: _RingSheet) -> None:
     snapshot, size = drawing.snapshot, drawing.size
     for head, position in _live_avail(drawing).items():
-        drawing.sheet.path(_curve(drawing.middle(position), AVAIL + CELL_HEIGHT, drawing.middle(head), TABLE),
-                           colour=drawing.colour[head], width=1.1, opacity=0.7)
+        drawing.sheet.path(
+            _curve(drawing.middle(position), AVAIL + CELL_HEIGHT, drawing.middle(head), TABLE),
+            colour=drawing.colour[head],
+            width=1.1,
+            opacity=0.7,
+        )
     for position in _positions(snapshot["next_used"], snapshot["used_idx"], size):
         head = snapshot["entries"][position]["used_id"]
         if head in drawing.colour:
-            drawing.sheet.path(_curve(drawing.middle(head), TABLE + CELL_HEIGHT, drawing.middle(position), USED),
-                               colour="green", width=1.1, opacity=0.7)
+            drawing.sheet.path(
+                _curve(drawing.middle(head), TABLE + CELL_HEIGHT, drawing.middle(position), USED),
+                colour="green",
+                width=1.1,
+                opacity=0.7,
+            )
 
 
 def _avail_ring(drawing: _RingSheet) -> None:
@@ -190,9 +223,15 @@ def _avail_ring(drawing: _RingSheet) -> None:
     drawing.strip(AVAIL, "available ring", "driver writes")
     for head, position in _live_avail(drawing).items():
         drawing.fill(AVAIL, position, drawing.colour[head], str(head), f"position {position}: head {head}")
-    drawing.cursors(AVAIL - 2, True, [
-        ("avail.idx", snapshot["avail_idx"], "ink"), ("next_avail (private)", snapshot["next_avail"], "ink"),
-        ("avail_event", snapshot["avail_event"], "soft")])
+    drawing.cursors(
+        AVAIL - 2,
+        True,
+        [
+            ("avail.idx", snapshot["avail_idx"], "ink"),
+            ("next_avail (private)", snapshot["next_avail"], "ink"),
+            ("avail_event", snapshot["avail_event"], "soft"),
+        ],
+    )
 
 
 def _used_ring(drawing: _RingSheet) -> None:
@@ -200,11 +239,22 @@ def _used_ring(drawing: _RingSheet) -> None:
     drawing.strip(USED, "used ring", "device writes")
     for position in _positions(snapshot["next_used"], snapshot["used_idx"], drawing.size):
         head, written = snapshot["entries"][position]["used_id"], snapshot["entries"][position]["used_len"]
-        drawing.fill(USED, position, "green" if head in drawing.colour else "red", str(head),
-                     f"position {position}: head {head}, {written} bytes written")
-    drawing.cursors(USED + CELL_HEIGHT + 2, False, [
-        ("next_used (private)", snapshot["next_used"], "ink"), ("used.idx", snapshot["used_idx"], "ink"),
-        ("used_event", snapshot["used_event"], "soft")])
+        drawing.fill(
+            USED,
+            position,
+            "green" if head in drawing.colour else "red",
+            str(head),
+            f"position {position}: head {head}, {written} bytes written",
+        )
+    drawing.cursors(
+        USED + CELL_HEIGHT + 2,
+        False,
+        [
+            ("next_used (private)", snapshot["next_used"], "ink"),
+            ("used.idx", snapshot["used_idx"], "ink"),
+            ("used_event", snapshot["used_event"], "soft"),
+        ],
+    )
 
 
 def _descriptor_table(drawing: _RingSheet) -> None:
@@ -229,8 +279,9 @@ def _buffer(drawing: _RingSheet, buffer: Buffer) -> None:
             before = buffer.descriptors[n - 1]
             x1, x2 = drawing.middle(before), drawing.middle(i)
             top, low = bottom + 1, bottom + min(6 + abs(x2 - x1) * 0.15, 15)
-            drawing.sheet.path(f"M{x1:.2f} {top}C{x1:.2f} {low:.2f} {x2:.2f} {low:.2f} {x2:.2f} {top}", colour=colour,
-                               width=1.6)
+            drawing.sheet.path(
+                f"M{x1:.2f} {top}C{x1:.2f} {low:.2f} {x2:.2f} {low:.2f} {x2:.2f} {top}", colour=colour, width=1.6
+            )
     if drawing.snapshot["entries"][buffer.head]["flags"] & DESC_F_INDIRECT:
         _table(drawing, buffer, colour)
 
@@ -240,8 +291,16 @@ def _table(drawing: _RingSheet, buffer: Buffer, colour: str) -> None:
     drawing.sheet.path(f"M{drawing.middle(buffer.head):.2f} {y - 15:.2f}v15", colour=colour, width=1.6)
     height = min(9, 36 / max(len(buffer.pieces), 1))
     for piece in buffer.pieces:
-        drawing.sheet.rect(x, y, drawing.cell - 2, height - 1, colour=colour, round=1.5, opacity=0.8,
-                           tip=f"in the table: 0x{piece['addr']:x}, {piece['len']} bytes")
+        drawing.sheet.rect(
+            x,
+            y,
+            drawing.cell - 2,
+            height - 1,
+            colour=colour,
+            round=1.5,
+            opacity=0.8,
+            tip=f"in the table: 0x{piece['addr']:x}, {piece['len']} bytes",
+        )
         _access_mark(drawing.sheet, x, y, drawing.cell - 2, height - 1, bool(piece["flags"] & DESC_F_WRITE))
         y += height
 

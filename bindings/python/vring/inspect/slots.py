@@ -7,13 +7,17 @@ from .snapshot import Record, check_pool
 from .svg import Sheet
 
 # What the legend says of each direction, and its colour.
-DIRECTIONS = {"to-device": ("to the device", "amber"), "from-device": ("from the device", "blue"),
-              "bidirectional": ("both ways", "green"), "coherent": ("coherent", "violet")}
+DIRECTIONS = {
+    "to-device": ("to the device", "amber"),
+    "from-device": ("from the device", "blue"),
+    "bidirectional": ("both ways", "green"),
+    "coherent": ("coherent", "violet"),
+}
 
 LEFT, RIGHT, TOP = 118, 28, 130
-ROW, BAR = 26, 18       # pixels from one segment to the next, and of a mapping's height
+ROW, BAR = 26, 18  # pixels from one segment to the next, and of a mapping's height
 MAGNIFIED_HEIGHT = 138
-FAINT = 0.3             # opacity of what a mapping takes and its data do not fill
+FAINT = 0.3  # opacity of what a mapping takes and its data do not fill
 
 
 class _Pool:
@@ -30,9 +34,12 @@ class _Pool:
         self.magnified = max(self.mappings, key=lambda m: _worth_showing(snapshot, m), default=None)
         self.below = TOP + self.rows * ROW + 16
         height = self.below + (MAGNIFIED_HEIGHT if self.magnified else 0)
-        self.sheet = Sheet(max(self.right + RIGHT, 860), height,
-                           f"{snapshot['name']}: {snapshot['slots']} bounce slots",
-                           "Slots at one moment, a row for each segment, coloured by the direction of the mapping.")
+        self.sheet = Sheet(
+            max(self.right + RIGHT, 860),
+            height,
+            f"{snapshot['name']}: {snapshot['slots']} bounce slots",
+            "Slots at one moment, a row for each segment, coloured by the direction of the mapping.",
+        )
 
     def place(self, slot: float) -> tuple[float, float]:
         """Where a slot, or a point within one, is drawn."""
@@ -83,8 +90,13 @@ def _changes(pool: _Pool, before: Record) -> None:
 def _heading(pool: _Pool) -> None:
     sheet, snapshot = pool.sheet, pool.snapshot
     sheet.text(24, 36, snapshot["name"], size=18, bold=True)
-    sheet.text(24, 55, f"{snapshot['slots']} slots of {size_text(pool.slot_size)}, in segments of {pool.per_row}; "
-                       f"{len(pool.mappings)} mappings", kind="soft")
+    sheet.text(
+        24,
+        55,
+        f"{snapshot['slots']} slots of {size_text(pool.slot_size)}, in segments of {pool.per_row}; "
+        f"{len(pool.mappings)} mappings",
+        kind="soft",
+    )
     x = 24.0
     for name, (label, colour) in DIRECTIONS.items():
         mine = [m for m in pool.mappings if m["direction"] == name]
@@ -136,8 +148,10 @@ def _mapping(pool: _Pool, mapping: Record) -> None:
     width = mapping["slots"] * pool.cell
     lead, tail = _lead(pool.snapshot, mapping), _tail(pool.snapshot, mapping)
     scale = pool.cell / pool.slot_size
-    tip = (f"slots {mapping['slot']} to {mapping['slot'] + mapping['slots'] - 1}: {mapping['size']} bytes {label} at "
-           f"0x{mapping['addr']:x}, after {lead} bytes, {tail} unused")
+    tip = (
+        f"slots {mapping['slot']} to {mapping['slot'] + mapping['slots'] - 1}: {mapping['size']} bytes {label} at "
+        f"0x{mapping['addr']:x}, after {lead} bytes, {tail} unused"
+    )
     pool.sheet.rect(x + 0.4, y, width - 0.8, BAR, kind="paperless")
     pool.sheet.rect(x + 0.4, y, width - 0.8, BAR, colour=colour, opacity=FAINT, round=1.5, tip=tip)
     filled = max(mapping["size"] * scale, 1.6)
@@ -153,7 +167,7 @@ def _magnified(pool: _Pool, mapping: Record) -> None:
     colour = DIRECTIONS[mapping["direction"]][1]
     lead, tail = _lead(pool.snapshot, mapping), _tail(pool.snapshot, mapping)
     shown = min(mapping["slots"], 6)
-    gap = 24 if mapping["slots"] > shown else 0 # for the slots left out, in the middle
+    gap = 24 if mapping["slots"] > shown else 0  # for the slots left out, in the middle
     cell = (sheet.width - RIGHT - LEFT - gap) / max(shown, 1)
     sheet.path(f"M24 {pool.below + 4:.2f}H{sheet.width - 24:.2f}", opacity=0.5)
     sheet.text(24, pool.below + 28, "One of them, magnified", bold=True, size=12)
@@ -170,10 +184,19 @@ def _magnified(pool: _Pool, mapping: Record) -> None:
         sheet.text(LEFT + shown // 2 * cell + gap / 2, y + 17, "...", anchor="middle", bold=True)
     end = LEFT + shown * cell + gap
     most = shown // 2 if gap else shown
-    _note(sheet, LEFT, LEFT + max(min(lead / pool.slot_size, most) * cell, 8), y + 34, f"{lead} bytes before the data",
-          f"so that the low bits of its address, 0x{mapping['addr']:x}, are those of the driver's own buffer" if lead else "")
-    _note(sheet, end - max(min(tail / pool.slot_size, most) * cell, 8), end, y + 34, f"{tail} bytes after it",
-          right=True)
+    _note(
+        sheet,
+        LEFT,
+        LEFT + max(min(lead / pool.slot_size, most) * cell, 8),
+        y + 34,
+        f"{lead} bytes before the data",
+        f"so that the low bits of its address, 0x{mapping['addr']:x}, are those of the driver's own buffer"
+        if lead
+        else "",
+    )
+    _note(
+        sheet, end - max(min(tail / pool.slot_size, most) * cell, 8), end, y + 34, f"{tail} bytes after it", right=True
+    )
 
 
 def _note(sheet: Sheet, x1: float, x2: float, y: float, text: str, more: str = "", right: bool = False) -> None:

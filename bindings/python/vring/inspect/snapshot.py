@@ -12,8 +12,21 @@ Record = dict[str, Any]  # what one line of JSON holds
 KINDS = ("vring-snapshot", "bounce-snapshot")
 VERSION = 1
 
-_RING = ("name", "format", "side", "size", "used_event", "avail_event", "avail_flags", "used_flags", "next_avail",
-         "next_used", "published", "free", "entries")
+_RING = (
+    "name",
+    "format",
+    "side",
+    "size",
+    "used_event",
+    "avail_event",
+    "avail_flags",
+    "used_flags",
+    "next_avail",
+    "next_used",
+    "published",
+    "free",
+    "entries",
+)
 _SPLIT = ("avail_idx", "used_idx")
 _ENTRY = ("addr", "len", "flags", "count", "link", "token")
 _SPLIT_ENTRY = ("next", "avail", "used_id", "used_len")
@@ -40,11 +53,18 @@ def read(lines: Iterable[str]) -> Iterator[Record]:
 def check_ring(snapshot: Record) -> None:
     """Raise SnapshotError unless this is a ring as its driver sees it, with everything that a picture needs."""
     packed = snapshot.get("format") == "packed"
-    _check(snapshot, "vring-snapshot", _RING if packed else _RING + _SPLIT, "entries",
-           _ENTRY + (_PACKED_ENTRY if packed else _SPLIT_ENTRY))
+    _check(
+        snapshot,
+        "vring-snapshot",
+        _RING if packed else _RING + _SPLIT,
+        "entries",
+        _ENTRY + (_PACKED_ENTRY if packed else _SPLIT_ENTRY),
+    )
     if snapshot["format"] not in ("split", "packed") or snapshot["side"] != "driver":
-        raise SnapshotError(f"no picture of a {snapshot['format']} ring as its {snapshot['side']} sees it, only of a "
-                            "split or packed ring as its driver does")
+        raise SnapshotError(
+            f"no picture of a {snapshot['format']} ring as its {snapshot['side']} sees it, only of a "
+            "split or packed ring as its driver does"
+        )
     if len(snapshot["entries"]) != snapshot["size"]:
         raise SnapshotError(f"a ring of {snapshot['size']} entries, but {len(snapshot['entries'])} are listed")
 
@@ -54,8 +74,9 @@ def check_pool(snapshot: Record) -> None:
     _check(snapshot, "bounce-snapshot", _POOL, "mappings", _MAPPING)
     for mapping in snapshot["mappings"]:
         if mapping["slot"] + mapping["slots"] > snapshot["slots"]:
-            raise SnapshotError(f"the mapping at slot {mapping['slot']} reaches past the pool's {snapshot['slots']} "
-                                "slots")
+            raise SnapshotError(
+                f"the mapping at slot {mapping['slot']} reaches past the pool's {snapshot['slots']} slots"
+            )
 
 
 def _check(snapshot: Record, kind: str, fields: tuple[str, ...], items: str, item_fields: tuple[str, ...]) -> None:

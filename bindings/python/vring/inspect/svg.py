@@ -15,7 +15,8 @@ _STYLE = """
 .ink{fill:#1f2328} .alarm{fill:#c42b2b} .soft{fill:#636c76} .onhue{fill:#ffffff} .onink{fill:#ffffff}
 .cell{fill:#eef1f4;stroke:#ffffff} .gap{fill:none;stroke:#ffffff} .line{stroke:#8c959f;fill:none}
 .halo{stroke:#ffffff;stroke-width:3px;paint-order:stroke} .hollow{fill:none;stroke:#ffffff}
-.paperless{fill:#ffffff} .changed{fill:none;stroke:#d6409f} .page{stroke:#57606a;fill:none} .bit{fill:#57606a;stroke:#ffffff} .nobit{fill:#ffffff;stroke:#d0d7de}
+.paperless{fill:#ffffff} .changed{fill:none;stroke:#d6409f} .page{stroke:#57606a;fill:none}
+.bit{fill:#57606a;stroke:#ffffff} .nobit{fill:#ffffff;stroke:#d0d7de}
 @media (prefers-color-scheme: dark) {
 .paper{fill:#0d1117;stroke:#30363d}
 .ink{fill:#e6edf3} .alarm{fill:#ff7b72} .onink{fill:#0d1117} .soft{fill:#9198a1}
@@ -34,15 +35,39 @@ class Sheet:
         self._title, self._description = title, description
         self._parts: list[str] = []
 
-    def rect(self, x: float, y: float, width: float, height: float, *, colour: str | None = None, kind: str = "",
-             round: float = 0, opacity: float = 1, tip: str = "") -> None:
+    def rect(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        *,
+        colour: str | None = None,
+        kind: str = "",
+        round: float = 0,
+        opacity: float = 1,
+        tip: str = "",
+    ) -> None:
         """A rectangle in one of COLOURS, or of a kind that the style knows. A pointer that rests on it shows tip."""
         rounded = f' rx="{_n(round)}"' if round else ""
-        self._add("rect", f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"{rounded}'
-                          + _paint(colour, kind, opacity), tip)
+        self._add(
+            "rect",
+            f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"{rounded}'
+            + _paint(colour, kind, opacity),
+            tip,
+        )
 
-    def path(self, d: str, *, colour: str | None = None, kind: str = "", width: float = 1, opacity: float = 1,
-             filled: bool = False, tip: str = "") -> None:
+    def path(
+        self,
+        d: str,
+        *,
+        colour: str | None = None,
+        kind: str = "",
+        width: float = 1,
+        opacity: float = 1,
+        filled: bool = False,
+        tip: str = "",
+    ) -> None:
         """A line, or with filled a shape. A pointer that rests on a shape shows tip."""
         if filled:
             self._add("path", f'd="{d}"' + _paint(colour, kind, opacity), tip)
@@ -53,15 +78,30 @@ class Sheet:
 
     def changed(self, x: float, y: float, width: float, height: float) -> None:
         """A frame round what is not as it was a moment before."""
-        self._add("rect", f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="3" '
-                          'stroke-width="2.2" class="changed"')
+        self._add(
+            "rect",
+            f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="3" '
+            'stroke-width="2.2" class="changed"',
+        )
 
-    def text(self, x: float, y: float, text: str, *, size: float = 12, kind: str = "ink", anchor: str = "start",
-             bold: bool = False, colour: str | None = None) -> None:
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        size: float = 12,
+        kind: str = "ink",
+        anchor: str = "start",
+        bold: bool = False,
+        colour: str | None = None,
+    ) -> None:
         weight = ' font-weight="600"' if bold else ""
         side = f' text-anchor="{anchor}"' if anchor != "start" else ""
-        self._parts.append(f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}"{side}{weight}'
-                           f'{_paint(colour, kind, 1)}>{escape(text)}</text>')
+        self._parts.append(
+            f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}"{side}{weight}'
+            f"{_paint(colour, kind, 1)}>{escape(text)}</text>"
+        )
 
     def _add(self, tag: str, attributes: str, tip: str = "") -> None:
         inside = f"><title>{escape(tip)}</title></{tag}>" if tip else "/>"
@@ -69,14 +109,21 @@ class Sheet:
 
     def __str__(self) -> str:
         width, height = _n(self.width), _n(self.height)
-        return "\n".join([
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-            f'role="img" aria-label={quoteattr(self._title)} font-family="{FONT}">',
-            f"<title>{escape(self._title)}</title>",
-            f"<desc>{escape(self._description)}</desc>",
-            f"<style>{_STYLE}</style>",
-            f'<rect class="paper" x=".5" y=".5" width="{_n(self.width - 1)}" height="{_n(self.height - 1)}" rx="10"/>',
-            *self._parts, "</svg>", ""])
+        return "\n".join(
+            [
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+                f'width="{width}" height="{height}" '
+                f'role="img" aria-label={quoteattr(self._title)} font-family="{FONT}">',
+                f"<title>{escape(self._title)}</title>",
+                f"<desc>{escape(self._description)}</desc>",
+                f"<style>{_STYLE}</style>",
+                f'<rect class="paper" x=".5" y=".5" '
+                f'width="{_n(self.width - 1)}" height="{_n(self.height - 1)}" rx="10"/>',
+                *self._parts,
+                "</svg>",
+                "",
+            ]
+        )
 
 
 def _paint(colour: str | None, kind: str, opacity: float) -> str:

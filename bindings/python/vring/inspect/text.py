@@ -65,7 +65,9 @@ def _packed(snapshot: Record, pen: _Pen, width: int) -> list[str]:
 def _heading(
     snapshot: Record, pen: _Pen, state: Sequence[str | None], found: Sequence[Buffer], counts: dict[str, int]
 ) -> list[str]:
-    parts = [f"{pen(LETTERS[name], COLOURS[name])} {counts.get(name, 0)} {label}" for name, (label, _) in STATES.items()]
+    parts = [
+        f"{pen(LETTERS[name], COLOURS[name])} {counts.get(name, 0)} {label}" for name, (label, _) in STATES.items()
+    ]
     broken = f"  BROKEN: error {snapshot['error']}" if snapshot.get("error") else ""
     return [
         f"{snapshot['name']}: {snapshot['format']} ring, {snapshot['size']} entries{broken}",
@@ -92,7 +94,8 @@ def _chain(snapshot: Record, buffer: Buffer, pen: _Pen) -> str:
     indirect = snapshot["entries"][buffer.descriptors[-1]]["flags"] & DESC_F_INDIRECT and buffer.state != "used"
     pieces = " ".join(f"{'w' if piece['flags'] & 2 else 'r'}{piece['len']}" for piece in buffer.pieces)
     table = " (table)" if indirect else ""
-    return f"  {pen(LETTERS[buffer.state], COLOURS[buffer.state])} {kind} {buffer.head} at {where}{table}: {pieces}".rstrip(": ")
+    mark = pen(LETTERS[buffer.state], COLOURS[buffer.state])
+    return f"  {mark} {kind} {buffer.head} at {where}{table}: {pieces}".rstrip(": ")
 
 
 def _pool(snapshot: Record, pen: _Pen, width: int) -> list[str]:
@@ -106,8 +109,8 @@ def _pool(snapshot: Record, pen: _Pen, width: int) -> list[str]:
     per_row = snapshot["segment_slots"]
     legend = "; ".join(f"{pen(POOL_LETTERS[name], colour)} {label}" for name, (label, colour) in DIRECTIONS.items())
     lines = [
-        f"{snapshot['name']}: {snapshot['slots']} slots of {size_text(snapshot['slot_size'])}, {snapshot['used']} used, "
-        f"at most {snapshot['high_water']}; {len(snapshot['mappings'])} mappings",
+        f"{snapshot['name']}: {snapshot['slots']} slots of {size_text(snapshot['slot_size'])}, "
+        f"{snapshot['used']} used, at most {snapshot['high_water']}; {len(snapshot['mappings'])} mappings",
         f"  {legend}; - padding; . free",
     ]
     for start in range(0, snapshot["slots"], per_row):
