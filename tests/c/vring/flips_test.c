@@ -239,6 +239,7 @@ static int driver_enable(void) { return vring_driver_enable_notify(&r.driver); }
 static int driver_delay(void) { return vring_driver_enable_notify_delayed(&r.driver); }
 static int driver_disable(void) { return vring_driver_disable_notify(&r.driver); }
 static int get_avail(void) { return vring_device_get_avail(&r.device, r.iov, PIECES, &out.chain); }
+static int peek(void) { return vring_device_peek(&r.device, r.iov, PIECES, &out.chain); }
 static int rewind_last(void) { return vring_device_rewind(&r.device, held[0]); }
 static int add_used_first(void) { return vring_device_add_used(&r.device, held[0], 8); }
 static int add_used_second(void) { return vring_device_add_used(&r.device, held[1], 3); }
@@ -249,6 +250,30 @@ static int driver_snapshot(void) { return vring_driver_snapshot(&r.driver, &out.
 static int driver_snapshot_entry(void) { return vring_driver_snapshot_entry(&r.driver, 1, &out.entry); }
 static int device_snapshot(void) { return vring_device_snapshot(&r.device, &out.snapshot); }
 static int device_snapshot_entry(void) { return vring_device_snapshot_entry(&r.device, 1, &out.entry); }
+
+/* What was saved stays as it is: private memory, or a file. */
+static unsigned char saved_driver[1024], saved_device[1024];
+static int saved_driver_size, saved_device_size;
+
+static int driver_save(void)
+{
+    return saved_driver_size = vring_driver_save(&r.driver, saved_driver, sizeof saved_driver);
+}
+
+static int device_save(void)
+{
+    return saved_device_size = vring_device_save(&r.device, saved_device, sizeof saved_device);
+}
+
+static int driver_restore(void)
+{
+    return vring_driver_restore(&r.driver, &r.driver_config, saved_driver, (size_t)saved_driver_size);
+}
+
+static int device_restore(void)
+{
+    return vring_device_restore(&r.device, &r.device_config, saved_device, (size_t)saved_device_size);
+}
 
 /* A direct descriptor in front of the table (2.7.5.3.2): our driver does not make these, others may. */
 static int mix(void)
@@ -262,15 +287,24 @@ static int mix(void)
     return 0;
 }
 
-/* A step of the story: what is done, and what comes of it when the peer is quiet. */
+static bool walks(int (*run)(void))
+{
+    return run == get_avail || run == peek;
+}
+
+/* A step of the story: what is done, and what comes of it when the peer is quiet; 1 stands for any count, too. */
 struct verb {
     const char *name;
     int (*run)(void);
     int split, packed; /* answers */
-    bool by_peer;      /* not a verb of ours: not tried */
+    enum {
+        OURS,
+        TWO_IN_ONE, /* restore: a look that may refuse, then enable_notify, which looks again; tried for what is left */
+        THE_PEERS   /* not tried */
+    } kind;
 };
 
-#define SAME(verb, answer) {#verb, verb, answer, answer, false}
+#define SAME(verb, answer) {#verb, verb, answer, answer, OURS}
 
 /* Three descriptors and a table fill the ring; everything comes back, the second buffer first where it may. */
 static const struct verb story[] = {
@@ -286,6 +320,7 @@ static const struct verb story[] = {
     SAME(driver_publish, 1),
     SAME(driver_enable, 0),
     SAME(device_disable, 0),
+    SAME(peek, 0),
     SAME(get_avail, 0),
     SAME(rewind_last, 0),
     SAME(get_avail, 0),
@@ -304,12 +339,18 @@ static const struct verb story[] = {
     SAME(driver_enable, 1),
     SAME(get_used, 0),
     SAME(get_used, VRING_E_EMPTY),
+    SAME(driver_save, 1),
+    SAME(device_save, 1),
+    {"driver_restore", driver_restore, 1, 1, TWO_IN_ONE},
+    {"device_restore", device_restore, 1, 1, TWO_IN_ONE},
+    SAME(driver_publish, 1),
+    SAME(device_publish, 1),
     SAME(add_one, 0),
     SAME(driver_publish, 1),
     SAME(device_enable, 1),
     SAME(get_avail, 0),
-    {"mix", mix, 0, 0, true},
-    {"get_avail", get_avail, 0, VRING_E_EMPTY, false},
+    {"mix", mix, 0, 0, THE_PEERS},
+    {"get_avail", get_avail, 0, VRING_E_EMPTY, OURS},
 };
 
 /* Only without IN_ORDER is the second handed out first; taken handles are kept oldest first. */
@@ -360,7 +401,7 @@ static void run(const struct verb *verb, const unsigned char *from, struct outco
     out.answer = verb->run();
     findings.runs++;
     findings.unbounded += traced > STEPS_MAX;
-    findings.outside += !guards_hold() || (verb->run == get_avail && out.answer == 0 && !pieces_are_inside());
+    findings.outside += !guards_hold() || (walks(verb->run) && out.answer == 0 && !pieces_are_inside());
     observe(outcome);
 }
 
@@ -411,7 +452,9 @@ static void try_peer(const struct verb *verb, void (*hostile)(unsigned))
     run(verb, start, &raced);
     peer = NULL;
     overwrite_what_was_read = false;
-    if (repeats && verb->run == get_avail && is_a_loop()) {
+    if (verb->kind == TWO_IN_ONE)
+        return;
+    if (repeats && walks(verb->run) && is_a_loop()) {
         findings.loops++;
         return;
     }
@@ -554,7 +597,7 @@ static void tell(VTEST, const struct format *format, bool event_idx, bool in_ord
         int answer = packed ? verb->packed : verb->split;
         struct findings before = findings;
 
-        if (!verb->by_peer)
+        if (verb->kind != THE_PEERS)
             try_every_flip(verb);
         memset(loads, 0, sizeof loads);
         traced = 0;
