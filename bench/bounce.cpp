@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a place in a pool costs: map and unmap of one buffer, no data copied, at every occupancy, beside the plain walk
- * over the slots that the tests compare placement with. Where a request finds no place, that is what is measured.
+ * What a place in a pool costs: map and unmap of one buffer, no data copied, at every occupancy. Beside it, at the same
+ * places: the plain walk over the slots that the tests compare placement with, and a walk that keeps what a kernel's
+ * pool keeps. Where a request finds no place, that is what is measured.
  *
- * Occupied is a random choice of single slots, the same for both.
+ * Occupied is a random choice of single slots, the same for all.
  */
+#include "counted_walk.h"
 #include "harness.h"
 #include "plain_walk.h"
 
@@ -57,11 +59,12 @@ int copy_nothing(void *, void *, size_t, void *, size_t, bool)
     return 0;
 }
 
-/* A pool and a walk in the same state. */
+/* A pool and two walks in the same state. */
 struct State {
     bounce_pool pool;
     std::vector<uint64_t> meta;
     std::unique_ptr<walk, decltype(&plain_walk_delete)> plain;
+    std::unique_ptr<counted_walk, decltype(&counted_walk_delete)> counted;
 
     State(void *window, uint32_t slots, int occupied_percent, uint32_t areas);
 };
@@ -79,7 +82,8 @@ bounce_request request_of(size_t size)
 }
 
 State::State(void *window, uint32_t slots, int occupied_percent, uint32_t areas)
-    : plain(plain_walk_new(window_addr, slots), plain_walk_delete)
+    : plain(plain_walk_new(window_addr, slots), plain_walk_delete),
+      counted(counted_walk_new(slots), counted_walk_delete)
 {
     bounce_config config = {};
     size_t meta_size;
@@ -93,7 +97,7 @@ State::State(void *window, uint32_t slots, int occupied_percent, uint32_t areas)
     config.slots = slots;
     config.areas = areas;
     config.mappings = slots; /* every occupied slot is one */
-    config.flags = BOUNCE_KEEP_CONTENTS;
+    config.flags = BOUNCE_KEEP_CONTENTS | BOUNCE_KEEP_PADDING;
     config.copy = copy_nothing;
     must(bounce_meta_size(&config, &meta_size) == 0, "meta_size");
     meta.resize(meta_size / 8 + 1);
@@ -101,7 +105,7 @@ State::State(void *window, uint32_t slots, int occupied_percent, uint32_t areas)
     config.meta_size = meta_size;
     must(bounce_init(&pool, &config) == 0, "init");
 
-    must(plain != nullptr, "no memory for a walk");
+    must(plain && counted, "no memory for a walk");
 
     /* All full, then freed at random: next-fit has gone round once and stands at the first slot again. */
     for (uint32_t i = 0; i < slots; i++) {
@@ -114,6 +118,8 @@ State::State(void *window, uint32_t slots, int occupied_percent, uint32_t areas)
         must(bounce_unmap(&pool, filled[order[i]].handle, BOUNCE_TO_DEVICE, 0) == 0, "unmap");
         plain_walk_set_used(plain.get(), filled[order[i]].slot, false);
     }
+    for (uint64_t i = 0; i < uint64_t(slots) * static_cast<uint64_t>(occupied_percent) / 100; i++)
+        counted_walk_set_used(counted.get(), filled[order[i]].slot);
 }
 
 /* Each answers the slot, or PLAIN_WALK_NONE, and leaves the slots as they were. */
@@ -132,23 +138,34 @@ uint32_t walk_and_give(State &state, const bounce_request &request)
     return plain_walk_once(state.plain.get(), request.size);
 }
 
+uint32_t counted_map_and_unmap(State &state, const bounce_request &request)
+{
+    uint32_t slot = counted_walk_map(state.counted.get(), request.orig, request.size);
+
+    if (slot == COUNTED_WALK_NONE)
+        return PLAIN_WALK_NONE;
+    counted_walk_unmap(state.counted.get(), slot);
+    return slot;
+}
+
 struct Way {
     const char *name;
     uint32_t (*once)(State &, const bounce_request &);
 };
 
-constexpr Way ways[] = {{"pool", map_and_unmap}, {"walk", walk_and_give}};
+constexpr Way ways[] = {{"pool", map_and_unmap}, {"walk", walk_and_give}, {"counted", counted_map_and_unmap}};
 
-/* Both choose the same slots, or there is nothing to compare. Returns whether there is any place. */
+/* All choose the same slots, or there is nothing to compare. Returns whether there is any place. */
 bool same_placement(State &state, size_t size)
 {
     bounce_request request = request_of(size);
     uint32_t slot = PLAIN_WALK_NONE;
 
-    /* Nothing was measured yet, so that both cursors stand at the same slot. */
+    /* Nothing was measured yet, so that all cursors stand at the same slot. */
     for (int i = 0; i < 50; i++) {
         slot = map_and_unmap(state, request);
         must(slot == walk_and_give(state, request), "the pool and the walk disagree on a place");
+        must(slot == counted_map_and_unmap(state, request), "the pool and the counted walk disagree on a place");
     }
     return slot != PLAIN_WALK_NONE;
 }

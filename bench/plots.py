@@ -13,6 +13,7 @@ matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402
 
 import goals  # noqa: E402
+import place_plot  # noqa: E402
 from results import Result, Results, inverse  # noqa: E402
 
 OURS, THEIRS, GOAL = "#2a6f97", "#a3a3a3", "#c1121f"
@@ -147,3 +148,4 @@ def write(results: Results, folder: Path) -> None:
         peers(results, folder / "peers.svg")
         cores(results, folder / "cores.svg")
         prices(results, folder / "prices.svg")
+        place_plot.places(results, folder / "places.svg")

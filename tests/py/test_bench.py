@@ -207,7 +207,7 @@ def test_the_page_is_made_of_the_results_beside_it(tmp_path: Path) -> None:
 def test_bounce(programs: Path, tmp_path: Path) -> None:
     results = run(programs / "bench_bounce", rounds=1)
     placed = [result["params"] for result in results if result["bench"] == "bounce.place"]
-    assert len(placed) == 2 * 5 * 4 * 2, "pools, occupancies, sizes, ways"
+    assert len(placed) == 2 * 5 * 4 * 3, "pools, occupancies, sizes, ways"
     empty = {params["fits"] for params in placed if params["occupied_percent"] == 0}
     crowded = {params["fits"] for params in placed if params["occupied_percent"] == 98 and params["size"] == 65536}
     assert (empty, crowded) == ({True}, {False})
