@@ -2,21 +2,23 @@
 """
 Models, strategies and state machines for testing rings and pools: ours, and yours.
 
-    class TestMyDriver(RingMachine):
-        def make_driver(self, setup): return MyDriver(setup)
+    class MyDriverMachine(RingMachine):
+        def make_driver(self, setup: RingSetup) -> MyDriver:
+            return MyDriver(setup)
 
-    TestMyDriver = TestMyDriver.TestCase
+    TestMyDriver = MyDriverMachine.TestCase
 
 Needs hypothesis: ``pip install vring[testing]``.
 """
 
 from vring.testing import strategies
+from vring.testing.allocator_machine import AllocatorMachine
 from vring.testing.hostile import HostileDeviceMachine, HostileDriverMachine
 from vring.testing.packed_peer import PackedPeerDevice, PackedPeerDriver
 from vring.testing.peer import PeerDevice, PeerDriver, Violation
 from vring.testing.pool_machine import PoolMachine
 from vring.testing.pool_model import Geometry, Place, PoolModel, PreFixSearch, Request, Search
-from vring.testing.protocol import DeviceLike, DriverLike, PoolLike, RingSetup
+from vring.testing.protocol import AllocatorLike, DeviceLike, DriverLike, PoolLike, RingSetup
 from vring.testing.ring_machine import PackedRingMachine, RingMachine
 from vring.testing.watch import Access, AccessKind, watch
 from vring.testing.words import Descriptor, PackedDescriptor, PackedWords, SplitWords
@@ -24,6 +26,8 @@ from vring.testing.words import Descriptor, PackedDescriptor, PackedWords, Split
 __all__ = [
     "Access",
     "AccessKind",
+    "AllocatorLike",
+    "AllocatorMachine",
     "Descriptor",
     "DeviceLike",
     "DriverLike",

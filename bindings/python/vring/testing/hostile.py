@@ -6,7 +6,8 @@ every answer is an error that sticks, or consistent with what was in the ring.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
@@ -56,7 +57,23 @@ DESCRIPTORS = st.builds(
 
 
 class _HostileMachine(Filmed):
-    """What both have in common: a ring in shared memory, a peer that scribbles, an error that must stick."""
+    """
+    What both have in common: a ring in shared memory, a peer that scribbles, an error that must stick.
+
+    ``peer_errors`` are the exceptions by which the side under test says that its peer broke the protocol. Where they
+    do not stick, set ``sticky`` to False: then a new queue is set up after each.
+    """
+
+    peer_errors: tuple[type[Exception], ...] = (PeerError,)
+    sticky = True
+
+    def _start_over(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def _resettable(self) -> bool:
+        """Whether a broken queue has a verb that gives back what never returned."""
+        return self.sticky
 
     def _prepare(self, setup: RingSetup) -> None:
         layout = SplitLayout.of(setup.areas.size)
@@ -67,7 +84,7 @@ class _HostileMachine(Filmed):
         self.desc = setup.memory.view(areas.desc, layout.desc_size)
         self.driver_area = setup.memory.view(areas.driver, layout.driver_size)
         self.device_area = setup.memory.view(areas.device, layout.device_size)
-        self.broken: PeerError | None = None
+        self.broken: Exception | None = None
         self.honest = True  # the peer has done nothing wrong yet
 
     def look(self) -> Sequence[Record]:
@@ -77,17 +94,23 @@ class _HostileMachine(Filmed):
         """
         The answer of a call that looks at shared memory; None if the peer broke the queue, which must then stay so.
         """
+        if self.broken and not self.sticky:
+            return None
         try:
             answer = call()
-        except PeerError as error:
+        except self.peer_errors as error:
             assert not self.honest, f"an honest peer is accused: {error}"
             if self.broken:
-                before = self.broken.code, self.broken.position, self.broken.value
-                assert (error.code, error.position, error.value) == before, f"{error} instead of {self.broken}"
+                assert _evidence(error) == _evidence(self.broken), f"{error} instead of {self.broken}"
             self.broken = error
             return None
         assert not self.broken, f"answered {answer} although {self.broken}"
         return answer
+
+    @precondition(lambda self: self.broken and not self._resettable)
+    @rule()
+    def set_up_anew(self) -> None:
+        self._start_over()
 
     @contextmanager
     def _untouched(self, *areas: memoryview) -> Iterator[None]:
@@ -100,13 +123,44 @@ class _HostileMachine(Filmed):
         assert [bytes(area) for area in areas] == before, "memory of the peer has been written"
 
 
+def _evidence(error: Exception) -> tuple[object, ...]:
+    """What must be the same each time that a broken queue is asked."""
+    if isinstance(error, PeerError):
+        return error.code, error.position, error.value
+    return type(error), str(error)
+
+
+@dataclass(eq=False)
+class Offered:
+    """One buffer that a driver was given."""
+
+    token: str
+    pieces: list[Segment]
+    n_readable: int
+    table: IndirectTable | None
+    scribbles: int  # that had been made when it was added
+    chain: list[int] = field(default_factory=list)  # its descriptors in the ring, as they were published
+
+    @property
+    def descriptors(self) -> int:
+        return 1 if self.table else len(self.pieces)
+
+    @property
+    def room(self) -> int:
+        return sum(length for _, length in self.pieces[self.n_readable :])
+
+
 class HostileDeviceMachine(_HostileMachine):
     """
-    A driver whose device scribbles. Every token returns once at most, and only after its buffer was published;
-    lengths stay within the buffer; counts stay right whatever stands in the ring; what broke the queue stays what it
+    A driver whose device scribbles. What is published is what the driver was given, in descriptors that no other
+    buffer has; every token returns once at most, and only after its buffer was published; lengths stay within the buffer; counts stay right whatever stands in the ring; what broke the queue stays what it
     is; reset gives back exactly what never returned, oldest first. Override ``make_driver`` to put your own driver
     under it.
     """
+
+    @property
+    def _resettable(self) -> bool:
+        return self.sticky and hasattr(self.driver, "reset")
 
     def make_driver(self, setup: RingSetup) -> DriverLike:
         """The driver under test."""
@@ -120,12 +174,14 @@ class HostileDeviceMachine(_HostileMachine):
         self._start_over()
 
     def _start_over(self) -> None:
-        self.driver = self.make_driver(self.setup)
+        self.driver: Any = self.make_driver(self.setup)  # Any: it need not have all verbs
         self.broken = None
         self.honest = True
         self.made = self.taken = 0
-        self.staged: list[tuple[str, int, int, IndirectTable | None]] = []  # token, descriptors, writable bytes, table
-        self.published: list[tuple[str, int, int, IndirectTable | None]] = []
+        self.staged: list[Offered] = []
+        self.published: list[Offered] = []
+        self.scribbles = 0
+        self.avail = self.setup.index  # where the next buffer is published
         self.position = self.setup.index  # where an honest device takes next
 
     @rule(
@@ -143,29 +199,30 @@ class HostileDeviceMachine(_HostileMachine):
             self._publish()
 
     def _add(self, n_readable: int, n_writable: int, length: int, indirect: bool) -> None:
-        pieces = n_readable + n_writable
         readable, writable = [(self.data, length)] * n_readable, [(self.data + 64, length)] * n_writable
         self.made += 1
         token = f"token {self.made}"
-        table = self.tables[-1] if indirect and self.tables and self.setup.features & Feature.INDIRECT_DESC else None
+        may = self.setup.features & Feature.INDIRECT_DESC and hasattr(self.driver, "add_indirect")
+        table = self.tables[-1] if indirect and self.tables and may else None
         with self._untouched(self.device_area):
             if table:
                 added = self._ask(lambda: self.driver.add_indirect(table, readable, writable, token))
             else:
                 added = self._ask(lambda: self.driver.add_avail(readable, writable, token))
-        descriptors = 1 if table else pieces
+        offered = Offered(token, [*readable, *writable], n_readable, table, self.scribbles)
         if not self.broken:
-            assert added == (descriptors <= self._free), f"add answered {added} with {self._free} descriptors free"
+            fits = offered.descriptors <= self._free
+            assert added == fits, f"add answered {added} with {self._free} descriptors free"
         if added:
-            self.staged.append((token, descriptors, n_writable * length, table))
+            self.staged.append(offered)
             self.tables = self.tables[:-1] if table else self.tables
 
-    @precondition(lambda self: self.staged and not self.broken)
+    @precondition(lambda self: self.staged and not self.broken and hasattr(self.driver, "abort"))
     @rule()
     def abort(self) -> None:
-        token, _, _, table = self.staged.pop()
-        self.tables += [table] if table else []
-        assert self.driver.abort() == token, f"abort took back something else than {token}"
+        offered = self.staged.pop()
+        self.tables += [offered.table] if offered.table else []
+        assert self.driver.abort() == offered.token, f"abort took back something else than {offered.token}"
 
     @rule()
     def publish(self) -> None:
@@ -175,8 +232,36 @@ class HostileDeviceMachine(_HostileMachine):
         with self._untouched(self.device_area):
             self._ask(self.driver.publish)
         if not self.broken:
-            self.published += self.staged
+            for offered in self.staged:
+                if offered.scribbles == self.scribbles:
+                    self._check_published(offered)
+                self.published.append(offered)
+                self.avail = (self.avail + 1) % 65536
             self.staged = []
+
+    def _check_published(self, offered: Offered) -> None:
+        """
+        What the ring says of a buffer that was added and published since the device scribbled last: whatever it had
+        scribbled, that must be what the driver was given.
+        """
+        table, entries, index = None, self.size, self.words.avail(self.avail)
+        found: list[tuple[int, int, bool]] = []
+        while index < entries and len(found) <= len(offered.pieces):
+            descriptor = self.words.descriptor(index, table)
+            if table is None:
+                offered.chain.append(index)
+            if descriptor.flags & INDIRECT and table is None:
+                table, entries, index = descriptor.addr, descriptor.len // 16, 0
+                continue
+            found.append((descriptor.addr, descriptor.len, bool(descriptor.flags & WRITE)))
+            if not descriptor.flags & NEXT:
+                break
+            index = descriptor.next
+        given = [(*piece, i >= offered.n_readable) for i, piece in enumerate(offered.pieces)]
+        assert found == given, f"{offered.token} is published as {found}, but is {given}"
+        taken = {index: other.token for other in self.published for index in other.chain}
+        doubled = [index for index in offered.chain if index in taken]
+        assert not doubled, f"{offered.token} is in descriptor {doubled[0]}, which {taken[doubled[0]]} has"
 
     @rule(most=st.integers(1, 4))
     def get_used(self, most: int) -> None:
@@ -188,24 +273,24 @@ class HostileDeviceMachine(_HostileMachine):
             used = self._ask(self.driver.get_used)
         if used is None:
             return
-        buffer = next((buffer for buffer in self.published if buffer[0] == used.token), None)
+        buffer = next((buffer for buffer in self.published if buffer.token == used.token), None)
         assert buffer, f"{used} returned twice, or before it was published"
-        assert used.length <= buffer[2], f"{used} is longer than the {buffer[2]} writable bytes"
+        assert used.length <= buffer.room, f"{used} is longer than the {buffer.room} writable bytes"
         self.published.remove(buffer)
-        self.tables += [buffer[3]] if buffer[3] else []
+        self.tables += [buffer.table] if buffer.table else []
         self.taken += 1
 
     @rule(which=st.sampled_from(["enable_notify", "enable_notify_delayed", "disable_notify"]))
     def ask_for_notifications(self, which: str) -> None:
         with self._untouched(self.device_area):
-            self._ask(getattr(self.driver, which))
+            self._ask(getattr(self.driver, which, self.driver.enable_notify))
 
-    @precondition(lambda self: self.made > 8 or self.broken)
+    @precondition(lambda self: (self.sticky if self.broken else self.made > 8) and hasattr(self.driver, "reset"))
     @rule()
     def reset(self) -> None:
-        unused, expected = self.driver.reset(), [token for token, *_ in self.published + self.staged]
+        unused, expected = self.driver.reset(), [buffer.token for buffer in self.published + self.staged]
         assert unused == expected, f"reset gave back {unused} instead of {expected}"
-        self.tables += [table for *_, table in self.published + self.staged if table]
+        self.tables += [buffer.table for buffer in self.published + self.staged if buffer.table]
         self._start_over()
 
     # --------------------------------------------------------------------------------------------------- the device ---
@@ -242,6 +327,12 @@ class HostileDeviceMachine(_HostileMachine):
         self.words.set_used(self.words.used_idx - back, used_id, length)
         self.words.used_idx = self.words.used_idx + step
 
+    @rule(value=BYTE)
+    def device_scribbles_over_descriptors(self, value: int) -> None:
+        """Of which a driver reads none, so that nothing may come of it."""
+        self.scribbles += 1
+        self.desc[:] = bytes([value]) * len(self.desc)
+
     @rule(
         where=st.integers(0, MEMORY),
         value=BYTE,
@@ -251,6 +342,7 @@ class HostileDeviceMachine(_HostileMachine):
     def device_scribbles(self, where: int, value: int, index: int, what: str) -> None:
         """Over anything shared, also what the driver has written: it must read none of that."""
         self.honest = False
+        self.scribbles += 1
         view = (self.desc, self.driver_area, self.device_area)[where % 3]
         if what == "used.idx":
             self.words.used_idx = self.words.used_idx + index
@@ -263,14 +355,14 @@ class HostileDeviceMachine(_HostileMachine):
     def counts_add_up(self) -> None:
         if not self.broken:
             in_flight = len(self.staged) + len(self.published)
-            assert self.driver.in_flight == in_flight, (
-                f"{self.driver.in_flight} instead of {in_flight} buffers in flight"
-            )
-            assert self.driver.free == self._free, f"{self.driver.free} instead of {self._free} descriptors free"
+            count = getattr(self.driver, "in_flight", in_flight)
+            assert count == in_flight, f"{count} instead of {in_flight} buffers in flight"
+            count = getattr(self.driver, "free", self._free)
+            assert count == self._free, f"{count} instead of {self._free} descriptors free"
 
     @property
     def _free(self) -> int:
-        return self.size - sum(descriptors for _, descriptors, *_ in self.staged + self.published)
+        return self.size - sum(buffer.descriptors for buffer in self.staged + self.published)
 
 
 class HostileDriverMachine(_HostileMachine):
@@ -303,7 +395,7 @@ class HostileDriverMachine(_HostileMachine):
 
     def _start_over(self) -> None:
         self.words.avail_idx = self.words.used_idx = self.next = self.setup.index  # next: the position to take from
-        self.device = self.make_device(self.setup)
+        self.device: Any = self.make_device(self.setup)
         self.broken = None
         self.honest = True
         self.live: dict[int, tuple[Chain, int]] = {}  # by handle, with the head
@@ -416,7 +508,7 @@ class HostileDriverMachine(_HostileMachine):
                 self.next = (self.next + 1) % 65536
                 return
         if chain is None:
-            if self.broken and not broken and self.broken.code != RingCode.PEER_INDEX:
+            if self.broken and not broken and getattr(self.broken, "code", None) != RingCode.PEER_INDEX:
                 assert expected == "broken" or len(self.live) + len(self.refused) >= self.size, (
                     f"{self.broken}, but the buffer is {expected}"
                 )
@@ -459,7 +551,8 @@ class HostileDriverMachine(_HostileMachine):
     def counts_add_up(self) -> None:
         if not self.broken:
             taken = len(self.live) + len(self.refused)
-            assert self.device.in_flight == taken, f"the device counts {self.device.in_flight} instead of {taken} taken"
+            count = getattr(self.device, "in_flight", taken)
+            assert count == taken, f"the device counts {count} instead of {taken} taken"
 
     def _refuse(self, code: RingCode, call: Callable[[], None]) -> None:
         with self._untouched(self.desc, self.driver_area, self.device_area):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-What the state machines ask of a ring or a pool that is put under them. ``SplitDriver``, ``SplitDevice`` and
-``BouncePool`` have this shape; a ring or an allocator of your own needs a small class that gives it the same one.
+What the state machines ask of a ring or a pool that is put under them. ``Driver``, ``Device`` and ``BouncePool`` have
+this shape; a ring or an allocator of your own, in Python or behind ctypes or cffi, needs a small class that gives it
+the same one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,17 +11,18 @@ from typing import Protocol
 
 from vring.bounce import Coherent, Direction, Mapping, MappingInfo, NoRoom, Usage
 from vring.device import Chain
-from vring.driver import IndirectTable, Used
+from vring.driver import Used
 from vring.layout import Areas
 from vring.memory import Buffer, GuestMemory, Region, Segment
+from vring.testing.pool_model import Request
 
-__all__ = ["DeviceLike", "DriverLike", "PoolLike", "RingSetup"]
+__all__ = ["AllocatorLike", "DeviceLike", "DriverLike", "PoolLike", "RingSetup"]
 
 
 @dataclass(frozen=True)
 class RingSetup:
     """
-    Everything that both sides of a ring are told before they start: see :class:`vring.SplitDriver` for the meaning.
+    Everything that both sides of a ring are told before they start: see :class:`vring.Driver` for the meaning.
     """
 
     memory: GuestMemory
@@ -31,42 +33,41 @@ class RingSetup:
 
 
 class DriverLike(Protocol):
-    """The driver side. Semantics and return values are those of :class:`vring.SplitDriver`."""
+    """
+    The driver side. Semantics and return values are those of :class:`vring.Driver`. What it has besides of that class
+    is used as well: ``add_indirect``, ``abort``, ``enable_notify_delayed``, ``reset``, ``free``, ``in_flight``.
+    """
 
     def add_avail(
         self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None
     ) -> bool: ...
-    def add_indirect(
-        self,
-        table: IndirectTable,
-        readable: Sequence[Segment] = (),
-        writable: Sequence[Segment] = (),
-        token: object = None,
-    ) -> bool: ...
-    def abort(self) -> object: ...
     def publish(self) -> bool: ...
     def get_used(self) -> Used | None: ...
     def enable_notify(self) -> bool: ...
-    def enable_notify_delayed(self) -> bool: ...
     def disable_notify(self) -> None: ...
-    def reset(self) -> list[object]: ...
-    @property
-    def free(self) -> int: ...
-    @property
-    def in_flight(self) -> int: ...
 
 
 class DeviceLike(Protocol):
-    """The device side. Semantics and return values are those of :class:`vring.SplitDevice`."""
+    """
+    The device side. Semantics and return values are those of :class:`vring.Device`. What it has besides of that class
+    is used as well: ``rewind``, ``in_flight``.
+    """
 
     def get_avail(self) -> Chain | None: ...
-    def rewind(self, chain: Chain) -> None: ...
     def add_used(self, chain: Chain, written: int | None = None) -> None: ...
     def publish(self) -> bool: ...
     def enable_notify(self) -> bool: ...
     def disable_notify(self) -> None: ...
-    @property
-    def in_flight(self) -> int: ...
+
+
+class AllocatorLike(Protocol):
+    """
+    An allocator of bounce buffers, and nothing more: which addresses, no copies. A request that it cannot satisfy now,
+    or never, it answers with ``None``.
+    """
+
+    def alloc(self, request: Request) -> int | None: ...
+    def free(self, addr: int) -> None: ...
 
 
 class PoolLike(Protocol):

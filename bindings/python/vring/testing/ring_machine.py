@@ -3,7 +3,8 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
@@ -50,12 +51,15 @@ class RingMachine(Filmed):
     seen is published; notifications are sent when the spec says so; a reset gives back what never returned, oldest
     first.
 
-    Override ``make_driver`` and ``make_device`` to put your own ring under it. Set ``exact_notifications`` to False
-    if it may notify more often than it must, ``indirect`` to False if it has no indirect descriptors.
+    Override ``make_driver`` and ``make_device`` to put your own ring under it: see :class:`vring.testing.DriverLike`
+    and :class:`vring.testing.DeviceLike`. Set ``exact_notifications`` to False if it may notify more often than it
+    must, ``features`` to what it knows of EVENT_IDX and INDIRECT_DESC, ``most_pieces`` to how many one of its buffers
+    can have.
     """
 
     exact_notifications = True
-    indirect = True
+    most_pieces = 8
+    features = Feature.EVENT_IDX | Feature.INDIRECT_DESC
 
     def make_driver(self, setup: RingSetup) -> DriverLike:
         """The driver under test; made first, because it clears the areas."""
@@ -73,10 +77,11 @@ class RingMachine(Filmed):
         self._start(setup)
 
     def _start(self, setup: RingSetup) -> None:
-        self.setup = setup
+        unknown = (Feature.EVENT_IDX | Feature.INDIRECT_DESC) & ~self.features
+        self.setup = setup = replace(setup, features=setup.features & ~unknown)
         self.size = setup.areas.size
         self.event_idx = bool(setup.features & Feature.EVENT_IDX)
-        self.may_indirect = self.indirect and bool(setup.features & Feature.INDIRECT_DESC)
+        self.may_indirect = bool(setup.features & Feature.INDIRECT_DESC)
         # Pieces lie around the middle of the memory, where regions may meet.
         middle = setup.memory.base + setup.memory.size // 2
         self.cells = [middle + CELL * i for i in range(-CELLS // 2, CELLS // 2)]
@@ -85,8 +90,9 @@ class RingMachine(Filmed):
         self._start_over()
 
     def _start_over(self) -> None:
-        self.driver = self.make_driver(self.setup)
-        self.device = self.make_device(self.setup)
+        # Any: verbs that they need not have are used if they are there.
+        self.driver: Any = self.make_driver(self.setup)
+        self.device: Any = self.make_device(self.setup)
         self.staged: list[Buffer] = []  # by the driver
         self.available: deque[Buffer] = deque()  # published, not taken by the device
         self.taken: list[Buffer] = []
@@ -108,8 +114,9 @@ class RingMachine(Filmed):
         publish=st.booleans(),
     )
     def add(self, n_readable: int, n_writable: int, length: int, indirect: bool, publish: bool) -> None:
-        n_readable = min(n_readable, self.size)
-        n_writable = min(n_writable if n_readable else max(1, n_writable), self.size - n_readable)
+        most = min(self.size, self.most_pieces)
+        n_readable = min(n_readable, most)
+        n_writable = min(n_writable if n_readable else max(1, n_writable), most - n_readable)
         if n_readable + n_writable <= len(self.cells):
             self._add(n_readable, n_writable, length, indirect)
         if publish:
@@ -136,7 +143,7 @@ class RingMachine(Filmed):
         else:
             self.cells += [cell for cell, _ in segments]
 
-    @precondition(lambda self: self.staged)
+    @precondition(lambda self: self.staged and hasattr(self.driver, "abort"))
     @rule()
     def abort(self) -> None:
         buffer = self.staged.pop()
@@ -184,6 +191,10 @@ class RingMachine(Filmed):
     @precondition(lambda self: not self.driver_sleeps)
     @rule(delayed=st.booleans())
     def driver_enables_notifications(self, delayed: bool) -> None:
+        self._driver_enables_notifications(delayed)
+
+    def _driver_enables_notifications(self, delayed: bool) -> None:
+        delayed = delayed and hasattr(self.driver, "enable_notify_delayed")
         waiting = self.driver.enable_notify_delayed() if delayed else self.driver.enable_notify()
         if waiting:
             assert self.used, "used buffers are announced that are not there"
@@ -221,7 +232,12 @@ class RingMachine(Filmed):
         self.taken.append(buffer)
         self.last_taken.append(buffer)
 
-    @precondition(lambda self: self.last_taken and self.last_taken[-1] in self.taken and not self.device_sleeps)
+    @precondition(
+        lambda self: self.last_taken
+        and self.last_taken[-1] in self.taken
+        and not self.device_sleeps
+        and hasattr(self.device, "rewind")
+    )
     @rule()
     def rewind(self) -> None:
         buffer = self.last_taken.pop()
@@ -261,6 +277,9 @@ class RingMachine(Filmed):
     @precondition(lambda self: not self.device_sleeps)
     @rule()
     def device_enables_notifications(self) -> None:
+        self._device_enables_notifications()
+
+    def _device_enables_notifications(self) -> None:
         self.device_sleeps = not self.device.enable_notify()
         assert self.device_sleeps == (not self.available), "enable_notify misjudged whether buffers wait"
 
@@ -271,15 +290,15 @@ class RingMachine(Filmed):
 
     # --------------------------------------------------------------------------------------------------------- both ---
 
-    @rule(count=st.integers(1, 16), quarters=st.integers(0, 4))
-    def round_trips(self, count: int, quarters: int) -> None:
+    @rule(count=st.integers(1, 16), quarters=st.integers(0, 4), sleepy=st.booleans())
+    def round_trips(self, count: int, quarters: int, sleepy: bool) -> None:
         """
         Buffer after buffer goes round, as far as both sides are awake: so that indices move and wrap in most runs,
-        which steps drawn one by one do in few.
+        which steps drawn one by one do in few. Sleepy ones ask to be woken after each.
         """
         for _ in range(count):
             if self._free and len(self.cells) >= 2:
-                self._add(1, min(1, self._free - 1), CELL, False)
+                self._add(1, min(1, self._free - 1, self.most_pieces - 1), CELL, False)
             self._publish_avail()
             while self.available and not self.device_sleeps:
                 self._get_avail()
@@ -287,6 +306,10 @@ class RingMachine(Filmed):
             self._publish_used()
             while self.used and not self.driver_sleeps:
                 self._get_used()
+            if sleepy and not self.device_sleeps:
+                self._device_enables_notifications()
+            if sleepy and not self.driver_sleeps:
+                self._driver_enables_notifications(False)
 
     @precondition(lambda self: self.driver_sleeps or self.device_sleeps)
     @rule()
@@ -294,7 +317,7 @@ class RingMachine(Filmed):
         """Wakes whoever sleeps: that must be harmless at any time (2.7.7.1, 2.7.10.2)."""
         self.driver_sleeps, self.device_sleeps = 0, False
 
-    @precondition(lambda self: self.made >= 8)
+    @precondition(lambda self: self.made >= 8 and hasattr(self.driver, "reset"))
     @rule()
     def reset(self) -> None:
         """
@@ -314,14 +337,14 @@ class RingMachine(Filmed):
 
     @invariant()
     def counts_add_up(self) -> None:
-        driver, device = self.driver, self.device
-        assert driver.in_flight == len(self.in_order), (
-            f"{driver.in_flight} instead of {len(self.in_order)} buffers in flight"
+        counts = (
+            (self.driver, "in_flight", len(self.in_order), "buffers in flight"),
+            (self.driver, "free", self._free, "descriptors free"),
+            (self.device, "in_flight", len(self.taken), "buffers taken"),
         )
-        assert driver.free == self._free, f"{driver.free} instead of {self._free} descriptors free"
-        assert device.in_flight == len(self.taken), (
-            f"the device counts {device.in_flight} instead of {len(self.taken)} taken"
-        )
+        for side, name, expected, what in counts:
+            count = getattr(side, name, expected)
+            assert count == expected, f"{count} instead of {expected} {what}"
 
     @property
     def _free(self) -> int:
