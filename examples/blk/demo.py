@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import json
 import pathlib
 import shlex
 import shutil
@@ -241,6 +242,7 @@ def draw(run: machine.Run, out: pathlib.Path, inspect) -> list[pathlib.Path]:
     rings = [record for record in run.records if "vring-snapshot" in record]
     pools = [record for record in run.records if "bounce-snapshot" in record]
     pictures = {"ring.svg": rings[:1], "ring-copy.svg": rings[1:2], "bounce.svg": pools[:1]}
+    (out / "snapshots.jsonl").write_text("".join(json.dumps(record) + "\n" for record in rings + pools), "utf-8")
     drawn = []
     for name, snapshots in pictures.items():
         for snapshot in snapshots:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Draws the pictures of docs/pictures that no demo draws. ``python tests/py/pictures.py`` writes them anew."""
+"""Draws pictures of docs/pictures. ``python tests/py/pictures.py`` writes them anew."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vring import BouncePool, Direction, Driver, Feature, GuestMemory, IndirectTable, Mapping, PackedAreas, PackedDevice
 from vring.explain import Question, answer_before_the_fix, answer_of_the_library, draw_stride
-from vring.inspect import Record, draw, draw_heat, pool_record, ring_record
+from vring.inspect import Record, draw, draw_heat, pool_record, read, ring_record
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 
@@ -77,13 +77,25 @@ def heat() -> str:
     return draw_heat(moments)
 
 
+def demo(kind: str) -> str:
+    """What the demo's guest saw half way: its first ring, its pool. ``./run demo`` leaves build/demo/snapshots.jsonl."""
+    lines = (FOLDER / "demo.jsonl").read_text("utf-8").splitlines()
+    return draw(next(snapshot for snapshot in read(lines) if kind in snapshot))
+
+
 def stride() -> str:
     """The mail thread: three allocations of 0x2000 bytes from slot 1645."""
     question = Question()
     return draw_stride(question, answer_before_the_fix(question), answer_of_the_library(question))
 
 
-PICTURES = {"packed.svg": packed, "heat.svg": heat, "stride.svg": stride}
+PICTURES = {
+    "packed.svg": packed,
+    "heat.svg": heat,
+    "stride.svg": stride,
+    "ring.svg": lambda: demo("vring-snapshot"),
+    "bounce.svg": lambda: demo("bounce-snapshot"),
+}
 
 if __name__ == "__main__":
     for name, make in PICTURES.items():

@@ -113,6 +113,9 @@ def test_the_pictures_show_ring_and_slots_in_the_middle_of_the_run(out: pathlib.
     assert "free" in words["ring.svg"] and "16 descriptors" in words["ring.svg"]
     assert "avail.idx" in " ".join(words["ring.svg"]) and "next_avail (private)" in " ".join(words["ring.svg"])
     assert "bounce window" in words["bounce.svg"]
+    kept = [json.loads(line) for line in (out / "snapshots.jsonl").read_text("utf-8").splitlines()]
+    assert {record["name"] for record in kept if "bounce-snapshot" in record} == {"bounce window"}
+    assert sum("vring-snapshot" in record for record in kept) >= 2
     # 32 times 33 + 1 + 1, and one more for each header that lies across the end of a slot.
     assert any(re.fullmatch(r"11[2-5]\d slots used", word) for word in words["bounce.svg"])
     assert words["bounce.svg"].count("64 KiB") == 32
