@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from vring import BouncePool, Direction, Driver, Feature, GuestMemory, IndirectTable, Mapping, PackedAreas, PackedDevice
@@ -89,7 +90,7 @@ def stride() -> str:
     return draw_stride(question, answer_before_the_fix(question), answer_of_the_library(question))
 
 
-PICTURES = {
+PICTURES: dict[str, Callable[[], str]] = {
     "packed.svg": packed,
     "heat.svg": heat,
     "stride.svg": stride,
