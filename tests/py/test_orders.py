@@ -63,7 +63,7 @@ def functions(compiler: list[str], access: str, folder: Path) -> dict[str, list[
     source = folder / "accessors.c"
     source.write_text(SOURCE)
     command = [*compiler, "-std=c11", "-O2", "-ffreestanding", "-fno-asynchronous-unwind-tables", "-S", "-o", "-",
-               f"-DVRING_ACCESS_{access}", f"-I{ROOT / 'lib'}", f"-I{ROOT / 'include'}", source]
+               f"-DVRING_ACCESS_{access}", f"-I{ROOT / 'lib'}", f"-I{ROOT / 'include'}", str(source)]
     text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     found: dict[str, list[str]] = {}
     name = ""
