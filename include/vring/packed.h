@@ -65,11 +65,13 @@ struct vring_packed_position {
 /* -------------------------------------------------------------------------------------------------- driver side --- */
 
 struct vring_packed_driver {
+    struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
     /* set by init, constant after */
     struct vring_packed_ring ring;
     uint64_t features;
     struct vring_slot *slots; /* one per buffer id */
     uint32_t max_chain;
+    uint32_t max_pieces; /* of a buffer in the ring: max_chain, or size if that is less */
     uint16_t notify_id;
     uint8_t used_len; /* enum vring_used_len_policy */
     bool len_without_write;
@@ -95,7 +97,6 @@ struct vring_packed_driver {
     uint32_t batch_len;    /* used length of the last of them */
     uint32_t event;        /* what we last wrote into the driver area: flags << 16 | place */
     bool owes;             /* after a restart: a notification that the predecessor may not have sent */
-    struct vring_fault fault;
 };
 
 /*
@@ -171,6 +172,7 @@ int vring_packed_driver_snapshot_entry(const struct vring_packed_driver *vq, uin
 /* -------------------------------------------------------------------------------------------------- device side --- */
 
 struct vring_packed_device {
+    struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
     /* set by init, constant after */
     struct vring_packed_ring ring;
     uint64_t features;
@@ -200,7 +202,6 @@ struct vring_packed_device {
     bool owes;             /* after a restart: a notification that the predecessor may not have sent */
     struct vring_inflight inflight;
     uint32_t event;        /* what we last wrote into the device area: flags << 16 | place */
-    struct vring_fault fault;
 };
 
 /*

@@ -69,18 +69,20 @@ struct vring_split_ring {
     void *driver_area;  /* available ring: 6 + 2 bytes per entry, written by the driver */
     void *device_area;  /* used ring: 6 + 8 bytes per entry, written by the device */
     uint16_t size;      /* entries */
-    uint16_t mask;      /* size - 1: what of a free-running index says which entry */
+    uint32_t mask;      /* size - 1: what of a free-running index says which entry */
     bool platform;      /* ORDER_PLATFORM: fences must order against a device, not only against another CPU */
 };
 
 /* -------------------------------------------------------------------------------------------------- driver side --- */
 
 struct vring_split_driver {
+    struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
     /* set by init, constant after */
     struct vring_split_ring ring;
     uint64_t features;
     struct vring_slot *slots; /* one per entry */
     uint32_t max_chain;
+    uint32_t max_pieces; /* of a buffer in the ring: max_chain, or size if that is less */
     uint16_t notify_id;
     uint8_t used_len; /* enum vring_used_len_policy */
     bool event_idx;
@@ -90,17 +92,16 @@ struct vring_split_driver {
     /* ours alone */
     int live;            /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     uint16_t free_head;  /* first free descriptor; meaningful while free_count > 0 */
-    uint16_t free_count;
-    uint16_t next_avail; /* next position to stage at */
-    uint16_t published;  /* avail.idx as the device sees it; next_avail - published buffers are staged */
-    uint16_t next_used;  /* next position to take from; published - next_used buffers are with the device */
     uint16_t seen_used;  /* used.idx as last observed and judged: between next_used and published */
+    uint16_t free_count;
+    uint16_t published;  /* avail.idx as the device sees it; next_avail - published buffers are staged */
+    uint16_t next_avail; /* next position to stage at */
     uint16_t batch;      /* IN_ORDER: buffers at next_used that one used element stands for and get_used has not yet returned */
+    uint16_t next_used;  /* next position to take from; published - next_used buffers are with the device */
     uint32_t batch_len;  /* used length of the last of them */
     uint16_t used_event; /* what we last wrote into the areas */
     uint16_t avail_flags;
     bool owes;           /* after a restart: a notification that the predecessor may not have sent */
-    struct vring_fault fault;
 };
 
 /*
@@ -266,6 +267,7 @@ int vring_split_driver_snapshot_entry(const struct vring_split_driver *vq, uint3
 /* -------------------------------------------------------------------------------------------------- device side --- */
 
 struct vring_split_device {
+    struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
     /* set by init, constant after */
     struct vring_split_ring ring;
     uint64_t features;
@@ -291,7 +293,6 @@ struct vring_split_device {
     uint16_t waiting;     /* of the buffers before next_avail, the last so many are still to be handed out again */
     bool owes;            /* after a restart: a notification that the predecessor may not have sent */
     struct vring_inflight inflight;
-    struct vring_fault fault;
 };
 
 /*

@@ -168,7 +168,7 @@ struct vring_slot {
     uint16_t count;    /* at a head in flight: its descriptors; otherwise 0 */
     uint16_t position; /* at a head in flight: the avail index it was added at */
     uint16_t order;    /* at i: split, the head that avail.ring holds at i; packed, the id that was added i-th, modulo size */
-    bool staged;       /* packed: not yet published */
+    bool claimed;      /* split, while a saved state is read: in flight */
 };
 
 /* What a driver believes about used lengths: real devices lie (2.7.8.2 allows too little, never too much). */

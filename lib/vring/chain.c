@@ -10,13 +10,15 @@ enum chain_step vring_chain_broken(struct chain_walk *walk, int error, uint32_t 
 }
 
 /* One piece more; beyond the capacity it is only counted, so that the caller can come back with enough room. */
-static inline void chain_piece(struct chain_walk *walk, void *base, size_t len)
+static inline void chain_piece(struct chain_walk *walk, void *base, size_t len, bool writable)
 {
-    if (walk->n < walk->capacity) {
-        walk->iov[walk->n].base = base;
-        walk->iov[walk->n].len = len;
+    uint32_t n = walk->n_readable + walk->n_writable;
+
+    if (n < walk->capacity) {
+        walk->iov[n].base = base;
+        walk->iov[n].len = len;
     }
-    walk->n++;
+    ++*(writable ? &walk->n_writable : &walk->n_readable);
 }
 
 /* The pieces of a buffer that may lie in several regions. */
@@ -32,7 +34,7 @@ static int chain_pieces(struct chain_walk *walk, uint64_t addr, uint32_t left, b
             return VRING_E_CHAIN_ADDR;
         if (piece.len > left)
             piece.len = left;
-        chain_piece(walk, piece.host, (size_t)piece.len);
+        chain_piece(walk, piece.host, (size_t)piece.len, writable);
         addr += piece.len;
         left -= (uint32_t)piece.len;
     }
@@ -53,22 +55,18 @@ static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc 
     walk->writing = writable;
     if (desc->len == 0)
         return 0;
-    if (PEER_BAD(walk->bytes + desc->len > UINT64_C(1) << 32))
+    if (PEER_BAD(walk->readable + walk->writable + desc->len > UINT64_C(1) << 32))
         return VRING_E_CHAIN_LEN;
     if (PEER_BAD(regions_wraps(desc->addr, desc->len)))
         return VRING_E_CHAIN_ADDR;
 
-    void *host = regions_whole(regions, desc->addr, desc->len, writable);
+    void *host;
 
-    if (host)
-        chain_piece(walk, host, desc->len);
+    if (regions_whole(regions, desc->addr, desc->len, writable, &host))
+        chain_piece(walk, host, desc->len, writable);
     else
         error = chain_pieces(walk, desc->addr, desc->len, writable, regions);
-    walk->bytes += desc->len;
-    if (!writable) {
-        walk->n_readable = walk->n;
-        walk->readable = walk->bytes;
-    }
+    *(writable ? &walk->writable : &walk->readable) += desc->len;
     return error;
 }
 

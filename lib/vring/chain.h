@@ -32,10 +32,10 @@ struct chain_walk {
     struct vring_iov *iov;
     uint32_t capacity;
     /* found so far */
-    uint32_t n;          /* pieces */
-    uint32_t n_readable; /* of them before the first device-writable one */
-    uint64_t bytes;
-    uint64_t readable;   /* of them before the first device-writable one */
+    uint32_t n_readable;
+    uint32_t n_writable;
+    uint64_t readable;   /* bytes */
+    uint64_t writable;
     uint32_t left;       /* descriptors that the chain may still have: what ends every loop */
     int refused;         /* 0, or why this buffer is unusable: VRING_E_CHAIN_*, or VRING_E_MISS for now */
     uint64_t missing;    /* with VRING_E_MISS: the address */
@@ -47,8 +47,8 @@ static inline void chain_start(struct chain_walk *walk, struct vring_iov *iov, u
 {
     walk->iov = iov;
     walk->capacity = capacity;
-    walk->n = walk->n_readable = 0;
-    walk->bytes = walk->readable = 0;
+    walk->n_readable = walk->n_writable = 0;
+    walk->readable = walk->writable = 0;
     walk->left = max_chain;
     walk->refused = 0;
     walk->writing = false;
@@ -66,23 +66,30 @@ enum chain_step vring_chain_take(struct chain_walk *walk, const struct chain_des
                                  uint32_t entries, struct vring_regions *regions);
 
 /*
- * The same for the most common of chains, started and nothing else: a single direct descriptor whose buffer is one
- * piece, in the region that the last one was in. False, with nothing done, for any other.
+ * The most common of chains, straight: a single direct descriptor whose buffer is one piece, in the region that the last
+ * one was in. False, with nothing written, for any other: walk it.
  */
-static inline bool chain_take_single(struct chain_walk *walk, const struct chain_desc *desc,
-                                     const struct vring_regions *regions)
+static inline bool chain_single(const struct chain_desc *desc, const struct vring_regions *regions,
+                                struct vring_iov *iov, uint32_t capacity, struct vring_chain *chain)
 {
+    static const struct vring_chain nothing = {0};
     bool writable = (desc->flags & VRING_DESC_WRITE) != 0;
-    void *host = regions_whole(regions, desc->addr, desc->len, writable);
+    void *host;
 
-    if ((desc->flags & (VRING_DESC_NEXT | VRING_DESC_INDIRECT)) || desc->len == 0 || !host || walk->capacity == 0)
+    if (desc->flags & (VRING_DESC_NEXT | VRING_DESC_INDIRECT))
         return false;
-    walk->iov->base = host;
-    walk->iov->len = desc->len;
-    walk->n = 1;
-    walk->n_readable = !writable;
-    walk->bytes = desc->len;
-    walk->readable = writable ? 0 : desc->len;
+    if (capacity == 0 || !regions_whole(regions, desc->addr, desc->len, writable, &host))
+        return false;
+    iov->base = host;
+    iov->len = desc->len;
+    *chain = nothing;
+    if (writable) {
+        chain->n_writable = 1;
+        chain->writable = desc->len;
+    } else {
+        chain->n_readable = 1;
+        chain->readable = desc->len;
+    }
     return true;
 }
 
@@ -108,18 +115,19 @@ static inline int chain_report(const struct chain_walk *walk, struct vring_chain
 {
     static const struct vring_chain nothing = {0};
 
-    *chain = nothing;
     if (PORT_UNLIKELY(walk->refused)) {
+        *chain = nothing;
         if (walk->refused != VRING_E_MISS)
             return 0;
         chain->missing = walk->missing;
         return VRING_E_MISS;
     }
+    *chain = nothing;
     chain->n_readable = walk->n_readable;
-    chain->n_writable = walk->n - walk->n_readable;
+    chain->n_writable = walk->n_writable;
     chain->readable = walk->readable;
-    chain->writable = walk->bytes - walk->readable;
-    return walk->n <= walk->capacity ? 0 : VRING_E_ROOM;
+    chain->writable = walk->writable;
+    return walk->n_readable + walk->n_writable <= walk->capacity ? 0 : VRING_E_ROOM;
 }
 
 #endif

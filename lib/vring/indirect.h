@@ -15,12 +15,12 @@ PORT_COLD bool vring_indirect_fetch_bytes(struct vring_regions *regions, uint64_
 /* The 16 bytes at addr, as two words in the order of the wire. False where there is no memory. */
 static inline bool indirect_fetch(struct vring_regions *regions, uint64_t addr, uint64_t words[2])
 {
-    const uint64_t *from = (const uint64_t *)regions_whole(regions, addr, 16, false);
+    void *host;
 
-    if (!from || (uintptr_t)from % 8 != 0)
+    if (!regions_whole(regions, addr, 16, false, &host) || (uintptr_t)host % 8 != 0)
         return vring_indirect_fetch_bytes(regions, addr, words);
-    words[0] = access_load64(&from[0]);
-    words[1] = access_load64(&from[1]);
+    words[0] = access_load64((const uint64_t *)host);
+    words[1] = access_load64((const uint64_t *)host + 1);
     return true;
 }
 

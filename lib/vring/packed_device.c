@@ -169,9 +169,23 @@ static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct
     return step;
 }
 
-/* The buffer at next_avail, as it was walked, is ours until it is used or rewound. */
-static inline int packed_device_take(struct vring_packed_device *vq, uint16_t peer_id, uint16_t descriptors,
-                                     const struct chain_walk *walk, struct vring_chain *chain)
+/* The buffer at next_avail, of which chain has been told, is ours until it is used or rewound. */
+static PORT_INLINE int packed_device_take(struct vring_packed_device *vq, uint16_t id, uint16_t descriptors, int refused,
+                                     struct vring_chain *chain)
+{
+    vq->heads[vq->taken].order = id;
+    vq->taken = packed_after(&vq->ring, vq->taken);
+    if (PORT_UNLIKELY(vq->inflight.region))
+        inflight_packed_take(&vq->inflight, vq->heads, id, descriptors);
+    vq->held = (uint16_t)(vq->held + descriptors);
+    vq->next_avail = packed_forward(&vq->ring, vq->next_avail, descriptors);
+    vq->in_flight++;
+    chain->handle = heads_take(vq->heads, id, descriptors, chain->writable, refused != 0, vq->generation++);
+    return refused;
+}
+
+/* Is this the id of a buffer that could be given to us? 0, or what broke the queue. */
+static PORT_INLINE int packed_device_judge_id(struct vring_packed_device *vq, uint16_t peer_id)
 {
     if (PEER_BAD(peer_id >= vq->ring.size))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, peer_id);
@@ -180,20 +194,7 @@ static inline int packed_device_take(struct vring_packed_device *vq, uint16_t pe
 
     if (PEER_BAD(vq->heads[id].taken))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, id);
-
-    int error = chain_report(walk, chain);
-
-    if (error)
-        return error;
-    chain->handle = heads_take(vq->heads, id, descriptors, chain->writable, walk->refused != 0, vq->generation++);
-    vq->heads[vq->taken].order = id;
-    vq->taken = packed_after(&vq->ring, vq->taken);
-    if (PORT_UNLIKELY(vq->inflight.region))
-        inflight_packed_take(&vq->inflight, vq->heads, id, descriptors);
-    vq->held = (uint16_t)(vq->held + descriptors);
-    vq->next_avail = packed_forward(&vq->ring, vq->next_avail, descriptors);
-    vq->in_flight++;
-    return walk->refused;
+    return 0;
 }
 
 /* Take the buffer at next_avail, whatever it is; desc is its first descriptor. */
@@ -213,7 +214,15 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
     chain_start(&walk, iov, n_iov, vq->max_chain);
     if (packed_device_walk(vq, &walk, &desc, &list) == CHAIN_BROKEN)
         return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
-    return packed_device_take(vq, desc.next, list.descriptors, &walk, chain);
+
+    int error = packed_device_judge_id(vq, desc.next);
+
+    if (error)
+        return error;
+    error = chain_report(&walk, chain);
+    if (error)
+        return error;
+    return packed_device_take(vq, desc.next, list.descriptors, walk.refused, chain);
 }
 
 /* The oldest buffer that is still to be handed out again; those used before their turn are not. */
@@ -289,12 +298,13 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, at, flags);
 
     struct chain_desc desc = packed_fetch_desc(&vq->ring, at, flags);
-    struct chain_walk walk;
 
-    chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (vq->inflight.region || !chain_take_single(&walk, &desc, &vq->regions))
+    if (vq->inflight.region || !chain_single(&desc, &vq->regions, iov, n_iov, chain))
         return packed_device_take_any(vq, desc, iov, n_iov, chain);
-    return packed_device_take(vq, desc.next, 1, &walk, chain);
+
+    int error = packed_device_judge_id(vq, desc.next);
+
+    return error ? error : packed_device_take(vq, desc.next, 1, 0, chain);
 }
 
 int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)
@@ -341,7 +351,7 @@ int vring_packed_device_peek(struct vring_packed_device *vq, struct vring_iov *i
 /*
  * Write a used descriptor. The flags of the first of what is to be published are kept back: they are what publishes it.
  */
-static void packed_device_write_used(struct vring_packed_device *vq, struct vring_packed_position at, uint16_t id,
+static PORT_INLINE void packed_device_write_used(struct vring_packed_device *vq, struct vring_packed_position at, uint16_t id,
                                      uint32_t len)
 {
     unsigned flags = packed_used_flags(at.wrap) | (len > 0 ? VRING_DESC_WRITE : 0u);
@@ -355,7 +365,7 @@ static void packed_device_write_used(struct vring_packed_device *vq, struct vrin
 }
 
 /* The buffer of this id has been used: the ring entries it took up are passed. */
-static void packed_device_pass(struct vring_packed_device *vq, uint16_t id)
+static PORT_INLINE void packed_device_pass(struct vring_packed_device *vq, uint16_t id)
 {
     vq->next_used = packed_forward(&vq->ring, vq->next_used, vq->heads[id].taken);
     vq->staged = (uint16_t)(vq->staged + vq->heads[id].taken);
@@ -376,17 +386,18 @@ static void packed_device_end_batch(struct vring_packed_device *vq)
 }
 
 /*
- * Stage all whose turn it is. One that was not used in full has to be the last of its batch: only that one's length is
- * told.
+ * add_used with IN_ORDER: stage all whose turn it is. One that was not used in full has to be the last of its batch: only
+ * that one's length is told.
  */
-static void packed_device_stage_in_order(struct vring_packed_device *vq)
+static PORT_NOINLINE int packed_device_add_in_order(struct vring_packed_device *vq, uint16_t used, uint32_t len)
 {
+    heads_hold_back(vq->heads, used, len);
     while (vq->in_flight > 0) {
         uint16_t id = vq->heads[vq->oldest].order;
         bool in_full = vq->heads[id].used == HEAD_USED_IN_FULL;
 
         if (!heads_held_back(vq->heads, id))
-            return;
+            return 0;
         vq->batch_id = id;
         vq->batch_len = vq->heads[id].writable;
         vq->oldest = packed_after(&vq->ring, vq->oldest);
@@ -394,6 +405,7 @@ static void packed_device_stage_in_order(struct vring_packed_device *vq)
         if (!in_full)
             packed_device_end_batch(vq);
     }
+    return 0;
 }
 
 int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
@@ -409,11 +421,8 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
 
     if (len > vq->heads[id].writable)
         return VRING_E_LEN;
-    if (vq->in_order) {
-        heads_hold_back(vq->heads, id, len);
-        packed_device_stage_in_order(vq);
-        return 0;
-    }
+    if (vq->in_order)
+        return packed_device_add_in_order(vq, id, len);
     packed_device_write_used(vq, vq->next_used, id, len);
     packed_device_pass(vq, id);
     return 0;

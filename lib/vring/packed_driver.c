@@ -10,6 +10,7 @@
 #include "resume.h"
 #include "segments.h"
 #include "slots.h"
+#include "used_len.h"
 
 /* ----------------------------------------------------------------------------------------------- life and death --- */
 
@@ -44,6 +45,7 @@ int vring_packed_driver_prepare(struct vring_packed_driver *vq, const struct vri
     vq->features = config->features;
     vq->slots = config->slots;
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
+    vq->max_pieces = vq->max_chain < config->size ? vq->max_chain : config->size;
     vq->notify_id = config->notify_id;
     vq->used_len = (uint8_t)config->used_len;
     vq->len_without_write = config->len_without_write;
@@ -83,7 +85,7 @@ void vring_packed_driver_reset(struct vring_packed_driver *vq)
 /* ---------------------------------------------------------------------------------------------------------- add --- */
 
 /* Stage one descriptor, at next_avail. The flags of the first of a batch are kept back: they are what publishes it. */
-static void packed_driver_stage_desc(struct vring_packed_driver *vq, uint64_t addr, uint32_t len, uint16_t id, unsigned flags)
+static PORT_INLINE void packed_driver_stage_desc(struct vring_packed_driver *vq, uint64_t addr, uint32_t len, uint16_t id, unsigned flags)
 {
     flags |= packed_avail_flags(vq->next_avail.wrap);
     if (vq->staged == 0) {
@@ -97,7 +99,7 @@ static void packed_driver_stage_desc(struct vring_packed_driver *vq, uint64_t ad
 }
 
 /* Account for the buffer whose count descriptors have been staged. */
-static int packed_driver_stage(struct vring_packed_driver *vq, uint16_t id, uint16_t count, uint32_t writable,
+static PORT_INLINE int packed_driver_stage(struct vring_packed_driver *vq, uint16_t id, uint16_t count, uint32_t writable,
                                uint64_t token)
 {
     struct vring_slot *slot = &vq->slots[id];
@@ -109,7 +111,6 @@ static int packed_driver_stage(struct vring_packed_driver *vq, uint16_t id, uint
     slot->last = id;
     slot->count = count;
     slot->position = vq->sequence++;
-    slot->staged = true;
     vq->slots[vq->added].order = id;
     vq->added = packed_after(&vq->ring, vq->added);
     vq->staged_buffers++;
@@ -117,17 +118,12 @@ static int packed_driver_stage(struct vring_packed_driver *vq, uint16_t id, uint
     return 0;
 }
 
-int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct vring_segment *segments,
-                                  uint16_t n_readable, uint16_t n_writable, uint64_t token)
+/* add_avail for any list of pieces that could be a buffer. */
+static PORT_NOINLINE int packed_driver_add_list(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                                uint16_t n_readable, uint16_t n_writable, uint64_t token)
 {
-    uint32_t count = (uint32_t)n_readable + n_writable;
-
-    if (!vq)
-        return VRING_E_NULL;
-    if (vq->live != LIVE)
-        return peer_verdict(vq->live);
-
-    int error = segments_check(segments, count, vq->max_chain < vq->ring.size ? vq->max_chain : vq->ring.size);
+    uint32_t count = (uint32_t)n_readable + n_writable, writable;
+    int error = vring_segments_check(segments, n_readable, count, &writable);
 
     if (error)
         return error;
@@ -139,14 +135,46 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
     for (uint32_t i = 0; i < count; i++)
         packed_driver_stage_desc(vq, segments[i].addr, segments[i].len, id,
                                  (i < n_readable ? 0u : VRING_DESC_WRITE) | (i + 1 < count ? VRING_DESC_NEXT : 0u));
-    return packed_driver_stage(vq, id, (uint16_t)count, segments_writable(segments, n_readable, count), token);
+    return packed_driver_stage(vq, id, (uint16_t)count, writable, token);
+}
+
+int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                  uint16_t n_readable, uint16_t n_writable, uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable;
+
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (count - 1 >= vq->max_pieces) /* 0 wraps: none are too many, too */
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+    if (!PORT_FAST || count > 1)
+        return packed_driver_add_list(vq, segments, n_readable, n_writable, token);
+
+    /* One piece, the most common buffer: the same without loops. */
+    uint64_t addr = segments->addr;
+    uint32_t len = segments->len;
+    int error = segment_check(addr, len);
+
+    if (error)
+        return error;
+    if (vq->free_count == 0)
+        return VRING_E_FULL;
+
+    uint16_t id = vq->free_head;
+
+    packed_driver_stage_desc(vq, addr, len, id, n_writable * (unsigned)VRING_DESC_WRITE);
+    return packed_driver_stage(vq, id, 1, n_writable * len, token);
 }
 
 int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struct vring_table *table,
                                      const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
                                      uint64_t token)
 {
-    uint32_t count = (uint32_t)n_readable + n_writable;
+    uint32_t count = (uint32_t)n_readable + n_writable, writable;
 
     if (!vq || !table)
         return VRING_E_NULL;
@@ -155,10 +183,15 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
     if (!vq->indirect)
         return VRING_E_FEATURE;
 
-    int error = segments_check(segments, count, vq->max_chain);
+    if (count == 0 || count > vq->max_chain)
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+
+    int error = vring_segments_check(segments, n_readable, count, &writable);
 
     if (!error)
-        error = segments_check_table(table, count);
+        error = vring_segments_check_table(table, count);
     if (error)
         return error;
     if (vq->free_count == 0)
@@ -169,7 +202,7 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
     for (uint32_t i = 0; i < count; i++)
         packed_store_desc(table->memory, i, segments[i].addr, segments[i].len, 0, i < n_readable ? 0 : VRING_DESC_WRITE);
     packed_driver_stage_desc(vq, table->addr, 16 * count, id, VRING_DESC_INDIRECT);
-    return packed_driver_stage(vq, id, 1, segments_writable(segments, n_readable, count), token);
+    return packed_driver_stage(vq, id, 1, writable, token);
 }
 
 int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
@@ -198,7 +231,6 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
     }
     vq->staged_buffers--;
     vq->sequence--;
-    vq->slots[id].staged = false;
     vq->in_flight--;
     slots_release(vq->slots, id, &vq->free_head, &vq->free_count);
     return 0;
@@ -217,13 +249,10 @@ int vring_packed_driver_publish(struct vring_packed_driver *vq)
 
     uint16_t added = vq->staged;
 
-    for (uint16_t i = vq->added; vq->staged_buffers > 0; vq->staged_buffers--) {
-        i = packed_before(&vq->ring, i);
-        vq->slots[vq->slots[i].order].staged = false;
-    }
     packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* A */
     vq->published = vq->next_avail;
     vq->staged = 0;
+    vq->staged_buffers = 0;
     packed_fence(&vq->ring); /* C */
     if (PORT_UNLIKELY(vq->owes))
         return resume_settle(&vq->owes);
@@ -241,25 +270,20 @@ uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq)
 /* --------------------------------------------------------------------------------------------------------- take --- */
 
 /*
- * Judge a used length against what the device could have written. 0, with *len as the policy has it, or what broke the
- * queue.
+ * Is the buffer of this id one of those not yet published? Its place in the order of adding says so, modulo 2^16; what
+ * was added at that place says whether it is this buffer or one that has been in flight for a whole lap of the numbers.
  */
-static int packed_driver_judge_len(struct vring_packed_driver *vq, uint32_t writable, uint32_t *len)
+static inline bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint16_t id)
 {
-    uint32_t peer_len = *len;
+    uint16_t age = (uint16_t)(vq->sequence - vq->slots[id].position);
 
-    if (PEER_BAD(peer_len > writable) && vq->used_len != VRING_USED_LEN_TRUST) {
-        if (vq->used_len == VRING_USED_LEN_BREAK)
-            return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LEN, vq->next_used.offset, peer_len);
-        if (vq->used_len == VRING_USED_LEN_REPORT)
-            vring_evidence(&vq->fault, VRING_E_PEER_LEN, vq->next_used.offset, peer_len);
-        *len = writable;
-    }
-    return 0;
+    if (vq->staged_buffers == 0)
+        return false;
+    return (uint16_t)(age - 1) < vq->staged_buffers && vq->slots[packed_before_by(&vq->ring, vq->added, age)].order == id;
 }
 
 /* The used descriptor at next_used, if there is one: one buffer, any that is in flight. */
-static int packed_driver_take(struct vring_packed_driver *vq, uint16_t *id, uint32_t *len)
+static PORT_INLINE int packed_driver_take(struct vring_packed_driver *vq, uint16_t *id, uint32_t *len)
 {
     uint16_t at = vq->next_used.offset;
     uint16_t flags = packed_observe_flags(&vq->ring, at); /* B */
@@ -273,55 +297,73 @@ static int packed_driver_take(struct vring_packed_driver *vq, uint16_t *id, uint
     if (PEER_BAD(peer_id >= vq->ring.size))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
     *id = peer_id;
-    if (PEER_BAD(!slot_in_flight(vq->slots, *id) || vq->slots[*id].staged))
+    if (PEER_BAD(!slot_in_flight(vq->slots, *id) || packed_driver_has_staged(vq, *id)))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
     if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)
         *len = 0; /* 2.8.4: the field is reserved then */
-    return packed_driver_judge_len(vq, vq->slots[*id].writable, len);
+    return used_len_judge(&vq->fault, &vq->live, vq->used_len, at, vq->slots[*id].writable, len);
 }
 
-/*
- * The same with IN_ORDER (2.8.8): the descriptor names the last of a batch of buffers. All that are in flight and not
- * staged come before the staged ones, so the batch is within what the device was given. Those before the last have been
- * used in full.
- */
-static int packed_driver_take_in_order(struct vring_packed_driver *vq, uint16_t *id, uint32_t *len)
+/* The buffer of this id, of which len bytes were written, is the caller's again. */
+static PORT_INLINE int packed_driver_hand_over(struct vring_packed_driver *vq, uint16_t id, uint32_t len,
+                                               struct vring_used_buffer *used)
 {
-    uint16_t last;
-
-    if (vq->batch == 0) {
-        int error = packed_driver_take(vq, &last, &vq->batch_len);
-
-        if (error)
-            return error;
-        vq->batch = (uint16_t)(vq->slots[last].position - vq->slots[vq->slots[vq->oldest].order].position + 1);
-    }
-    *id = vq->slots[vq->oldest].order;
-    *len = --vq->batch == 0 ? vq->batch_len : vq->slots[*id].writable;
-    vq->oldest = packed_after(&vq->ring, vq->oldest);
-    return 0;
-}
-
-int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)
-{
-    uint16_t id;
-    uint32_t len;
-
-    if (!vq || !used)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
-
-    int error = vq->in_order ? packed_driver_take_in_order(vq, &id, &len) : packed_driver_take(vq, &id, &len);
-
-    if (error)
-        return error;
     used->token = vq->slots[id].token;
     used->len = len;
     vq->next_used = packed_forward(&vq->ring, vq->next_used, vq->slots[id].count);
     vq->in_flight--;
     slots_release(vq->slots, id, &vq->free_head, &vq->free_count);
     return 0;
+}
+
+/*
+ * get_used with IN_ORDER (2.8.8): the descriptor names the last of a batch of buffers. All that are in flight and not
+ * staged come before the staged ones, so the batch is within what the device was given. Those before the last have been
+ * used in full.
+ */
+static PORT_NOINLINE int packed_driver_get_in_order(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+{
+    uint16_t id = vq->slots[vq->oldest].order;
+
+    if (vq->batch == 0) {
+        uint16_t last = 0;
+        int error = packed_driver_take(vq, &last, &vq->batch_len);
+
+        if (error)
+            return error;
+        vq->batch = (uint16_t)(vq->slots[last].position - vq->slots[id].position + 1);
+    }
+    vq->oldest = packed_after(&vq->ring, vq->oldest);
+    return packed_driver_hand_over(vq, id, --vq->batch == 0 ? vq->batch_len : vq->slots[id].writable, used);
+}
+
+/* get_used where buffers come back in any order. */
+static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+{
+    uint16_t id = 0;
+    uint32_t len = 0;
+    int error = packed_driver_take(vq, &id, &len);
+
+    return error ? error : packed_driver_hand_over(vq, id, len, used);
+}
+
+/* The same, compiled for when something is staged: in get_used the check for that folds away. */
+static PORT_NOINLINE int packed_driver_get_beside_staged(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+{
+    return packed_driver_get(vq, used);
+}
+
+int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+{
+    if (!vq || !used)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->in_order)
+        return packed_driver_get_in_order(vq, used);
+    if (!PORT_FAST || vq->staged_buffers != 0)
+        return packed_driver_get_beside_staged(vq, used);
+    return packed_driver_get(vq, used);
 }
 
 /* ------------------------------------------------------------------------------------------------ notifications --- */

@@ -42,7 +42,7 @@ static inline struct vring_packed_position packed_forward(const struct vring_pac
                                                           struct vring_packed_position at, uint16_t n)
 {
     uint32_t offset = (uint32_t)at.offset + n;
-    bool past = offset >= r->size;
+    bool past = PORT_UNLIKELY(offset >= r->size);
 
     at.offset = (uint16_t)(past ? offset - r->size : offset);
     at.wrap = at.wrap != past;
@@ -64,7 +64,7 @@ static inline struct vring_packed_position packed_back(const struct vring_packed
 
 static inline uint16_t packed_after(const struct vring_packed_ring *r, uint16_t i)
 {
-    return (uint16_t)(i + 1 < r->size ? i + 1 : 0);
+    return (uint16_t)(PORT_UNLIKELY(i + 1 == r->size) ? 0 : i + 1);
 }
 
 static inline uint16_t packed_before(const struct vring_packed_ring *r, uint16_t i)

@@ -7,10 +7,3 @@ void vring_evidence(struct vring_fault *fault, int error, uint32_t position, uin
     fault->position = position;
     fault->value = value;
 }
-
-int vring_poison(struct vring_fault *fault, int *live, int error, uint32_t position, uint64_t value)
-{
-    vring_evidence(fault, error, position, value);
-    *live = error;
-    return error;
-}

@@ -16,6 +16,18 @@
 #define PORT_COLD __attribute__((cold, noinline))
 #define PORT_NOINLINE __attribute__((noinline))
 
+/*
+ * Is a second, straight path through a verb, for the most common of buffers, worth its bytes? PORT_INLINE is for what such
+ * a path and the general one have in common.
+ */
+#ifdef __OPTIMIZE_SIZE__
+#define PORT_FAST 0
+#define PORT_INLINE inline
+#else
+#define PORT_FAST 1
+#define PORT_INLINE inline __attribute__((always_inline))
+#endif
+
 #define PORT_BIG_ENDIAN (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
 
 /*

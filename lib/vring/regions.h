@@ -48,17 +48,22 @@ static inline struct regions_piece regions_find(struct vring_regions *regions, u
 }
 
 /*
- * Where this side sees the len bytes at addr, if all of them lie in the last region and may be used so; otherwise null,
- * which says nothing: ask regions_find().
+ * Do all the len bytes at addr lie in the last region, and may they be used so? Then *host is where this side sees them.
+ * Otherwise, and where there are none, ask regions_find().
  */
-static inline void *regions_whole(const struct vring_regions *regions, uint64_t addr, uint32_t len, bool writable)
+static inline bool regions_whole(const struct vring_regions *regions, uint64_t addr, uint32_t len, bool writable,
+                                 void **host)
 {
     const struct vring_region *last = &regions->last;
     uint64_t offset = addr - last->addr;
+    uint64_t end = offset + len - 1;
 
-    if (offset >= last->size || len > last->size - offset || (writable && (last->flags & VRING_REGION_READ_ONLY)))
-        return NULL;
-    return (unsigned char *)last->host + (size_t)offset;
+    if (end < offset || end >= last->size)
+        return false;
+    if (writable && (last->flags & VRING_REGION_READ_ONLY))
+        return false;
+    *host = (unsigned char *)last->host + (size_t)offset;
+    return true;
 }
 
 /* Does the range wrap past 2^64? Its last byte at 2^64 - 1 is legal. len is not 0. */

@@ -29,13 +29,15 @@ static inline bool slot_in_flight(const struct vring_slot *slots, uint16_t id)
  * that position's entry in avail.ring says whether it is this buffer or one that has been in flight for a whole lap of
  * the index.
  */
-static inline bool slot_is_staged(const struct vring_slot *slots, uint16_t size, uint16_t head, uint16_t published,
+static inline bool slot_is_staged(const struct vring_slot *slots, uint32_t mask, uint16_t head, uint16_t published,
                                   uint16_t next)
 {
     uint16_t position = slots[head].position;
 
+    if (published == next)
+        return false;
     return (uint16_t)(position - published) < (uint16_t)(next - published) &&
-           slots[position & (size - 1)].order == head;
+           slots[position & mask].order == head;
 }
 
 /*
@@ -43,10 +45,10 @@ static inline bool slot_is_staged(const struct vring_slot *slots, uint16_t size,
  */
 static inline void slots_release(struct vring_slot *slots, uint16_t head, uint16_t *free_head, uint16_t *free_count)
 {
-    slots[slots[head].last].next = *free_head;
-    *free_head = head;
     *free_count = (uint16_t)(*free_count + slots[head].count);
     slots[head].count = 0;
+    slots[slots[head].last].next = *free_head;
+    *free_head = head;
 }
 
 /*

@@ -38,7 +38,7 @@ int vring_split_device_prepare(struct vring_split_device *vq, const struct vring
     vq->ring.driver_area = config->driver_area;
     vq->ring.device_area = config->device_area;
     vq->ring.size = (uint16_t)config->size;
-    vq->ring.mask = (uint16_t)(config->size - 1);
+    vq->ring.mask = config->size - 1;
     vq->ring.platform = (config->features & VRING_F_ORDER_PLATFORM) != 0;
 
     int error = split_device_check(config, &vq->ring);
@@ -95,7 +95,7 @@ void vring_split_device_reset(struct vring_split_device *vq)
 /* --------------------------------------------------------------------------------------------------------- take --- */
 
 /* Look at avail.idx again: it may have moved forward, as far as the ring can hold. */
-static int split_device_observe(struct vring_split_device *vq)
+static PORT_INLINE int split_device_observe(struct vring_split_device *vq)
 {
     uint16_t peer_idx = split_observe_avail(&vq->ring); /* A */
 
@@ -147,38 +147,38 @@ static enum chain_step split_device_walk(struct vring_split_device *vq, struct c
     return split_device_walk_table(vq, walk, &desc, i);
 }
 
-/* The buffer at head, as it was walked, is ours until it is used or rewound. */
-static inline int split_device_take(struct vring_split_device *vq, uint16_t head, const struct chain_walk *walk,
-                                    struct vring_chain *chain)
+/* The buffer at head, of which chain has been told, is ours until it is used or rewound. */
+static PORT_INLINE int split_device_take(struct vring_split_device *vq, uint16_t head, int refused, struct vring_chain *chain)
 {
-    int error = chain_report(walk, chain);
-
-    if (error)
-        return error;
-    chain->handle = heads_take(vq->heads, head, 1, chain->writable, walk->refused != 0, vq->generation++);
-    vq->heads[vq->next_avail & vq->ring.mask].order = head;
     if (PORT_UNLIKELY(vq->inflight.region))
         inflight_split_take(&vq->inflight, head);
     vq->next_avail++;
-    return walk->refused;
+    chain->handle = heads_take(vq->heads, head, 1, chain->writable, refused != 0, vq->generation++);
+    return refused;
 }
 
-/* Take the buffer at head, whatever it is; desc is its first descriptor. */
-static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, uint16_t head, struct chain_desc desc,
+/* Take the buffer at next_avail, whatever it is; desc is its first descriptor. */
+static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, struct chain_desc desc,
                                                struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
 {
+    uint16_t head = vq->heads[vq->next_avail & vq->ring.mask].order;
     struct chain_walk walk;
 
     chain_start(&walk, iov, n_iov, vq->max_chain);
     if (split_device_walk(vq, &walk, head, desc) == CHAIN_BROKEN)
         return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
-    return split_device_take(vq, head, &walk, chain);
+
+    int error = chain_report(&walk, chain);
+
+    if (error)
+        return error;
+    return split_device_take(vq, head, walk.refused, chain);
 }
 
 /* The oldest buffer that is still to be handed out again; those used before their turn are not. */
 static uint16_t split_device_oldest_waiting(const struct vring_split_device *vq)
 {
-    return vq->heads[(vq->next_avail - vq->waiting) & vq->ring.mask].order;
+    return vq->heads[(uint16_t)(vq->next_avail - vq->waiting) & vq->ring.mask].order;
 }
 
 static bool split_device_waits(struct vring_split_device *vq)
@@ -215,7 +215,10 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
         return VRING_E_NULL;
     if (vq->live != LIVE)
         return peer_verdict(vq->live);
-    if (vq->seen_avail == vq->next_avail) {
+
+    uint16_t at = vq->next_avail;
+
+    if (vq->seen_avail == at) {
         if (PORT_UNLIKELY(split_device_waits(vq)))
             return split_device_get_again(vq, iov, n_iov, chain);
 
@@ -223,27 +226,26 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
 
         if (error)
             return error;
-        if (vq->seen_avail == vq->next_avail)
+        if (vq->seen_avail == at)
             return VRING_E_EMPTY;
     }
 
-    uint16_t peer_head = split_load_avail_entry(&vq->ring, vq->next_avail);
+    uint16_t peer_head = split_load_avail_entry(&vq->ring, at);
 
     if (PEER_BAD(peer_head >= vq->ring.size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail, peer_head);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_head);
 
     uint16_t head = peer_head;
 
     if (PEER_BAD(vq->heads[head].taken))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail, head);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, head);
+    vq->heads[at & vq->ring.mask].order = head; /* taken or not: nobody asks before it is */
 
     struct chain_desc desc = split_fetch_desc(&vq->ring, head);
-    struct chain_walk walk;
 
-    chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (!chain_take_single(&walk, &desc, &vq->regions))
-        return split_device_take_any(vq, head, desc, iov, n_iov, chain);
-    return split_device_take(vq, head, &walk, chain);
+    if (!chain_single(&desc, &vq->regions, iov, n_iov, chain))
+        return split_device_take_any(vq, desc, iov, n_iov, chain);
+    return split_device_take(vq, head, 0, chain);
 }
 
 int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle)
@@ -257,7 +259,7 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
 
     uint16_t head = handle_head(handle);
 
-    if (vq->heads[(vq->next_avail - vq->waiting - 1) & vq->ring.mask].order != head)
+    if (vq->heads[(uint16_t)(vq->next_avail - vq->waiting - 1) & vq->ring.mask].order != head)
         return VRING_E_HANDLE;
     if (vq->heads[head].used & HEAD_AGAIN) {
         heads_wait_again(vq->heads, head);
@@ -304,23 +306,25 @@ static void split_device_end_batch(struct vring_split_device *vq)
 }
 
 /*
- * Stage all whose turn it is. One that was not used in full has to be the last of its batch: only that one's length is
- * told.
+ * add_used with IN_ORDER: stage all whose turn it is. One that was not used in full has to be the last of its batch: only
+ * that one's length is told.
  */
-static void split_device_stage_in_order(struct vring_split_device *vq)
+static PORT_NOINLINE int split_device_add_in_order(struct vring_split_device *vq, uint16_t used, uint32_t len)
 {
+    heads_hold_back(vq->heads, used, len);
     while (vq->next_used != vq->next_avail) {
         uint16_t head = vq->heads[vq->next_used & vq->ring.mask].order;
         bool in_full = vq->heads[head].used == HEAD_USED_IN_FULL;
 
         if (!heads_held_back(vq->heads, head))
-            return;
+            return 0;
         vq->batch_head = head;
         vq->batch_len = vq->heads[head].writable;
         split_device_stage(vq, head);
         if (!in_full)
             split_device_end_batch(vq);
     }
+    return 0;
 }
 
 int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len)
@@ -336,11 +340,8 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
 
     if (len > vq->heads[head].writable)
         return VRING_E_LEN;
-    if (vq->in_order) {
-        heads_hold_back(vq->heads, head, len);
-        split_device_stage_in_order(vq);
-        return 0;
-    }
+    if (vq->in_order)
+        return split_device_add_in_order(vq, head, len);
     split_store_used(&vq->ring, vq->next_used, head, len);
     split_device_stage(vq, head);
     return 0;

@@ -10,6 +10,7 @@
 #include "segments.h"
 #include "slots.h"
 #include "split_ring.h"
+#include "used_len.h"
 
 /* ----------------------------------------------------------------------------------------------- life and death --- */
 
@@ -33,7 +34,7 @@ int vring_split_driver_prepare(struct vring_split_driver *vq, const struct vring
     vq->ring.driver_area = config->driver_area;
     vq->ring.device_area = config->device_area;
     vq->ring.size = (uint16_t)config->size;
-    vq->ring.mask = (uint16_t)(config->size - 1);
+    vq->ring.mask = config->size - 1;
     vq->ring.platform = (config->features & VRING_F_ORDER_PLATFORM) != 0;
 
     int error = split_driver_check(config, &vq->ring);
@@ -43,6 +44,7 @@ int vring_split_driver_prepare(struct vring_split_driver *vq, const struct vring
     vq->features = config->features;
     vq->slots = config->slots;
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
+    vq->max_pieces = vq->max_chain < config->size ? vq->max_chain : config->size;
     vq->notify_id = config->notify_id;
     vq->used_len = (uint8_t)config->used_len;
     vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
@@ -80,26 +82,56 @@ void vring_split_driver_reset(struct vring_split_driver *vq)
 
 /* ---------------------------------------------------------------------------------------------------------- add --- */
 
-/* Stage the buffer whose descriptors run from head to last, now off the free list. */
-static int split_driver_stage(struct vring_split_driver *vq, uint16_t head, uint16_t last, uint16_t count,
-                              uint32_t writable, uint64_t token)
+/* Stage the buffer whose descriptors run from head to last: they are off the free list, which goes on at next. */
+static PORT_INLINE int split_driver_stage(struct vring_split_driver *vq, uint16_t head, uint16_t last, uint16_t next,
+                                     uint16_t count, uint32_t writable, uint64_t token)
 {
+    uint16_t at = vq->next_avail;
+    struct vring_slot *entry = &vq->slots[at & vq->ring.mask];
+
+    /* The device polls this line: a store that changes nothing would take it away for nothing. */
+    if (entry->order != head) {
+        entry->order = head;
+        split_store_avail_entry(&vq->ring, at, head);
+    }
+
     struct vring_slot *slot = &vq->slots[head];
-    struct vring_slot *entry = &vq->slots[vq->next_avail & vq->ring.mask];
 
     slot->token = token;
     slot->writable = writable;
     slot->last = last;
     slot->count = count;
-    slot->position = vq->next_avail;
+    slot->position = at;
+    vq->free_head = next;
     vq->free_count = (uint16_t)(vq->free_count - count);
-    /* The device polls this line: a store that changes nothing would take it away for nothing. */
-    if (entry->order != head) {
-        entry->order = head;
-        split_store_avail_entry(&vq->ring, vq->next_avail, head);
-    }
-    vq->next_avail++;
+    vq->next_avail = (uint16_t)(at + 1);
     return 0;
+}
+
+/* add_avail for any list of pieces that could be a buffer. */
+static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
+                                               uint16_t n_readable, uint16_t n_writable, uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable, writable;
+    int error = vring_segments_check(segments, n_readable, count, &writable);
+
+    if (error)
+        return error;
+    if (count > vq->free_count)
+        return VRING_E_FULL;
+
+    uint16_t head = vq->free_head, last = head, next = vq->slots[head].next;
+
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        uint16_t flags = i < n_readable ? VRING_DESC_NEXT : VRING_DESC_NEXT | VRING_DESC_WRITE;
+
+        split_store_desc(vq->ring.desc, last, segments[i].addr, segments[i].len, flags, next);
+        last = next;
+        next = vq->slots[last].next;
+    }
+    split_store_desc(vq->ring.desc, last, segments[count - 1].addr, segments[count - 1].len,
+                     n_writable ? VRING_DESC_WRITE : 0, 0);
+    return split_driver_stage(vq, head, last, next, (uint16_t)count, writable, token);
 }
 
 int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments,
@@ -111,37 +143,34 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
         return VRING_E_NULL;
     if (vq->live != LIVE)
         return peer_verdict(vq->live);
+    if (count - 1 >= vq->max_pieces) /* 0 wraps: none are too many, too */
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+    if (!PORT_FAST || count > 1)
+        return split_driver_add_list(vq, segments, n_readable, n_writable, token);
 
-    int error = segments_check(segments, count, vq->max_chain < vq->ring.size ? vq->max_chain : vq->ring.size);
+    /* One piece, the most common buffer: the same without loops. */
+    uint64_t addr = segments->addr;
+    uint32_t len = segments->len;
+    int error = segment_check(addr, len);
 
     if (error)
         return error;
-    if (count > vq->free_count)
+    if (vq->free_count == 0)
         return VRING_E_FULL;
 
-    uint16_t head = vq->free_head, last = head;
+    uint16_t head = vq->free_head;
 
-    for (uint32_t i = 0;; i++) {
-        uint16_t flags = i < n_readable ? 0 : VRING_DESC_WRITE;
-        uint16_t next = vq->slots[last].next;
-
-        if (i + 1 == count) {
-            split_store_desc(vq->ring.desc, last, segments[i].addr, segments[i].len, flags, 0);
-            vq->free_head = next;
-            break;
-        }
-        flags |= VRING_DESC_NEXT;
-        split_store_desc(vq->ring.desc, last, segments[i].addr, segments[i].len, flags, next);
-        last = next;
-    }
-    return split_driver_stage(vq, head, last, (uint16_t)count, segments_writable(segments, n_readable, count), token);
+    split_store_desc(vq->ring.desc, head, addr, len, (uint16_t)(n_writable * VRING_DESC_WRITE), 0);
+    return split_driver_stage(vq, head, head, vq->slots[head].next, 1, n_writable * len, token);
 }
 
 int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct vring_table *table,
                                     const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
                                     uint64_t token)
 {
-    uint32_t count = (uint32_t)n_readable + n_writable;
+    uint32_t count = (uint32_t)n_readable + n_writable, writable;
 
     if (!vq || !table)
         return VRING_E_NULL;
@@ -150,10 +179,15 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
     if (!vq->indirect)
         return VRING_E_FEATURE;
 
-    int error = segments_check(segments, count, vq->max_chain);
+    if (count == 0 || count > vq->max_chain)
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+
+    int error = vring_segments_check(segments, n_readable, count, &writable);
 
     if (!error)
-        error = segments_check_table(table, count);
+        error = vring_segments_check_table(table, count);
     if (error)
         return error;
     if (vq->free_count == 0)
@@ -168,8 +202,7 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
                          (uint16_t)(i + 1 < count ? i + 1 : 0));
     }
     split_store_desc(vq->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
-    vq->free_head = vq->slots[head].next;
-    return split_driver_stage(vq, head, head, 1, segments_writable(segments, n_readable, count), token);
+    return split_driver_stage(vq, head, head, vq->slots[head].next, 1, writable, token);
 }
 
 int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
@@ -230,7 +263,7 @@ uint32_t vring_split_driver_notification(const struct vring_split_driver *vq)
 /* --------------------------------------------------------------------------------------------------------- take --- */
 
 /* Look at used.idx again: it may have moved forward, as far as what the device was given. */
-static int split_driver_observe(struct vring_split_driver *vq)
+static PORT_INLINE int split_driver_observe(struct vring_split_driver *vq)
 {
     uint16_t peer_idx = split_observe_used(&vq->ring); /* B */
 
@@ -240,48 +273,30 @@ static int split_driver_observe(struct vring_split_driver *vq)
     return 0;
 }
 
-/*
- * Judge a used length against what the device could have written. 0, with *len as the policy has it, or what broke the
- * queue.
- */
-static int split_driver_judge_len(struct vring_split_driver *vq, uint32_t writable, uint32_t *len)
-{
-    uint32_t peer_len = *len;
-
-    if (PEER_BAD(peer_len > writable) && vq->used_len != VRING_USED_LEN_TRUST) {
-        if (vq->used_len == VRING_USED_LEN_BREAK)
-            return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LEN, vq->next_used, peer_len);
-        if (vq->used_len == VRING_USED_LEN_REPORT)
-            vring_evidence(&vq->fault, VRING_E_PEER_LEN, vq->next_used, peer_len);
-        *len = writable;
-    }
-    return 0;
-}
-
 /* The used element at next_used: one buffer, any that is in flight. */
-static int split_driver_take(struct vring_split_driver *vq, uint16_t *head, uint32_t *len)
+static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, uint16_t *head, uint32_t *len)
 {
-    uint32_t peer_id = split_load_used_id(&vq->ring, vq->next_used);
+    uint16_t at = vq->next_used;
+    uint32_t peer_id = split_load_used_id(&vq->ring, at);
 
-    *len = split_load_used_len(&vq->ring, vq->next_used);
+    *len = split_load_used_len(&vq->ring, at);
     if (PEER_BAD(peer_id >= vq->ring.size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, peer_id);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
     *head = (uint16_t)peer_id;
     if (PEER_BAD(!slot_in_flight(vq->slots, *head) ||
-                 slot_is_staged(vq->slots, vq->ring.size, *head, vq->published, vq->next_avail)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, peer_id);
-    return split_driver_judge_len(vq, vq->slots[*head].writable, len);
+                 slot_is_staged(vq->slots, vq->ring.mask, *head, vq->published, vq->next_avail)))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
+    return used_len_judge(&vq->fault, &vq->live, vq->used_len, at, vq->slots[*head].writable, len);
 }
 
 /*
- * The same with IN_ORDER (2.7.9): the element names the last of a batch of buffers, which ends within what used.idx has
+ * get_used with IN_ORDER (2.7.9): the element names the last of a batch of buffers, which ends within what used.idx has
  * announced. Those before it have been used in full.
  */
-static int split_driver_take_in_order(struct vring_split_driver *vq, uint16_t *head, uint32_t *len)
+static PORT_NOINLINE int split_driver_get_in_order(struct vring_split_driver *vq, struct vring_used_buffer *used)
 {
-    uint16_t last;
-
     if (vq->batch == 0) {
+        uint16_t last = 0;
         int error = split_driver_take(vq, &last, &vq->batch_len);
 
         if (error)
@@ -290,16 +305,40 @@ static int split_driver_take_in_order(struct vring_split_driver *vq, uint16_t *h
         if (PEER_BAD((uint16_t)(vq->batch - 1) >= (uint16_t)(vq->seen_used - vq->next_used)))
             return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, last);
     }
-    *head = vq->slots[vq->next_used & vq->ring.mask].order;
-    *len = --vq->batch == 0 ? vq->batch_len : vq->slots[*head].writable;
+
+    uint16_t head = vq->slots[vq->next_used & vq->ring.mask].order;
+
+    used->token = vq->slots[head].token;
+    used->len = --vq->batch == 0 ? vq->batch_len : vq->slots[head].writable;
+    slots_retire(vq->slots, head, &vq->free_count);
+    vq->next_used++;
     return 0;
+}
+
+/* get_used where buffers come back in any order. */
+static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct vring_used_buffer *used)
+{
+    uint16_t head = 0;
+    uint32_t len = 0;
+    int error = split_driver_take(vq, &head, &len);
+
+    if (error)
+        return error;
+    used->token = vq->slots[head].token;
+    used->len = len;
+    vq->next_used++;
+    slots_release(vq->slots, head, &vq->free_head, &vq->free_count);
+    return 0;
+}
+
+/* The same, compiled for when something is staged: in get_used the check for that folds away. */
+static PORT_NOINLINE int split_driver_get_beside_staged(struct vring_split_driver *vq, struct vring_used_buffer *used)
+{
+    return split_driver_get(vq, used);
 }
 
 int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)
 {
-    uint16_t head;
-    uint32_t len;
-
     if (!vq || !used)
         return VRING_E_NULL;
     if (vq->live <= 0)
@@ -312,19 +351,11 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
         if (vq->seen_used == vq->next_used)
             return VRING_E_EMPTY;
     }
-
-    int error = vq->in_order ? split_driver_take_in_order(vq, &head, &len) : split_driver_take(vq, &head, &len);
-
-    if (error)
-        return error;
-    used->token = vq->slots[head].token;
-    used->len = len;
     if (vq->in_order)
-        slots_retire(vq->slots, head, &vq->free_count);
-    else
-        slots_release(vq->slots, head, &vq->free_head, &vq->free_count);
-    vq->next_used++;
-    return 0;
+        return split_driver_get_in_order(vq, used);
+    if (!PORT_FAST || vq->published != vq->next_avail)
+        return split_driver_get_beside_staged(vq, used);
+    return split_driver_get(vq, used);
 }
 
 /* ------------------------------------------------------------------------------------------------ notifications --- */

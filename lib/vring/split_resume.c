@@ -80,12 +80,12 @@ int vring_split_driver_save(const struct vring_split_driver *vq, void *state, si
     return (int)bytes;
 }
 
-/* While a state is read, staged says of a descriptor that it is in flight. Returns whether it was not, and can be. */
+/* While a state is read, claimed says of a descriptor that it is in flight. Returns whether it was not, and can be. */
 static bool split_driver_claim(struct vring_split_driver *vq, uint64_t id)
 {
-    if (id >= vq->ring.size || vq->slots[id].staged)
+    if (id >= vq->ring.size || vq->slots[id].claimed)
         return false;
-    vq->slots[id].staged = true;
+    vq->slots[id].claimed = true;
     vq->free_count--;
     return true;
 }
@@ -132,18 +132,18 @@ static bool split_driver_restore_free(struct vring_split_driver *vq, uint16_t fr
 
     vq->free_head = free_head;
     for (uint16_t i = 0; i < vq->ring.size; i++) {
-        uint16_t ahead = (uint16_t)(i - free_head) & vq->ring.mask;
+        uint32_t ahead = (uint16_t)(i - free_head) & vq->ring.mask;
 
-        if (vq->in_order && vq->slots[i].staged != (ahead >= vq->free_count))
+        if (vq->in_order && vq->slots[i].claimed != (ahead >= vq->free_count))
             return false;
-        if (!vq->in_order && !vq->slots[i].staged) {
+        if (!vq->in_order && !vq->slots[i].claimed) {
             if (last == vq->ring.size)
                 vq->free_head = i;
             else
                 vq->slots[last].next = i;
             last = i;
         }
-        vq->slots[i].staged = false;
+        vq->slots[i].claimed = false;
     }
     return true;
 }

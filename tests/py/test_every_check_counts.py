@@ -28,7 +28,7 @@ STAGES = {"plain": [], "sanitized": ["-fsanitize=address,undefined", "-fno-sanit
 PROGRAMS = {
     "ACQREL": ("ring_test.c", "hostile_driver_test.c", "hostile_device_test.c", "hostile_packed_driver_test.c",
                "hostile_packed_device_test.c", "laps_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c",
-               "resume_test.c", "legacy_test.c"),
+               "resume_test.c", "legacy_test.c", "regions_test.c"),
     "HOOK": ("trace_test.c",),
 }
 
@@ -84,7 +84,7 @@ BREAKS = [
     Mutant("packed_device.c", "packed_fence(&vq->ring); /* D */", ""),
     Mutant("packed_device.c", "packed_fence(&vq->ring); /* C */", ""),
     # the packed ring's laps and batches
-    Mutant("packed_ring.h", "bool past = offset >= r->size;", "bool past = offset % r->size < at.offset % r->size;"),
+    Mutant("packed_ring.h", "bool past = PORT_UNLIKELY(offset >= r->size);", "bool past = offset % r->size < at.offset % r->size;"),
     Mutant("packed_ring.h", "bool past = at.offset < n;", "bool past = false;"),
     Mutant("packed_driver.c", "packed_store_flags(&vq->ring, vq->next_avail.offset, packed_idle_flags(vq->next_avail.wrap));",
            ""),
@@ -96,8 +96,8 @@ BREAKS = [
     # batches of IN_ORDER
     Mutant("split_device.c", "        if (!in_full)\n            split_device_end_batch(vq);\n", ""),
     Mutant("packed_device.c", "        if (!in_full)\n            packed_device_end_batch(vq);\n", ""),
-    Mutant("split_device.c", "        if (!heads_held_back(vq->heads, head))\n            return;\n", ""),
-    Mutant("packed_device.c", "        if (!heads_held_back(vq->heads, id))\n            return;\n", ""),
+    Mutant("split_device.c", "        if (!heads_held_back(vq->heads, head))\n            return 0;\n", ""),
+    Mutant("packed_device.c", "        if (!heads_held_back(vq->heads, id))\n            return 0;\n", ""),
     Mutant("packed_driver.c", "vq->sequence--;", ""),
     Mutant("packed_driver.c", "vq->batch > 0 || ", ""),
     Mutant("heads.h", "    heads[head].writable = len;\n    heads_forget(heads, head);\n", "    heads[head].writable = len;\n"),
@@ -105,8 +105,8 @@ BREAKS = [
     # a word loaded twice, a store that tells nothing new
     Mutant("split_ring.h", "uint64_t second = access_load64(&words[1]);",
            "uint64_t second = (access_load64(&words[1]), access_load64(&words[1]));"),
-    Mutant("split_driver.c", "*len = split_load_used_len(&vq->ring, vq->next_used);",
-           "*len = (split_load_used_len(&vq->ring, vq->next_used), split_load_used_len(&vq->ring, vq->next_used));"),
+    Mutant("split_driver.c", "*len = split_load_used_len(&vq->ring, at);",
+           "*len = (split_load_used_len(&vq->ring, at), split_load_used_len(&vq->ring, at));"),
     Mutant("split_driver.c", "if (entry->order != head) {", "{"),
     # going on after a restart
     Mutant("packed_resume.c", "packed_store_flags(r, at.offset, packed_avail_flags(at.wrap));", ""),
@@ -123,23 +123,26 @@ BREAKS = [
            "(uint16_t)(now - event) < (uint16_t)(now - before)"),
     Mutant("event.h", "in_flight * 3 / 4", "in_flight / 2"),
     # what is remembered
-    Mutant("slots.h", "slots[position & (size - 1)].order == head", "1"),
+    Mutant("slots.h", "slots[position & mask].order == head", "1"),
+    Mutant("packed_driver.c", " && vq->slots[packed_before_by(&vq->ring, vq->added, age)].order == id", ""),
+    Mutant("packed_driver.c", "vq->staged_buffers = 0;", ""),
     Mutant("slots.h", "slots[head].count = 0;", ""),
     Mutant("heads.h", "heads[handle_head(handle)].handle == handle", "1"),
     Mutant("heads.h", "heads[head].taken = 0;", ""),
     Mutant("heads.h", "    heads[head].taken = 0;\n    heads_forget(heads, head);\n", "    heads[head].taken = 0;\n"),
-    Mutant("peer.c", "*live = error;", ""),
+    Mutant("peer.h", "*live = error;", ""),
     # what the caller is refused
     Mutant("split_device.c", "if (len > vq->heads[head].writable)", "if (0)"),
-    Mutant("chain.h", "return walk->n <= walk->capacity ? 0 : VRING_E_ROOM;", "return 0;"),
-    Mutant("chain.c", "if (walk->n < walk->capacity) {", "if (walk->n <= walk->capacity) {"),
-    Mutant("chain.h", " || walk->capacity == 0)", ")"),
+    Mutant("chain.h", "return walk->n_readable + walk->n_writable <= walk->capacity ? 0 : VRING_E_ROOM;", "return 0;"),
+    Mutant("chain.c", "if (n < walk->capacity) {", "if (n <= walk->capacity) {"),
+    Mutant("chain.h", "capacity == 0 || ", ""),
     Mutant("chain.h", "(VRING_DESC_NEXT | VRING_DESC_INDIRECT)", "VRING_DESC_INDIRECT"),
     Mutant("chain.h", "(VRING_DESC_NEXT | VRING_DESC_INDIRECT)", "VRING_DESC_NEXT"),
-    Mutant("regions.h", "len > last->size - offset || ", ""),
-    Mutant("regions.h", " || (writable && (last->flags & VRING_REGION_READ_ONLY))", ""),
+    Mutant("regions.h", "end < offset || ", ""),
+    Mutant("regions.h", "end >= last->size)", "offset >= last->size)"),
+    Mutant("regions.h", "if (writable && (last->flags & VRING_REGION_READ_ONLY))", "if (0)"),
     Mutant("split_driver.c", "if (count > vq->free_count)", "if (0)"),
-    Mutant("segments.h", "if (segments[i].len == 0)", "if (0)"),
+    Mutant("segments.h", "if (len == 0)", "if (0)"),
     Mutant("layout.c", "if (overlap(&ranges[i], &ranges[j]))", "if (0)"),
 ]
 

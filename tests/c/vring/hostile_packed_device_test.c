@@ -120,6 +120,26 @@ TEST(C158_a_staged_buffer_cannot_be_used)
     breaks(VTEST_PASS, VRING_E_PEER_ID, 4);
 }
 
+TEST(C158_a_buffer_older_than_65535_others_is_not_taken_for_staged)
+{
+    enum { SIZE = 4, LAPS = 65536 / SIZE };
+
+    CHECK_OK(ring_start(&r, SIZE, formats[1].plain, 0));
+    CHECK_OK(ring_add(&r, 0, 8, true, 10)); /* id 0, which stays away */
+    for (uint32_t i = 0; i < SIZE * LAPS - 1; i++) {
+        CHECK_OK(ring_add(&r, 0, 8, true, 1));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        raw_packed_used(i % SIZE, 1, 0, i / SIZE % 2 ? 0 : A | U);
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+        CHECK_EQ(used.token, 1);
+    }
+    CHECK_OK(ring_add(&r, 0, 8, true, 2)); /* staged, with the number that id 0 had */
+    raw_packed_used(SIZE - 1, 0, 5, VRING_DESC_WRITE);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.token, 10);
+    CHECK_EQ(used.len, 5);
+}
+
 TEST(V70_C205_the_length_counts_with_write_alone)
 {
     start(VTEST_PASS);

@@ -81,19 +81,20 @@ TEST(regions_whole_answers_for_the_last_region_alone)
 {
     struct vring_region regions[] = {{10, 10, host, 0}, {20, 10, host + 16, VRING_REGION_READ_ONLY}};
     struct vring_regions world;
+    void *here;
 
     regions_start(&world, regions, 2);
     for (uint64_t addr = 0; addr < 40; addr++)
-        CHECK(!regions_whole(&world, addr, 1, false)); /* nothing was looked up before */
+        CHECK(!regions_whole(&world, addr, 1, false, &here)); /* nothing was looked up before */
     for (uint32_t last = 0; last < 2; last++)
         for (uint64_t addr = 0; addr < 40; addr++)
-            for (uint32_t len = 1; len < 40; len++)
+            for (uint32_t len = 0; len < 40; len++)
                 for (int writable = 0; writable < 2; writable++) {
                     const struct vring_region *in = &regions[last];
-                    bool whole = addr >= in->addr && addr + len <= in->addr + in->size && !(writable && in->flags);
+                    bool whole = len > 0 && addr >= in->addr && addr + len <= in->addr + in->size && !(writable && in->flags);
 
                     world.last = *in;
-                    CHECK(regions_whole(&world, addr, len, writable) ==
-                          (whole ? (unsigned char *)in->host + (addr - in->addr) : NULL));
+                    CHECK_EQ(regions_whole(&world, addr, len, writable, &here), whole);
+                    CHECK(!whole || here == (unsigned char *)in->host + (addr - in->addr));
                 }
 }

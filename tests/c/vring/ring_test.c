@@ -120,6 +120,21 @@ RING_TEST(V60_C055_a_buffer_over_two_regions_is_two_pieces)
     CHECK(r.iov[1].base == r.regions[1].host && r.iov[1].len == 32);
 }
 
+RING_TEST(C062_no_room_at_all_takes_nothing)
+{
+    static struct ring r;
+    struct vring_chain chain;
+
+    CHECK_OK(ring_start(&r, 8, format->all, 0));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(ring_add(&r, 0, 8, true, 1));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        CHECK_ERR(vring_device_get_avail(&r.device, NULL, 0, &chain), VRING_E_ROOM);
+        CHECK_EQ(chain.n_writable, 1);
+        CHECK_OK(ring_get_avail(&r, &chain)); /* the second buffer is in the region that the first was in */
+    }
+}
+
 RING_TEST(C062_too_little_room_takes_nothing_and_counts_exactly)
 {
     struct vring_segment segments[4] = {{GUEST, 1}, {GUEST, 2}, {GUEST, 3}, {GUEST, 4}};

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* What a driver believes about used lengths: the judgement that both formats share. */
+#ifndef VRING_USED_LEN_H
+#define VRING_USED_LEN_H
+
+#include <vring/types.h>
+
+#include "peer.h"
+
+/*
+ * Judge a used length against what the device could have written (2.7.8.2, 2.8.4). Returns 0, with *len as the policy
+ * has it, or what broke the queue.
+ */
+static inline int used_len_judge(struct vring_fault *fault, int *live, uint8_t policy, uint32_t position,
+                                 uint32_t writable, uint32_t *len)
+{
+    uint32_t peer_len = *len;
+
+    if (PEER_BAD(peer_len > writable)) {
+        if (policy == VRING_USED_LEN_BREAK)
+            return vring_poison(fault, live, VRING_E_PEER_LEN, position, peer_len);
+        if (policy == VRING_USED_LEN_REPORT)
+            vring_evidence(fault, VRING_E_PEER_LEN, position, peer_len);
+        *len = policy == VRING_USED_LEN_TRUST ? peer_len : writable;
+    }
+    return 0;
+}
+
+#endif
