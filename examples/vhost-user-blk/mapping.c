@@ -100,8 +100,6 @@ const char *mapping_create(struct mapping *mapping, int fd, uint64_t offset, uin
     memset(mapping, 0, sizeof *mapping);
     if (!range)
         return "there are too many mappings";
-    if (size == 0)
-        return "it is empty";
     if (fstat(fd, &file) < 0)
         return strerror(errno);
     if (size > INT64_MAX || offset > INT64_MAX - size)

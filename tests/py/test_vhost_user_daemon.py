@@ -309,7 +309,7 @@ def test_C229_C016_C017_while_a_queue_runs_nothing_of_it_changes(disk: Disk) -> 
         disk.works()
 
 
-def test_a_disabled_queue_waits(disk: Disk) -> None:
+def test_C021_a_disabled_queue_waits(disk: Disk) -> None:
     assert disk.front_end.does(peer.SET_VRING_ENABLE, struct.pack("=II", 0, 0))
     disk.ring.offer([(GUEST + 0x8000, 16, False), (GUEST + 0x9000, 1, True)])
     disk.notify()
@@ -320,14 +320,28 @@ def test_a_disabled_queue_waits(disk: Disk) -> None:
     assert disk.ring.used() == 1
 
 
+def test_what_was_not_offered_cannot_be_asked_for(front_end: FrontEnd, memory: Memory) -> None:
+    with Disk(front_end, SplitRing(memory)) as disk:
+        disk.start()
+        disk.stop()
+        logged = bytearray(disk.addresses())
+        logged[4] = 1  # VHOST_VRING_F_LOG
+        assert not front_end.does(peer.SET_VRING_ADDR, bytes(logged))
+        for value in (2, 0xFFFFFFFF):
+            assert not front_end.does(peer.SET_VRING_ENABLE, struct.pack("=II", 0, value))
+        assert not front_end.does(peer.SET_CONFIG, struct.pack("=III", 0, 1, 0) + b"x")
+        assert disk.runs()
+        disk.works()
+
+
 @pytest.mark.parametrize(("what", "change"), [
     ("C008 descriptors", (0, 8, 0)), ("C008 available ring", (2, 1, 0)), ("C008 used ring", (1, 2, 0)),
     ("C011 a hole", (0, SIZE, 0)), ("C010 wraps", (0, 2**64 - USER - 16, 0)), ("C012 overlap", (1, -0x6000, 0)),
     ("C009 one byte past the end", (1, SIZE - 0x6000 - 66 + 2, 0)), ("C009 far past the end", (0, SIZE - 16, 0)),
     ("C007 a size that cannot be", (0, 0, 32769)), ("C002 a size that is no power of two", (0, 0, 7)),
     ("C006 a size of 2^31", (0, 0, 2**31)), ("C006 a size that would be 8", (0, 0, 0x10008))])
-def test_a_ring_that_cannot_be_does_not_start(front_end: FrontEnd, memory: Memory, what: str,
-                                              change: tuple[int, int, int]) -> None:
+def test_C002_C006_C007_C008_C009_C010_C011_C012_a_ring_that_cannot_be_does_not_start(
+        front_end: FrontEnd, memory: Memory, what: str, change: tuple[int, int, int]) -> None:
     area, by, size = change
     front_end.shake_hands(BASIC)
     front_end.send(peer.SET_MEM_TABLE, memory.table(), [memory.fd])
@@ -459,7 +473,8 @@ BAD_TABLES: dict[str, tuple[list[tuple[int, int, int, int]], int]] = {
 
 
 @pytest.mark.parametrize("name", BAD_TABLES)
-def test_C231_a_memory_table_that_cannot_be_is_refused_whole(daemon: Daemon, disk: Disk, memory: Memory, name: str) -> None:
+def test_C027_C028_C231_a_memory_table_that_cannot_be_is_refused_whole(daemon: Daemon, disk: Disk, memory: Memory,
+                                                                       name: str) -> None:
     before = daemon.owns()
     entries, count = BAD_TABLES[name]
     for _ in range(3):
@@ -612,6 +627,22 @@ def test_a_driver_that_breaks_its_ring_stops_its_queue_alone(daemon: Daemon, fro
         bad.ring.index = 0
         assert bad.runs()
         bad.works()
+
+
+def test_C062_C063_a_request_of_more_pieces_than_any_honest_one_has_stops_its_queue(daemon: Daemon, front_end: FrontEnd,
+                                                                                  memory: Memory) -> None:
+    """Two regions side by side, and a hundred descriptors each of which lies in both."""
+    half = SIZE // 2
+    with Disk(front_end, SplitRing(memory, 128)) as disk:
+        front_end.shake_hands(disk.features)
+        front_end.send(peer.SET_MEM_TABLE, regions((GUEST, half, USER, 0), (GUEST + half, half, USER + half, half)),
+                       [memory.fd, memory.fd])
+        assert disk.runs()
+        disk.works()
+        disk.ring.offer([(GUEST + half - 8, 16, True)] * 100)
+        disk.notify()
+        peer.wait(lambda: "the queue stands still" in daemon.complaints, "a complaint about the driver")
+        assert disk.ring.used() is None and os.eventfd_read(disk.err) == 1
 
 
 # ----------------------------------------------------------------------------------------------------- over and over ---

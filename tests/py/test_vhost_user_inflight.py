@@ -278,7 +278,7 @@ class PackedLoad(Load):
 
 @pytest.mark.parametrize("kind", [SplitLoad, PackedLoad])
 @FEATURES
-def test_C224_C226_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(
+def test_C224_C226_C227_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(
         plain_daemon: Path, tmp_path: Path, image: Path, memory: Memory, kind: type[Load], features: int) -> None:
     chance = random.Random(f"{kind.__name__} {features}")
     load = kind(memory, features)

@@ -115,6 +115,20 @@ TEST(C061b_a_write_cut_at_every_size)
     rig_close(rig);
 }
 
+TEST(a_write_beyond_the_end_does_not_make_the_image_longer)
+{
+    static const uint64_t sectors[] = {SECTORS, SECTORS + 1, 1u << 20, UINT64_C(1) << 55, UINT64_MAX};
+    struct rig *rig = rig_open();
+
+    for (unsigned i = 0; i < sizeof sectors / sizeof sectors[0]; i++) {
+        rig_header(rig, 1, sectors[i]);
+        CHECK_EQ(rig_run(rig, 528, 1, 100), 1);
+        CHECK_EQ(rig->bytes[528], 1);
+        CHECK_EQ(lseek(rig->blk.fd, 0, SEEK_END), SECTORS * BLK_SECTOR);
+    }
+    rig_close(rig);
+}
+
 TEST(C061b_C066_a_header_of_any_length_and_answers_of_any_room)
 {
     struct rig *rig = rig_open();
