@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import mmap
 import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from vring import Feature, GuestMemory, PackedAreas, PackedDriver, SplitAreas, SplitDriver
+from vring import Feature, GuestMemory, PackedAreas, PackedDriver, PeerError, RingCode, SplitAreas, SplitDriver
 from vring.vhost_user import HEADER, Frontend, Message, SharedMemory, VhostUserError
+from vring.vhost_user_blk import BlkFeature, Disk
 
 U64 = struct.Struct("=Q")
 Replies = dict[int, bytes | None]
@@ -53,14 +57,18 @@ class Backend(threading.Thread):
                 while self.answer(peer):
                     pass
 
+    def given(self, request: int, payload: bytes, fds: list[int]) -> None:
+        """Look at what came with a request, before it is answered."""
+
     def answer(self, peer: socket.socket) -> bool:
         head, fds, _, _ = socket.recv_fds(peer, HEADER.size, 8)
-        for fd in fds:
-            os.close(fd)
         if not head:
             return False
         request, flags, size = HEADER.unpack(head)
         payload = peer.recv(size) if size else b""
+        self.given(request, payload, fds)
+        for fd in fds:
+            os.close(fd)
         self.told.append((request, payload, len(fds)))
         reply = self.replies.get(request, U64.pack(0) if flags & 8 else b"")
         if reply is None:
@@ -71,6 +79,20 @@ class Backend(threading.Thread):
         if whole:
             peer.sendall(whole)
         return True
+
+
+class Scribbler(Backend):
+    """A device that says, as soon as its queue is enabled, that it has used five buffers of which it was given none."""
+
+    def given(self, request: int, payload: bytes, fds: list[int]) -> None:
+        if request == Message.SET_MEM_TABLE:
+            _, _, self.base, size, _, _ = struct.unpack("=IIQQQQ", payload)
+            self.memory = mmap.mmap(fds[0], size)
+        elif request == Message.SET_VRING_ADDR:
+            self.used = struct.unpack("=IIQQQQ", payload)[3]
+        elif request == Message.SET_VRING_ENABLE:
+            at = self.used - self.base + 2
+            self.memory[at : at + 2] = struct.pack("<H", 5)
 
 
 @pytest.fixture()
@@ -242,6 +264,24 @@ def test_what_the_device_says_about_a_queue_is_heard(path: Path) -> None:
         os.eventfd_write(queue.error_fd, 1)
         with pytest.raises(VhostUserError, match="the back-end says that queue 0 is broken"):
             queue.wait(1)
+
+
+def test_a_device_that_breaks_the_ring_is_blamed(path: Path) -> None:
+    """By the library, through the front-end, and by the command in one line."""
+    replies = GOOD | {Message.GET_CONFIG: struct.pack("=III", 0, 16, 0) + struct.pack("<QII", 64, 0, 0)}
+    Scribbler(path, replies)
+    with Disk(path) as disk:
+        with pytest.raises(PeerError) as caught:
+            disk.read(0, 512)
+        assert caught.value.code == RingCode.PEER_INDEX and caught.value.value == 5
+        with pytest.raises(PeerError):
+            disk.flush() if disk.features & BlkFeature.FLUSH else disk.read(0, 512)
+    path.unlink()
+    Scribbler(path, replies)
+    command = [sys.executable, "-m", "vring", "blk", "read", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and done.stderr.startswith("vring blk: ") and done.stderr.count("\n") == 1
+    assert "[PEER_INDEX]" in done.stderr and "0x5" in done.stderr
 
 
 def test_nothing_stays_open(path: Path) -> None:
