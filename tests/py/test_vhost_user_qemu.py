@@ -18,12 +18,13 @@ from typing import Any
 
 import pytest
 
-from vhost_user_peer import ROOT, SECTOR, Daemon
+from vhost_user_peer import ROOT, SECTOR, Daemon, wait
 
 sys.path.insert(0, str(ROOT / "examples" / "blk"))
 machine: Any = importlib.import_module("machine")
 
 LIMIT = 30  # seconds for a machine
+PATIENCE = 150  # seconds for Linux, which takes 5 of them on an idle one
 MIB = 1 << 20
 
 
@@ -155,8 +156,8 @@ def linux(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
-def test_linux_copies_a_disk_between_two_daemons(linux: tuple[Path, Path], plain_daemon: Path, tmp_path: Path,
-                                                 packed: bool) -> None:
+def test_C224_linux_copies_a_disk_to_a_daemon_that_is_killed_meanwhile(linux: tuple[Path, Path], plain_daemon: Path,
+                                                                      tmp_path: Path, packed: bool) -> None:
     image = make_image(tmp_path / "image.img", 8 * MIB)
     copy = tmp_path / "copy.img"
     copy.write_bytes(bytes(8 * MIB))
@@ -166,13 +167,29 @@ def test_linux_copies_a_disk_between_two_daemons(linux: tuple[Path, Path], plain
                 "-object", "memory-backend-memfd,id=ram,size=256M,share=on", "-display", "none", "-no-reboot",
                 "-serial", "stdio", "-kernel", str(linux[0]), "-initrd", str(linux[1]), "-append", "console=ttyS0 quiet"]
         for n, one in enumerate((first, second)):
-            line += ["-chardev", f"socket,id=d{n},path={one.socket}", "-device",
+            line += ["-chardev", f"socket,id=d{n},path={one.socket},reconnect=1", "-device",
                      f"vhost-user-blk-pci,chardev=d{n},num-queues=1,packed={'on' if packed else 'off'}"]
-        done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * LIMIT)
-        assert first.complaints == second.complaints == "", done.stdout
-    sums = re.findall(r"^sum (\w{64}) ", done.stdout, re.M)
-    assert sums == [digest(image)] * 2 and digest(copy) == digest(image), done.stdout + done.stderr
-    features = re.findall(r"^features ([01]+)", done.stdout, re.M)
+        with open(tmp_path / "console", "w+") as console, subprocess.Popen(
+                line, stdin=subprocess.DEVNULL, stdout=console, stderr=console) as process:
+            try:
+                def begun() -> bool:
+                    with open(copy, "rb") as file:
+                        return process.poll() is not None or any(file.read(MIB))
+
+                wait(begun, "Linux begins to write", PATIENCE)
+                second.kill()
+                missing = copy.read_bytes().count(bytes(SECTOR))
+                second.start()
+                process.wait(PATIENCE)
+            finally:
+                process.kill()
+            console.seek(0)
+            said = console.read()
+        assert first.complaints == second.complaints == "", said
+    assert missing > 0, "it was not killed in the middle"
+    sums = re.findall(r"^sum (\w{64}) ", said, re.M)
+    assert sums == [digest(image)] * 2 and digest(copy) == digest(image), said
+    features = re.findall(r"^features ([01]+)", said, re.M)
     assert len(features) == 2
     for bits in features:
         assert (bits[28], bits[29], bits[32], bits[34]) == ("1", "1", "1", "1" if packed else "0")
