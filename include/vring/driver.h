@@ -37,6 +37,7 @@ int vring_driver_abort(struct vring_driver *vq, uint64_t *token);
 int vring_driver_publish(struct vring_driver *vq);
 uint32_t vring_driver_notification(const struct vring_driver *vq);
 int vring_driver_get_used(struct vring_driver *vq, struct vring_used_buffer *used);
+int vring_driver_get_used_batch(struct vring_driver *vq, struct vring_used_buffer *used, uint32_t capacity, uint32_t *n);
 int vring_driver_enable_notify(struct vring_driver *vq);
 int vring_driver_enable_notify_delayed(struct vring_driver *vq);
 int vring_driver_disable_notify(struct vring_driver *vq);

@@ -133,6 +133,10 @@ uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq);
 /* As vring_split_driver_get_used(). There is no index, so no VRING_E_PEER_INDEX. */
 int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used);
 
+/* As vring_split_driver_get_used_batch(). */
+int vring_packed_driver_get_used_batch(struct vring_packed_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
+                                       uint32_t *n);
+
 /* As vring_split_driver_enable_notify(). */
 int vring_packed_driver_enable_notify(struct vring_packed_driver *vq);
 
@@ -220,6 +224,10 @@ void vring_packed_device_reset(struct vring_packed_device *vq);
  */
 int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                   struct vring_chain *chain);
+
+/* As vring_split_device_get_avail_batch(). */
+int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                        struct vring_chain *chains, uint32_t capacity, uint32_t *n);
 
 /* As vring_split_device_rewind(). */
 int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle);

@@ -185,6 +185,20 @@ uint32_t vring_split_driver_notification(const struct vring_split_driver *vq);
 int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used);
 
 /*
+ * Take the buffers that the device has used, as many as wait and fit: a budget against a device that completes as fast as
+ * one takes.
+ *
+ * used      receives them, in the order in which get_used would have returned them
+ * capacity  how many fit
+ * n         receives how many were taken; written unless VRING_E_NULL is returned
+ *
+ * Returns 0 when there is at least one; otherwise as get_used; VRING_E_ROOM for a capacity of 0. What breaks the queue is
+ * told at once: the *n buffers taken before it are the caller's.
+ */
+int vring_split_driver_get_used_batch(struct vring_split_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
+                                      uint32_t *n);
+
+/*
  * Ask to be notified of the next used buffer (2.7.7), and look once more, so that none slips by between the look and
  * the sleep.
  * Returns 1 if used buffers wait already: take them, and ask again before sleeping; 0 if it is safe to sleep; or an
@@ -323,6 +337,24 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
  */
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                  struct vring_chain *chain);
+
+/*
+ * Take the buffers that the driver has made available, as many as wait and fit: a budget against a driver that refills as
+ * fast as one takes.
+ *
+ * iov       receives the pieces of all: those of a buffer follow those of the buffer before it
+ * n_iov     how many pieces fit
+ * chains    receives the buffers, as get_avail would have told them
+ * capacity  how many buffers fit
+ * n         receives how many were taken; written unless VRING_E_NULL is returned
+ *
+ * Returns 0 when there is at least one; otherwise as get_avail, with chains[0] saying what is wanted; VRING_E_ROOM also for
+ * a capacity of 0.
+ * VRING_E_CHAIN_*: the last of the *n, chains[*n - 1], is unusable; the others are not.
+ * VRING_E_PEER_*: the driver broke the queue behind the *n buffers.
+ */
+int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                       struct vring_chain *chains, uint32_t capacity, uint32_t *n);
 
 /*
  * Give back the buffer taken last, unused; get_avail returns it again.

@@ -42,6 +42,16 @@ int vring_device_get_avail(struct vring_device *vq, struct vring_iov *iov, uint3
                             : vring_split_device_get_avail(&vq->as.split, iov, n_iov, chain);
 }
 
+int vring_device_get_avail_batch(struct vring_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                 struct vring_chain *chains, uint32_t capacity, uint32_t *n)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_device_get_avail_batch(&vq->as.packed, iov, n_iov, chains, capacity, n)
+           : vq->big_endian ? vring_split_be_device_get_avail_batch(&vq->as.split, iov, n_iov, chains, capacity, n)
+                            : vring_split_device_get_avail_batch(&vq->as.split, iov, n_iov, chains, capacity, n);
+}
+
 int vring_device_rewind(struct vring_device *vq, vring_handle handle)
 {
     if (!vq)

@@ -90,6 +90,15 @@ int vring_driver_get_used(struct vring_driver *vq, struct vring_used_buffer *use
                             : vring_split_driver_get_used(&vq->as.split, used);
 }
 
+int vring_driver_get_used_batch(struct vring_driver *vq, struct vring_used_buffer *used, uint32_t capacity, uint32_t *n)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_driver_get_used_batch(&vq->as.packed, used, capacity, n)
+           : vq->big_endian ? vring_split_be_driver_get_used_batch(&vq->as.split, used, capacity, n)
+                            : vring_split_driver_get_used_batch(&vq->as.split, used, capacity, n);
+}
+
 int vring_driver_enable_notify(struct vring_driver *vq)
 {
     if (!vq)

@@ -2,6 +2,7 @@
 /* The device side of the packed virtqueue. Reads beside split_device.c and packed_driver.c, in the same order. */
 #include <vring/packed.h>
 
+#include "batch.h"
 #include "event.h"
 #include "features.h"
 #include "heads.h"
@@ -305,6 +306,27 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
     int error = packed_device_judge_id(vq, desc.next);
 
     return error ? error : packed_device_take(vq, desc.next, 1, 0, chain);
+}
+
+int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                       struct vring_chain *chains, uint32_t capacity, uint32_t *n)
+{
+    int error = VRING_E_ROOM;
+    uint32_t taken = 0, pieces = 0;
+
+    if (!vq || !n || (!iov && n_iov > 0) || (!chains && capacity > 0))
+        return VRING_E_NULL;
+    while (taken < capacity) {
+        struct vring_chain *chain = &chains[taken];
+
+        error = vring_packed_device_get_avail(vq, iov ? &iov[pieces] : NULL, n_iov - pieces, chain);
+        taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;
+        if (error)
+            break;
+        pieces += chain->n_readable + chain->n_writable;
+    }
+    *n = taken;
+    return batch_answer(error, taken);
 }
 
 int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)

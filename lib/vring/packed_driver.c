@@ -2,6 +2,7 @@
 /* The driver side of the packed virtqueue. Reads beside split_driver.c and packed_device.c, in the same order. */
 #include <vring/packed.h>
 
+#include "batch.h"
 #include "event.h"
 #include "features.h"
 #include "layout.h"
@@ -364,6 +365,20 @@ int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_us
     if (!PORT_FAST || vq->staged_buffers != 0)
         return packed_driver_get_beside_staged(vq, used);
     return packed_driver_get(vq, used);
+}
+
+int vring_packed_driver_get_used_batch(struct vring_packed_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
+                                      uint32_t *n)
+{
+    int error = VRING_E_ROOM;
+    uint32_t taken = 0;
+
+    if (!vq || !n || (!used && capacity > 0))
+        return VRING_E_NULL;
+    while (taken < capacity && (error = vring_packed_driver_get_used(vq, &used[taken])) == 0)
+        taken++;
+    *n = taken;
+    return batch_answer(error, taken);
 }
 
 /* ------------------------------------------------------------------------------------------------ notifications --- */

@@ -15,6 +15,7 @@
 #define vring_split_driver_publish               vring_split_be_driver_publish
 #define vring_split_driver_notification          vring_split_be_driver_notification
 #define vring_split_driver_get_used              vring_split_be_driver_get_used
+#define vring_split_driver_get_used_batch        vring_split_be_driver_get_used_batch
 #define vring_split_driver_enable_notify         vring_split_be_driver_enable_notify
 #define vring_split_driver_enable_notify_delayed vring_split_be_driver_enable_notify_delayed
 #define vring_split_driver_disable_notify        vring_split_be_driver_disable_notify
@@ -27,6 +28,7 @@
 #define vring_split_driver_snapshot_entry        vring_split_be_driver_snapshot_entry
 #define vring_split_device_init                  vring_split_be_device_init
 #define vring_split_device_get_avail             vring_split_be_device_get_avail
+#define vring_split_device_get_avail_batch       vring_split_be_device_get_avail_batch
 #define vring_split_device_rewind                vring_split_be_device_rewind
 #define vring_split_device_add_used              vring_split_be_device_add_used
 #define vring_split_device_publish               vring_split_be_device_publish
@@ -63,6 +65,7 @@ __typeof__(vring_split_driver_abort) vring_split_be_driver_abort;
 __typeof__(vring_split_driver_publish) vring_split_be_driver_publish;
 __typeof__(vring_split_driver_notification) vring_split_be_driver_notification;
 __typeof__(vring_split_driver_get_used) vring_split_be_driver_get_used;
+__typeof__(vring_split_driver_get_used_batch) vring_split_be_driver_get_used_batch;
 __typeof__(vring_split_driver_enable_notify) vring_split_be_driver_enable_notify;
 __typeof__(vring_split_driver_enable_notify_delayed) vring_split_be_driver_enable_notify_delayed;
 __typeof__(vring_split_driver_disable_notify) vring_split_be_driver_disable_notify;
@@ -75,6 +78,7 @@ __typeof__(vring_split_driver_snapshot) vring_split_be_driver_snapshot;
 __typeof__(vring_split_driver_snapshot_entry) vring_split_be_driver_snapshot_entry;
 __typeof__(vring_split_device_init) vring_split_be_device_init;
 __typeof__(vring_split_device_get_avail) vring_split_be_device_get_avail;
+__typeof__(vring_split_device_get_avail_batch) vring_split_be_device_get_avail_batch;
 __typeof__(vring_split_device_rewind) vring_split_be_device_rewind;
 __typeof__(vring_split_device_add_used) vring_split_be_device_add_used;
 __typeof__(vring_split_device_publish) vring_split_be_device_publish;

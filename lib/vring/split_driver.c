@@ -2,6 +2,7 @@
 /* The driver side of the split virtqueue. Reads beside split_device.c, in the same order. */
 #include <vring/split.h>
 
+#include "batch.h"
 #include "event.h"
 #include "features.h"
 #include "layout.h"
@@ -356,6 +357,20 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
     if (!PORT_FAST || vq->published != vq->next_avail)
         return split_driver_get_beside_staged(vq, used);
     return split_driver_get(vq, used);
+}
+
+int vring_split_driver_get_used_batch(struct vring_split_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
+                                      uint32_t *n)
+{
+    int error = VRING_E_ROOM;
+    uint32_t taken = 0;
+
+    if (!vq || !n || (!used && capacity > 0))
+        return VRING_E_NULL;
+    while (taken < capacity && (error = vring_split_driver_get_used(vq, &used[taken])) == 0)
+        taken++;
+    *n = taken;
+    return batch_answer(error, taken);
 }
 
 /* ------------------------------------------------------------------------------------------------ notifications --- */

@@ -28,7 +28,7 @@ STAGES = {"plain": [], "sanitized": ["-fsanitize=address,undefined", "-fno-sanit
 PROGRAMS = {
     "ACQREL": ("ring_test.c", "hostile_driver_test.c", "hostile_device_test.c", "hostile_packed_driver_test.c",
                "hostile_packed_device_test.c", "laps_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c",
-               "resume_test.c", "legacy_test.c", "regions_test.c"),
+               "resume_test.c", "legacy_test.c", "regions_test.c", "batch_test.c"),
     "HOOK": ("trace_test.c",),
 }
 
@@ -117,6 +117,11 @@ BREAKS = [
     Mutant("saved.h", "!= saved_checksum(", "!= (uint64_t)-1 && 0 && saved_checksum("),
     Mutant("split_ring.h", "PORT_BIG_ENDIAN == SPLIT_WIRE_IS_LE ? port_swap16", "PORT_BIG_ENDIAN ? port_swap16"),
     Mutant("split_device.c", "if (vq->notify_on_empty && split_device_is_idle(vq))", "if (0)"),
+    # batches
+    Mutant("batch.h", "n > 0 && ", ""),
+    Mutant("split_device.c", "taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;", "taken += error == 0;"),
+    Mutant("packed_device.c", "n_iov - pieces", "n_iov"),
+    Mutant("packed_driver.c", "while (taken < capacity && ", "while ("),
     # arithmetic
     Mutant("event.h", "(uint16_t)(now - event - 1) < (uint16_t)(now - before)", "now > event && event >= before"),
     Mutant("event.h", "(uint16_t)(now - event - 1) < (uint16_t)(now - before)",

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* What a verb that takes several buffers answers. */
+#ifndef VRING_BATCH_H
+#define VRING_BATCH_H
+
+#include <vring/types.h>
+
+/*
+ * After n buffers nothing more was taken, for this reason. A reason that may pass is not told where something was taken:
+ * the caller hears of it when it asks again.
+ */
+static inline int batch_answer(int error, uint32_t n)
+{
+    return n > 0 && vring_error_blame(error) == VRING_BLAME_STATE ? 0 : error;
+}
+
+#endif
