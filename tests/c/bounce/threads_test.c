@@ -175,7 +175,7 @@ struct guest {
     uint32_t owner;
     atomic_uint rounds; /* it is within no call of before a change of this */
     uint32_t elsewhere; /* mappings outside the first pool */
-    const char *wrong;
+    _Atomic(const char *) wrong;
 };
 
 static const char *set_round(struct guest *guest, uint64_t *seed)
