@@ -443,13 +443,28 @@ def test_C093_what_a_kick_says_is_a_hint(disk: Disk, count: int) -> None:
         disk.works()
 
 
-def test_a_call_that_is_full_or_shared_does_not_hold_the_daemon_up(disk: Disk) -> None:
+def test_a_call_that_is_full_does_not_hold_the_daemon_up(disk: Disk) -> None:
     os.set_blocking(disk.call, True)
-    os.set_blocking(disk.kick, True)
     os.eventfd_write(disk.call, 2**64 - 2)
-    disk.works()  # await_call reads it
-    os.eventfd_write(disk.call, 2**64 - 2)
-    disk.works()
+    for _ in range(3):  # nobody reads it meanwhile
+        disk.ring.offer([(GUEST + 0x8000, 16, False), (GUEST + 0x9000, 1, True)])
+        disk.notify()
+        peer.wait(lambda: disk.ring.used() is not None, "the daemon uses a buffer")
+    assert disk.stop() == 3
+    assert os.eventfd_read(disk.call) == 2**64 - 2
+
+
+def test_a_kick_that_somebody_else_takes_does_not_hold_the_daemon_up(front_end: FrontEnd, memory: Memory) -> None:
+    """Two queues have one eventfd, and it is a blocking one: the second finds nothing in it, and must not wait."""
+    with Disk(front_end, SplitRing(memory)) as one, Disk(front_end, SplitRing(memory, at=0x40000), queue=1) as other:
+        os.close(other.kick)
+        other.kick = os.dup(one.kick)
+        one.start()
+        assert other.runs()
+        os.set_blocking(one.kick, True)
+        for _ in range(10):
+            one.works()
+            other.works()
 
 
 # ------------------------------------------------------------------------------------------------------------- memory ---
