@@ -129,6 +129,7 @@ def test_C084_what_was_offered_before_the_queue_ran_is_carried_out_without_a_kic
     with Disk(front_end, kind(memory)) as disk:
         disk.start()
         base = disk.stop()
+        assert front_end.does(peer.SET_VRING_ENABLE, struct.pack("=II", 0, 0))  # so that the last message starts it
         memory.put(0x8000, "IIQ", IN, 0, 5)
         disk.ring.offer([(GUEST + 0x8000, 16, False), (GUEST + 0x9000, SECTOR, True), (GUEST + 0x9800, 1, True)])
         time.sleep(0.02)
