@@ -74,7 +74,7 @@ CORES = """\
 ## On two cores
 
 A thread for the driver and one for the device, pinned to cores {cpus}. Window 1: the time from add to get of one
-buffer. Window 256 or 1024: the time per buffer with as many in flight. *Poll*: both sides look into the ring, without
+buffer. Window 256 or 1024: the time per buffer with as many in flight. Commit: {commit}. *Poll*: both sides look into the ring, without
 notifications. *Spin*: EVENT_IDX, and a side without work watches a doorbell, a counter in a line of its own. *Futex*: it
 sleeps there, in the kernel; the time is mostly the kernel's.
 
@@ -259,7 +259,8 @@ def cores(results: Results) -> str:
     found = [r for bench in LIMITS for r in results.of(bench)]
     line = results.one("machine.cache_line_one_way", lines=2)
     cpus = sorted({r.params["cpus"] for r in results.of("machine.cache_line_one_way")})
-    text = CORES.format(cpus=", ".join(cpus) or "of their own")
+    commits = dict.fromkeys(r.commit for r in results.of("cores.pair"))
+    text = CORES.format(commit=", ".join(commits), cpus=", ".join(cpus) or "of their own")
     text += table(["limit", "ns"], [[limit_name(r), spread(r)] for r in found])
     text += CORES_TABLE.format(lines=spread(line) if line else "")
     text += table(["ring", "ns per buffer", "lines", "twin", "over the floor", "over Linux' pair"], rows)
