@@ -38,7 +38,7 @@ void backend_stop(struct backend *backend)
     close(backend->socket);
 }
 
-/* ------------------------------------------------------------------------------------------------------- refusals --- */
+/* ---------------------------------------------------------------------------------------------------- refusals --- */
 
 /* Say what is wrong with the message. False, for the handler to return. */
 __attribute__((format(printf, 2, 3))) static bool refuse(struct backend *backend, const char *format, ...)
@@ -110,7 +110,7 @@ static bool answer_u64(struct backend *backend, uint64_t value)
     return answer(backend, &value, sizeof value, -1);
 }
 
-/* -------------------------------------------------------------------------------------------------------- features --- */
+/* ---------------------------------------------------------------------------------------------------- features --- */
 
 static uint64_t offered_features(const struct backend *backend)
 {
@@ -169,7 +169,7 @@ static bool nothing_to_do(struct backend *backend, struct message *message)
     return true;
 }
 
-/* ---------------------------------------------------------------------------------------------------- configuration --- */
+/* ----------------------------------------------------------------------------------------------- configuration --- */
 
 static bool get_config(struct backend *backend, struct message *message)
 {
@@ -187,7 +187,7 @@ static bool set_config(struct backend *backend, struct message *message)
     return refuse(backend, "nothing in the configuration space can be written");
 }
 
-/* ----------------------------------------------------------------------------------------------------------- memory --- */
+/* ------------------------------------------------------------------------------------------------------ memory --- */
 
 /* Start again, in other memory, the queues that ran. Null, or why one of them cannot. */
 static const char *restart(struct backend *backend, const bool *ran)
@@ -232,7 +232,7 @@ static bool set_mem_table(struct backend *backend, struct message *message)
     return refuse(backend, "a queue that runs would be lost: %s", why);
 }
 
-/* -------------------------------------------------------------------------------------------------- inflight region --- */
+/* --------------------------------------------------------------------------------------------- inflight region --- */
 
 static bool get_inflight_fd(struct backend *backend, struct message *message)
 {
@@ -261,7 +261,7 @@ static bool set_inflight_fd(struct backend *backend, struct message *message)
     return !why || refuse(backend, "%s", why);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- queues --- */
+/* ------------------------------------------------------------------------------------------------------ queues --- */
 
 static bool set_vring_num(struct backend *backend, struct message *message)
 {
@@ -319,7 +319,8 @@ static bool is_eventfd(int fd)
     char path[32], target[sizeof eventfd];
 
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return readlink(path, target, sizeof target) == sizeof eventfd - 1 && memcmp(target, eventfd, sizeof eventfd - 1) == 0;
+    return readlink(path, target, sizeof target) == sizeof eventfd - 1 &&
+           memcmp(target, eventfd, sizeof eventfd - 1) == 0;
 }
 
 /* SET_VRING_KICK, _CALL and _ERR: the queue, and the descriptor or -1. Null with a refusal. */
@@ -395,7 +396,7 @@ static bool set_vring_enable(struct backend *backend, struct message *message)
     return false;
 }
 
-/* -------------------------------------------------------------------------------------------------------- messages --- */
+/* ---------------------------------------------------------------------------------------------------- messages --- */
 
 static bool (*const handlers[REQUEST_END])(struct backend *backend, struct message *message) = {
     [GET_FEATURES] = get_features,
@@ -456,7 +457,7 @@ static bool receive(struct backend *backend)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------ loop --- */
+/* -------------------------------------------------------------------------------------------------------- loop --- */
 
 unsigned backend_poll(struct backend *backend, struct pollfd *fds, int *timeout)
 {

@@ -58,7 +58,7 @@ struct config {
 _Static_assert(sizeof(struct header) == 16, "virtio-blk: the header of a request");
 _Static_assert(offsetof(struct config, num_queues) == 34, "virtio-blk: the configuration space");
 
-/* ------------------------------------------------------------------------------------------------------ the image --- */
+/* --------------------------------------------------------------------------------------------------- the image --- */
 
 bool blk_open(struct blk *blk, const char *path, bool read_only)
 {
@@ -82,7 +82,7 @@ bool blk_open(struct blk *blk, const char *path, bool read_only)
         return false;
     }
     if (size % BLK_SECTOR != 0)
-        complain("image", "%s: the last %d bytes are no whole sector, and are left out", path, (int)(size % BLK_SECTOR));
+        complain("image", "%s: the last %d bytes are no whole sector, and left out", path, (int)(size % BLK_SECTOR));
     blk->sectors = (uint64_t)size / BLK_SECTOR;
     return true;
 }
@@ -105,7 +105,7 @@ void blk_config(const struct blk *blk, uint16_t queues, uint32_t offset, unsigne
         to[i] = (uint64_t)offset + i < sizeof config ? ((unsigned char *)&config)[offset + i] : 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------- pieces --- */
+/* ------------------------------------------------------------------------------------------------------ pieces --- */
 
 /* A run of bytes in pieces, consumed from its start. The first piece is not empty while there are bytes. */
 struct pieces {
@@ -191,7 +191,7 @@ static bool pieces_transfer(struct pieces *pieces, int fd, uint64_t offset,
     return true;
 }
 
-/* ------------------------------------------------------------------------------------------------------- requests --- */
+/* ---------------------------------------------------------------------------------------------------- requests --- */
 
 static bool on_disk(const struct blk *blk, uint64_t sector, uint64_t bytes)
 {
@@ -246,7 +246,8 @@ static enum status carry_out(const struct blk *blk, struct pieces *in, struct pi
     }
 }
 
-uint32_t blk_request(const struct blk *blk, struct vring_iov *iov, const struct vring_chain *chain, bool writes_through)
+uint32_t blk_request(const struct blk *blk, struct vring_iov *iov, const struct vring_chain *chain,
+                     bool writes_through)
 {
     struct pieces in = {iov, chain->n_readable, chain->readable};
     struct pieces out = {iov + chain->n_readable, chain->n_writable, chain->writable};

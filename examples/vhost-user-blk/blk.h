@@ -46,6 +46,7 @@ void blk_config(const struct blk *blk, uint16_t queues, uint32_t offset, unsigne
  * Returns how many bytes were written, from the first device-writable byte on: what add_used() is to be told. That is
  * all of them, zeros where there was nothing to say, or 0 if there is no place for a status.
  */
-uint32_t blk_request(const struct blk *blk, struct vring_iov *iov, const struct vring_chain *chain, bool writes_through);
+uint32_t blk_request(const struct blk *blk, struct vring_iov *iov, const struct vring_chain *chain,
+                     bool writes_through);
 
 #endif

@@ -31,7 +31,7 @@ struct options {
 
 static volatile sig_atomic_t asked_to_end;
 
-/* ---------------------------------------------------------------------------------------------------- command line --- */
+/* ------------------------------------------------------------------------------------------------ command line --- */
 
 static void usage(FILE *to)
 {
@@ -83,7 +83,7 @@ static struct options parse(int argc, char **argv)
     return options;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- socket --- */
+/* ------------------------------------------------------------------------------------------------------ socket --- */
 
 /* Is there a socket of that name which nobody listens to, left over by a daemon that was killed? */
 static bool is_left_over(const struct sockaddr_un *address)
@@ -115,14 +115,15 @@ static int listen_on(const char *path)
     strcpy(address.sun_path, path);
     if (is_left_over(&address))
         unlink(path);
-    if (listener < 0 || bind(listener, (const struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 1) < 0) {
+    if (listener < 0 || bind(listener, (const struct sockaddr *)&address, sizeof address) < 0 ||
+        listen(listener, 1) < 0) {
         complain("socket", "%s: %s", path, strerror(errno));
         return -1;
     }
     return listener;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- loop --- */
+/* -------------------------------------------------------------------------------------------------------- loop --- */
 
 static void on_end(int number)
 {

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What is mapped now, for the signal handler. It runs in the middle of an access to a mapping, never of a change here. */
+/* What is mapped now, for the signal handler: it runs in the middle of an access, never of a change here. */
 static struct {
     struct range {
         void *start; /* null: free */

@@ -30,8 +30,8 @@ struct mapping {
 void mapping_guard(void);
 
 /*
- * Map size bytes, not 0, from offset on. fd stays the caller's and may be closed at once. Null if that went well; otherwise
- * nothing is mapped, and the answer says why, in static storage.
+ * Map size bytes, not 0, from offset on. fd stays the caller's and may be closed at once. Null if that went well;
+ * otherwise nothing is mapped, and the answer says why, in static storage.
  */
 const char *mapping_create(struct mapping *mapping, int fd, uint64_t offset, uint64_t size);
 

@@ -45,7 +45,7 @@ static const struct shape shapes[REQUEST_END] = {
     [SET_INFLIGHT_FD] = {"SET_INFLIGHT_FD", INFLIGHT_PAYLOAD, 24, 1, false},
 };
 
-/* ---------------------------------------------------------------------------------------------------- receiving --- */
+/* --------------------------------------------------------------------------------------------------- receiving --- */
 
 /* Is a header, just complete, one that a payload may follow? Null if so; otherwise what is wrong. */
 static const char *judge_header(const struct protocol_header *header)
@@ -103,7 +103,8 @@ static enum protocol_result receive_some(int socket, struct message *message, si
         unsigned char bytes[CMSG_SPACE(PROTOCOL_FDS_MAX * sizeof(int))];
     } control;
     struct iovec iov = {to, want - message->have};
-    struct msghdr received = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr received = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     ssize_t n = recvmsg(socket, &received, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
@@ -163,7 +164,7 @@ bool protocol_has_answer(const struct message *message)
     return shapes[message->header.request].has_answer;
 }
 
-/* -------------------------------------------------------------------------------------------------- descriptors --- */
+/* ------------------------------------------------------------------------------------------------- descriptors --- */
 
 int protocol_take_fd(struct message *message, unsigned i)
 {
@@ -190,7 +191,7 @@ void protocol_clear(struct message *message)
     memset(message, 0, sizeof *message);
 }
 
-/* ---------------------------------------------------------------------------------------------------- answering --- */
+/* --------------------------------------------------------------------------------------------------- answering --- */
 
 bool protocol_reply(int socket, const struct message *message, const void *payload, uint32_t size, int fd)
 {

@@ -40,7 +40,7 @@ void queue_set_fd(int *which, int fd)
     *which = fd;
 }
 
-/* ---------------------------------------------------------------------------------------------------- start, stop --- */
+/* ------------------------------------------------------------------------------------------------- start, stop --- */
 
 bool queue_is_ready(const struct queue *queue)
 {
@@ -172,7 +172,7 @@ void queue_stop(struct queue *queue)
     release(queue);
 }
 
-/* -------------------------------------------------------------------------------------------------- notifications --- */
+/* ----------------------------------------------------------------------------------------------- notifications --- */
 
 static int64_t now_ms(void)
 {
@@ -216,7 +216,7 @@ static void notify(int eventfd)
         complain("front-end", "an eventfd takes no notification: %s", strerror(errno));
 }
 
-/* ---------------------------------------------------------------------------------------------------------- requests --- */
+/* ---------------------------------------------------------------------------------------------------- requests --- */
 
 /* A queue whose driver broke the protocol stands still until the front-end asks for its position. */
 static void report_broken(struct queue *queue, int error)

@@ -2,9 +2,10 @@
 /*
  * One queue: what the front-end says of it, and while it runs one vring_device, which does all that concerns the ring.
  *
- * A queue starts once its size, its addresses and its kick are known and it is enabled, and looks at its ring at once: a
- * kick may have been sent to a daemon that is no more. It stops when its position is asked for (GET_VRING_BASE). Requests
- * are carried out one after the other before anything else happens, so that none is under way between two messages.
+ * A queue starts once its size, its addresses and its kick are known and it is enabled, and looks at its ring at once:
+ * a kick may have been sent to a daemon that is no more. It stops when its position is asked for (GET_VRING_BASE).
+ * Requests are carried out one after the other before anything else happens, so that none is under way between two
+ * messages.
  */
 #ifndef QUEUE_H
 #define QUEUE_H
@@ -17,7 +18,7 @@
 struct queue {
     /* the front-end's; constant while the queue runs, but for the descriptors and enabled */
     uint32_t size; /* 0: not said */
-    uint32_t base; /* as vhost-user has it. Split: index. Packed: avail place | used place << 16, wrap counters in bit 15 */
+    uint32_t base; /* as vhost-user has it. Split: index. Packed: places, avail | used << 16, wrap counters in bit 15 */
     struct protocol_vring_addr addr;
     bool has_addr;
     bool enabled;
@@ -50,8 +51,8 @@ bool queue_is_ready(const struct queue *queue);
  *
  * features        as negotiated
  * memory          must stay until the queue stops
- * inflight, size  its part of the inflight region, which must stay, too; null if there is none. If it says that requests
- *                 were under way when a daemon ended, they are carried out first.
+ * inflight, size  its part of the inflight region, which must stay, too; null if there is none. If it says that
+ *                 requests were under way when a daemon ended, they are carried out first.
  *
  * Null if that went well; otherwise it does not run, and the answer says why, in static storage.
  */
