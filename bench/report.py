@@ -73,10 +73,10 @@ As above with batches of 256, in nanoseconds per buffer; the clock is read betwe
 CORES = """\
 ## On two cores
 
-A thread for the driver and one for the device, pinned to cores {cpus}. Window 1: the time from add to get of one
-buffer. Window 256 or 1024: the time per buffer with as many in flight. Commit: {commit}. *Poll*: both sides look into the ring, without
-notifications. *Spin*: EVENT_IDX, and a side without work watches a doorbell, a counter in a line of its own. *Futex*: it
-sleeps there, in the kernel; the time is mostly the kernel's.
+A thread for the driver and one for the device, pinned to cores {cpus}. Commit: {commit}. Window 1: the time from add
+to get of one buffer. Window 256 or 1024: the time per buffer with as many in flight. *Poll*: both sides look into the
+ring, without notifications. *Spin*: EVENT_IDX, and a side without work watches a doorbell, a counter in a line of its
+own. *Futex*: it sleeps there, in the kernel; the time is mostly the kernel's.
 
 What no ring can beat, measured in the same rounds:
 
@@ -96,12 +96,12 @@ vm-memory 0.18, in three ways: pop, iter, and iter with every piece looked up in
 0.13. Both are built by `cargo` as they build themselves, -O3 and link-time optimisation.
 
 Every device finds out how many bytes or pieces each buffer has, and every driver in which order they come back; the
-program ends if either is wrong. Beyond that, what each does is not the same. *Ours*: judges every word of the peer, translates every piece through a region table
-and hands out an array of pieces, publishes once per batch. *Linux' driver*: checks id and state of a used buffer;
-publishes avail.idx per buffer. *vringh*: bounds and loops are checked, nothing is translated; publishes used.idx per
-buffer. *virtio-queue*: bounds and loops are checked, every access looks up its region; publishes used.idx per buffer;
-but for slices no piece is looked up. *virtio-drivers*: knows which buffer comes back, and compares; a full fence and
-avail.idx per buffer.
+program ends if either is wrong. Beyond that, what each does is not the same. *Ours*: judges every word of the peer,
+translates every piece through a region table and hands out an array of pieces, publishes once per batch. *Linux'
+driver*: checks id and state of a used buffer; publishes avail.idx per buffer. *vringh*: bounds and loops are checked,
+nothing is translated; publishes used.idx per buffer. *virtio-queue*: bounds and loops are checked, every access looks
+up its region; publishes used.idx per buffer; but for slices no piece is looked up. *virtio-drivers*: knows which buffer
+comes back, and compares; a full fence and avail.idx per buffer.
 
 ![Ours over theirs](performance/peers.svg)
 
