@@ -79,6 +79,8 @@ def test_C223_C233_regions_are_made_and_given_back_over_and_over(plain_daemon: P
         for _ in range(3000):
             round_()
         assert daemon.owns() == before == (peer.IDLE[0] + 1, 1) and daemon.resident() < resident + (256 << 10)
+        front_end.close()
+        peer.wait(lambda: daemon.owns() == peer.IDLE, "the region is unmapped")
 
 
 @pytest.mark.parametrize(("size", "offset", "queues", "queue_size"), [
