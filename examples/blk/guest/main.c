@@ -29,7 +29,7 @@ struct options {
 };
 
 static struct bounce_pool pool;
-static uint64_t pool_meta[64 * 1024 / 8];
+static uint64_t pool_meta[128 * 1024 / 8]; /* for SLOTS_MAX slots, each a mapping */
 static struct bounce_config pool_config;
 static struct blk disks[DISKS];
 
