@@ -3,7 +3,5 @@
 
 void vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint64_t value)
 {
-    fault->error = error;
-    fault->position = position;
-    fault->value = value;
+    peer_note(fault, error, position, value);
 }

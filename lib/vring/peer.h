@@ -22,7 +22,15 @@
 #define PEER_BAD(condition) PORT_UNLIKELY(condition)
 #endif
 
-/* Keep what was seen. The queue goes on where the caller's policy forgives it. */
+/* Keep what was seen. */
+static inline void peer_note(struct vring_fault *fault, int error, uint32_t position, uint64_t value)
+{
+    fault->error = error;
+    fault->position = position;
+    fault->value = value;
+}
+
+/* The same as a call, for where nothing comes after it. */
 PORT_COLD void vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint64_t value);
 
 /*

@@ -20,7 +20,7 @@ static inline int used_len_judge(struct vring_fault *fault, int *live, uint8_t p
         if (policy == VRING_USED_LEN_BREAK)
             return vring_poison(fault, live, VRING_E_PEER_LEN, position, peer_len);
         if (policy == VRING_USED_LEN_REPORT)
-            vring_evidence(fault, VRING_E_PEER_LEN, position, peer_len);
+            peer_note(fault, VRING_E_PEER_LEN, position, peer_len); /* and the queue goes on */
         *len = policy == VRING_USED_LEN_TRUST ? peer_len : writable;
     }
     return 0;
