@@ -21,6 +21,8 @@ COMMANDS = {
     "./run bench peers": "the same, with builds of our own in the place of other people's",
     "./run demo": "test_demo.py runs what it runs",
     "./run test": "this is part of it",
+    "pytest test_mine.py": "test_tutorial.py runs it, before and after the mistake is mended",
+    "pip install '.[testing]'": "test_package.py builds and installs it; ./run setup with more extras",
     "pip install .": "test_package.py builds and installs it",
     "python -m vring explain stride --output stride.svg": "test_explain.py",
     "qemu-img create -q -f raw disk.img 16M": "test_blk_command.py runs the block",
