@@ -181,6 +181,7 @@ class HostileDeviceMachine(_HostileMachine):
         self.staged: list[Offered] = []
         self.published: list[Offered] = []
         self.scribbles = 0
+        self.avail_scribbled = False  # a driver need not store again what it knows to stand in avail.ring
         self.avail = self.setup.index  # where the next buffer is published
         self.position = self.setup.index  # where an honest device takes next
 
@@ -233,7 +234,7 @@ class HostileDeviceMachine(_HostileMachine):
             self._ask(self.driver.publish)
         if not self.broken:
             for offered in self.staged:
-                if offered.scribbles == self.scribbles:
+                if offered.scribbles == self.scribbles and not self.avail_scribbled:
                     self._check_published(offered)
                 self.published.append(offered)
                 self.avail = (self.avail + 1) % 65536
@@ -342,6 +343,7 @@ class HostileDeviceMachine(_HostileMachine):
     def device_scribbles(self, where: int, value: int, index: int, what: str) -> None:
         """Over anything shared, also what the driver has written: it must read none of that."""
         self.honest = False
+        self.avail_scribbled = True
         self.scribbles += 1
         view = (self.desc, self.driver_area, self.device_area)[where % 3]
         if what == "used.idx":
