@@ -75,7 +75,12 @@ def test_the_wheel_holds_the_package_and_nothing_besides(wheel: zipfile.ZipFile)
     }
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert "vring/py.typed" in held and "vring/_vring.pyi" in held
-    assert held == sources | {"vring/_vring.abi3.so"}
+    compiled_by_reports = {
+        f"vring/report/source/{path.relative_to(ROOT).as_posix()}"
+        for folder in ("include/vring", "lib/vring", "bench/codegen")
+        for path in (ROOT / folder).iterdir()
+    }
+    assert held == sources | {"vring/_vring.abi3.so"} | compiled_by_reports
     assert any(name.endswith("/licenses/LICENSE") for name in wheel.namelist())
 
 

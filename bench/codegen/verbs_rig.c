@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls the library's own verbs under emulation: a queue of eight entries with event indices, one buffer of one
+ * segment. What comes before a verb is done by the library, too.
+ */
+#include "rig.h"
+
+#include <vring/vring.h>
+
+enum { SIZE = 8 };
+
+_Alignas(64) uint64_t shared_split_desc[2 * SIZE];
+_Alignas(64) uint16_t shared_split_driver[3 + SIZE];
+_Alignas(64) uint16_t shared_split_device[3 + 4 * SIZE];
+_Alignas(64) uint64_t shared_packed_desc[2 * SIZE];
+_Alignas(64) uint32_t shared_packed_driver[1];
+_Alignas(64) uint32_t shared_packed_device[1];
+
+static unsigned char buffer[64];
+static struct vring_slot slots[SIZE];
+static struct vring_head heads[SIZE];
+static struct vring_region region;
+static const struct vring_segment segment = {.addr = 0x10000, .len = sizeof buffer};
+static struct vring_driver driver;
+static struct vring_device device;
+static struct vring_used_buffer used;
+static struct vring_chain chain;
+static struct vring_iov iov[2];
+
+/* How far a buffer has come when the verb is called. */
+enum stage { NOTHING, STAGED, OFFERED, TAKEN, USED, RETURNED };
+
+static void bring_to(enum stage stage, bool packed)
+{
+    uint64_t features = VRING_F_VERSION_1 | VRING_F_EVENT_IDX | (packed ? VRING_F_RING_PACKED : 0);
+    struct vring_driver_config ours = {.features = features, .size = SIZE, .slots = slots, .slot_count = SIZE};
+    struct vring_device_config theirs = {.features = features, .size = SIZE, .heads = heads, .head_count = SIZE,
+        .regions = &region, .region_count = 1};
+
+    region.addr = segment.addr;
+    region.size = sizeof buffer;
+    region.host = buffer;
+    ours.desc = theirs.desc = packed ? shared_packed_desc : shared_split_desc;
+    ours.driver_area = theirs.driver_area = packed ? (void *)shared_packed_driver : (void *)shared_split_driver;
+    ours.device_area = theirs.device_area = packed ? (void *)shared_packed_device : (void *)shared_split_device;
+    vring_driver_init(&driver, &ours);
+    vring_device_init(&device, &theirs);
+    if (stage >= STAGED)
+        vring_driver_add_avail(&driver, &segment, 0, 1, 7);
+    if (stage >= OFFERED)
+        vring_driver_publish(&driver);
+    if (stage >= TAKEN)
+        vring_device_get_avail(&device, iov, 2, &chain);
+    if (stage >= USED)
+        vring_device_add_used(&device, chain.handle, 16);
+    if (stage >= RETURNED)
+        vring_device_publish(&device);
+}
+
+#define SPLIT(name, stage) PREPARE(vring_split_##name) { bring_to(stage, false); } RUN(vring_split_##name)
+#define PACKED(name, stage) PREPARE(vring_packed_##name) { bring_to(stage, true); } RUN(vring_packed_##name)
+
+/* Sign-extended on every target alike. */
+static void keep(int result)
+{
+    rig_result = (uint64_t)(int64_t)result;
+}
+
+SPLIT(driver_add_avail, NOTHING) { keep(vring_split_driver_add_avail(&driver.as.split, &segment, 0, 1, 7)); }
+SPLIT(driver_publish, STAGED) { keep(vring_split_driver_publish(&driver.as.split)); }
+SPLIT(driver_get_used, RETURNED) { keep(vring_split_driver_get_used(&driver.as.split, &used)); }
+SPLIT(driver_enable_notify_delayed, OFFERED) { keep(vring_split_driver_enable_notify_delayed(&driver.as.split)); }
+SPLIT(device_get_avail, OFFERED) { keep(vring_split_device_get_avail(&device.as.split, iov, 2, &chain)); }
+SPLIT(device_add_used, TAKEN) { keep(vring_split_device_add_used(&device.as.split, chain.handle, 16)); }
+SPLIT(device_publish, USED) { keep(vring_split_device_publish(&device.as.split)); }
+SPLIT(device_enable_notify, TAKEN) { keep(vring_split_device_enable_notify(&device.as.split)); }
+
+PACKED(driver_add_avail, NOTHING) { keep(vring_packed_driver_add_avail(&driver.as.packed, &segment, 0, 1, 7)); }
+PACKED(driver_publish, STAGED) { keep(vring_packed_driver_publish(&driver.as.packed)); }
+PACKED(driver_get_used, RETURNED) { keep(vring_packed_driver_get_used(&driver.as.packed, &used)); }
+PACKED(driver_enable_notify_delayed, OFFERED) { keep(vring_packed_driver_enable_notify_delayed(&driver.as.packed)); }
+PACKED(device_get_avail, OFFERED) { keep(vring_packed_device_get_avail(&device.as.packed, iov, 2, &chain)); }
+PACKED(device_add_used, TAKEN) { keep(vring_packed_device_add_used(&device.as.packed, chain.handle, 16)); }
+PACKED(device_publish, USED) { keep(vring_packed_device_publish(&device.as.packed)); }
+PACKED(device_enable_notify, TAKEN) { keep(vring_packed_device_enable_notify(&device.as.packed)); }

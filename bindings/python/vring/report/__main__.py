@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""The command line: ``python -m vring.report codegen [--accessors HEADER]`` and ``python -m vring.report budget``."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+
+try:
+    from . import budget
+    from .build import ReportError, find_sources
+    from .codegen import Request, run
+except ModuleNotFoundError as missing:
+    sys.exit(f"vring.report: {missing.name} is not installed; pip install 'vring[report]' brings it")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m vring.report", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    add_codegen(commands.add_parser("codegen", help="what each accessor costs, and what compilers do to plain loads"))
+    budget = commands.add_parser("budget", help="code size and stack against what is recorded in bench/codegen/budget.csv")
+    budget.add_argument("--update", action="store_true", help="record what is; CHANGELOG.md has to give reasons for growth")
+    for command in commands.choices.values():
+        command.add_argument("--source", type=pathlib.Path, help="the tree to look at; else what is installed")
+        command.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/codegen"), help="folder for what is made")
+    options = parser.parse_args(arguments)
+    words = arguments if arguments is not None else sys.argv[1:]
+    try:
+        return run_budget(options) if options.command == "budget" else run_codegen(options, words)
+    except (ReportError, OSError, KeyError) as error:
+        print(f"vring.report: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 1
+
+
+def add_codegen(codegen: argparse.ArgumentParser) -> None:
+    codegen.add_argument("--accessors", type=pathlib.Path, help="a header of yours, as VRING_ACCESS_HEADER: compared with ours")
+    codegen.add_argument("--cc", default="", help="only this compiler, for the target that --target names (x86-64 if none)")
+    codegen.add_argument("--cflags", default="", help="with --cc: what it needs besides, as --cflags='-O3 -march=native'")
+    codegen.add_argument("--target", action="append", default=[], help="only this target; may be repeated")
+    codegen.add_argument("--compiler", action="append", default=[], help='only "gcc", "clang", or a column like "clang 19"')
+    codegen.add_argument("--optimisation", action="append", default=[], help="in place of -O2 and -Os: --optimisation=-O3")
+    codegen.add_argument("--full", action="store_true", help="all compilers, and all verbs for all targets: several minutes")
+    codegen.add_argument("--no-verbs", action="store_true", help="only the places and the gallery")
+    codegen.add_argument("--no-races", action="store_true", help="without ThreadSanitizer's verdicts")
+    codegen.add_argument("--kernel", nargs="?", const="auto", default="", metavar="DIR",
+                         help="also Linux' own driver: its sources, or Debian's linux-source package if no folder is named")
+    codegen.add_argument("--jobs", type=int, default=2, help="programs built at the same time")
+
+
+def run_codegen(options: argparse.Namespace, words: list[str]) -> int:
+    run(Request(
+        output=options.out, source=options.source, accessors=options.accessors, cc=options.cc,
+        cflags=tuple(options.cflags.split()), targets=tuple(options.target), columns=tuple(options.compiler),
+        optimisations=tuple(options.optimisation), full=options.full, verbs=not options.no_verbs,
+        races=not options.no_races, jobs=options.jobs, kernel=options.kernel,
+        command="python -m vring.report " + " ".join(words),
+    ))
+    return 0
+
+
+def run_budget(options: argparse.Namespace) -> int:
+    """Says what has grown, and with --update writes budget.csv and the tables of docs/codegen.md."""
+    sources = find_sources(options.out, options.source)
+    recorded = sources.fixtures / "budget.csv"
+    before = budget.read(recorded.read_text()) if recorded.exists() else []
+    now = budget.measure(sources)
+    said = budget.complaints(before, now, (sources.root / "CHANGELOG.md").read_text())
+    for line in said:
+        print(line)
+    if said:
+        return 1
+    if options.update:
+        # What cannot be built here stays as it was.
+        built = {entry.key[:3] for entry in now}
+        kept = [entry for entry in before if entry.key[:3] not in built]
+        recorded.write_text(budget.write(now + kept))
+        page = sources.root / "docs" / "codegen.md"
+        page.write_text(budget.replace_table(page.read_text(), now + kept))
+    print(f"{len(now)} entries, none grown without a reason")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

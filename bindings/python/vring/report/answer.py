@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""The sentences at the top, and the claims of the mail thread: each computed from the rows, none written down."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .judge import FORBIDDEN
+from .measure import Row
+
+#: The places that the mail thread's patch marks: the used ring's index, element and event word, as a driver reads them.
+PATCHED = ("place_split_driver_poll", "place_split_driver_get", "place_split_driver_kick", "place_split_driver_kick_flags",
+           "place_split_driver_delayed")
+#: Shapes of the gallery in words.
+SHAPES = {"gallery_switch": "“t = *p; switch (t)”", "gallery_poll_loop": "a loop that waits for *p", "gallery_store_twice": "two stores to *p"}
+#: What can make a program see two values where its source has one, or half of one, or an old one.
+HARMFUL = ("repeated", "torn", "omitted")
+#: What changes an access, and no value that a correct peer would notice.
+CHANGED = ("narrowed", "widened", "merged", "unasked")
+
+
+@dataclass
+class Difference:
+    """What an accessor costs in some functions, against plain accesses, for one target, compiler and optimisation."""
+
+    target: str
+    compiler: str
+    column: str
+    optimisation: str
+    access: str
+    base_bytes: int
+    bytes: int  # more than the base
+    executed: int  # more instructions, all functions called once
+    worst_executed: int  # more instructions in the function that pays most
+
+    @property
+    def where(self) -> str:
+        return f"{self.compiler} {self.optimisation} for {self.target}"
+
+
+def differences(rows: Iterable[Row], functions: Iterable[str], base: str = "PLAIN") -> list[Difference]:
+    """One for every target, compiler, optimisation and accessor but the base's own; none where something did not build."""
+    wanted = set(functions)
+    groups: dict[tuple[str, str, str, str], dict[str, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        if row.function in wanted and not row.error:
+            groups[row.target, row.compiler, row.column, row.optimisation][row.access][row.function] = row
+    found = []
+    for (target, compiler, column, optimisation), by_access in groups.items():
+        plain = by_access.get(base, {})
+        for access, some in by_access.items():
+            if access == base or some.keys() != plain.keys():
+                continue
+            executed = [some[name].executed - plain[name].executed for name in some]
+            size = sum(row.bytes for row in plain.values())
+            found.append(Difference(target, compiler, column, optimisation, access, size,
+                                    sum(row.bytes for row in some.values()) - size, sum(executed), max(executed)))
+    return found
+
+
+def tally(rows: Iterable[Row], kinds: Iterable[str]) -> list[Row]:
+    """The rows in which one of these things happened to a load or a store."""
+    wanted = {name for kind in kinds for name in (kind, f"{kind} store")}
+    return [row for row in rows if wanted & row.findings.keys()]
+
+
+def percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:+.1f} %" if whole else "-"
+
+
+def plural(count: int, what: str) -> str:
+    return f"{count} {what}" if abs(count) == 1 else f"{count} {what}s"
+
+
+def kinds_seen(rows: Iterable[Row], kinds: Iterable[str]) -> str:
+    """"narrowed in 12, merged in 3", most frequent first."""
+    counts = {kind: len(tally(rows, [kind])) for kind in kinds}
+    parts = [f"{kind} in {count}" for kind, count in sorted(counts.items(), key=lambda item: -item[1]) if count]
+    return ", ".join(parts)
+
+
+def sentences(rows: list[Row]) -> list[str]:
+    """The answer: what READ_ONCE costs in the places of the patch, and what the compilers did without it."""
+    costs = [d for d in differences(rows, PATCHED) if d.access == "VOLATILE"]
+    if not costs:
+        return ["No compiler built both the plain and the volatile accesses: there is no answer."]
+    worst = max(costs, key=lambda d: d.bytes)
+    slowest = max(costs, key=lambda d: d.worst_executed)
+    compilers = ", ".join(sorted({d.compiler for d in costs}))
+    targets = len({d.target for d in costs})
+    size = statistics.median(d.base_bytes for d in costs)
+    first = (
+        f"Marking the reads of the patch as READ_ONCE (one volatile access each) changes the five functions that make them "
+        f"by {min(d.bytes for d in costs):+d} to {worst.bytes:+d} bytes of {size:.0f}, {statistics.median(d.bytes for d in costs):+.0f} "
+        f"in the median, and adds {plural(max(0, slowest.worst_executed), 'executed instruction')} to a call at most "
+        f"({len(costs)} builds: {compilers}, for {targets} targets at {' and '.join(sorted({d.optimisation for d in costs}))}; "
+        f"most bytes: {worst.where}; most instructions: {slowest.where})."
+    )
+    plain = [row for row in rows if row.access == "PLAIN" and row.function in PATCHED and not row.error]
+    bad = tally(plain, HARMFUL)
+    changed = kinds_seen(plain, FORBIDDEN)
+    shapes = tally([row for row in rows if row.suite == "gallery" and row.access == "PLAIN"], HARMFUL)
+    second = f"Left plain, the reads were {describe(bad, 'repeated, torn or omitted')} in these {len(plain)} functions"
+    second += f" (though the compilers did change them: {changed})" if changed and not bad else ""
+    if shapes:
+        example = next((row for row in shapes if row.function == "gallery_switch"), shapes[0])
+        second += (f", while the same compilers do such things to plain loads elsewhere: {example.compiler} {example.optimisation} "
+                   f"for {example.target} {verb(example)} in {SHAPES.get(example.function, example.function)}")
+    return [first, second + "."]
+
+
+def describe(bad: list[Row], what: str) -> str:
+    if not bad:
+        return "never " + what
+    return f"{kinds_seen(bad, HARMFUL)} ({bad[0].compiler} {bad[0].optimisation} for {bad[0].target}, {bad[0].function})"
+
+
+def verb(row: Row) -> str:
+    """What happened in a row, as a verb."""
+    kind = next(k for k in HARMFUL if {k, f"{k} store"} & row.findings.keys())
+    return {"repeated": "loads twice what is asked for once", "torn": "makes one access in pieces",
+            "omitted": "makes fewer accesses than asked for"}[kind]
+
+
+@dataclass
+class Claim:
+    """Something that the mails say, whether it holds, why, and the code that shows it: (title, row)."""
+
+    text: str
+    verdict: str  # "confirmed", "refuted", "in part"
+    why: str
+    evidence: list[tuple[str, Row]] = field(default_factory=list)
+
+
+def claims(rows: list[Row]) -> list[Claim]:
+    """The two mails' claims. Needs rows of the places and of the gallery, plain and volatile."""
+    plain = [r for r in rows if r.access == "PLAIN" and not r.error]
+    marked = {r.key: r for r in rows if r.access == "VOLATILE" and not r.error}
+    return [may_transform(plain, marked), does_not(plain, marked), mark_helps(rows), *costs(rows)]
+
+
+def with_marked(row: Row, marked: dict[tuple[str, str, str, str, str], Row]) -> list[tuple[str, Row]]:
+    title = f"{row.function.removeprefix('gallery_').removeprefix('place_')}, {row.compiler} {row.optimisation} for {row.target}"
+    pair = [(f"{title}: plain", row)]
+    return [*pair, (f"{title}: volatile", marked[row.key])] if row.key in marked else pair
+
+
+def may_transform(plain: list[Row], marked: dict[tuple[str, str, str, str, str], Row]) -> Claim:
+    shapes = [r for r in plain if r.suite == "gallery"]
+    bad = tally(shapes, HARMFUL)
+    evidence: list[tuple[str, Row]] = []
+    for kind in ("repeated", "omitted", "torn"):
+        some = tally(shapes, [kind])
+        if some:
+            best = min(some, key=lambda r: (kind not in r.findings, r.target != "x86-64", len(r.assembly)))
+            evidence += with_marked(best, marked)
+    by = sorted({r.compiler for r in bad})
+    return Claim(
+        "A compiler may load a plainly read field more than once, in pieces, or not again.",
+        "confirmed" if bad else "refuted",
+        f"Of {len(shapes)} builds of the gallery's plain shapes: {kinds_seen(shapes, FORBIDDEN) or 'none changed'}. "
+        f"Compilers: {', '.join(by) or 'none'}." + by_function(bad),
+        evidence,
+    )
+
+
+def by_function(bad: list[Row]) -> str:
+    """Which shapes by which compilers."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for row in bad:
+        groups[row.function.removeprefix("gallery_")].add(row.column)
+    return "".join(f" {name}: {', '.join(sorted(columns))}." for name, columns in sorted(groups.items()))
+
+
+def does_not(plain: list[Row], marked: dict[tuple[str, str, str, str, str], Row]) -> Claim:
+    ours = [r for r in plain if r.suite == "places"]
+    bad, other = tally(ours, HARMFUL), tally(ours, CHANGED)
+    evidence: list[tuple[str, Row]] = []
+    for kind in (*HARMFUL, *CHANGED):
+        if some := tally(ours, [kind]):
+            best = min(some, key=lambda r: (kind not in r.findings, r.target != "x86-64", r.function not in PATCHED, len(r.assembly)))
+            evidence += with_marked(best, marked)
+    verdict = "refuted" if bad else ("in part" if other else "confirmed")
+    return Claim(
+        "It may, but in the virtqueue's functions it does not.",
+        verdict,
+        f"Of {len(ours)} builds of the places where driver and device read each other: "
+        f"{kinds_seen(bad, HARMFUL) if bad else 'none was repeated, torn or omitted'}; "
+        f"{kinds_seen(ours, ('narrowed', 'widened', 'merged')) or 'none was narrowed, widened or merged'}. "
+        + ("What happened changes no value that a correct peer could notice, but it is not what the source says."
+           if other and not bad else ""),
+        evidence[:6],
+    )
+
+
+def mark_helps(rows: list[Row]) -> Claim:
+    others = [r for r in rows if r.access not in ("PLAIN", "HOOK") and r.suite != "kernel" and not r.error]
+    bad = tally(others, FORBIDDEN)
+    harm = tally(others, HARMFUL)
+    first = [min((r for r in bad if set(r.findings) == kinds), key=lambda r: len(r.assembly))
+             for kinds in [set(r.findings) for r in bad][:1]]
+    return Claim(
+        "One volatile or atomic access each forbids all that.",
+        "refuted" if harm else ("in part" if bad else "confirmed"),
+        f"Of {len(others)} builds with marked accesses: "
+        + (f"{kinds_seen(bad, FORBIDDEN)} ({', '.join(sorted({f'{r.access.lower()} by {r.compiler} for {r.target}' for r in bad}))})."
+           if bad else "every access was made once, whole, as asked for."),
+        [(f"{r.function}, {r.compiler} {r.optimisation} for {r.target}: {r.access.lower()}", r) for r in first],
+    )
+
+
+def costs(rows: list[Row]) -> list[Claim]:
+    made = []
+    for access, words in (("VOLATILE", "READ_ONCE costs"), ("ACQREL", "Atomic loads and stores with acquire and release cost")):
+        some = [d for d in differences(rows, PATCHED) if d.access == access]
+        if not some:
+            continue
+        median, most = statistics.median(d.bytes for d in some), max(some, key=lambda d: d.bytes)
+        slow = max(some, key=lambda d: d.worst_executed)
+        free = sum(d.bytes <= 0 for d in some)
+        relative = max(d.bytes / d.base_bytes for d in some)
+        made.append(Claim(
+            f"{words} performance, or at least code size.",
+            "in part" if free and most.bytes > 0 else ("refuted" if most.bytes <= 0 else "confirmed"),
+            f"{median:+.0f} bytes in the median for all five functions together, {most.bytes:+d} at most ({most.where}, "
+            f"{relative * 100:.0f} % of five functions that are little else), none or fewer in {free} of {len(some)} builds; "
+            f"{slow.worst_executed:+d} executed instructions per call at most ({slow.where}), "
+            f"{statistics.median(d.executed for d in some) / len(PATCHED):+.1f} in the median.",
+        ))
+    return made
+
+
+def kernel_sentence(rows: list[Row]) -> str:
+    """What marking did to Linux' virtio_ring.c as a whole; "" if it was not built."""
+    from .kernel import WHOLE
+
+    both = {(r.target, r.compiler, r.optimisation, r.access): r for r in rows if r.function == WHOLE and not r.error}
+    changes: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
+    for (target, compiler, optimisation, access), row in both.items():
+        marked = both.get((target, compiler, optimisation, "VOLATILE"))
+        if access == "PLAIN" and marked:
+            lto = optimisation.endswith("LTO")
+            changes[lto].append((marked.bytes - row.bytes, f"{compiler} {optimisation} for {target}, of {row.bytes}"))
+    if not changes[False]:
+        return ""
+    said = (f"Linux' own virtio_ring.c, with every read of what the device writes marked, changes by {min(changes[False])[0]:+d} to "
+            f"{max(changes[False])[0]:+d} bytes in {len(changes[False])} builds (most: {max(changes[False])[1]})")
+    if changes[True]:
+        said += (f", and with CONFIG_LTO on AArch64, where READ_ONCE is an acquire, by {min(changes[True])[0]:+d} to "
+                 f"{max(changes[True])[0]:+d} (most: {max(changes[True])[1]})")
+    return said + "."

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""
+Disassembly, and what kind each instruction is: load, store, fence, branch, address arithmetic.
+
+llvm-objdump prints every target in one shape; x86 in Intel's syntax, so that the destination comes first everywhere.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from elftools.elf.elffile import ELFFile
+
+from .build import llvm, run_tool
+
+LOAD, STORE, FENCE, BRANCH, ADDRESS = 1, 2, 4, 8, 16
+
+
+@dataclass(frozen=True)
+class Instruction:
+    address: int
+    mnemonic: str
+    operands: str
+    kind: int  # LOAD | STORE for one that does both
+
+    @property
+    def text(self) -> str:
+        return f"{self.mnemonic} {self.operands}".strip()
+
+
+@dataclass(frozen=True)
+class Symbol:
+    name: str
+    address: int
+    size: int
+
+
+# Per family: loads, stores, fences and branches by mnemonic. x86 and s390 say by their operands what touches memory.
+MNEMONICS = {
+    "aarch64": (r"ld(?!n?t?g$).*", r"st(?!g).*", r"dmb|dsb|isb", r"b|b\..*|bl|blr|br|ret|cbn?z|tbn?z"),
+    "arm": (r"v?ldr.*|ldm.*|pop.*|lda.*|vldm.*", r"v?str.*|stm.*|push.*|stl.*|vstm.*", r"dmb|dsb|isb",
+            r"b(l|x|lx)?(eq|ne|[hl][si]|cc|cs|mi|pl|vs|vc|g[te]|l[te]|al)?(\.[nw])?|cbn?z|tb[bh]"),
+    "riscv": (r"(c\.)?l[bhwd]u?(sp)?|lr\..*", r"(c\.)?s[bhwd](sp)?|sc\..*", r"fence.*",
+              r"(c\.)?(b[a-z]+|j|jr|jal|jalr|ret|call|tail)"),
+    "ppc": (r"l(bz|h[az]|w[az]|d|h?wbr|dbr|hbr)u?x?|lmw|l[wd]arx|lxv.*|lv.*", r"st.*", r"sync|lwsync|hwsync|isync|eieio",
+            r"b.*"),
+    "mips": (r"l[bhw]u?|lw[lr]|ll", r"s[bhw]|sw[lr]|sc", r"sync", r"b.*|j.*"),
+    "loongarch": (r"ld\..*|ldx\..*|ldptr\..*|ll\..*", r"st\..*|stx\..*|stptr\..*|sc\..*", r"dbar|ibar",
+                  r"b|b[a-z]+|bl|jr|jirl|ret"),
+}
+REGISTER = {
+    "x86": r"\b(?:[re]?(?:ax|bx|cx|dx|si|di|bp|sp)|[abcd][lh]|(?:si|di|bp|sp)l|r\d+[dwb]?)\b",
+    "aarch64": r"\b(?:[xw]\d+|sp|[xw]zr)\b",
+    "arm": r"\b(?:r\d+|sp|lr|pc|fp)\b",
+    "riscv": r"\b(?:zero|ra|sp|gp|tp|[ast]\d+)\b",
+    "ppc": r"(?<![\w.-])\d+(?![\w.])",
+    "s390": r"%[rf]\d+",
+    "mips": r"\$\w+",
+    "loongarch": r"\$\w+",
+}
+X86_STORES_FIRST = re.compile(r"(lock )?(mov\w*|set\w+|st\w*)$")
+X86_ONLY_READS = re.compile(r"cmp\w*|test\w*|bt|ucomis\w|push\w*|call\w*|jmp\w*|mul|imul|div|idiv")
+S390_NO_MEMORY = re.compile(r"la|lay|larl|s[lr][la]\w?k?|b\w*|j\w*|rll\w*|ex\w*")
+S390_STORES = re.compile(r"st.*|mvh.*|mvg.*|mvi.*")
+S390_BOTH = re.compile(r"mvc\w*|xc|nc|oc|ni\w?|oi\w?|xi\w?|a[gl]?g?si|la.g?")
+
+
+def kind_of(isa: str, mnemonic: str, operands: str) -> int:
+    """LOAD, STORE, both, FENCE, BRANCH or 0. Accesses to the stack count like others."""
+    if isa == "x86":
+        return _kind_of_x86(mnemonic, operands)
+    if isa == "s390":
+        return _kind_of_s390(mnemonic, operands)
+    if re.fullmatch(r"amo\w+\..*|am(swap|add|or|and)\w*\..*|swp\w*|ldadd\w*|cas\w*", mnemonic):
+        return LOAD | STORE
+    load, store, fence, branch = MNEMONICS[isa]
+    for pattern, kind in ((fence, FENCE), (branch, BRANCH), (load, LOAD), (store, STORE)):
+        if re.fullmatch(pattern, mnemonic):
+            return kind
+    return 0
+
+
+def _kind_of_x86(mnemonic: str, operands: str) -> int:
+    if re.fullmatch(r"[mls]fence", mnemonic) or mnemonic == "lock" or (mnemonic == "xchg" and "[" in operands):
+        return FENCE
+    branch = BRANCH if re.fullmatch(r"j\w+|call\w*|ret\w*", mnemonic) else 0
+    if mnemonic.startswith(("push", "pop")):
+        return STORE if mnemonic.startswith("push") else LOAD
+    if "[" not in operands or mnemonic.startswith(("lea", "nop")):
+        return branch
+    if "[" not in operands.split(",")[0] or X86_ONLY_READS.fullmatch(mnemonic):
+        return LOAD | branch
+    return STORE if X86_STORES_FIRST.match(mnemonic) else LOAD | STORE
+
+
+def _kind_of_s390(mnemonic: str, operands: str) -> int:
+    if mnemonic in ("bnor", "br", "bcr") and re.fullmatch(r"(1[45], *)?(%r)?0", operands):  # a branch to nowhere serializes
+        return FENCE
+    if re.fullmatch(r"[bj]\w*|c[gl]?[ir]?j\w*|cl?g?[ir]j\w*", mnemonic) and not re.search(r"\(", operands):
+        return BRANCH
+    if S390_NO_MEMORY.fullmatch(mnemonic) or not re.search(r"\d+(\(|$)", operands) or "(" not in operands:
+        return BRANCH if mnemonic in ("br", "basr", "brasl") else 0
+    if S390_BOTH.fullmatch(mnemonic):
+        return LOAD | STORE
+    return STORE if S390_STORES.fullmatch(mnemonic) else LOAD
+
+
+def canonical(isa: str, register: str) -> str:
+    """One name for a register of several widths."""
+    if isa == "x86":
+        if found := re.fullmatch(r"[re]?([abcd])x|([abcd])[lh]|[re]?(si|di|bp|sp)l?", register):
+            return next(name for name in found.groups() if name)
+        return register.rstrip("dwb")
+    return "x" + register[1:] if isa == "aarch64" and register[0] == "w" else register
+
+
+def memory_operand(isa: str, operands: str) -> str:
+    """The part of the operands that says where in memory, as well as text tells."""
+    if isa in ("x86", "aarch64", "arm"):
+        return " ".join(re.findall(r"\[[^\]]*\]", operands))
+    parts = operands.split(",", 1)
+    return parts[1] if len(parts) > 1 else operands
+
+
+def mark_address_arithmetic(isa: str, code: list[Instruction]) -> list[Instruction]:
+    """Marks what computes a register that a later load or store has in its address, before it is written again."""
+    marked = list(code)
+    for i, instruction in enumerate(code):
+        if instruction.kind or not instruction.operands:
+            continue
+        first = re.match(REGISTER[isa], instruction.operands)
+        if not first:
+            continue
+        written = canonical(isa, first[0])
+        for later in code[i + 1:]:
+            registers = [canonical(isa, r) for r in re.findall(REGISTER[isa], memory_operand(isa, later.operands))]
+            if later.kind & (LOAD | STORE) and written in registers:
+                marked[i] = replace(instruction, kind=ADDRESS)
+                break
+            destination = re.match(REGISTER[isa], later.operands)
+            if destination and canonical(isa, destination[0]) == written and not later.kind & STORE:
+                break
+    return marked
+
+
+@functools.lru_cache(4)
+def symbols(program: Path) -> dict[str, Symbol]:
+    """Functions and objects of an ELF file by name; the lowest bit of a Thumb function's address is cleared."""
+    with program.open("rb") as file:
+        elf = ELFFile(file)
+        thumb = elf["e_machine"] == "EM_ARM"
+        table: Any = elf.get_section_by_name(".symtab")
+        found = {}
+        for entry in table.iter_symbols():
+            kind = entry["st_info"]["type"]
+            if kind in ("STT_FUNC", "STT_OBJECT") and entry["st_shndx"] != "SHN_UNDEF":
+                address = entry["st_value"] & ~1 if thumb and kind == "STT_FUNC" else entry["st_value"]
+                found[entry.name] = Symbol(entry.name, address, entry["st_size"])
+        return found
+
+
+LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)(?:\s+(.*))?$")
+
+
+def disassemble(program: Path, isa: str) -> dict[str, list[Instruction]]:
+    """Every function of a program. Comments of the disassembler are dropped, names of targets are kept."""
+    command = [llvm("llvm-objdump"), "-d", "--no-show-raw-insn", str(program)]
+    if isa == "x86":
+        command.insert(2, "--x86-asm-syntax=intel")
+    if isa == "s390":  # else it knows the oldest CPU alone
+        command.insert(2, "--mcpu=z14")
+    starts = sorted((symbol.address, name) for name, symbol in symbols(program).items())
+
+    def named(address: int) -> str:
+        """An address as the symbol before it and the distance."""
+        start, name = starts[max(0, bisect.bisect_right(starts, (address, "\x7f")) - 1)]
+        return name if start == address else f"{name}+{address - start:#x}"
+
+    functions: dict[str, list[Instruction]] = {}
+    current: list[Instruction] = []
+    for line in run_tool(command).splitlines():
+        if header := re.match(r"^([0-9a-f]+) <(.+)>:$", line):
+            current = functions.setdefault(header[2], [])
+        elif found := LINE.match(line):
+            mnemonic, operands = found[2], re.split(r"\s(?:#|//|@)\s", found[3] or "")[0].strip()
+            if mnemonic in ("lock", "rep", "repz"):
+                mnemonic, _, operands = f"{mnemonic} {operands}".partition(" ")
+            if mnemonic.startswith("."):  # a constant between the instructions
+                continue
+            kind = kind_of(isa, mnemonic, operands)
+            # Of a branch the name of its target; elsewhere the disassembler guesses.
+            operands = re.sub(r"(?:-?(?:0x)?[0-9a-f]+ )?<([^>]*)>", r"\1" if kind & BRANCH else "", operands).strip()
+            if kind & BRANCH:
+                operands = re.sub(r"\b0x[0-9a-f]+$", lambda m: named(int(m[0], 16)), operands)
+            current.append(Instruction(int(found[1], 16), mnemonic, operands, kind))
+    return functions

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""The codegen report: what to build, and where the results go."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .answer import claims, kernel_sentence, sentences
+from .build import COMMON_FLAGS, VARIANTS, Access, Compiler, ReportError, Sources, compilers, find_sources, llvm, user_compiler
+from .cycles import fill_cycles
+from .measure import Job, Row, measure_all
+from .page import picture, terminal_table, write_csv, write_json, write_page
+from .races import Verdict, judge_all
+from .targets import TARGETS, Target, target
+
+SHAPES = ("places", "gallery")
+
+
+@dataclass
+class Request:
+    """What the command line asks for."""
+
+    output: Path
+    source: Path | None = None
+    accessors: Path | None = None
+    cc: str = ""
+    cflags: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    optimisations: tuple[str, ...] = ()
+    full: bool = False
+    verbs: bool = True
+    races: bool = True
+    jobs: int = 2
+    kernel: str = ""
+    command: str = "./run codegen"
+    progress: bool = field(default_factory=sys.stderr.isatty)
+
+
+def run(request: Request) -> list[Row]:
+    """Writes codegen.html, .csv and .json, prints the answer and the table, and returns the rows."""
+    started = time.monotonic()
+    sources = find_sources(request.output, request.source)
+    jobs = plan(request)
+    accesses = list(dict.fromkeys(job.access for job in jobs))
+    if not jobs:
+        raise ReportError("no compiler is here for what was asked for")
+    rows = measure_all(sources, jobs, request.jobs, progress_of(request))
+    if all(row.error for row in rows):
+        raise ReportError(f"nothing could be built; the first error: {rows[0].error}")
+    for error in dict.fromkeys(f"{r.column} for {r.target}, {r.access}: {r.error.strip().splitlines()[-1]}" for r in rows if r.error):
+        print(f"vring.report: {error}", file=sys.stderr)
+    if request.kernel:
+        from .kernel import kernel_rows
+
+        rows += kernel_rows(request, sources)
+    fill_cycles(rows)
+    verdicts, why_not = verdicts_of(request, sources, accesses)
+    about = describe(request, sources, rows, why_not)
+    request.output.mkdir(parents=True, exist_ok=True)
+    write_csv(rows, request.output / "codegen.csv")
+    write_json(rows, verdicts, about, request.output / "codegen.json")
+    write_page(rows, verdicts, about, sources, request.output / "codegen.html")
+    (request.output / "codegen.svg").write_text(picture(rows))
+    print(terminal_table(rows))
+    for sentence in sentences(rows):
+        print("\n" + sentence)
+    if said := kernel_sentence(rows):
+        print("\n" + said)
+    print("\nClaims: " + "; ".join(f"{claim.text} {claim.verdict}" for claim in claims(rows)))
+    print(f"\nThe page: {request.output / 'codegen.html'} ({time.monotonic() - started:.0f} s)", file=sys.stderr)
+    return rows
+
+
+def plan(request: Request) -> list[Job]:
+    """
+    The programs to build. By default the places and the gallery for every target by gcc and the recent clang, and the
+    verbs at -O2, plain and acquire/release, for two targets; with full, everything.
+    """
+    accesses = [Access(name) for name in VARIANTS]
+    if request.accessors:
+        if not request.accessors.is_file():
+            raise ReportError(f"there is no header {request.accessors}")
+        accesses.append(Access(request.accessors.stem, request.accessors.resolve()))
+    optimisations = request.optimisations or ("-O2", "-Os")
+    jobs: list[Job] = []
+    for where in chosen(request):
+        some = compilers_for(request, where)
+        jobs += [Job(SHAPES, where.name, *rest) for rest in itertools.product(some, optimisations, accesses)]
+        if request.verbs and (request.full or request.targets or where.name in ("x86-64", "cortex-m4")):
+            all_accesses = accesses if request.full else [a for a in accesses if a.name in ("PLAIN", "ACQREL") or a.header]
+            levels = optimisations if request.full else optimisations[:1]
+            jobs += [Job(("verbs",), where.name, *rest) for rest in itertools.product(some, levels, all_accesses)]
+    return jobs
+
+
+def chosen(request: Request) -> list[Target]:
+    if request.targets:
+        return [target(name) for name in request.targets]
+    return [target("x86-64")] if request.cc else list(TARGETS)
+
+
+def compilers_for(request: Request, where: Target) -> list[Compiler]:
+    if request.cc:
+        return [user_compiler(request.cc, request.cflags)]
+    found = compilers(where, request.columns)
+    # The old clang says little that the recent one does not: only if asked.
+    by_family = {c.family: c for c in found}
+    return found if request.full or request.columns else list(by_family.values())
+
+
+def progress_of(request: Request) -> Any:
+    def show(done: int, total: int) -> None:
+        if request.progress:
+            print(f"\r{done} of {total} programs", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+def verdicts_of(request: Request, sources: Sources, accesses: list[Access]) -> tuple[list[Verdict], str]:
+    """The race detector's verdicts, or why there are none."""
+    if not request.races:
+        return [], "left out as asked for."
+    try:
+        return judge_all(sources, accesses), ""
+    except ReportError as error:
+        print(f"vring.report: {error}", file=sys.stderr)
+        return [], str(error)
+
+
+def describe(request: Request, sources: Sources, rows: list[Row], why_not: str) -> dict[str, Any]:
+    """What a reader has to know to trust the numbers, and to make them again."""
+    good = [row for row in rows if not row.error]
+    absent = [t.name for t in chosen(request) if not any(r.target == t.name for r in good)]
+    models = ", ".join(f"{t.name} {t.mca[1]}" for t in TARGETS if t.mca and any(r.target == t.name for r in good))
+    return {
+        "version": version(sources), "commit": commit(sources), "compilers": sorted({r.compiler for r in good}),
+        "targets": list(dict.fromkeys(r.target for r in good)), "optimisations": list(dict.fromkeys(r.optimisation for r in rows)),
+        "builds": len({(r.target, r.compiler, r.optimisation, r.access) for r in good}), "flags": " ".join(COMMON_FLAGS),
+        "notes": {t.name: t.note for t in TARGETS if t.note}, "races": why_not, "command": request.command,
+        "missing": f"No compiler here for {', '.join(absent)}." if absent else "",
+        "mca": f"Models of {Path(llvm('llvm-mca')).name}: {models}; the other targets have none.",
+    }
+
+
+def version(sources: Sources) -> str:
+    text = (sources.root / "include/vring/types.h").read_text()
+    return ".".join(re.findall(r"^#define VRING_VERSION_\w+ (\d+)$", text, re.M))
+
+
+def commit(sources: Sources) -> str:
+    """The commit of the sources, marked if they were changed since; "unknown" outside of a checkout."""
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", "-C", str(sources.root), *words], capture_output=True, text=True, check=False)
+
+    try:
+        head = git("rev-parse", "--short=12", "HEAD")
+        if head.returncode != 0 or not git("ls-files", "lib/vring/access.h").stdout:
+            return "unknown"
+        return head.stdout.strip() + ("-modified" if git("diff", "--quiet", "HEAD", "--", "lib", "include", "bench").returncode else "")
+    except OSError:
+        return "unknown"

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""
+Runs a function of a linked program and writes down every instruction and every access to shared memory.
+
+Unicorn does it, but for LoongArch and little-endian POWER, which it cannot, and MIPS, where its hooks lose count of
+delay slots; there qemu-user's log of all registers tells the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from elftools.elf.elffile import ELFFile
+
+from .asm import Symbol, symbols
+from .build import ReportError
+from .targets import BIG_ENDIAN, Target
+
+unicorn: Any = importlib.import_module("unicorn")  # it has types for some of what it does
+
+BASE, SIZE = 0x100000, 0x100000
+STACK, STACK_SIZE = 0x10000, 0x10000
+RETURN = STACK + 0x8000  # in the middle of the stack, which nobody reaches; s390x wants it off the edge of a mapping
+LIMIT = 20000
+
+
+@dataclass(frozen=True)
+class Access:
+    """One access to shared memory. step is the index of its instruction in the run."""
+
+    kind: str  # "load", "store" or "fence"
+    symbol: str
+    offset: int
+    width: int
+    step: int = -1
+
+
+@dataclass
+class Run:
+    """What one call did, without what its caller did."""
+
+    steps: list[int] = field(default_factory=list)  # addresses of the instructions, as executed
+    accesses: list[Access] = field(default_factory=list)  # to shared memory
+    intents: list[Access] = field(default_factory=list)  # in the build with hooks: what the source asks for
+    result: int = 0
+
+
+class Layout:
+    """Where a program's symbols are."""
+
+    def __init__(self, program: Path) -> None:
+        self.symbols = symbols(program)
+        self.shared = [s for name, s in self.symbols.items() if name.startswith("shared_")]
+
+    def shared_at(self, address: int) -> Symbol | None:
+        return next((s for s in self.shared if s.address <= address < s.address + s.size), None)
+
+    def access(self, kind: str, address: int, width: int, step: int = -1) -> Access | None:
+        symbol = self.shared_at(address)
+        return Access(kind, symbol.name, address - symbol.address, width, step) if symbol else None
+
+
+def run_all(program: Path, target: Target, names: Iterable[str]) -> dict[str, Run]:
+    """Each function of the program in turn, by its rig: prepare_NAME(), then run_NAME()."""
+    if target.unicorn is None:
+        from .qemu_user import run_under_qemu
+
+        return run_under_qemu(program, target, names)
+    machine = Machine(program, target)
+    return {name: machine.run(name) for name in names}
+
+
+class Machine:
+    """A program in Unicorn."""
+
+    def __init__(self, program: Path, target: Target) -> None:
+        assert target.unicorn
+        self.target = target
+        self.layout = Layout(program)
+        architecture, mode = target.unicorn
+        flags = getattr(unicorn, f"UC_MODE_{mode}")
+        if target.name.startswith("cortex-m"):
+            flags |= unicorn.UC_MODE_MCLASS
+        if target.name in BIG_ENDIAN:
+            flags |= unicorn.UC_MODE_BIG_ENDIAN
+        self.names: Any = importlib.import_module(f"unicorn.{architecture.lower()}_const")
+        self.uc: Any = unicorn.Uc(getattr(unicorn, f"UC_ARCH_{architecture}"), flags)
+        if target.isa == "s390":  # the default is the first of its kind, without long immediates
+            self.uc.ctl_set_cpu_model(self.names.UC_CPU_S390X_Z14)
+        self.uc.mem_map(STACK, STACK_SIZE)
+        self.uc.mem_map(BASE, SIZE)
+        with program.open("rb") as file:
+            for segment in ELFFile(file).iter_segments():
+                if segment["p_type"] == "PT_LOAD":
+                    self.uc.mem_write(segment["p_vaddr"], segment.data())
+        self.order: Literal["big", "little"] = "big" if target.name in BIG_ENDIAN else "little"
+
+    def set(self, register: str, value: int) -> None:
+        assert self.target.unicorn
+        self.uc.reg_write(getattr(self.names, f"UC_{self.target.unicorn[0]}_REG_{register}"), value)
+
+    def call(self, name: str) -> None:
+        """Until it returns. Raises ReportError if it does not within LIMIT instructions."""
+        entry = self.layout.symbols[name].address
+        top = STACK + STACK_SIZE - 0x400
+        match self.target.isa:
+            case "x86":
+                width = 8 if self.target.name == "x86-64" else 4
+                top -= width
+                self.uc.mem_write(top, RETURN.to_bytes(width, "little"))
+                self.set("RSP" if width == 8 else "ESP", top)
+            case "aarch64":
+                self.set("SP", top)
+                self.set("X30", RETURN)
+            case "arm":
+                self.set("SP", top)
+                self.set("LR", RETURN | self.thumb)
+            case "riscv":
+                self.set("X2", top)
+                self.set("X1", RETURN)
+            case "s390":
+                self.set("R15", top)
+                self.set("R14", RETURN)
+        try:
+            self.uc.emu_start(entry | self.thumb, RETURN, 0, LIMIT)
+        except unicorn.UcError as error:
+            raise ReportError(f"{self.target.name}: {name} did not run to its end: {error}") from error
+
+    @property
+    def thumb(self) -> int:
+        return int(self.target.name.startswith("cortex-m"))
+
+    def number(self, symbol: str, offset: int, width: int) -> int:
+        return int.from_bytes(self.uc.mem_read(self.layout.symbols[symbol].address + offset, width), self.order)
+
+    def run(self, name: str) -> Run:
+        self.call(f"prepare_{name}")
+        self.uc.mem_write(self.layout.symbols["intent_count"].address, bytes(4))
+        run, caller = Run(), self.layout.symbols[f"run_{name}"]
+
+        def stepped(_uc: object, address: int, _size: int, _data: object) -> None:
+            if not caller.address <= address < caller.address + caller.size:
+                run.steps.append(address)
+
+        def touched(_uc: object, kind: int, address: int, size: int, _value: int, _data: object) -> None:
+            what = "load" if kind == unicorn.UC_MEM_READ else "store"
+            if access := self.layout.access(what, address, size, len(run.steps) - 1):
+                run.accesses.append(access)
+
+        hooks = [
+            self.uc.hook_add(unicorn.UC_HOOK_CODE, stepped),
+            self.uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, touched),
+        ]
+        self.call(f"run_{name}")
+        for hook in hooks:
+            self.uc.hook_del(hook)
+        run.result = self.number("rig_result", 0, 8)
+        run.intents = read_intents(self.layout, self.number)
+        return run
+
+
+def read_intents(layout: Layout, number: Callable[[str, int, int], int]) -> list[Access]:
+    """The notebook of the build with hooks; empty in the others."""
+    found = []
+    for i in range(number("intent_count", 0, 4)):
+        kind, width = (number("intents", 16 * i + at, 4) for at in (0, 4))
+        access = layout.access({1: "load", 2: "store"}.get(kind, "fence"), number("intents", 16 * i + 8, 8), width)
+        found.append(access or Access("fence", "", 0, 0))
+    return found

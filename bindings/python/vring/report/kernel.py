@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""
+The same question put to Linux' own split and packed driver: virtio_ring.c of Debian's linux-source package, as it is and
+with the reads of what the device writes marked READ_ONCE.
+
+The file is unpacked where the report keeps what it makes, and compiled in user space with the headers of its own
+tools/virtio and linux_shim.h, which is ours. They know the barriers of x86-64 and AArch64, so those are the targets. Sizes
+and instructions are counted; nothing is run.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .asm import disassemble, mark_address_arithmetic, symbols
+from .build import Compiler, ReportError, Sources, compilers, run_tool
+from .measure import Row, body_of, fill_static
+from .targets import target
+
+if TYPE_CHECKING:
+    from .codegen import Request
+
+WHOLE = "virtio_ring.c, all of it"
+FUNCTIONS = ("virtqueue_kick_prepare", "virtqueue_get_buf_ctx", "virtqueue_enable_cb_prepare", "virtqueue_poll",
+             "virtqueue_enable_cb_delayed")
+NEEDED = ("tools/virtio", "tools/include", "include/linux", "include/uapi/linux/virtio*", "drivers/virtio/virtio_ring.c", "usr/include")
+FLAGS = ("-std=gnu11", "-w", "-fno-strict-overflow", "-fno-strict-aliasing", "-fno-common", "-fno-pic", "-fno-stack-protector",
+         "-fno-asynchronous-unwind-tables", "-U_FORTIFY_SOURCE", "-DCONFIG_PHYS_ADDR_T_64BIT")
+#: With CONFIG_LTO, Linux makes READ_ONCE an acquire on AArch64.
+LTO = ("-DREPORT_CONFIG_LTO", "-march=armv8.3-a")
+
+
+def kernel_rows(request: Request, sources: Sources) -> list[Row]:
+    """A row per function, build and marking; access PLAIN is the file as it is, VOLATILE the marked one."""
+    tree = find_tree(request, sources)
+    folder = sources.output / "kernel"
+    folder.mkdir(parents=True, exist_ok=True)
+    original = (tree / "drivers/virtio/virtio_ring.c").read_text()
+    texts = {"PLAIN": original, "VOLATILE": mark(original)}
+    rows = []
+    for access, text in texts.items():
+        copy = folder / f"virtio_ring.{access}.c"
+        copy.write_text(text)
+        for name in ("x86-64", "aarch64"):
+            for compiler in compilers(target(name)):
+                for optimisation in ("-O2", "-Os"):
+                    rows += build(tree, sources, copy, name, compiler, optimisation, access, ())
+                    if name == "aarch64":
+                        rows += build(tree, sources, copy, name, compiler, optimisation, access, LTO)
+    return rows
+
+
+def find_tree(request: Request, sources: Sources) -> Path:
+    """The sources named, or those of the package, unpacked. Raises ReportError that says what to install."""
+    if request.kernel != "auto":
+        tree = Path(request.kernel)
+        if not (tree / "drivers/virtio/virtio_ring.c").is_file():
+            raise ReportError(f"{tree} holds no drivers/virtio/virtio_ring.c")
+        return tree
+    archives = sorted(Path("/usr/src").glob("linux-source-*.tar.xz"))
+    if not archives:
+        raise ReportError("Linux' sources are not here: apt-get install linux-source, or name a folder that has them")
+    tree = sources.output / archives[-1].name.removesuffix(".tar.xz")
+    if not (tree / "drivers/virtio/virtio_ring.c").is_file():
+        sources.output.mkdir(parents=True, exist_ok=True)
+        patterns = [f"*/{what}*" if "." in what or "*" in what else f"*/{what}/*" for what in NEEDED]
+        run_tool(["tar", "-xJf", str(archives[-1]), "-C", str(sources.output), "--wildcards", *patterns])
+    return tree
+
+
+def mark(text: str) -> str:
+    """
+    The text with READ_ONCE round every field that the device writes, where it is read: as the argument of a conversion
+    from the wire's byte order, or tested for a flag. Raises ReportError if there is none: another version, to be looked at.
+    """
+    out, end, marked = [], 0, 0
+    for start, stop in arguments(text):
+        argument = text[start:stop]
+        if re.search(r"\bused\b|avail_event|\.vring\.desc\[", argument) and "READ_ONCE" not in argument:
+            out += [text[end:start], f"READ_ONCE({argument.strip()})"]
+            end, marked = stop, marked + 1
+    changed = "".join(out) + text[end:]
+    changed, flags = re.subn(r"(\w+->split\.vring\.used->flags)(?=\s*&)", r"READ_ONCE(\1)", changed)
+    if marked < 6 or flags < 1:
+        raise ReportError(f"this virtio_ring.c reads the device's fields in {marked + flags} places that are known, and not 7 or more")
+    return changed
+
+
+def arguments(text: str) -> Iterator[tuple[int, int]]:
+    """Where the last argument of each conversion from the wire's byte order begins and ends."""
+    for found in re.finditer(r"\b(?:virtio|le)(?:16|32)_to_cpu\(", text):
+        depth, at, start = 1, found.end(), found.end()
+        while depth:
+            depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(text[at], 0)
+            if depth == 1 and text[at] == ",":
+                start = at + 1
+            at += 1
+        yield start, at - 1
+
+
+def build(tree: Path, sources: Sources, copy: Path, name: str, compiler: Compiler, optimisation: str, access: str,
+          extra: tuple[str, ...]) -> list[Row]:
+    """The rows of one object; one that does not compile is a row with an error."""
+    level = optimisation + (" CONFIG_LTO" if extra else "")
+    made = copy.with_name(f"{access}.{name}.{compiler.column}.{level}.o".replace(" ", "_"))
+    blank = Row("kernel", WHOLE, name, compiler.name, compiler.column, level, access)
+    includes = [f"-I{tree / folder}" for folder in ("tools/virtio", "tools/include", "usr/include")]
+    shim = ["-include", str(tree / "include/linux/kconfig.h"), "-include", str(sources.fixtures / "linux_shim.h")]
+    command = [*compiler.command, *FLAGS, optimisation, *extra, *includes, *shim, "-c", str(copy), "-o", str(made)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode != 0:
+        blank.error = done.stderr.strip()
+        return [blank]
+    isa = target(name).isa
+    code, table = disassemble(made, isa), symbols(made)
+    fill_static(blank, [i for function in code.values() for i in mark_address_arithmetic(isa, function)])
+    blank.bytes, blank.assembly = sum(table[function].size for function in code if function in table), []
+    rows = [blank]
+    for function in FUNCTIONS:
+        if function in code:
+            row = Row("kernel", function, name, compiler.name, compiler.column, level, access)
+            body = body_of(function, code, table)
+            row.bytes = sum(symbol.size for symbol, _ in body)
+            fill_static(row, [i for _, part in body for i in mark_address_arithmetic(isa, part)])
+            rows.append(row)
+    return rows

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""One row per function, target, compiler, optimisation and accessor: size, instructions, accesses, what became of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import emulate
+from .asm import ADDRESS, FENCE, LOAD, STORE, Instruction, Symbol, disassemble, mark_address_arithmetic, symbols
+from .build import Access, Compiler, ReportError, Sources, compile_object, compilers, link
+from .judge import findings
+from .qemu_user import start_source
+from .targets import BITS_32, TARGETS, target
+
+
+@dataclass(frozen=True)
+class Job:
+    """One program to build and run: some suites for one target by one compiler."""
+
+    suites: tuple[str, ...]
+    target: str
+    compiler: Compiler
+    optimisation: str
+    access: Access
+
+
+@dataclass
+class Row:
+    """What was found of one function."""
+
+    suite: str
+    function: str
+    target: str
+    compiler: str  # with version
+    column: str  # family and major version
+    optimisation: str
+    access: str
+    bytes: int = 0
+    instructions: int = 0
+    loads: int = 0
+    stores: int = 0
+    fences: int = 0
+    address_arithmetic: int = 0
+    executed: int = 0
+    shared_loads: int = 0
+    shared_stores: int = 0
+    result: int = 0
+    cycles: float | None = None
+    findings: dict[str, int] = field(default_factory=dict)
+    assembly: list[tuple[int, str]] = field(default_factory=list)  # kind and text of each instruction
+    path: list[str] = field(default_factory=list)  # texts of the executed ones, for llvm-mca
+    error: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """Everything but the accessor."""
+        return (self.suite, self.function, self.target, self.column, self.optimisation)
+
+
+def functions_of(sources: Sources, job: Job) -> list[tuple[str, str]]:
+    """(suite, name) of the functions that a job's rigs call, in their order."""
+    prefix = {"PLACE": "place_", "PREPARE": "", "SPLIT": "vring_split_", "PACKED": "vring_packed_"}
+    found = []
+    for suite in job.suites:
+        text = (sources.fixtures / f"{suite}_rig.c").read_text()
+        for macro, name in re.findall(r"^(PLACE|PREPARE|SPLIT|PACKED)\((\w+)", text, re.M):
+            found.append((suite, prefix[macro] + name))
+    return found
+
+
+def objects_of(sources: Sources, job: Job) -> list[Path]:
+    """The objects of a job's program; what does not touch shared memory is built once for all accessors."""
+    neutral = Access("ACQREL")
+
+    def build(source: Path, optimisation: str, access: Access) -> Path:
+        return compile_object(sources, job.compiler, optimisation, access, source)
+
+    rig_access = job.access if job.access.name == "HOOK" else neutral
+    start = sources.output / f"start_{'_'.join(job.suites)}.c"
+    made = [build(sources.fixtures / "rig.c", "-O1", rig_access)]
+    if target(job.target).unicorn is None:
+        write_once(start, start_source(name for _, name in functions_of(sources, job)))
+        made.append(build(start, "-O1", neutral))
+    for suite in job.suites:
+        made.append(build(sources.fixtures / f"{suite}_rig.c", "-O1", neutral))
+        if suite != "verbs":
+            made.append(build(sources.fixtures / f"{suite}.c", job.optimisation, job.access))
+    if "verbs" in job.suites:
+        made += [build(source, job.optimisation, job.access) for source in sources.cells]
+        return made + [build(source, "-O1", neutral) for source in sources.support]
+    # The rig of the places has drivers set up its rings.
+    setup = ("split_driver", "packed_driver", "features", "layout", "peer")
+    return made + [build(source, "-O0", neutral) for source in sources.library if source.stem in setup]
+
+
+def write_once(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def intents_of(sources: Sources, suites: tuple[str, ...], bits: int) -> dict[str, list[emulate.Access]]:
+    """
+    What the source of each function asks of shared memory: from the build with hooks.
+
+    It depends on no compiler, and of the CPU only on the widest word that is one access: any target of that width tells.
+    """
+    for candidate in TARGETS:
+        if candidate.unicorn and bits == (32 if candidate.name in BITS_32 else 64):
+            for compiler in compilers(candidate):
+                job = Job(suites, candidate.name, compiler, "-O1", Access("HOOK"))
+                program = link(sources, objects_of(sources, job))
+                runs = emulate.run_all(program, candidate, [name for _, name in functions_of(sources, job)])
+                return {name: run.intents for name, run in runs.items()}
+    raise ReportError(f"no compiler for any target of {bits} bits")
+
+
+def measure(sources: Sources, job: Job, intents: dict[str, list[emulate.Access]]) -> list[Row]:
+    """The rows of one job. What the compiler refuses is a row with an error, not an exception."""
+    isa = target(job.target).isa
+    blank = [Row(suite, name, job.target, job.compiler.name, job.compiler.column, job.optimisation, job.access.name)
+             for suite, name in functions_of(sources, job)]
+    try:
+        program = link(sources, objects_of(sources, job))
+        code = disassemble(program, isa)
+        table = symbols(program)
+        runs = emulate.run_all(program, target(job.target), [row.function for row in blank])
+    except ReportError as error:
+        return [dataclasses.replace(row, error=str(error)) for row in blank]
+    text = {i.address: i.text for function in code.values() for i in function}
+    for row in blank:
+        run, body = runs[row.function], body_of(row.function, code, table)
+        row.bytes = sum(symbol.size for symbol, _ in body)
+        fill_static(row, [i for _, function in body for i in mark_address_arithmetic(isa, function)])
+        row.executed = len(run.steps)
+        row.shared_loads = sum(a.kind == "load" for a in run.accesses)
+        row.shared_stores = sum(a.kind == "store" for a in run.accesses)
+        row.result = run.result
+        row.findings = findings(intents[row.function], run.accesses)
+        row.path = [text[address] for address in run.steps if address in text]
+    return blank
+
+
+def fill_static(row: Row, code: list[Instruction]) -> None:
+    row.instructions = len(code)
+    row.loads = sum(bool(i.kind & LOAD) for i in code)
+    row.stores = sum(bool(i.kind & STORE) for i in code)
+    row.fences = sum(bool(i.kind & FENCE) for i in code)
+    row.address_arithmetic = sum(bool(i.kind & ADDRESS) for i in code)
+    row.assembly = [(i.kind, i.text) for i in code]
+
+
+def body_of(name: str, code: dict[str, list[Instruction]], table: dict[str, Symbol]) -> list[tuple[Symbol, list[Instruction]]]:
+    """A function with the pieces that the compiler split off it; a verb also with the helpers that it calls."""
+    wanted, seen = [name], set()
+    while wanted:
+        current = wanted.pop()
+        if current in seen or current not in table:
+            continue
+        seen.add(current)
+        for other in code:
+            if other.startswith(f"{current}.") or (
+                name.startswith("vring_") and not re.match(r"vring_|run_|prepare_|rig_|mem", other) and any(re.search(rf"\b{re.escape(other)}(?![\w.])", i.operands) for i in code[current])
+            ):
+                wanted.append(other)
+    parts = [table[part] for part in sorted(seen, key=lambda part: (part != name, part))]
+    # What fills the gap to the next function is nobody's.
+    return [(part, [i for i in code[part.name] if i.address < part.address + part.size]) for part in parts]
+
+
+def _work(task: tuple[Sources, Job, dict[str, list[emulate.Access]]]) -> list[Row]:
+    return measure(*task)
+
+
+def measure_all(sources: Sources, jobs: Iterable[Job], parallel: int = 2,
+                progress: Callable[[int, int], None] = lambda done, total: None) -> list[Row]:
+    """The rows of all jobs, in their order."""
+    jobs = list(jobs)
+    intents: dict[tuple[tuple[str, ...], int], dict[str, list[emulate.Access]]] = {}
+    tasks = []
+    for job in jobs:
+        key = (job.suites, 32 if job.target in BITS_32 else 64)
+        if key not in intents:
+            intents[key] = intents_of(sources, *key)
+        tasks.append((sources, job, intents[key]))
+    rows: list[Row] = []
+    with ProcessPoolExecutor(parallel) as pool:
+        for done, found in enumerate(pool.map(_work, tasks, chunksize=1), 1):
+            rows += found
+            progress(done, len(tasks))
+    return rows
+
+
+def combinations(suites: tuple[str, ...], target_name: str, some: Iterable[Compiler], optimisations: Iterable[str],
+                 accesses: Iterable[Access]) -> list[Job]:
+    return [Job(suites, target_name, *rest) for rest in itertools.product(some, optimisations, accesses)]
