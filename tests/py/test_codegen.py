@@ -241,9 +241,10 @@ def test_code_and_stack_keep_within_the_budget(sizes: list[budget.Entry]) -> Non
 
 
 def test_no_verb_needs_more_stack_than_is_promised(sizes: list[budget.Entry]) -> None:
-    deepest = max(sizes, key=lambda entry: entry.stack)
-    [promised] = re.findall(r"No verb needs more than (\d+) bytes of stack", (ROOT / "docs" / "codegen.md").read_text())
-    assert deepest.stack <= int(promised), deepest
+    page = (ROOT / "docs" / "codegen.md").read_text()
+    [(promised, on_s390x)] = re.findall(r"No verb needs more than (\d+) bytes of stack, or (\d+) on s390x", page)
+    for entry in sizes:
+        assert entry.stack <= int(on_s390x if entry.target == "s390x" else promised), entry
 
 
 def test_growth_wants_a_reason() -> None:

@@ -133,7 +133,8 @@ class Sources:
     @property
     def support(self) -> list[Path]:
         """What runs once per queue or in case of an error, and the facade."""
-        return [path for path in self.library if path.stem in ("device", "driver", "error", "features", "layout", "peer")]
+        once = ("device", "driver", "error", "features", "inflight", "layout", "peer")
+        return [path for path in self.library if path.stem in once or path.stem.endswith("_resume")]
 
     @property
     def library(self) -> list[Path]:
