@@ -101,7 +101,7 @@ def stack_depths(graphs: list[Path]) -> dict[str, int]:
     for title in list(frames):
         depth(title)
     # A static function's title begins with its file; a public one's is its name.
-    return {title.rsplit(":", 1)[-1]: value for title, value in depths.items()}
+    return {title.rsplit(":", 1)[-1]: value for title, value in depths.items() if title in frames}
 
 
 def read(text: str) -> list[Entry]:
