@@ -178,7 +178,8 @@ def test_a_header_of_ones_own_is_compared(page: Path) -> None:
         rows = list(csv.DictReader(file))
     mine = {(r["function"], r["optimisation"]): r for r in rows if r["access"] == "linux_read_once"}
     assert {"place_split_driver_get", "gallery_switch", "vring_split_driver_publish"} <= {name for name, _ in mine}
-    assert all(r["findings"] == "" and int(r["bytes"]) > 0 and not r["error"] for r in mine.values())
+    for row in mine.values():
+        assert int(row["bytes"]) > 0 and not row["error"] and not any(kind in row["findings"] for kind in judge.FORBIDDEN), row
     plain = {(r["function"], r["optimisation"]): r for r in rows if r["access"] == "PLAIN"}
     assert "repeated=1" in plain["gallery_switch", "-O2"]["findings"], "gcc loads twice for t = *p; switch (t)"
     # Its full fence is a locked add and not an mfence.
@@ -187,7 +188,7 @@ def test_a_header_of_ones_own_is_compared(page: Path) -> None:
 
 def test_the_page_needs_nothing_else_and_begins_with_the_answer(page: Path) -> None:
     html, said = (page / "build/codegen/codegen.html").read_text(), (page / "stdout").read_text()
-    assert not re.findall(r"""(?:src|href)=["'](?!#)|@import|url\(""", html)
+    assert not re.findall(r"""(?:src|href)=["'](?!#)|@import|url\((?!#)""", html)
     [first] = re.findall(r'<div class="answer">\s*<p>(.*?)</p>', html, re.S)
     assert "READ_ONCE" in first and re.search(r"gcc \d+\.\d+\.\d+", first)
     assert first.replace("\N{NON-BREAKING HYPHEN}", "-").replace("&#39;", "'") in said

@@ -55,7 +55,7 @@ def run(request: Request) -> list[Row]:
     rows = measure_all(sources, jobs, request.jobs, progress_of(request))
     if all(row.error for row in rows):
         raise ReportError(f"nothing could be built; the first error: {rows[0].error}")
-    for error in dict.fromkeys(f"{r.column} for {r.target}, {r.access}: {r.error.strip().splitlines()[-1]}" for r in rows if r.error):
+    for error in dict.fromkeys(f"{r.column} for {r.target}, {r.access}: {gist(r.error)}" for r in rows if r.error):
         print(f"vring.report: {error}", file=sys.stderr)
     if request.kernel:
         from .kernel import kernel_rows
@@ -77,6 +77,12 @@ def run(request: Request) -> list[Row]:
     print("\nClaims: " + "; ".join(f"{claim.text} {claim.verdict}" for claim in claims(rows)))
     print(f"\nThe page: {request.output / 'codegen.html'} ({time.monotonic() - started:.0f} s)", file=sys.stderr)
     return rows
+
+
+def gist(error: str) -> str:
+    """The line of a compiler's complaint that says what is wrong."""
+    lines = error.strip().splitlines()
+    return next((line for line in lines if "error" in line), lines[-1])
 
 
 def plan(request: Request) -> list[Job]:
