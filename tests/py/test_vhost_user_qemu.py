@@ -13,6 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +86,18 @@ def test_C224_a_daemon_is_killed_under_a_guest_that_never_learns_of_it(guests: d
     size = 32 * MIB
     image = make_image(tmp_path / "image.img", size)
     copy = tmp_path / "copy.img"
-    copy.write_bytes(bytes(size))
+    with copy.open("wb") as file:
+        file.truncate(size)  # with holes: what has been written can be seen from outside
     with daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first, \
             daemon(plain_daemon, tmp_path / "1", copy) as second:
         killed: list[int] = []
+        over = threading.Event()
 
-        def kill(record: dict[str, Any]) -> None:
-            progress = record.get("progress", {"bytes": 0, "of": 1})
-            done = progress["bytes"] / progress["of"]
-            if len(killed) < 2 and 0.2 < done < 0.8:
-                victim = (second, first)[len(killed)]
+        def kill() -> None:
+            for share, victim in ((0.2, second), (0.5, first)):
+                while copy.stat().st_blocks * 512 < share * size:
+                    if over.wait(0.002):
+                        return
                 victim.kill()
                 killed.append(copy.read_bytes().count(bytes(SECTOR)))
                 victim.start()
@@ -102,7 +105,13 @@ def test_C224_a_daemon_is_killed_under_a_guest_that_never_learns_of_it(guests: d
         disks = [machine.Disk(socket=first.socket), machine.Disk(socket=second.socket)]
         line = machine.command("riscv64", guests["riscv64"], disks, {"bytes": size, "patience-ms": 10000},
                                ram_file=tmp_path / "ram")
-        run = machine.run(line, LIMIT, kill)
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            run = machine.run(line, LIMIT)
+        finally:
+            over.set()
+            killer.join()
         assert run.code == 0 and not run.timed_out, (run.failure, run.noise, first.complaints, second.complaints)
     assert {record["sha256"] for record in run.every("pass")} == {digest(image)} == {digest(copy)}
     assert len(killed) == 2 and killed[0] > 0  # in the middle: there were sectors still to be written

@@ -309,3 +309,19 @@ TEST(V79_V80_packed_each_decision_looks_at_what_came_since_the_last_in_ring_entr
     CHECK_OK(vring_driver_add_avail(&r.driver, segments, 2, 0, 1));
     CHECK_EQ(vring_driver_publish(&r.driver), 1);
 }
+
+/* The region that was looked up last is not asked for again, but whether it may be written is. */
+RING_TEST(C054_a_read_only_region_that_was_just_read_is_still_not_written)
+{
+    struct vring_segment segment = {READ_ONLY, 16};
+
+    CHECK_OK(ring_start(&r, 4, format->all, 0));
+    CHECK_OK(vring_driver_add_avail(&r.driver, &segment, 1, 0, 1));
+    CHECK_OK(vring_driver_add_avail(&r.driver, &segment, 1, 0, 2));
+    CHECK_OK(vring_driver_add_avail(&r.driver, &segment, 0, 1, 3));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(ring_get_avail(&r, &chain));
+    CHECK_OK(ring_get_avail(&r, &chain));
+    CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_CHAIN_ADDR);
+    CHECK_EQ(chain.n_writable, 0);
+}
