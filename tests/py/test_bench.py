@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -237,3 +238,15 @@ def test_an_option_that_there_is_not_is_refused(programs: Path) -> None:
     for option in ("--rounds=0", "--slice=no", "--nonsense"):
         done = subprocess.run([programs / "bench_ring", option], timeout=30, capture_output=True, check=False)
         assert done.returncode == 2 and b"usage" in done.stderr
+
+
+def test_the_price_of_a_call_from_python_is_measured(tmp_path: Path) -> None:
+    """That every figure is there; what they are is the machine's."""
+    command = [sys.executable, str(BENCH / "python_calls.py")]
+    done = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True, cwd=tmp_path)
+    *calls, example = done.stdout.splitlines()
+    shape = re.compile(r"(split|packed) +batches of +(1|32) +(\d+\.\d\d) us a buffer, both sides")
+    found = {match.groups()[:2]: float(match[3]) for match in map(shape.fullmatch, calls) if match}
+    assert set(found) == {("split", "1"), ("split", "32"), ("packed", "1"), ("packed", "32")} and len(calls) == 4
+    assert all(cost > 0 for cost in found.values())
+    assert re.fullmatch(r"RingMachine, 50 steps: \d+\.\d ms an example", example)

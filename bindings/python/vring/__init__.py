@@ -24,9 +24,19 @@ from vring.bounce import (
     Usage,
 )
 from vring.bounced import BouncedDriver
-from vring.device import Chain, Device, PackedDevice, SplitDevice
-from vring.driver import Driver, DriverQueue, IndirectTable, Offer, PackedDriver, SplitDriver, Used, UsedLength
-from vring.errors import BounceCode, CallerError, ChainError, CorruptError, PeerError, RingCode, VringError
+from vring.device import Chain, Device, PackedDevice, SplitDevice, inflight_size
+from vring.driver import (
+    Driver,
+    DriverQueue,
+    IndirectTable,
+    Offer,
+    PackedDriver,
+    SavedDriver,
+    SplitDriver,
+    Used,
+    UsedLength,
+)
+from vring.errors import BounceCode, CallerError, ChainError, CorruptError, MissError, PeerError, RingCode, VringError
 from vring.features import ByteOrder, Feature, accept, supported
 from vring.layout import Areas, PackedAreas, PackedLayout, SplitAreas, SplitLayout, allocate_areas
 from vring.lowlevel import lib as _lib
@@ -55,6 +65,7 @@ __all__ = [
     "IndirectTable",
     "Mapping",
     "MappingInfo",
+    "MissError",
     "NoRoom",
     "Offer",
     "PackedAreas",
@@ -66,6 +77,7 @@ __all__ = [
     "Region",
     "Reservation",
     "RingCode",
+    "SavedDriver",
     "Segment",
     "Snapshot",
     "SnapshotEntry",
@@ -80,6 +92,7 @@ __all__ = [
     "__version__",
     "accept",
     "allocate_areas",
+    "inflight_size",
     "supported",
 ]
 

@@ -497,7 +497,7 @@ class BouncePool:
     def try_view(self) -> "BouncePool":
         """
         The same pool as an interrupt handler may use it: where a call would wait for a lock, ``map``, ``reserve`` and
-        ``alloc`` return :attr:`NoRoom.BUSY`, and others raise CallerError (BUSY).
+        ``alloc`` return :attr:`vring.NoRoom.BUSY`, and others raise CallerError (BUSY).
         """
         view = BouncePool.__new__(BouncePool)
         view.__dict__.update(self.__dict__)

@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: MIT
 """The device side of a queue: it takes buffers and gives them back used (``vring/device.h``, ``vring/split.h``)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-from vring.errors import ChainError, PeerError, RingCode, caller_error, integer
-from vring.features import ByteOrder
+from vring.errors import ChainError, MissError, PeerError, RingCode, caller_error, integer
+from vring.features import ByteOrder, Feature
 from vring.layout import Areas, PackedAreas, SplitAreas
-from vring.lowlevel import CData, ffi, lib
-from vring.memory import Buffer, GuestMemory, HostMap, Region
-from vring.queue import EMPTY, ROOM, Queue
+from vring.lowlevel import CData, ffi, host_address, lib
+from vring.memory import Buffer, GuestMemory, HostMap, Region, pin
+from vring.queue import EMPTY, MISS, ROOM, Queue
 from vring.snapshot import Snapshot
 
-__all__ = ["Chain", "Device", "PackedDevice", "SplitDevice"]
+__all__ = ["Chain", "Device", "PackedDevice", "SplitDevice", "inflight_size"]
+
+AnyDevice = TypeVar("AnyDevice", bound="Device")
+
+
+def inflight_size(size: int, packed: bool) -> int:
+    """Bytes of the inflight region for ``size`` entries (``vring_inflight_size``); 0 for a size that is none."""
+    return int(lib.vring_inflight_size(integer("inflight_size", "size", size, 32, RingCode.SIZE), packed))
 
 
 class Chain:
@@ -76,22 +84,110 @@ class Device(Queue):
         features: int,
         *,
         regions: Sequence[Region] | None = None,
+        regions_may_miss: bool = False,
         max_chain: int = 0,
         index: int = 0,
         generation: int = 0,
         legacy_order: ByteOrder = ByteOrder.NATIVE,
+        inflight: Buffer | None = None,
     ) -> None:
         """
         A live queue over ``areas`` of ``memory``, which the driver has prepared.
 
         ``regions`` what the driver's addresses mean, sorted, without overlap; all of ``memory`` unless told.
-        ``max_chain`` most descriptors in one buffer, direct and in its table together, 0 for the queue's size;
-        ``index`` as the driver's; ``generation`` of the first handle: with another number, handles from before are
-        refused; ``legacy_order`` as the driver's.
+        ``regions_may_miss`` whether an address in none of them may come to be in one (MissError, :meth:`set_regions`)
+        instead of being refused; ``max_chain`` most descriptors in one buffer, direct and in its table together, 0 for
+        the queue's size; ``index`` as the driver's; ``generation`` of the first handle: with another number, handles
+        from before are refused; ``legacy_order`` as the driver's; ``inflight`` writable memory that outlives this
+        device, 8-byte aligned and of :func:`inflight_size` bytes, zeroed once, in which what is in flight is noted for
+        :meth:`recover`: a view of a GuestMemory or a shared mapping.
 
         Raises CallerError that names the argument (``vring_device_init``), IndexError for areas outside
         ``memory``.
         """
+        options = regions, regions_may_miss, max_chain, index, generation, legacy_order, inflight
+        self._start(lib.vring_device_init, memory, areas, features, *options)
+
+    @classmethod
+    def restore(
+        cls: type[AnyDevice],
+        state: Buffer,
+        memory: GuestMemory,
+        areas: Areas,
+        features: int,
+        *,
+        regions: Sequence[Region] | None = None,
+        regions_may_miss: bool = False,
+        max_chain: int = 0,
+        generation: int = 0,
+        legacy_order: ByteOrder = ByteOrder.NATIVE,
+        inflight: Buffer | None = None,
+    ) -> AnyDevice:
+        """
+        A live queue that goes on where the one was whose :meth:`save` gave ``state``, over the same areas
+        (``vring_device_restore``). ``get_avail`` hands out again what was in flight, oldest first, before anything new:
+        under new handles, and judged anew. Notifications are enabled, :attr:`work_waits` says whether buffers wait
+        already, and the next ``publish`` answers True, for nobody knows what the predecessor notified.
+
+        Everything but ``state`` as for the constructor, with the features that were saved.
+
+        Raises CallerError as the constructor, and for ``state``: SAVED if it is none, whatever it is, UNFIT if it is
+        another queue's, or the ring has moved since.
+        """
+        view, pointer = pin(state, writable=False)
+
+        def start(c_queue: CData, config: CData) -> int:
+            return int(lib.vring_device_restore(c_queue, config, pointer, len(view)))
+
+        device = cls.__new__(cls)
+        options = regions, regions_may_miss, max_chain, 0, generation, legacy_order, inflight
+        device._start(start, memory, areas, features, *options)
+        return device
+
+    @classmethod
+    def recover(
+        cls: type[AnyDevice],
+        inflight: Buffer,
+        memory: GuestMemory,
+        areas: Areas,
+        features: int,
+        *,
+        regions: Sequence[Region] | None = None,
+        regions_may_miss: bool = False,
+        max_chain: int = 0,
+        index: int = 0,
+        generation: int = 0,
+        legacy_order: ByteOrder = ByteOrder.NATIVE,
+    ) -> AnyDevice:
+        """
+        A live queue whose predecessor was stopped at any moment, from the inflight region that it kept: as
+        :meth:`restore`, with nothing lost and nothing used twice (``vring_device_recover``). A region of zeroes is a
+        first start at ``index``, which counts for nothing else.
+
+        Raises CallerError as the constructor, and for ``inflight``: SAVED if it is no such region, UNFIT if it is
+        another queue's, or the ring cannot be its.
+        """
+        device = cls.__new__(cls)
+        options = regions, regions_may_miss, max_chain, index, generation, legacy_order, inflight
+        device._start(lib.vring_device_recover, memory, areas, features, *options, saved="inflight")
+        return device
+
+    def _start(
+        self,
+        start: Callable[[CData, CData], int],
+        memory: GuestMemory,
+        areas: Areas,
+        features: int,
+        regions: Sequence[Region] | None,
+        regions_may_miss: bool,
+        max_chain: int,
+        index: int,
+        generation: int,
+        legacy_order: ByteOrder,
+        inflight: Buffer | None,
+        saved: str = "state",
+    ) -> None:
+        """Bring the queue to life by ``start``, given queue and configuration; ``saved`` names what it goes on from."""
         call = type(self).__name__
         regions = [Region(memory)] if regions is None else list(regions)
         config = ffi.new("struct vring_device_config *")
@@ -104,16 +200,15 @@ class Device(Queue):
         config.device_area = memory.pointer(areas.device, layout.device_size)
         self._heads = config.heads = ffi.new("struct vring_head[]", areas.size)
         config.head_count = areas.size
-        self._regions = config.regions = ffi.new("struct vring_region[]", len(regions))
+        self._regions = config.regions = _c_regions(regions)
         config.region_count = len(regions)
-        for c_region, region in zip(self._regions, regions):
-            addr, size = region.bounds()
-            c_region.host = region.memory.pointer(addr, size)
-            c_region.addr, c_region.size = addr, size
-            c_region.flags = lib.VRING_REGION_READ_ONLY if region.read_only else 0
+        config.regions_may_miss = regions_may_miss
         config.index = integer(call, "index", index, 16, RingCode.SIZE)
         config.legacy_order = ByteOrder(legacy_order)
         config.generation = integer(call, "generation", generation, 16, RingCode.HANDLE)
+        if inflight is not None:
+            self._inflight, config.inflight = pin(inflight, writable=True)
+            config.inflight_size = len(self._inflight)
 
         self._queue = ffi.new("struct vring_device *")
         self._waiting: ChainError | None = None  # found behind sound buffers of a batch, for the next call to tell
@@ -122,38 +217,90 @@ class Device(Queue):
         self._iov = ffi.new("struct vring_iov[]", min(max_chain or areas.size, areas.size) + len(regions))
         self.memory = memory
         self.areas = areas
-        code = lib.vring_device_init(self._queue, config)
-        if code:
+        code = start(self._queue, config)
+        if code < 0:
+            needed = inflight_size(areas.size, bool(features & Feature.RING_PACKED))
+            small = inflight is not None and config.inflight_size < needed
+            crooked = inflight is not None and host_address(config.inflight) % 8 != 0
             raise caller_error(
                 RingCode(code),
                 call,
                 {
-                    RingCode.SIZE: ("index", index),
-                    RingCode.ALIGN: ("areas", areas),
+                    RingCode.SIZE: ("inflight", None) if small else ("index", index),
+                    RingCode.ALIGN: ("inflight", None) if crooked else ("areas", areas),
                     RingCode.OVERLAP: ("areas and regions", (areas, regions)),
                     RingCode.ADDR: ("areas and regions", (areas, regions)),
                     RingCode.NULL: ("regions", regions),
                     RingCode.CHAIN: ("max_chain", max_chain),
                     RingCode.FEATURE: ("features", int(features)),
+                    RingCode.SAVED: (saved, None),
+                    RingCode.UNFIT: (saved, None),
                 },
             )
+        self.work_waits = code == 1
+
+    def save(self) -> bytes:
+        """
+        The private state, for :meth:`restore` in this process or another (``vring_device_save``): of no byte order, and
+        with a checksum. What was taken and not used is part of it, shared memory is not. The queue lives, but what it
+        does next is not in the state.
+
+        Raises CallerError while buffers are staged; and of a packed queue without IN_ORDER while any are in flight, for
+        their descriptors may have been written over: drain it, or keep an inflight region and :meth:`recover`.
+        """
+        room = self._answer(lib.vring_device_save(self._queue, ffi.NULL, 0), "save")
+        state = ffi.new("unsigned char[]", room)
+        size = self._answer(lib.vring_device_save(self._queue, state, room), "save")
+        return bytes(ffi.buffer(state, size))
+
+    def set_regions(self, regions: Sequence[Region]) -> None:
+        """
+        Go over to another table of regions: memory was added or taken away, or an address that was missing (MissError)
+        has been translated. Chains already taken keep their memory alive.
+
+        Raises CallerError, and nothing has changed, as the constructor; STATE if buffers are in flight and a region
+        that they may lie in would go or change.
+        """
+        regions = list(regions)
+        table = _c_regions(regions)
+        self._answer(
+            lib.vring_device_set_regions(self._queue, table, len(regions)),
+            "set_regions",
+            {code: ("regions", regions) for code in (RingCode.NULL, RingCode.ADDR, RingCode.OVERLAP)},
+        )
+        self._regions, self._host = table, HostMap(regions)
 
     def get_avail(self) -> Chain | None:
         """
         Take the next buffer that the driver has made available (2.7.13); ``None`` if there is none now.
 
-        Raises ChainError for a buffer that is taken but unusable: complete its handle with length 0.
+        Raises ChainError for a buffer that is taken but unusable: complete its handle with length 0; MissError, with
+        ``regions_may_miss``, for one that is not taken because an address is in no region yet.
         """
         self._tell()
+        return self._next(lib.vring_device_get_avail, "get_avail")
+
+    def peek(self) -> Chain | None:
+        """
+        Look at the next buffer and leave it: as :meth:`get_avail`, but it is not taken, and the handle is dead. What
+        stands there may be something else when get_avail reads it: the driver can write over it.
+
+        Raises as get_avail; after a ChainError there is nothing to complete.
+        """
+        self._tell()
+        return self._next(lib.vring_device_peek, "peek")
+
+    def _next(self, verb: Callable[[CData, CData, int, CData], int], name: str) -> Chain | None:
+        """The next buffer, by get_avail or peek."""
         chain = self._chain
-        code = lib.vring_device_get_avail(self._queue, self._iov, len(self._iov), chain)
+        code = verb(self._queue, self._iov, len(self._iov), chain)
         if code == EMPTY:
             return None
         if code == ROOM:
             self._iov = ffi.new("struct vring_iov[]", chain.n_readable + chain.n_writable)
-            code = lib.vring_device_get_avail(self._queue, self._iov, len(self._iov), chain)
+            code = verb(self._queue, self._iov, len(self._iov), chain)
         if code:
-            self._refuse(code, "get_avail", chain.handle)
+            self._refuse(code, name, chain)
         return self._take(chain, 0)
 
     def get_avail_batch(self, most: int | None = None) -> list[Chain]:
@@ -174,8 +321,8 @@ class Device(Queue):
             return self.get_avail_batch(most)
         if code not in (0, EMPTY, ROOM):
             try:
-                self._refuse(code, "get_avail_batch", chains[count].handle if count < most else 0)
-            except (ChainError, PeerError) as error:
+                self._refuse(code, "get_avail_batch", chains[count])
+            except (ChainError, MissError, PeerError) as error:
                 if not count:
                     raise
                 if isinstance(error, ChainError):
@@ -196,9 +343,12 @@ class Device(Queue):
             [view(piece.base, piece.len) for piece in iov[split:end]],
         )
 
-    def _refuse(self, code: int, verb: str, handle: int) -> None:
+    def _refuse(self, code: int, verb: str, chain: CData) -> None:
+        call = f"{type(self).__name__}.{verb}"
+        if code == MISS:
+            raise MissError(call, chain.missing)
         if lib.vring_error_blame(code) == lib.VRING_BLAME_CHAIN:
-            raise ChainError(RingCode(code), f"{type(self).__name__}.{verb}", handle)
+            raise ChainError(RingCode(code), call, chain.handle, taken=verb != "peek")
         self._answer(code, verb)
 
     def _tell(self) -> None:
@@ -270,6 +420,20 @@ class Device(Queue):
         """Ask not to be notified: a hint."""
         self._answer(lib.vring_device_disable_notify(self._queue), "disable_notify")
 
+    def suspend(self) -> int:
+        """
+        Take nothing more until :meth:`resume` (SUSPEND, virtio 1.4). What is in flight is finished as always.
+
+        Returns how many buffers are still to be finished: at 0 the device may report that it is suspended; ask again
+        after each publish. CallerError if SUSPEND was not negotiated.
+        """
+        code = lib.vring_device_suspend(self._queue)
+        return self._answer(code, "suspend", {RingCode.FEATURE: ("features", "without SUSPEND")})
+
+    def resume(self) -> bool:
+        """Go on. Returns as :meth:`enable_notify`, which it calls. CallerError if the queue was not suspended."""
+        return self._answer(lib.vring_device_resume(self._queue), "resume") == 1
+
     @property
     def in_flight(self) -> int:
         """Buffers taken and not yet staged as used."""
@@ -299,3 +463,14 @@ class PackedDevice(Device):
     """The device side of a packed virtqueue (2.8; ``vring/packed.h``): a :class:`Device` with RING_PACKED."""
 
     _formats = (PackedAreas,)
+
+
+def _c_regions(regions: Sequence[Region]) -> CData:
+    """A table of ``struct vring_region``."""
+    table = ffi.new("struct vring_region[]", len(regions))
+    for c_region, region in zip(table, regions):
+        addr, size = region.bounds()
+        c_region.host = region.memory.pointer(addr, size)
+        c_region.addr, c_region.size = addr, size
+        c_region.flags = lib.VRING_REGION_READ_ONLY if region.read_only else 0
+    return table

@@ -3,23 +3,39 @@
 
 import enum
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from vring.errors import BounceCode, CallerError, RingCode, caller_error, integer
 from vring.features import ByteOrder
 from vring.layout import Areas, PackedAreas, SplitAreas
 from vring.lowlevel import CData, ffi, lib
-from vring.memory import GuestMemory, Segment
+from vring.memory import Buffer, GuestMemory, Segment, pin
 from vring.queue import EMPTY, FULL, Queue
 from vring.snapshot import Snapshot
 
-__all__ = ["Driver", "DriverQueue", "IndirectTable", "Offer", "PackedDriver", "SplitDriver", "Used", "UsedLength"]
+__all__ = [
+    "Driver",
+    "DriverQueue",
+    "IndirectTable",
+    "Offer",
+    "PackedDriver",
+    "SavedDriver",
+    "SplitDriver",
+    "Used",
+    "UsedLength",
+]
+
+AnyDriver = TypeVar("AnyDriver", bound="Driver")
 
 
 class UsedLength(enum.IntEnum):
-    """What a driver believes about used lengths that exceed the device-writable part of a buffer (2.7.8.2)."""
+    """
+    What a driver believes about used lengths that exceed the device-writable part of a buffer (2.7.8.2): such a length
+    breaks the queue (BREAK), is cut to that part (CLAMP), is cut and told by :attr:`Driver.fault` while the queue lives
+    (REPORT), or is handed on, not to be used as a length (TRUST).
+    """
 
     BREAK = lib.VRING_USED_LEN_BREAK
     CLAMP = lib.VRING_USED_LEN_CLAMP
@@ -54,6 +70,16 @@ class IndirectTable:
     def allocate(cls, memory: GuestMemory, entries: int) -> "IndirectTable":
         """A fresh table in ``memory``. Raises MemoryError."""
         return cls(memory, memory.allocate(16 * entries), entries)
+
+
+class SavedDriver(NamedTuple):
+    """
+    What a driver's successor needs: the private state as bytes, of no byte order and with a checksum, and the tokens in
+    flight by the number that the state has for each. Can be pickled if the tokens can.
+    """
+
+    state: bytes
+    tokens: Mapping[int, object]
 
 
 class DriverQueue(Queue):
@@ -130,6 +156,19 @@ class DriverQueue(Queue):
         """Ask not to be notified: a hint, spurious notifications stay possible (2.7.7)."""
         self._answer(lib.vring_driver_disable_notify(self._queue), "disable_notify")
 
+    def suspend(self) -> None:
+        """
+        Add nothing until :meth:`resume` (SUSPEND, virtio 1.4); telling the device is the transport's. What the device
+        uses until it has stopped is got as always. CallerError if SUSPEND was not negotiated, and while buffers are
+        staged.
+        """
+        code = lib.vring_driver_suspend(self._queue)
+        self._answer(code, "suspend", {RingCode.FEATURE: ("features", "without SUSPEND")})
+
+    def resume(self) -> bool:
+        """Go on. Returns as :meth:`enable_notify`, which it calls. CallerError if the queue was not suspended."""
+        return self._answer(lib.vring_driver_resume(self._queue), "resume") == 1
+
     @property
     def free(self) -> int:
         """Ring entries free for a buffer: one of n pieces fits if n <= free, an indirect one if free > 0."""
@@ -193,16 +232,18 @@ class DriverQueue(Queue):
 
     def _live(self, code: int, areas: Areas, features: int, max_chain: int, index: int) -> None:
         """Raise for what init answered."""
-        if code in (RingCode.SIZE, RingCode.ALIGN, RingCode.OVERLAP, RingCode.ADDR, RingCode.CHAIN, RingCode.FEATURE):
-            # A ring of a size that the layout allows can only have a start that it does not.
-            blame: dict[RingCode | BounceCode, tuple[str, object]] = {
-                RingCode.SIZE: ("index", index),
-                RingCode.ALIGN: ("areas", areas),
-                RingCode.OVERLAP: ("areas", areas),
-                RingCode.ADDR: ("areas", areas),
-                RingCode.CHAIN: ("max_chain", max_chain),
-                RingCode.FEATURE: ("features", int(features)),
-            }
+        # A ring of a size that the layout allows can only have a start that it does not.
+        blame: dict[RingCode | BounceCode, tuple[str, object]] = {
+            RingCode.SIZE: ("index", index),
+            RingCode.ALIGN: ("areas", areas),
+            RingCode.OVERLAP: ("areas", areas),
+            RingCode.ADDR: ("areas", areas),
+            RingCode.CHAIN: ("max_chain", max_chain),
+            RingCode.FEATURE: ("features", int(features)),
+            RingCode.SAVED: ("saved", None),
+            RingCode.UNFIT: ("saved", None),
+        }
+        if code in blame:
             raise caller_error(RingCode(code), type(self).__name__, blame)
         self._answer(code, "init")
 
@@ -235,19 +276,93 @@ class Driver(DriverQueue):
         """
         A live queue over ``areas`` of ``memory``, which it clears and which the device does not touch yet.
 
-        ``features`` as negotiated; ``legacy_order`` the byte order if VERSION_1 is not among them; ``max_chain`` most descriptors in one buffer, 0 for the queue's
-        size; ``index`` where both sides start, 0 unless a test wants the wrap to be near (of a packed ring the entry,
-        with bit 15 set for wrap counters of 0); ``notify_id`` what names the queue in the notification word;
-        ``used_length`` and ``len_without_write`` what to believe of used lengths: see ``struct vring_driver_config``.
+        ``features`` as negotiated; ``legacy_order`` the byte order if VERSION_1 is not among them; ``max_chain`` most
+        descriptors in one buffer, 0 for the queue's size; ``index`` where both sides start, 0 unless a test wants the
+        wrap to be near (of a packed ring the entry, with bit 15 set for wrap counters of 0); ``notify_id`` what names
+        the queue in the notification word; ``used_length`` and ``len_without_write`` what to believe of used lengths:
+        see ``struct vring_driver_config``.
 
         Raises CallerError that names the argument (``vring_driver_init``), IndexError for areas outside ``memory``.
         """
+        options = max_chain, index, notify_id, used_length, len_without_write, legacy_order
+        self._start(lib.vring_driver_init, memory, areas, features, *options)
+
+    def _start(
+        self,
+        start: Callable[[CData, CData], int],
+        memory: GuestMemory,
+        areas: Areas,
+        features: int,
+        max_chain: int,
+        index: int,
+        notify_id: int,
+        used_length: UsedLength,
+        len_without_write: bool,
+        legacy_order: ByteOrder,
+    ) -> None:
+        """Bring the queue to life by ``start``, which is given the queue and its configuration."""
         config = ffi.new("struct vring_driver_config *")
         options = max_chain, index, notify_id, used_length, len_without_write, legacy_order
         self._configure(config, memory, areas, features, *options)
         queue = ffi.new("struct vring_driver *")
         self._prepare(queue, queue, memory, areas)
-        self._live(lib.vring_driver_init(queue, config), areas, features, max_chain, index)
+        code = start(queue, config)
+        self._live(code, areas, features, max_chain, index)
+        self.work_waits = code == 1
+
+    def save(self) -> SavedDriver:
+        """
+        What a successor in this process or another needs to go on where this queue is (``vring_driver_save``). Shared
+        memory is not part of it; the queue lives, but what it does next is not in the state.
+
+        Raises CallerError while buffers are staged: publish or abort them first.
+        """
+        room = self._answer(lib.vring_driver_save(self._queue, ffi.NULL, 0), "save")
+        state = ffi.new("unsigned char[]", room)
+        size = self._answer(lib.vring_driver_save(self._queue, state, room), "save")
+        tokens = {number: token for number, (token, _) in self._tokens.items()}
+        return SavedDriver(bytes(ffi.buffer(state, size)), tokens)
+
+    @classmethod
+    def restore(
+        cls: type[AnyDriver],
+        saved: SavedDriver | Buffer,
+        memory: GuestMemory,
+        areas: Areas,
+        features: int,
+        *,
+        max_chain: int = 0,
+        notify_id: int = 0,
+        used_length: UsedLength = UsedLength.BREAK,
+        len_without_write: bool = False,
+        legacy_order: ByteOrder = ByteOrder.NATIVE,
+    ) -> AnyDriver:
+        """
+        A live queue that goes on where the saved one was, over the same areas; the device may run meanwhile
+        (``vring_driver_restore``). Notifications are enabled, :attr:`work_waits` says whether used buffers wait
+        already, and the next ``publish`` answers True, for nobody knows what the predecessor notified.
+
+        ``saved`` from :meth:`save`, or the bytes that C saved: the tokens are then C's numbers. Everything else as for
+        the constructor, with the features that were saved.
+
+        Raises CallerError as the constructor, and for ``saved``: SAVED if it is no state, whatever it is, UNFIT if it
+        is another queue's, or the ring has moved since.
+        """
+        state, tokens = saved if isinstance(saved, SavedDriver) else (saved, {})
+        view, pointer = pin(state, writable=False)
+        queue = cls.__new__(cls)
+        options = max_chain, 0, notify_id, used_length, len_without_write, legacy_order
+
+        def start(c_queue: CData, config: CData) -> int:
+            return int(lib.vring_driver_restore(c_queue, config, pointer, len(view)))
+
+        queue._start(start, memory, areas, features, *options)
+        numbers = [entry.token for entry in queue.snapshot().entries if entry.count]
+        if len(set(numbers)) != len(numbers):
+            raise CallerError(RingCode.SAVED, cls.__name__, "saved", detail="a token twice")
+        queue._tokens = {number: (tokens.get(number, number), None) for number in numbers}
+        queue._numbers = itertools.count(max(numbers, default=0) + 1)
+        return queue
 
     def add_avail(
         self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None

@@ -11,7 +11,16 @@ from collections.abc import Mapping
 
 from vring.lowlevel import ffi, lib
 
-__all__ = ["BounceCode", "CallerError", "ChainError", "CorruptError", "PeerError", "RingCode", "VringError"]
+__all__ = [
+    "BounceCode",
+    "CallerError",
+    "ChainError",
+    "CorruptError",
+    "MissError",
+    "PeerError",
+    "RingCode",
+    "VringError",
+]
 
 
 class RingCode(enum.IntEnum):
@@ -113,13 +122,25 @@ class CallerError(VringError, ValueError):
 
 class ChainError(VringError):
     """
-    One buffer that the driver offered is unusable. The device holds it: ``handle`` must be completed with length 0,
-    and the queue lives.
+    One buffer that the driver offered is unusable, and the queue lives. The device holds it: ``handle`` must be
+    completed with length 0. Where it was only looked at (``taken`` is false) the handle is dead.
     """
 
-    def __init__(self, code: RingCode, call: str, handle: int) -> None:
+    def __init__(self, code: RingCode, call: str, handle: int, taken: bool = True) -> None:
         self.handle = handle
-        super().__init__(code, call, f"complete handle {handle:#x} with length 0")
+        self.taken = taken
+        super().__init__(code, call, f"complete handle {handle:#x} with length 0" if taken else "not taken")
+
+
+class MissError(VringError):
+    """
+    Device address ``addr`` of the next buffer is in no region yet, of a device with ``regions_may_miss``. The buffer
+    was not taken: ask again when :meth:`vring.Device.set_regions` has brought the address.
+    """
+
+    def __init__(self, call: str, addr: int) -> None:
+        self.addr = addr
+        super().__init__(RingCode.MISS, call, f"addr = {addr:#x}")
 
 
 class PeerError(VringError):

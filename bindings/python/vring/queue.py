@@ -15,7 +15,7 @@ __all__ = ["Queue"]
 
 Self = TypeVar("Self", bound="Queue")
 
-EMPTY, FULL, ROOM = lib.VRING_E_EMPTY, lib.VRING_E_FULL, lib.VRING_E_ROOM
+EMPTY, FULL, ROOM, MISS = lib.VRING_E_EMPTY, lib.VRING_E_FULL, lib.VRING_E_ROOM, lib.VRING_E_MISS
 RING_CODES = frozenset(int(code) for code in RingCode)
 
 
@@ -27,6 +27,8 @@ class Queue(ABC):
 
     memory: GuestMemory
     areas: Areas
+    work_waits: bool = False
+    """After a restore: whether there was something to take already. ``publish`` says once that the peer is notified."""
     _formats: ClassVar[tuple[type[Areas], ...]] = (SplitAreas, PackedAreas)
     _queue: CData  # struct vring_driver * or struct vring_device *
 
@@ -57,7 +59,10 @@ class Queue(ABC):
 
     @property
     def fault(self) -> PeerError | None:
-        """What broke the queue, as the exception that every call raises; ``None`` if nothing did."""
+        """
+        What broke the queue, as the exception that every call raises; ``None`` if nothing did. With
+        ``UsedLength.REPORT`` also the last used length that was cut, and the queue lives.
+        """
         fault = self._fault()
         if not fault.error:
             return None

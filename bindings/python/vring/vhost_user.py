@@ -3,7 +3,7 @@
 The front-end of vhost-user: a driver queue in this process, a real device in another, and memory that both see.
 
 The protocol is that of "Vhost-user Protocol" in QEMU's documentation. Only the standard library is used: a memfd is the
-memory, eventfds are the notifications, and a Unix socket passes both to the back-end.
+memory, eventfds are the notifications, and a Unix socket passes both to the back-end::
 
     memory = SharedMemory(1 << 20)
     with Frontend("/tmp/device.sock") as device:
@@ -106,7 +106,7 @@ class Queue:
             self._poll.register(fd, select.POLLIN)
 
     def publish(self) -> bool:
-        """As :meth:`Driver.publish`, and notify the device if it must be. Returns whether it was."""
+        """As :meth:`vring.Driver.publish`, and notify the device if it must be. Returns whether it was."""
         notify = self.driver.publish()
         if notify:
             self.kick()
@@ -136,7 +136,7 @@ class Queue:
     def wait_used(self, timeout: float) -> Used | None:
         """
         Take one buffer that the device has used; sleep until there is one, at most ``timeout`` seconds. ``None`` if
-        there was none. Raises as :meth:`wait` and :meth:`Driver.get_used`.
+        there was none. Raises as :meth:`wait` and :meth:`vring.Driver.get_used`.
         """
         end = time.monotonic() + timeout
         while True:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Models, strategies and state machines for testing rings and pools: ours, and yours.
+Models, strategies and state machines for testing rings and pools: ours, and yours::
 
     class MyDriverMachine(RingMachine):
         def make_driver(self, setup: RingSetup) -> MyDriver:

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""The reference of the Python package builds without a warning, and has everything that the package offers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vring
+import vring.inspect
+import vring.testing
+
+SOURCES = Path(__file__).resolve().parents[2] / "docs" / "api"
+
+
+def build(sources: Path, output: Path) -> subprocess.CompletedProcess[str]:
+    """As the README has it; and a warning or a reference that leads nowhere is an error."""
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", str(sources), str(output)]
+    return subprocess.run(command, check=False, timeout=120, capture_output=True, text=True)
+
+
+def test_the_reference_has_every_name_that_is_offered(tmp_path: Path) -> None:
+    done = build(SOURCES, tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "index.html").read_text()
+    modules = vring, vring.inspect, vring.testing
+    offered = {f"{module.__name__}.{name}" for module in modules for name in module.__all__}
+    offered -= {"vring.__version__", "vring.testing.strategies"}
+    # Names for types: autodoc writes out what they stand for, wherever they are used.
+    offered -= {"vring.Areas", "vring.Buffer", "vring.Copy", "vring.Segment", "vring.inspect.Record"}
+    offered |= {"vring.Driver.restore", "vring.Device.recover", "vring.Driver.get_used", "vring.NoRoom.BUSY"}
+    offered |= {"vring.vhost_user.Frontend"}
+    assert sorted(name for name in offered if f'id="{name}"' not in page) == []
+
+
+@pytest.mark.parametrize("wrong", [":meth:`vring.Driver.nonsense`", ".. automodule:: vring.nonsense"])
+def test_a_reference_that_leads_nowhere_is_an_error(wrong: str, tmp_path: Path) -> None:
+    sources = tmp_path / "api"
+    sources.mkdir()
+    shutil.copy(SOURCES / "conf.py", sources)
+    (sources / "index.rst").write_text(f"vring\n=====\n\n{wrong}\n")
+    done = build(sources, tmp_path / "html")
+    assert done.returncode != 0 and "nonsense" in done.stderr
