@@ -13,7 +13,12 @@ Needs hypothesis: ``pip install vring[testing]``.
 
 from vring.testing import strategies
 from vring.testing.allocator_machine import AllocatorMachine
-from vring.testing.hostile import HostileDeviceMachine, HostileDriverMachine
+from vring.testing.hostile import (
+    HostileDeviceMachine,
+    HostileDriverMachine,
+    PackedHostileDeviceMachine,
+    PackedHostileDriverMachine,
+)
 from vring.testing.packed_peer import PackedPeerDevice, PackedPeerDriver
 from vring.testing.peer import PeerDevice, PeerDriver, Violation
 from vring.testing.pool_machine import PoolMachine
@@ -35,6 +40,8 @@ __all__ = [
     "HostileDeviceMachine",
     "HostileDriverMachine",
     "PackedDescriptor",
+    "PackedHostileDeviceMachine",
+    "PackedHostileDriverMachine",
     "PackedPeerDevice",
     "PackedPeerDriver",
     "PackedRingMachine",
