@@ -25,6 +25,7 @@ from vring.testing.pool_machine import PoolMachine
 from vring.testing.pool_model import Geometry, Place, PoolModel, PreFixSearch, Request, Search
 from vring.testing.protocol import AllocatorLike, DeviceLike, DriverLike, PoolLike, RingSetup
 from vring.testing.ring_machine import PackedRingMachine, RingMachine
+from vring.testing.schedule import HostileScheduleMachine, ScheduleMachine
 from vring.testing.watch import Access, AccessKind, watch
 from vring.testing.words import Descriptor, PackedDescriptor, PackedWords, SplitWords
 
@@ -39,6 +40,7 @@ __all__ = [
     "Geometry",
     "HostileDeviceMachine",
     "HostileDriverMachine",
+    "HostileScheduleMachine",
     "PackedDescriptor",
     "PackedHostileDeviceMachine",
     "PackedHostileDriverMachine",
@@ -56,6 +58,7 @@ __all__ = [
     "Request",
     "RingMachine",
     "RingSetup",
+    "ScheduleMachine",
     "Search",
     "SplitWords",
     "Violation",

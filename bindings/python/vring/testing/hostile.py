@@ -38,6 +38,7 @@ __all__ = [
     "HostileDriverMachine",
     "PackedHostileDeviceMachine",
     "PackedHostileDriverMachine",
+    "evidence",
 ]
 
 Answer = TypeVar("Answer")
@@ -114,7 +115,7 @@ class _HostileMachine(Filmed):
         except self.peer_errors as error:
             assert not self.honest, f"an honest peer is accused: {error}"
             if self.broken:
-                assert _evidence(error) == _evidence(self.broken), f"{error} instead of {self.broken}"
+                assert evidence(error) == evidence(self.broken), f"{error} instead of {self.broken}"
             self.broken = error
             return None
         assert not self.broken, f"answered {answer} although {self.broken}"
@@ -136,7 +137,7 @@ class _HostileMachine(Filmed):
         assert [bytes(area) for area in areas] == before, "memory of the peer has been written"
 
 
-def _evidence(error: Exception) -> tuple[object, ...]:
+def evidence(error: Exception) -> tuple[object, ...]:
     """What must be the same each time that a broken queue is asked."""
     if isinstance(error, PeerError):
         return error.code, error.position, error.value
