@@ -300,7 +300,7 @@ class PackedDriverEnd(_PackedEnd):
         return self.offer == self.next and not self.held
 
     def set_descriptor(self, index: int, descriptor: Descriptor, table: int | None) -> None:
-        """``next`` is the buffer id. In the ring all are available at once: those that lie ahead wait for their turn."""
+        """``next`` is the buffer id. In the ring all are available at once: those ahead wait for their turn."""
         addr, length, flags, buffer_id = descriptor
         if table is None:
             place = self.offer + index

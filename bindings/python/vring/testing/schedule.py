@@ -184,7 +184,7 @@ class ScheduleMachine(Filmed):
         cell, table = self.cells[number % CELLS], self.tables[number % CELLS]
         pieces = [(cell, WORD), (cell + WORD, WORD)][: self.setup.areas.size]
         may = self.setup.features & Feature.INDIRECT_DESC and hasattr(self.driver, "add_indirect")
-        if self.broken or self.sent % CELLS in [held % CELLS for held in self.in_flight if held != self.sent]:
+        if number % CELLS in [held % CELLS for held in self.in_flight]:  # its memory is still in use
             return
         self.setup.memory.write(cell, number.to_bytes(WORD, "little") + bytes(WORD))
         if may and number % 2:
@@ -227,8 +227,6 @@ class ScheduleMachine(Filmed):
 
     def _serve(self) -> None:
         due = [number for number in self.available if number != self.announced["available"]]
-        if self.broken:
-            return
         try:
             chain = self._ask("device", self.device.get_avail)
         except ChainError as error:
