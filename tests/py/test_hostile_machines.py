@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Each side of the split ring alone with a peer that writes anything anywhere in what both share."""
+"""Each side of a ring, of either format, alone with a peer that writes anything anywhere in what both share."""
 
-from vring.testing import HostileDeviceMachine, HostileDriverMachine
+from vring.testing import (
+    HostileDeviceMachine,
+    HostileDriverMachine,
+    PackedHostileDeviceMachine,
+    PackedHostileDriverMachine,
+)
 
 TestDriverWithHostileDevice = HostileDeviceMachine.TestCase
 TestDeviceWithHostileDriver = HostileDriverMachine.TestCase
+TestPackedDriverWithHostileDevice = PackedHostileDeviceMachine.TestCase
+TestPackedDeviceWithHostileDriver = PackedHostileDriverMachine.TestCase

@@ -10,10 +10,24 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from vring import BouncePool, Chain, Direction, GuestMemory, Mapping, NoRoom, PoolFlag, Used
+from vring import (
+    BouncePool,
+    CallerError,
+    Chain,
+    Direction,
+    GuestMemory,
+    Mapping,
+    NoRoom,
+    PackedDevice,
+    PeerError,
+    PoolFlag,
+    Used,
+)
 from vring.testing import (
     Geometry,
     HostileDeviceMachine,
+    PackedHostileDeviceMachine,
+    PackedHostileDriverMachine,
     PackedPeerDevice,
     PackedPeerDriver,
     PackedRingMachine,
@@ -240,6 +254,111 @@ def test_a_wrong_packed_device_is_found() -> None:
             return FlipsTooLate(setup)
 
     find(Machine, "does not come back|came back|does not see|nothing was")
+
+
+class BelievesEveryLength(PackedPeerDriver):
+    """2.8.5: what the device says it wrote is handed on, however little room there was."""
+
+    def get_used(self) -> Used | None:
+        if not self.is_used(self.next_used):
+            return None
+        _, length, buffer_id, flags = self.words.descriptor(self.entry(self.next_used))
+        if buffer_id not in self.buffers:
+            raise Violation("not in flight")
+        token, count, _ = self._forget(buffer_id)
+        self.next_used += count
+        return Used(token, length if flags & 2 else 0)
+
+
+class TakesBackWhatIsStaged(PackedPeerDriver):
+    """V32: an id that the device cannot know yet is taken for one that is in flight."""
+
+    def get_used(self) -> Used | None:
+        staged, self.staged = self.staged, []
+        try:
+            return super().get_used()
+        finally:
+            self.staged = staged
+
+
+class CountsEntriesInSharedMemory(PackedPeerDriver):
+    """V34: how many entries a buffer had is read back from the ring, which the device can write."""
+
+    def _forget(self, buffer_id: int) -> tuple[object, int, int]:
+        token, count, writable = self.buffers[buffer_id]
+        behind = range(self.next_used + 1, self.next_used + self.size)
+        here = [self.words.descriptor(self.entry(place)).id == buffer_id for place in behind[: count - 1]]
+        self.buffers[buffer_id] = token, 1 + sum(here), writable
+        return super()._forget(buffer_id)
+
+
+@pytest.mark.parametrize(
+    "wrong, reason",
+    [
+        (BelievesEveryLength, "is longer than the"),
+        (TakesBackWhatIsStaged, "returned twice, or before it was published"),
+        (CountsEntriesInSharedMemory, "descriptors free"),
+    ],
+)
+def test_a_packed_driver_that_believes_its_device_is_found(wrong: type[PackedPeerDriver], reason: str) -> None:
+    class Machine(PackedHostileDeviceMachine):
+        peer_errors = (Violation,)
+        sticky = False
+
+        def make_driver(self, setup: RingSetup) -> PackedPeerDriver:
+            return wrong(setup)
+
+    find(Machine, reason)
+
+
+class LetsDriversWriteAnywhere(PackedDevice):
+    """V58: a region that is only to be read is written as well."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        super().__init__(setup.memory, setup.areas, setup.features, index=setup.index)
+
+
+class _RightDevice(PackedDevice):
+    def __init__(self, setup: RingSetup) -> None:
+        super().__init__(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+
+
+class UsesTheDead(_RightDevice):
+    """A handle that was used already is let pass."""
+
+    def add_used(self, chain: Chain | int, written: int | None = None) -> None:
+        try:
+            super().add_used(chain, written)
+        except CallerError:
+            pass
+
+
+class GoesOnWhenBroken(_RightDevice):
+    """A broken ring looks like one that is empty."""
+
+    def get_avail(self) -> Chain | None:
+        try:
+            return super().get_avail()
+        except PeerError:
+            return None
+
+
+@pytest.mark.parametrize(
+    "wrong, reason",
+    [
+        (LetsDriversWriteAnywhere, "was taken, but the buffer is"),
+        (UsesTheDead, "should have been refused"),
+        (GoesOnWhenBroken, "although|the device counts"),
+    ],
+)
+def test_a_packed_device_that_believes_its_driver_is_found(
+    wrong: type[LetsDriversWriteAnywhere] | type[_RightDevice], reason: str
+) -> None:
+    class Machine(PackedHostileDriverMachine):
+        def make_device(self, setup: RingSetup) -> PackedDevice:
+            return wrong(setup)
+
+    find(Machine, reason)
 
 
 # ------------------------------------------------------------------------------------------------------------ pools ---

@@ -13,13 +13,19 @@ Needs hypothesis: ``pip install vring[testing]``.
 
 from vring.testing import strategies
 from vring.testing.allocator_machine import AllocatorMachine
-from vring.testing.hostile import HostileDeviceMachine, HostileDriverMachine
+from vring.testing.hostile import (
+    HostileDeviceMachine,
+    HostileDriverMachine,
+    PackedHostileDeviceMachine,
+    PackedHostileDriverMachine,
+)
 from vring.testing.packed_peer import PackedPeerDevice, PackedPeerDriver
 from vring.testing.peer import PeerDevice, PeerDriver, Violation
 from vring.testing.pool_machine import PoolMachine
 from vring.testing.pool_model import Geometry, Place, PoolModel, PreFixSearch, Request, Search
 from vring.testing.protocol import AllocatorLike, DeviceLike, DriverLike, PoolLike, RingSetup
 from vring.testing.ring_machine import PackedRingMachine, RingMachine
+from vring.testing.schedule import HostileScheduleMachine, ScheduleMachine
 from vring.testing.watch import Access, AccessKind, watch
 from vring.testing.words import Descriptor, PackedDescriptor, PackedWords, SplitWords
 
@@ -34,7 +40,10 @@ __all__ = [
     "Geometry",
     "HostileDeviceMachine",
     "HostileDriverMachine",
+    "HostileScheduleMachine",
     "PackedDescriptor",
+    "PackedHostileDeviceMachine",
+    "PackedHostileDriverMachine",
     "PackedPeerDevice",
     "PackedPeerDriver",
     "PackedRingMachine",
@@ -49,6 +58,7 @@ __all__ = [
     "Request",
     "RingMachine",
     "RingSetup",
+    "ScheduleMachine",
     "Search",
     "SplitWords",
     "Violation",

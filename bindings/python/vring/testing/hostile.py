@@ -12,19 +12,34 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from vring.device import Chain, SplitDevice
-from vring.driver import IndirectTable, SplitDriver
+from vring.device import Chain, Device
+from vring.driver import Driver, IndirectTable
 from vring.errors import CallerError, ChainError, PeerError, RingCode
 from vring.features import Feature
 from vring.inspect import Record
-from vring.layout import SplitAreas, SplitLayout
+from vring.layout import allocate_areas
 from vring.memory import GuestMemory, Region, Segment
 from vring.testing import strategies
 from vring.testing.film import Filmed, ring_records
+from vring.testing.hostile_ends import (
+    DeviceEnd,
+    DriverEnd,
+    Found,
+    PackedDeviceEnd,
+    PackedDriverEnd,
+    SplitDeviceEnd,
+    SplitDriverEnd,
+)
 from vring.testing.protocol import DeviceLike, DriverLike, RingSetup
-from vring.testing.words import INDIRECT, NEXT, WRITE, Descriptor, SplitWords
+from vring.testing.words import INDIRECT, NEXT, WRITE, Descriptor
 
-__all__ = ["HostileDeviceMachine", "HostileDriverMachine"]
+__all__ = [
+    "HostileDeviceMachine",
+    "HostileDriverMachine",
+    "PackedHostileDeviceMachine",
+    "PackedHostileDriverMachine",
+    "evidence",
+]
 
 Answer = TypeVar("Answer")
 MEMORY = 1 << 16
@@ -76,11 +91,10 @@ class _HostileMachine(Filmed):
         return self.sticky
 
     def _prepare(self, setup: RingSetup) -> None:
-        layout = SplitLayout.of(setup.areas.size)
-        areas = setup.areas
+        areas, layout = setup.areas, setup.areas.layout
         self.setup = setup
         self.size = areas.size
-        self.words = SplitWords(setup.memory, areas)
+        self.packed = bool(setup.features & Feature.RING_PACKED)
         self.desc = setup.memory.view(areas.desc, layout.desc_size)
         self.driver_area = setup.memory.view(areas.driver, layout.driver_size)
         self.device_area = setup.memory.view(areas.device, layout.device_size)
@@ -101,7 +115,7 @@ class _HostileMachine(Filmed):
         except self.peer_errors as error:
             assert not self.honest, f"an honest peer is accused: {error}"
             if self.broken:
-                assert _evidence(error) == _evidence(self.broken), f"{error} instead of {self.broken}"
+                assert evidence(error) == evidence(self.broken), f"{error} instead of {self.broken}"
             self.broken = error
             return None
         assert not self.broken, f"answered {answer} although {self.broken}"
@@ -123,7 +137,7 @@ class _HostileMachine(Filmed):
         assert [bytes(area) for area in areas] == before, "memory of the peer has been written"
 
 
-def _evidence(error: Exception) -> tuple[object, ...]:
+def evidence(error: Exception) -> tuple[object, ...]:
     """What must be the same each time that a broken queue is asked."""
     if isinstance(error, PeerError):
         return error.code, error.position, error.value
@@ -139,7 +153,7 @@ class Offered:
     n_readable: int
     table: IndirectTable | None
     scribbles: int  # that had been made when it was added
-    chain: list[int] = field(default_factory=list)  # its descriptors in the ring, as they were published
+    numbers: list[int] = field(default_factory=list)  # its descriptors, or its id, as they were published
 
     @property
     def descriptors(self) -> int:
@@ -164,10 +178,13 @@ class HostileDeviceMachine(_HostileMachine):
 
     def make_driver(self, setup: RingSetup) -> DriverLike:
         """The driver under test."""
-        return SplitDriver(setup.memory, setup.areas, setup.features, index=setup.index)
+        return Driver(setup.memory, setup.areas, setup.features, index=setup.index)
 
     @initialize(setup=strategies.ring_setups())
     def start(self, setup: RingSetup) -> None:
+        self._start(setup)
+
+    def _start(self, setup: RingSetup) -> None:
         self._prepare(setup)
         self.data = setup.memory.allocate(4096)
         self.tables = [IndirectTable.allocate(setup.memory, self.size) for _ in range(self.size)]
@@ -181,9 +198,8 @@ class HostileDeviceMachine(_HostileMachine):
         self.staged: list[Offered] = []
         self.published: list[Offered] = []
         self.scribbles = 0
-        self.avail_scribbled = False  # a driver need not store again what it knows to stand in avail.ring
-        self.avail = self.setup.index  # where the next buffer is published
-        self.position = self.setup.index  # where an honest device takes next
+        self.avail_scribbled = False
+        self.end: DeviceEnd = (PackedDeviceEnd if self.packed else SplitDeviceEnd)(self.setup)
 
     @rule(
         n_readable=st.integers(0, 3),
@@ -234,10 +250,10 @@ class HostileDeviceMachine(_HostileMachine):
             self._ask(self.driver.publish)
         if not self.broken:
             for offered in self.staged:
-                if offered.scribbles == self.scribbles and not self.avail_scribbled:
+                if offered.scribbles == self.scribbles and (self.end.rewrites_all or not self.avail_scribbled):
                     self._check_published(offered)
                 self.published.append(offered)
-                self.avail = (self.avail + 1) % 65536
+                self.end.published(offered.descriptors)
             self.staged = []
 
     def _check_published(self, offered: Offered) -> None:
@@ -245,24 +261,12 @@ class HostileDeviceMachine(_HostileMachine):
         What the ring says of a buffer that was added and published since the device scribbled last: whatever it had
         scribbled, that must be what the driver was given.
         """
-        table, entries, index = None, self.size, self.words.avail(self.avail)
-        found: list[tuple[int, int, bool]] = []
-        while index < entries and len(found) <= len(offered.pieces):
-            descriptor = self.words.descriptor(index, table)
-            if table is None:
-                offered.chain.append(index)
-            if descriptor.flags & INDIRECT and table is None:
-                table, entries, index = descriptor.addr, descriptor.len // 16, 0
-                continue
-            found.append((descriptor.addr, descriptor.len, bool(descriptor.flags & WRITE)))
-            if not descriptor.flags & NEXT:
-                break
-            index = descriptor.next
+        found, offered.numbers = self.end.read(len(offered.pieces))
         given = [(*piece, i >= offered.n_readable) for i, piece in enumerate(offered.pieces)]
         assert found == given, f"{offered.token} is published as {found}, but is {given}"
-        taken = {index: other.token for other in self.published for index in other.chain}
-        doubled = [index for index in offered.chain if index in taken]
-        assert not doubled, f"{offered.token} is in descriptor {doubled[0]}, which {taken[doubled[0]]} has"
+        taken = {number: other.token for other in self.published for number in other.numbers}
+        doubled = [number for number in offered.numbers if number in taken]
+        assert not doubled, f"{offered.token} {self.end.name} {doubled[0]}, which {taken[doubled[0]]} has"
 
     @rule(most=st.integers(1, 4))
     def get_used(self, most: int) -> None:
@@ -311,34 +315,39 @@ class HostileDeviceMachine(_HostileMachine):
             self._get_used()
 
     def _use(self, most: int, length: int) -> None:
-        for _ in range(min(most, (self.words.avail_idx - self.position) % 65536)):
+        for _ in range(most):
+            if not self.end.use(length):
+                break
             self.honest = self.honest and length == 0
-            self.words.set_used(self.words.used_idx, self.words.avail(self.position), length)
-            self.words.used_idx = self.words.used_idx + 1
-            self.position = (self.position + 1) % 65536
+            self._has_used()
+
+    def _has_used(self) -> None:
+        """Where a wrong device says what is used, a driver of a packed ring may have staged something."""
+        self.scribbles += self.end.one_area and not self.honest
 
     @rule(
-        back=st.integers(-1, 3),
+        back=st.sampled_from([0, 0, 0, -1, 1, 2, 3]),
         used_id=st.one_of(st.integers(0, 17), st.sampled_from([0x10000, 0x10001, 0xFFFFFFFF])),
         length=st.sampled_from([0, 1, 64, (1 << 32) - 1]),
         step=st.integers(0, 2),
     )
     def device_writes_used_element(self, back: int, used_id: int, length: int, step: int) -> None:
         self.honest = False
-        self.words.set_used(self.words.used_idx - back, used_id, length)
-        self.words.used_idx = self.words.used_idx + step
+        # Mostly one that there could be: what is wrong with those is harder to see.
+        self.end.write_used(back, used_id % self.size if used_id < 16 else used_id, length, step)
+        self._has_used()
 
     @rule(value=BYTE)
     def device_scribbles_over_descriptors(self, value: int) -> None:
-        """Of which a driver reads none, so that nothing may come of it."""
+        """Over what a driver never reads of them, so that nothing may come of it."""
         self.scribbles += 1
-        self.desc[:] = bytes([value]) * len(self.desc)
+        self.end.scribble_unread(value)
 
     @rule(
         where=st.integers(0, MEMORY),
         value=BYTE,
         index=st.one_of(st.integers(-2, 18), st.sampled_from([0x8000, 0xFFFF])),
-        what=st.sampled_from(["a byte", "a byte", "an area", "used.idx"]),
+        what=st.sampled_from(["a byte", "a byte", "an area", "what is used"]),
     )
     def device_scribbles(self, where: int, value: int, index: int, what: str) -> None:
         """Over anything shared, also what the driver has written: it must read none of that."""
@@ -346,8 +355,8 @@ class HostileDeviceMachine(_HostileMachine):
         self.avail_scribbled = True
         self.scribbles += 1
         view = (self.desc, self.driver_area, self.device_area)[where % 3]
-        if what == "used.idx":
-            self.words.used_idx = self.words.used_idx + index
+        if what == "what is used":
+            self.end.jump(index)
         elif what == "an area":
             view[:] = bytes([value]) * len(view)
         else:
@@ -367,6 +376,14 @@ class HostileDeviceMachine(_HostileMachine):
         return self.size - sum(buffer.descriptors for buffer in self.staged + self.published)
 
 
+class PackedHostileDeviceMachine(HostileDeviceMachine):
+    """The same for the packed ring (2.8)."""
+
+    @initialize(setup=strategies.packed_setups())
+    def start(self, setup: RingSetup) -> None:
+        self._start(setup)
+
+
 class HostileDriverMachine(_HostileMachine):
     """
     A device whose driver scribbles. A buffer is taken only if an independent reading of the same descriptors finds it
@@ -379,29 +396,32 @@ class HostileDriverMachine(_HostileMachine):
 
     def make_device(self, setup: RingSetup) -> DeviceLike:
         """The device under test."""
-        return SplitDevice(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+        return Device(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
 
     @initialize(
         size=st.sampled_from(strategies.RING_SIZES), features=strategies.features(), index=strategies.start_indices()
     )
     def start(self, size: int, features: Feature, index: int) -> None:
+        self._start(size, features, index)
+
+    def _start(self, size: int, features: Feature, index: int) -> None:
         memory = GuestMemory(MEMORY)
         base = memory.base
         regions = (
             Region(memory, base, self.READ_ONLY),
             Region(memory, base + self.READ_ONLY, self.NOWHERE - self.READ_ONLY, read_only=True),
         )
-        self._prepare(RingSetup(memory, SplitAreas.allocate(memory, size), features, index, regions))
+        self._prepare(RingSetup(memory, allocate_areas(memory, size, features), features, index, regions))
         self.table = memory.base + self.TABLE
         self._start_over()
 
     def _start_over(self) -> None:
-        self.words.avail_idx = self.words.used_idx = self.next = self.setup.index  # next: the position to take from
+        self.end: DriverEnd = (PackedDriverEnd if self.packed else SplitDriverEnd)(self.setup)
         self.device: Any = self.make_device(self.setup)
         self.broken = None
         self.honest = True
-        self.live: dict[int, tuple[Chain, int]] = {}  # by handle, with the head
-        self.refused: dict[int, int] = {}  # unusable buffers that must be completed: handle and head
+        self.live: dict[int, tuple[Chain, Found]] = {}  # by handle
+        self.refused: dict[int, Found] = {}  # unusable buffers that must be completed
         self.dead: list[int] = []
 
     @precondition(lambda self: self.broken)
@@ -424,7 +444,7 @@ class HostileDriverMachine(_HostileMachine):
             descriptor = descriptor._replace(
                 addr=(descriptor.addr + self.setup.memory.base) % (1 << 64), next=self._mostly_in_range(descriptor.next)
             )
-            self.words.set_descriptor(index % self.size, descriptor, self.table if in_table else None)
+            self.end.set_descriptor(index % self.size, descriptor, self.table if in_table else None)
         self._make_available(self._mostly_in_range(head), at_once)
 
     def _mostly_in_range(self, index: int) -> int:
@@ -449,44 +469,40 @@ class HostileDriverMachine(_HostileMachine):
         """
         pieces = pieces[: self.size]
         indirect = indirect and bool(self.setup.features & Feature.INDIRECT_DESC)
-        self.honest = self.honest and not self.live and not self.refused and self.words.avail_idx == self.next
+        self.honest = self.honest and not self.live and not self.refused and self.end.is_quiet
+        descriptors = []
         for i, (addr, length) in enumerate(pieces):
-            last = i + 1 == len(pieces)
             if i >= readable and addr + length > self.READ_ONLY:
                 addr = self.DATA
-            flags = (WRITE if i >= readable else 0) | (0 if last else NEXT)
-            at = i if indirect else (first + i) % self.size
-            following = i + 1 if indirect else (first + i + 1) % self.size
-            self.words.set_descriptor(
-                at,
-                Descriptor(self.setup.memory.base + addr, length, flags, 0 if last else following),
-                self.table if indirect else None,
-            )
+            flags = (WRITE if i >= readable else 0) | (NEXT if i + 1 < len(pieces) else 0)
+            descriptors.append(Descriptor(self.setup.memory.base + addr, length, flags, i + 1))
         if indirect:
-            self.words.set_descriptor(first % self.size, Descriptor(self.table, 16 * len(pieces), INDIRECT, 0))
+            for i, descriptor in enumerate(descriptors):
+                self.end.set_descriptor(i, descriptor, self.table)
+            descriptors = [Descriptor(self.table, 16 * len(pieces), INDIRECT, 0)]
+        self.end.offer_list(first % self.size, descriptors)
         self._make_available(first % self.size, at_once)
 
     def _make_available(self, head: int, at_once: bool) -> None:
-        self.words.set_avail(self.words.avail_idx, head)
-        self.words.avail_idx = self.words.avail_idx + 1
+        self.end.make_available(head)
         if at_once:
             self._get_avail()
             while (self.live or self.refused) and not self.broken:
                 self._add_used(0, False)
-            self._ask(self.device.publish)
+            self._publish()
 
     @rule(
         where=st.integers(0, MEMORY),
         value=BYTE,
         index=st.one_of(st.integers(-2, 18), st.sampled_from([0x8000, 0xFFFF])),
-        what=st.sampled_from(["a byte", "a byte", "a byte", "avail.idx"]),
+        what=st.sampled_from(["a byte", "a byte", "a byte", "what is available"]),
     )
     def driver_scribbles(self, where: int, value: int, index: int, what: str) -> None:
         """Over anything shared, also what the device has written: it must read none of that."""
         self.honest = False
         view = (self.desc, self.driver_area, self.device_area)[where % 3]
-        if what == "avail.idx":
-            self.words.avail_idx = self.words.avail_idx + index
+        if what == "what is available":
+            self.end.jump(index)
         else:
             view[where // 3 % len(view)] = value
 
@@ -499,27 +515,29 @@ class HostileDriverMachine(_HostileMachine):
 
     def _get_avail(self) -> None:
         broken = self.broken
-        expected = self._judge(self.words.avail(self.next))
+        found = self.end.find(self.NOWHERE)
+        expected = self._judge(found)
         with self._untouched(self.desc, self.driver_area, self.device_area):
             try:
                 chain = self._ask(self.device.get_avail)
             except ChainError as error:
                 assert not self.broken and not self.honest, f"an honest driver is accused: {error}"
                 assert expected == "refused", f"{error}, but the buffer is {expected}"
-                self.refused[error.handle] = self.words.avail(self.next)
-                self.next = (self.next + 1) % 65536
+                self.refused[error.handle] = found
+                self.end.taken(found)
                 return
         if chain is None:
             if self.broken and not broken and getattr(self.broken, "code", None) != RingCode.PEER_INDEX:
-                assert expected == "broken" or len(self.live) + len(self.refused) >= self.size, (
+                full = self.end.may_jump and len(self.live) + len(self.refused) >= self.size
+                assert expected == "broken" or full, (
                     f"{self.broken}, but the buffer is {expected}"
                 )
             return
         pieces = [(len(piece), False) for piece in chain.readable] + [(len(piece), True) for piece in chain.writable]
         assert pieces == expected, f"{chain} was taken, but the buffer is {expected}"
         assert chain.handle not in self.live and chain.handle not in self.refused, f"handle {chain.handle:#x} is in use"
-        self.live[chain.handle] = chain, self.words.avail(self.next)
-        self.next = (self.next + 1) % 65536
+        self.live[chain.handle] = chain, found
+        self.end.taken(found)
 
     @precondition(lambda self: (self.live or self.refused) and not self.broken)
     @rule(which=st.integers(0, 15), beyond=st.booleans())
@@ -529,11 +547,12 @@ class HostileDriverMachine(_HostileMachine):
     def _add_used(self, which: int, beyond: bool) -> None:
         handles = [*self.live, *self.refused]
         handle = handles[which % len(handles)]
-        chain, _ = self.live.get(handle, (Chain(handle, (), ()), 0))
+        chain, found = self.live.get(handle) or (Chain(handle, (), ()), self.refused[handle])
         if beyond and chain.room < (1 << 32) - 1:
             self._refuse(RingCode.LEN, lambda: self.device.add_used(chain, chain.room + 1))
-        with self._untouched(self.desc, self.driver_area):
+        with self._untouched(*self.end.not_the_devices):
             self.device.add_used(chain, chain.room)
+        self.end.staged(found)
         self.live.pop(handle, None)
         self.refused.pop(handle, None)
         self.dead.append(handle)
@@ -546,8 +565,17 @@ class HostileDriverMachine(_HostileMachine):
 
     @rule(which=st.sampled_from(["publish", "enable_notify", "disable_notify"]))
     def publish_or_ask_for_notifications(self, which: str) -> None:
+        if which == "publish":
+            self._publish()
+            return
         with self._untouched(self.desc, self.driver_area):
             self._ask(getattr(self.device, which))
+
+    def _publish(self) -> None:
+        with self._untouched(*self.end.not_the_devices):
+            self._ask(self.device.publish)
+        if not self.broken:
+            self.end.published()
 
     @invariant()
     def counts_add_up(self) -> None:
@@ -565,43 +593,21 @@ class HostileDriverMachine(_HostileMachine):
             else:
                 raise AssertionError(f"should have been refused with {code!r}")
 
-    def _judge(self, head: int) -> list[tuple[int, bool]] | str:
+    def _judge(self, found: Found) -> list[tuple[int, bool]] | str:
         """
-        What stands at ``head``: the length and direction of every piece of a sound buffer, one more where it spans
-        both regions; "refused" for an unusable buffer in a sound ring; "broken" for a ring that is not one.
+        What stands where the device takes next: the length and direction of every piece of a sound buffer, one more
+        where it spans both regions; "refused" for an unusable buffer in a sound ring; "broken" for a ring that is not
+        one.
         """
-        if head >= self.size or head in [taken for _, taken in self.live.values()] + list(self.refused.values()):
-            return "broken"
-        descriptors = self._walk(head)
-        if descriptors is None:
+        names = {held.name for _, held in self.live.values()} | {held.name for held in self.refused.values()}
+        descriptors = found.descriptors
+        if descriptors is None or found.name in names:
             return "broken"
         flags = [bool(descriptor.flags & WRITE) for descriptor in descriptors]
         pieces = [self._translate(descriptor) for descriptor in descriptors]
         if flags != sorted(flags) or None in pieces or sum(descriptor.len for descriptor in descriptors) > 1 << 32:
             return "refused"
         return [(length, writable) for lengths, writable in zip(pieces, flags) for length in lengths or ()]
-
-    def _walk(self, index: int) -> list[Descriptor] | None:
-        """All descriptors of a chain but the one that names a table, or None if they are not one (2.7.5)."""
-        found: list[Descriptor] = []
-        table, entries = None, self.size
-        while index < entries and len(found) < self.size:
-            descriptor = self.words.descriptor(index, table)
-            if descriptor.flags & INDIRECT:
-                if table is not None or descriptor.flags & NEXT or not self.setup.features & Feature.INDIRECT_DESC:
-                    return None
-                start = descriptor.addr - self.setup.memory.base
-                if not descriptor.len or descriptor.len % 16 or descriptor.len // 16 > self.size - len(found):
-                    return None
-                if not (0 <= start and start + descriptor.len <= self.NOWHERE):
-                    return None
-                table, entries, index = descriptor.addr, descriptor.len // 16, 0
-                continue
-            found.append(descriptor)
-            if not descriptor.flags & NEXT:
-                return found
-            index = descriptor.next
-        return None
 
     def _translate(self, descriptor: Descriptor) -> list[int] | None:
         """The lengths of the pieces of one descriptor's buffer, or None if the device may not use it so."""
@@ -614,3 +620,11 @@ class HostileDriverMachine(_HostileMachine):
         if start < self.READ_ONLY < end:
             return [self.READ_ONLY - start, end - self.READ_ONLY]
         return [descriptor.len]
+
+
+class PackedHostileDriverMachine(HostileDriverMachine):
+    """The same for the packed ring (2.8)."""
+
+    @initialize(setup=strategies.packed_setups())
+    def start(self, setup: RingSetup) -> None:
+        self._start(setup.areas.size, Feature(setup.features), setup.index)
