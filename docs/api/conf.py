@@ -20,5 +20,5 @@ python_maximum_signature_line_length = 100
 # What is not ours has no page here; nor have base classes and type variables that nobody names.
 nitpick_ignore_regex = [
     ("py:class", r"(collections|enum|hypothesis|mmap|os)\..*"),
-    ("py:class", r"vring\.(\w+\.)+(_\w+|AnyDevice|AnyDriver|Filmed|Memory|Queue|SplitRing|Wheel)"),
+    ("py:class", r"vring\.(\w+\.)+(_\w+|Act|AnyDevice|AnyDriver|Filmed|Memory|Queue|SplitRing|Wheel)"),
 ]

@@ -44,7 +44,7 @@ from vring.testing import (
 def find(machine: type[RuleBasedStateMachine], reason: str, *phases: Phase) -> pytest.ExceptionInfo[Exception]:
     with pytest.raises(Exception, match=reason) as found:
         run_state_machine_as_test(
-            machine, settings=settings(max_examples=500, report_multiple_bugs=False, phases=[Phase.generate, *phases])
+            machine, settings=settings(max_examples=3000, report_multiple_bugs=False, phases=[Phase.generate, *phases])
         )
     return found
 
