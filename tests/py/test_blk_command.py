@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from devices import qemu_storage_daemon
+from images import same_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 3 << 20
@@ -34,7 +35,8 @@ def blk(place: Path, *words: object, stdin: bytes = b"") -> subprocess.Completed
 def test_read_copies_the_disk_or_a_part_of_it(place: Path) -> None:
     image = (place / "disk.img").read_bytes()
     done = blk(place, "read", "disk.sock")
-    assert (done.returncode, done.stderr) == (0, b"") and done.stdout == image
+    assert (done.returncode, done.stderr) == (0, b"")
+    same_bytes(done.stdout, image, "what was read")
     done = blk(place, "read", "disk.sock", "--offset", "1M", "--size", "1536", "--output", "part")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert (place / "part").read_bytes() == image[1 << 20 :][:1536]
@@ -47,9 +49,9 @@ def test_write_copies_a_file_to_the_disk(place: Path) -> None:
     done = blk(place, "write", "disk.sock", "new", "--offset", "4k")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     after = before[:4096] + new + before[4096 + len(new) :]
-    assert (place / "disk.img").read_bytes() == after
+    same_bytes((place / "disk.img").read_bytes(), after, "the disk")
     assert blk(place, "write", "disk.sock", "-", "--offset", "4k", stdin=before[4096:][: len(new)]).returncode == 0
-    assert (place / "disk.img").read_bytes() == before
+    same_bytes((place / "disk.img").read_bytes(), before, "the disk")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_bench_says_what_it_measured(place: Path, options: tuple[str, ...], ring
     assert requests > 4 and abs(rate - requests / float(counted[2])) < 0.1 * rate
     notified = [int(n.replace(",", "")) for n in re.findall(r"[\d,]+(?= times)", rows["notified"])]
     assert all(0 < n <= requests + 1 for n in notified), rows
-    assert (place / "disk.img").read_bytes() == before
+    same_bytes((place / "disk.img").read_bytes(), before, "the disk")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_what_goes_wrong_is_said_in_one_line(place: Path, words: tuple[str, ...]
     before = (place / "disk.img").read_bytes()
     done = blk(place, *words, stdin=bytes(512))
     assert (done.returncode, done.stderr.decode()) == (1, f"vring blk: {message}\n")
-    assert (place / "disk.img").read_bytes() == before
+    same_bytes((place / "disk.img").read_bytes(), before, "the disk")
 
 
 def test_the_commands_of_the_document_work(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from devices import qemu_storage_daemon
+from images import same_bytes
 from vhost_user_peer import Daemon
 from vring import Feature
 from vring.vhost_user import VhostUserError
@@ -131,7 +132,7 @@ class DiskMachine(RuleBasedStateMachine):
         for request, (status, data) in [(request, self.flying.pop(request)) for request in done]:
             assert request.status == status, f"{request}: status {request.status}, not {status}"
             if status == Status.OK and request.kind != RequestKind.WRITE:
-                assert request.data == data, f"{request}: other bytes came back"
+                same_bytes(request.data or b"", data, f"{request}: other bytes came back")
             written = 1 if request.kind == RequestKind.WRITE else request.size + 1
             assert request.written == written, f"{request}: {request.written} bytes written, not {written}"
 
@@ -148,7 +149,7 @@ class DiskMachine(RuleBasedStateMachine):
         finally:
             unfinished = self.disk.close()
         assert not unfinished
-        assert (self.place / "disk.img").read_bytes() == self.model, "the image is not what was written"
+        same_bytes((self.place / "disk.img").read_bytes(), self.model, "the image is not what was written")
 
 
 def run(machine: type[DiskMachine], place: Path, examples: int, phases: tuple[Phase, ...] = tuple(Phase)) -> None:
@@ -217,8 +218,8 @@ def test_large_reads_and_writes_go_in_parts(place: Path) -> None:
     with Disk(place / "disk.sock", depth=3, request_size=3 * SECTOR) as disk:
         disk.write(0, content)
         disk.flush()
-        assert (place / "disk.img").read_bytes() == content
-        assert disk.read(0, len(content)) == content
+        same_bytes((place / "disk.img").read_bytes(), content, "the image")
+        same_bytes(disk.read(0, len(content)), content, "what was read")
         assert disk.read(5 * SECTOR, SECTOR) == content[5 * SECTOR : 6 * SECTOR]
         assert disk.read(0, 0) == b""
         assert disk.identify() == "vhost_user_blk"
