@@ -562,31 +562,3 @@ struct vring_fault vring_packed_device_fault(const struct vring_packed_device *v
 
     return vq ? vq->fault : none;
 }
-
-int vring_packed_device_snapshot(const struct vring_packed_device *vq, struct vring_snapshot *snapshot)
-{
-    if (!vq || !snapshot)
-        return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    packed_snapshot(&vq->ring, snapshot);
-    snapshot->next_avail = packed_place(vq->next_avail);
-    snapshot->next_used = packed_place(vq->next_used);
-    snapshot->published = packed_place(vq->published);
-    snapshot->error = vq->fault.error;
-    return 0;
-}
-
-int vring_packed_device_snapshot_entry(const struct vring_packed_device *vq, uint32_t position,
-                                       struct vring_snapshot_entry *entry)
-{
-    if (!vq || !entry)
-        return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    if (position >= vq->ring.size)
-        return VRING_E_SIZE;
-    packed_snapshot_entry(&vq->ring, (uint16_t)position, entry);
-    entry->count = vq->heads[position].taken;
-    return 0;
-}

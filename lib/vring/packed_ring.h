@@ -289,31 +289,4 @@ static inline void packed_clear(const struct vring_packed_ring *r, struct vring_
     packed_store_event(r->device_area, packed_event(VRING_EVENT_ENABLE, 0));
 }
 
-/* As found, unjudged: for people to look at. The cell adds what it knows itself. */
-static inline void packed_snapshot(const struct vring_packed_ring *r, struct vring_snapshot *snapshot)
-{
-    static const struct vring_snapshot empty = {0};
-    uint32_t driver = packed_load_event(r->driver_area), device = packed_load_event(r->device_area);
-
-    *snapshot = empty;
-    snapshot->packed = true;
-    snapshot->size = r->size;
-    snapshot->used_event = (uint16_t)driver;
-    snapshot->avail_event = (uint16_t)device;
-    snapshot->avail_flags = (uint16_t)(driver >> 16);
-    snapshot->used_flags = (uint16_t)(device >> 16);
-}
-
-static inline void packed_snapshot_entry(const struct vring_packed_ring *r, uint16_t offset,
-                                         struct vring_snapshot_entry *entry)
-{
-    static const struct vring_snapshot_entry empty = {0};
-
-    *entry = empty;
-    entry->flags = packed_observe_flags(r, offset);
-    entry->addr = packed_load_addr(r, offset);
-    entry->len = packed_load_len(r, offset);
-    entry->id = packed_load_id(r, offset);
-}
-
 #endif

@@ -495,31 +495,3 @@ struct vring_fault vring_split_device_fault(const struct vring_split_device *vq)
 
     return vq ? vq->fault : none;
 }
-
-int vring_split_device_snapshot(const struct vring_split_device *vq, struct vring_snapshot *snapshot)
-{
-    if (!vq || !snapshot)
-        return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    split_snapshot(&vq->ring, snapshot);
-    snapshot->next_avail = vq->next_avail;
-    snapshot->next_used = vq->next_used;
-    snapshot->published = vq->published;
-    snapshot->error = vq->fault.error;
-    return 0;
-}
-
-int vring_split_device_snapshot_entry(const struct vring_split_device *vq, uint32_t position,
-                                      struct vring_snapshot_entry *entry)
-{
-    if (!vq || !entry)
-        return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    if (position >= vq->ring.size)
-        return VRING_E_SIZE;
-    split_snapshot_entry(&vq->ring, (uint16_t)position, entry);
-    entry->count = vq->heads[position].taken;
-    return 0;
-}

@@ -271,35 +271,4 @@ static inline void split_clear(const struct vring_split_ring *r, uint16_t idx)
     split_publish_avail(r, idx);
 }
 
-/* As found, unjudged: for people to look at. The cell adds what it knows itself. */
-static inline void split_snapshot(const struct vring_split_ring *r, struct vring_snapshot *snapshot)
-{
-    static const struct vring_snapshot empty = {0};
-
-    *snapshot = empty;
-    snapshot->size = r->size;
-    snapshot->avail_idx = split_observe_avail(r);
-    snapshot->used_idx = split_observe_used(r);
-    snapshot->used_event = split_load_used_event(r);
-    snapshot->avail_event = split_load_avail_event(r);
-    snapshot->avail_flags = split_load_avail_flags(r);
-    snapshot->used_flags = split_load_used_flags(r);
-}
-
-static inline void split_snapshot_entry(const struct vring_split_ring *r, uint16_t position,
-                                        struct vring_snapshot_entry *entry)
-{
-    static const struct vring_snapshot_entry empty = {0};
-    struct chain_desc desc = split_fetch_desc(r, position);
-
-    *entry = empty;
-    entry->addr = desc.addr;
-    entry->len = desc.len;
-    entry->flags = desc.flags;
-    entry->next = desc.next;
-    entry->avail = split_load_avail_entry(r, position);
-    entry->used_id = split_load_used_id(r, position);
-    entry->used_len = split_load_used_len(r, position);
-}
-
 #endif
