@@ -30,6 +30,8 @@ int vring_driver_init(struct vring_driver *vq, const struct vring_driver_config 
 void vring_driver_reset(struct vring_driver *vq);
 int vring_driver_add_avail(struct vring_driver *vq, const struct vring_segment *segments, uint16_t n_readable,
                            uint16_t n_writable, uint64_t token);
+int vring_driver_add_avail_batch(struct vring_driver *vq, const struct vring_avail_buffer *buffers, uint32_t count,
+                                 uint32_t *n);
 int vring_driver_add_indirect(struct vring_driver *vq, const struct vring_table *table,
                               const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
                               uint64_t token);

@@ -113,6 +113,10 @@ void vring_packed_driver_reset(struct vring_packed_driver *vq);
 int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct vring_segment *segments,
                                   uint16_t n_readable, uint16_t n_writable, uint64_t token);
 
+/* As vring_split_driver_add_avail_batch(). */
+int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const struct vring_avail_buffer *buffers,
+                                        uint32_t count, uint32_t *n);
+
 /* As vring_split_driver_add_indirect(). */
 int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struct vring_table *table,
                                      const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
@@ -241,6 +245,10 @@ int vring_packed_device_set_regions(struct vring_packed_device *vq, const struct
 
 /* As vring_split_device_add_used(). */
 int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len);
+
+/* As vring_split_device_add_used_batch(). */
+int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const struct vring_used_chain *used, uint32_t count,
+                                       uint32_t *n);
 
 /*
  * As vring_split_device_publish(): one store, of the first staged used descriptor's flags, makes the batch visible

@@ -135,6 +135,18 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
                                  uint16_t n_writable, uint64_t token);
 
 /*
+ * Stage several buffers, in this order, up to the first that cannot be: as so many calls of add_avail, for less.
+ *
+ * n   receives how many were staged: those before the one that the answer is about; abort takes them back, the last first.
+ *     Written unless vq, n or buffers is null.
+ *
+ * Returns 0 when at least one was staged and those behind it wait for room alone, and for a count of 0; otherwise as
+ * add_avail about buffers[*n].
+ */
+int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const struct vring_avail_buffer *buffers,
+                                       uint32_t count, uint32_t *n);
+
+/*
  * Stage one buffer whose pieces are listed in an indirect table (2.7.5.3). It takes one descriptor of the ring.
  *
  * table   where to write the list; the caller's again when the token returns.
@@ -393,6 +405,16 @@ int vring_split_device_set_regions(struct vring_split_device *vq, const struct v
  * for more than the device-writable bytes of the buffer; VRING_E_STATE; or what broke the queue.
  */
 int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len);
+
+/*
+ * Stage several buffers as used, in this order, up to the first that cannot be: as so many calls of add_used, for less.
+ *
+ * n   receives how many were staged: those before the one that the answer is about. Written unless vq, n or used is null.
+ *
+ * Returns 0 when all were staged; otherwise as add_used about used[*n].
+ */
+int vring_split_device_add_used_batch(struct vring_split_device *vq, const struct vring_used_chain *used, uint32_t count,
+                                      uint32_t *n);
 
 /*
  * Make everything staged visible to the driver, with one store, and decide once whether to notify it (2.7.7.2). With

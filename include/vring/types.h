@@ -150,6 +150,14 @@ struct vring_table {
     uint32_t entries; /* capacity: 16 bytes each */
 };
 
+/* A buffer for the device, as one of a batch: what add_avail takes. */
+struct vring_avail_buffer {
+    const struct vring_segment *segments; /* n_readable pieces that the device reads, then n_writable that it writes; copied */
+    uint64_t token;                       /* handed back by get_used; any value, 0 included */
+    uint16_t n_readable;
+    uint16_t n_writable;
+};
+
 /* A buffer that has come back from the device. */
 struct vring_used_buffer {
     uint64_t token; /* what add_avail was given */
@@ -228,6 +236,12 @@ struct vring_chain {
     uint64_t readable; /* bytes */
     uint64_t writable; /* bytes */
     uint64_t missing;  /* with VRING_E_MISS: the address to be translated */
+};
+
+/* A buffer that the device is done with, as one of a batch: what add_used takes. */
+struct vring_used_chain {
+    vring_handle handle; /* as struct vring_chain had it */
+    uint32_t len;        /* bytes written, from the first device-writable byte, without gaps */
 };
 
 /*

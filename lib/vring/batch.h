@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What a verb that takes several buffers answers. */
+/* What a verb that handles several buffers answers. */
 #ifndef VRING_BATCH_H
 #define VRING_BATCH_H
 
 #include <vring/types.h>
 
 /*
- * After n buffers nothing more was taken, for this reason. A reason that may pass is not told where something was taken:
- * the caller hears of it when it asks again.
+ * After n buffers nothing more was taken, or added, for this reason. A reason that may pass is not told where something
+ * was: the caller hears of it when it asks again.
  */
 static inline int batch_answer(int error, uint32_t n)
 {

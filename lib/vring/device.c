@@ -70,6 +70,15 @@ int vring_device_add_used(struct vring_device *vq, vring_handle handle, uint32_t
                             : vring_split_device_add_used(&vq->as.split, handle, len);
 }
 
+int vring_device_add_used_batch(struct vring_device *vq, const struct vring_used_chain *used, uint32_t count, uint32_t *n)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_device_add_used_batch(&vq->as.packed, used, count, n)
+           : vq->big_endian ? vring_split_be_device_add_used_batch(&vq->as.split, used, count, n)
+                            : vring_split_device_add_used_batch(&vq->as.split, used, count, n);
+}
+
 int vring_device_publish(struct vring_device *vq)
 {
     if (!vq)

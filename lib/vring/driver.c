@@ -43,6 +43,16 @@ int vring_driver_add_avail(struct vring_driver *vq, const struct vring_segment *
                             : vring_split_driver_add_avail(&vq->as.split, segments, n_readable, n_writable, token);
 }
 
+int vring_driver_add_avail_batch(struct vring_driver *vq, const struct vring_avail_buffer *buffers, uint32_t count,
+                                 uint32_t *n)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_driver_add_avail_batch(&vq->as.packed, buffers, count, n)
+           : vq->big_endian ? vring_split_be_driver_add_avail_batch(&vq->as.split, buffers, count, n)
+                            : vring_split_driver_add_avail_batch(&vq->as.split, buffers, count, n);
+}
+
 int vring_driver_add_indirect(struct vring_driver *vq, const struct vring_table *table,
                               const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
                               uint64_t token)

@@ -171,6 +171,25 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
     return packed_driver_stage(vq, id, 1, n_writable * len, token);
 }
 
+int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const struct vring_avail_buffer *buffers,
+                                        uint32_t count, uint32_t *n)
+{
+    uint32_t added = 0;
+
+    if (!vq || !n || (!buffers && count > 0))
+        return VRING_E_NULL;
+
+    int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
+
+    for (; !error && added < count; added += !error) {
+        const struct vring_avail_buffer *buffer = &buffers[added];
+
+        error = vring_packed_driver_add_avail(vq, buffer->segments, buffer->n_readable, buffer->n_writable, buffer->token);
+    }
+    *n = added;
+    return batch_answer(error, added);
+}
+
 int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struct vring_table *table,
                                      const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
                                      uint64_t token)

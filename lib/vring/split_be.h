@@ -10,6 +10,7 @@
 
 #define vring_split_driver_init                  vring_split_be_driver_init
 #define vring_split_driver_add_avail             vring_split_be_driver_add_avail
+#define vring_split_driver_add_avail_batch       vring_split_be_driver_add_avail_batch
 #define vring_split_driver_add_indirect          vring_split_be_driver_add_indirect
 #define vring_split_driver_abort                 vring_split_be_driver_abort
 #define vring_split_driver_publish               vring_split_be_driver_publish
@@ -31,6 +32,7 @@
 #define vring_split_device_get_avail_batch       vring_split_be_device_get_avail_batch
 #define vring_split_device_rewind                vring_split_be_device_rewind
 #define vring_split_device_add_used              vring_split_be_device_add_used
+#define vring_split_device_add_used_batch        vring_split_be_device_add_used_batch
 #define vring_split_device_publish               vring_split_be_device_publish
 #define vring_split_device_enable_notify         vring_split_be_device_enable_notify
 #define vring_split_device_disable_notify        vring_split_be_device_disable_notify
@@ -60,6 +62,7 @@
 
 __typeof__(vring_split_driver_init) vring_split_be_driver_init;
 __typeof__(vring_split_driver_add_avail) vring_split_be_driver_add_avail;
+__typeof__(vring_split_driver_add_avail_batch) vring_split_be_driver_add_avail_batch;
 __typeof__(vring_split_driver_add_indirect) vring_split_be_driver_add_indirect;
 __typeof__(vring_split_driver_abort) vring_split_be_driver_abort;
 __typeof__(vring_split_driver_publish) vring_split_be_driver_publish;
@@ -81,6 +84,7 @@ __typeof__(vring_split_device_get_avail) vring_split_be_device_get_avail;
 __typeof__(vring_split_device_get_avail_batch) vring_split_be_device_get_avail_batch;
 __typeof__(vring_split_device_rewind) vring_split_be_device_rewind;
 __typeof__(vring_split_device_add_used) vring_split_be_device_add_used;
+__typeof__(vring_split_device_add_used_batch) vring_split_be_device_add_used_batch;
 __typeof__(vring_split_device_publish) vring_split_be_device_publish;
 __typeof__(vring_split_device_enable_notify) vring_split_be_device_enable_notify;
 __typeof__(vring_split_device_disable_notify) vring_split_be_device_disable_notify;

@@ -369,6 +369,22 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
     return 0;
 }
 
+int vring_split_device_add_used_batch(struct vring_split_device *vq, const struct vring_used_chain *used, uint32_t count,
+                                      uint32_t *n)
+{
+    uint32_t added = 0;
+
+    if (!vq || !n || (!used && count > 0))
+        return VRING_E_NULL;
+
+    int error = vq->live <= 0 ? peer_verdict(vq->live) : 0;
+
+    for (; !error && added < count; added += !error)
+        error = vring_split_device_add_used(vq, used[added].handle, used[added].len);
+    *n = added;
+    return batch_answer(error, added);
+}
+
 /* ------------------------------------------------------------------------------------------------------ publish --- */
 
 /* Everything that the driver has made available has been used. */

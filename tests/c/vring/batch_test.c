@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Several buffers in one call: what is taken, what is told, and where it ends. */
+/* Several buffers in one call: what is taken or added, what is told, and where it ends. */
 #include "fixture.h"
 
 static struct ring r;
 static struct vring_chain chains[8];
 static struct vring_used_buffer used[8];
+static struct vring_avail_buffer offers[8];
+static struct vring_used_chain done[8];
 static uint32_t n;
 
 static int get_avail(uint32_t n_iov, uint32_t capacity)
@@ -17,6 +19,26 @@ static int get_used(uint32_t capacity)
 {
     n = UINT32_MAX;
     return vring_driver_get_used_batch(&r.driver, used, capacity, &n);
+}
+
+static const struct vring_segment pieces[] = {{GUEST, 16}, {GUEST + 64, 32}, {GUEST + 128, 8}};
+
+/* Offers of as many pieces as their places here say, the first of which the device reads; tokens count up. */
+static int add_avail(uint32_t count, const uint16_t n_pieces[])
+{
+    for (uint32_t i = 0; i < count; i++)
+        offers[i] = (struct vring_avail_buffer){pieces, i, n_pieces[i] > 0, (uint16_t)(n_pieces[i] - (n_pieces[i] > 0))};
+    n = UINT32_MAX;
+    return vring_driver_add_avail_batch(&r.driver, offers, count, &n);
+}
+
+/* Uses the first count of chains, each with the length at its place here. */
+static int add_used(uint32_t count, const uint32_t lens[])
+{
+    for (uint32_t i = 0; i < count; i++)
+        done[i] = (struct vring_used_chain){chains[i].handle, lens[i]};
+    n = UINT32_MAX;
+    return vring_device_add_used_batch(&r.device, done, count, &n);
 }
 
 /* Buffers of two pieces with the driver's side, tokens 0 to count - 1; the device has seen none. */
@@ -153,4 +175,214 @@ RING_TEST(C001_null_pointers_to_batches)
     CHECK_ERR(vring_driver_get_used_batch(NULL, used, 1, &n), VRING_E_NULL);
     CHECK_ERR(vring_driver_get_used_batch(&r.driver, NULL, 1, &n), VRING_E_NULL);
     CHECK_ERR(vring_driver_get_used_batch(&r.driver, used, 1, NULL), VRING_E_NULL);
+    CHECK_ERR(vring_driver_add_avail_batch(NULL, offers, 1, &n), VRING_E_NULL);
+    CHECK_ERR(vring_driver_add_avail_batch(&r.driver, NULL, 1, &n), VRING_E_NULL);
+    CHECK_ERR(vring_driver_add_avail_batch(&r.driver, offers, 1, NULL), VRING_E_NULL);
+    CHECK_ERR(vring_device_add_used_batch(NULL, done, 1, &n), VRING_E_NULL);
+    CHECK_ERR(vring_device_add_used_batch(&r.device, NULL, 1, &n), VRING_E_NULL);
+    CHECK_ERR(vring_device_add_used_batch(&r.device, done, 1, NULL), VRING_E_NULL);
+}
+
+/* A sum of what a verb can change, but for the queues themselves, which have their addresses in them. */
+static uint64_t sum_of(uint64_t sum)
+{
+    const struct vring_driver_config *config = &r.driver_config;
+    const struct {
+        const void *at;
+        size_t size;
+    } parts[] = {{config->desc, r.layout.desc_size}, {config->driver_area, r.layout.driver_size},
+                 {config->device_area, r.layout.device_size}, {config->slots, config->size * sizeof(struct vring_slot)},
+                 {r.device_config.heads, config->size * sizeof(struct vring_head)}};
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (size_t byte = 0; byte < parts[i].size; byte++)
+            sum = (sum ^ ((const unsigned char *)parts[i].at)[byte]) * UINT64_C(0x100000001b3);
+    return sum;
+}
+
+enum { BUFFERS = 6 };
+static const uint16_t n_pieces_of[BUFFERS] = {1, 1, 3, 2, 1, 3};
+static const uint32_t len_of[BUFFERS] = {0, 0, 40, 7, 0, 40};
+
+/* Every buffer there and back, by a call for each or for all; to sum comes what each step left. */
+static void one_lap(VTEST, bool in_batches, uint64_t *sum)
+{
+    uint32_t at = 0;
+
+    n = BUFFERS;
+    if (in_batches)
+        CHECK_OK(add_avail(BUFFERS, n_pieces_of));
+    for (uint32_t i = 0; !in_batches && i < BUFFERS; i++)
+        CHECK_OK(vring_driver_add_avail(&r.driver, pieces, 1, (uint16_t)(n_pieces_of[i] - 1), i));
+    *sum = sum_of(*sum);
+    CHECK(n == BUFFERS && vring_driver_publish(&r.driver) >= 0);
+
+    if (in_batches)
+        CHECK_OK(get_avail(64, 8));
+    for (uint32_t i = 0; !in_batches && i < BUFFERS; at += n_pieces_of[i++])
+        CHECK_OK(vring_device_get_avail(&r.device, r.iov + at, 64 - at, &chains[i]));
+    *sum = sum_of(*sum);
+    if (in_batches)
+        CHECK_OK(add_used(BUFFERS, len_of));
+    for (uint32_t i = 0; !in_batches && i < BUFFERS; i++)
+        CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, len_of[i]));
+    *sum = sum_of(*sum);
+    CHECK(n == BUFFERS && vring_device_publish(&r.device) >= 0);
+
+    if (in_batches)
+        CHECK_OK(get_used(8));
+    for (uint32_t i = 0; !in_batches && i < BUFFERS; i++)
+        CHECK_OK(vring_driver_get_used(&r.driver, &used[i]));
+    CHECK_EQ(n, BUFFERS);
+    *sum = sum_of(*sum);
+}
+
+static void all_came_and_went(VTEST)
+{
+    const struct vring_iov *iov = r.iov;
+
+    for (uint32_t i = 0; i < BUFFERS; i++) {
+        CHECK(chains[i].n_readable == 1 && chains[i].readable == 16);
+        CHECK_EQ(chains[i].n_writable, n_pieces_of[i] - 1u);
+        CHECK_EQ(chains[i].writable, n_pieces_of[i] == 1 ? 0 : n_pieces_of[i] == 2 ? 32 : 40);
+        for (uint32_t k = 0; k < n_pieces_of[i]; k++, iov++)
+            CHECK(iov->base == r.guest + 64 * k && iov->len == pieces[k].len);
+        CHECK(used[i].token == i && used[i].len == len_of[i]);
+    }
+}
+
+/* The same story by one call and by many: not a byte differs, in the rings or in what the sides remember. */
+RING_TEST(C088_a_batch_leaves_what_so_many_calls_leave)
+{
+    for (int mix = 0; mix < (format->plain ? 4 : 2); mix++) {
+        uint64_t features = format->plain | (mix & 1 ? VRING_F_EVENT_IDX : 0) | (mix & 2 ? VRING_F_IN_ORDER : 0);
+        uint64_t sums[2] = {0, 0};
+
+        CHECK_OK(ring_start(&r, 16, features, index_before_wrap(format, 16, 3)));
+        for (int in_batches = 0; in_batches < 2; in_batches++) {
+            CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+            CHECK_OK(vring_device_init(&r.device, &r.device_config));
+            for (int lap = 0; lap < 7; lap++) {
+                one_lap(VTEST_PASS, in_batches, &sums[in_batches]);
+                all_came_and_went(VTEST_PASS);
+            }
+        }
+        CHECK(sums[0] == sums[1]);
+    }
+}
+
+RING_TEST(a_batch_is_added_up_to_what_has_no_room)
+{
+    static const uint16_t n_pieces[] = {3, 1, 3, 3, 1};
+
+    CHECK_OK(ring_start(&r, 8, format->plain, 0));
+    CHECK_OK(add_avail(5, n_pieces)); /* 7 of 8 descriptors, and then 3 more */
+    CHECK_EQ(n, 3);
+    CHECK_EQ(vring_driver_free(&r.driver), 1);
+    CHECK_ERR(add_avail(1, n_pieces), VRING_E_FULL);
+    CHECK_EQ(n, 0);
+    CHECK_OK(add_avail(0, n_pieces));
+    CHECK_EQ(n, 0);
+    CHECK_OK(vring_driver_add_avail_batch(&r.driver, NULL, 0, &n));
+    CHECK_EQ(vring_driver_in_flight(&r.driver), 3);
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(get_avail(64, 8));
+    CHECK_EQ(n, 3);
+}
+
+/* Each slip, in the middle of a batch of which the first buffer is good, and behind which is another. */
+RING_TEST(a_batch_is_added_up_to_a_slip_of_the_caller)
+{
+    static const struct vring_segment empty = {GUEST, 0}, wraps = {UINT64_MAX, 2}, long_ones[] = {{0, UINT32_MAX}, {0, 2}};
+    const struct {
+        struct vring_avail_buffer buffer;
+        int error;
+    } slips[] = {
+        {{pieces, 1, 0, 0}, VRING_E_CHAIN},
+        {{pieces, 1, UINT16_MAX, UINT16_MAX}, VRING_E_CHAIN},
+        {{pieces, 1, 3, 2}, VRING_E_CHAIN}, /* of at most four */
+        {{NULL, 1, 1, 0}, VRING_E_NULL},
+        {{NULL, 1, 1, 1}, VRING_E_NULL},
+        {{&empty, 1, 1, 0}, VRING_E_LEN},
+        {{&empty, 1, 0, 1}, VRING_E_LEN},
+        {{&wraps, 1, 0, 1}, VRING_E_ADDR},
+        {{long_ones, 1, 1, 1}, VRING_E_LEN},
+    };
+
+    for (size_t i = 0; i < sizeof slips / sizeof *slips; i++) {
+        uint64_t token = 0;
+
+        ring_configure(&r, 8, format->plain, 0);
+        r.driver_config.max_chain = 4;
+        CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+        CHECK_OK(vring_device_init(&r.device, &r.device_config));
+        offers[0] = offers[2] = (struct vring_avail_buffer){pieces, 7, 1, 1};
+        offers[1] = slips[i].buffer;
+        n = UINT32_MAX;
+        CHECK_ERR(vring_driver_add_avail_batch(&r.driver, offers, 3, &n), slips[i].error);
+        CHECK_EQ(n, 1);
+        CHECK_EQ(vring_driver_in_flight(&r.driver), 1);
+        CHECK_EQ(vring_driver_free(&r.driver), 6);
+        CHECK_OK(vring_driver_abort(&r.driver, &token));
+        CHECK_EQ(token, 7);
+        CHECK_ERR(vring_driver_abort(&r.driver, &token), VRING_E_STATE);
+        CHECK_ERR(vring_driver_add_avail_batch(&r.driver, offers + 1, 2, &n), slips[i].error);
+        CHECK_EQ(n, 0);
+        CHECK_OK(vring_driver_add_avail_batch(&r.driver, offers, 1, &n));
+        CHECK_EQ(vring_driver_free(&r.driver), 6);
+    }
+}
+
+/* Stale, doubled, foreign, too long: in the middle of a batch, what is before it is staged and what is behind it is not. */
+RING_TEST(C065_C131_a_batch_is_used_up_to_a_slip_of_the_caller)
+{
+    for (int in_order = 0; in_order < (format->plain ? 2 : 1); in_order++)
+        for (int slip = 0; slip < 4; slip++) {
+            static const uint32_t lens[] = {5, 6, 7};
+            vring_handle good;
+
+            start(VTEST_PASS, format, in_order ? VRING_F_IN_ORDER : 0, 3);
+            CHECK_OK(get_avail(64, 8));
+            good = chains[1].handle;
+            if (slip == 0)
+                chains[1].handle = chains[0].handle;
+            else if (slip == 1)
+                chains[1].handle += 0x10000;
+            else if (slip == 2)
+                chains[1].handle = UINT32_MAX;
+            CHECK_ERR(add_used(3, slip < 3 ? lens : (const uint32_t[]){5, 33, 7}), slip < 3 ? VRING_E_HANDLE : VRING_E_LEN);
+            CHECK_EQ(n, 1);
+            CHECK_EQ(vring_device_in_flight(&r.device), 2);
+            chains[0].handle = good;
+            chains[1] = chains[2];
+            CHECK_OK(add_used(2, lens + 1));
+            CHECK_EQ(n, 2);
+            CHECK_OK(add_used(0, lens));
+            CHECK_EQ(n, 0);
+            CHECK_OK(vring_device_add_used_batch(&r.device, NULL, 0, &n));
+            CHECK(vring_device_publish(&r.device) >= 0);
+            CHECK_OK(get_used(8));
+            CHECK_EQ(n, 3);
+            for (uint32_t i = 0; i < 3; i++)
+                CHECK(used[i].token == i && used[i].len == lens[i]);
+        }
+}
+
+RING_TEST(batches_of_a_queue_that_is_not_live)
+{
+    static const uint16_t one_piece[] = {1};
+    static const uint32_t lens[] = {0};
+
+    start_used(VTEST_PASS, format, 0, 1);
+    put16(r.device.packed ? desc_at(&r, 0) + 12 : used_at(&r, 4), 0xffff);
+    CHECK_ERR(get_used(8), VRING_E_PEER_ID);
+    CHECK_ERR(add_avail(1, one_piece), VRING_E_PEER_ID);
+    CHECK_EQ(n, 0);
+    CHECK_ERR(add_avail(0, one_piece), VRING_E_PEER_ID);
+    CHECK_EQ(n, 0);
+    vring_device_reset(&r.device);
+    CHECK_ERR(add_used(1, lens), VRING_E_STATE);
+    CHECK_EQ(n, 0);
+    CHECK_ERR(add_used(0, lens), VRING_E_STATE);
+    CHECK_EQ(n, 0);
 }
