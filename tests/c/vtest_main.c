@@ -3,6 +3,13 @@
 
 #include <string.h>
 
+/* For whoever asks only whether all is well. */
+#ifdef VTEST_FIRST_FAILURE
+#define ENDS_AT_FAILURE 1
+#else
+#define ENDS_AT_FAILURE 0
+#endif
+
 static struct vtest *first, **last = &first;
 
 void vtest_register(struct vtest *test)
@@ -42,6 +49,8 @@ int main(int argc, char **argv)
         test->run(test);
         failures += test->failed;
         printf("%sok %d - %s\n", test->failed ? "not " : "", ++number, test->name);
+        if (test->failed && ENDS_AT_FAILURE)
+            break;
     }
     printf("1..%d\n", number);
     if (number == 0)

@@ -9,51 +9,23 @@ miss, or a test nobody wrote.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from mutants import ROOT, TESTS, Mutant, Program, survivors
 
-ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "lib" / "vring"
-TESTS = ROOT / "tests" / "c"
 COMPILE = ["gcc", "-std=c11", "-O0", "-w", "-D_GNU_SOURCE", f"-I{ROOT / 'include'}", f"-I{TESTS}"]
 # Most mutants fall without sanitizers, and these take most of the time: they come second.
 STAGES = {"plain": [], "sanitized": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]}
 
-# Which tests run on which accessors.
+# Which tests run on which accessors; the one that takes longest comes last, because most mutants have fallen by then.
 PROGRAMS = {
     "ACQREL": ("ring_test.c", "hostile_driver_test.c", "hostile_device_test.c", "hostile_packed_driver_test.c",
-               "hostile_packed_device_test.c", "laps_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c",
-               "resume_test.c", "legacy_test.c", "regions_test.c", "batch_test.c"),
+               "hostile_packed_device_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c", "resume_test.c",
+               "legacy_test.c", "regions_test.c", "batch_test.c", "laps_test.c"),
     "HOOK": ("trace_test.c",),
 }
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """``file`` with ``old`` replaced by ``new``, at its occurrence number ``which``."""
-
-    file: str
-    old: str
-    new: str
-    which: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.file}[{self.which}]: {self.old!r} -> {self.new!r}"
-
-    def check(self, sources: Path) -> None:
-        """Is there still what this mutant breaks?"""
-        assert (sources / self.file).read_text().count(self.old) > self.which, f"nothing to break: {self}"
-
-    def apply(self, sources: Path) -> None:
-        path = sources / self.file
-        parts = path.read_text().split(self.old)
-        head, tail = self.old.join(parts[:self.which + 1]), self.old.join(parts[self.which + 1:])
-        path.write_text(head + self.new + tail)
 
 
 def judgements() -> list[Mutant]:
@@ -152,56 +124,19 @@ BREAKS = [
 ]
 
 
-Objects = dict[tuple[str, str], list[Path]]
-
-
 @pytest.fixture(scope="module")
-def test_objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
-    """The C tests, compiled once: they do not change, only the library does."""
-    folder = tmp_path_factory.mktemp("tests")
-    objects: Objects = {}
-    for stage, flags in STAGES.items():
-        for access, tests in PROGRAMS.items():
-            made = objects[stage, access] = []
-            for source in (TESTS / "vtest_main.c", *(TESTS / "vring" / test for test in tests)):
-                made.append(folder / f"{stage}-{access}-{source.stem}.o")
-                subprocess.run([*COMPILE, *flags, f"-I{ROOT / 'lib'}", "-c", source, "-o", made[-1]], check=True, timeout=120)
-    return objects
+def programs(tmp_path_factory: pytest.TempPathFactory) -> list[Program]:
+    folder = tmp_path_factory.mktemp("programs")
+    return [Program(folder / f"{stage}-{access}", [*COMPILE, *flags, f"-DVRING_ACCESS_{access}"], SOURCES,
+                    [TESTS / "vring" / test for test in tests])
+            for stage, flags in STAGES.items() for access, tests in PROGRAMS.items()]
 
 
-def passes(sources: Path, objects: Objects) -> bool:
-    """Do all C tests pass with the library in this folder?"""
-    for (stage, access), tests in objects.items():
-        program = sources / f"tests-{stage}-{access}"
-        subprocess.run([*COMPILE, *STAGES[stage], f"-DVRING_ACCESS_{access}", *sorted(sources.glob("*.c")), *tests, "-o",
-                        program], check=True, timeout=120)
-        try:
-            done = subprocess.run([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
-        except subprocess.TimeoutExpired:
-            return False
-        if done.returncode != 0:
-            return False
-    return True
+def test_the_tests_pass_on_the_library_as_it_is(tmp_path: Path, programs: list[Program]) -> None:
+    assert all(program.passes(tmp_path) for program in programs)
 
 
-def test_the_tests_pass_on_the_library_as_it_is(tmp_path: Path, test_objects: Objects) -> None:
-    assert passes(Path(shutil.copytree(SOURCES, tmp_path / "vring")), test_objects)
-
-
-def test_every_broken_library_is_found_out(tmp_path: Path, test_objects: Objects) -> None:
-    mutants = judgements() + BREAKS
-    for mutant in mutants:
-        mutant.check(SOURCES)
-
-    def survives(numbered: tuple[int, Mutant]) -> bool:
-        number, mutant = numbered
-        sources = Path(shutil.copytree(SOURCES, tmp_path / str(number)))
-        mutant.apply(sources)
-        alive = passes(sources, test_objects)
-        shutil.rmtree(sources)
-        return alive
-
-    with ThreadPoolExecutor(2) as pool:
-        survivors = [str(mutant) for mutant, alive in zip(mutants, pool.map(survives, enumerate(mutants))) if alive]
+def test_every_broken_library_is_found_out(tmp_path: Path, programs: list[Program]) -> None:
     assert len(judgements()) >= 20
-    assert not survivors, "no test misses these checks:\n  " + "\n  ".join(survivors)
+    alive = survivors(judgements() + BREAKS, programs, tmp_path)
+    assert not alive, "no test misses these checks:\n  " + "\n  ".join(alive)

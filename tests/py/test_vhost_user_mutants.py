@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from test_every_check_counts import Mutant
+from mutants import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = "examples/vhost-user-blk"
