@@ -5,5 +5,4 @@
 #include <bounced/bounced.h>
 #include <vring/vring.h>
 
-#include "batch.h"
 #include "watch.h"

@@ -4,6 +4,7 @@
 import pytest
 
 from vring import (
+    Blame,
     BounceCode,
     BouncePool,
     CallerError,
@@ -12,8 +13,11 @@ from vring import (
     GuestMemory,
     Mapping,
     NoRoom,
+    PoolFlag,
     Reservation,
+    RingCode,
 )
+from vring.testing import CacheKind, CacheOperation, watch_caches
 
 
 @pytest.fixture
@@ -154,3 +158,89 @@ def test_a_copy_that_fails_is_the_cause() -> None:
         pool.map(Scattered(10), Direction.TO_DEVICE)
     assert error.value.code == BounceCode.COPY and isinstance(error.value.__cause__, OSError)
     assert pool.usage().used == 0 and not isinstance(pool.alloc(100), NoRoom)
+
+
+def test_padding_is_cleared_unless_the_pool_keeps_it() -> None:
+    for flags, shown in ((PoolFlag(0), 0), (PoolFlag.KEEP_PADDING, 0xDD)):
+        memory = GuestMemory(64 * 2048, base=0x100000)
+        pool = BouncePool(memory, flags=flags)
+        memory.view(memory.base, memory.size)[:] = b"\xdd" * memory.size
+        mapping = pool.map(b"x" * 100, Direction.TO_DEVICE, min_align_mask=0xFFF, orig_addr=0x210)
+        assert isinstance(mapping, Mapping) and mapping.addr & 0xFFF == 0x210
+        around = memory.read(mapping.addr - 0x210, 0x210) + memory.read(mapping.addr + 100, 2048 - 0x210 - 100)
+        assert set(around) == {shown}, flags
+
+
+def test_no_data_lie_above_what_the_device_reaches(pool: BouncePool) -> None:
+    last = 0x100000 + 3 * 2048 - 1
+    held = [pool.map(bytes(2048), Direction.TO_DEVICE, limit=last) for _ in range(3)]
+    assert all(isinstance(mapping, Mapping) and mapping.addr + 2047 <= last for mapping in held)
+    assert not pool.map(bytes(1), Direction.TO_DEVICE, limit=last) and pool.usage().used == 3
+    assert not pool.can_map(1, limit=0xFFFFF) and pool.can_map(1, limit=0x100000)
+    with pytest.raises(CallerError, match="masks and limit.*0xfffff"):
+        pool.map(bytes(1), Direction.TO_DEVICE, limit=0xFFFFF)
+    with pytest.raises(CallerError, match="limit = -1"):
+        pool.reserve(1, Direction.TO_DEVICE, limit=-1)
+
+
+class FarSide:
+    """A device that does not look into caches: it has a memory of its own, which cache operations alone exchange."""
+
+    def __init__(self, memory: GuestMemory) -> None:
+        self.memory = memory
+        self.sees = bytearray(memory.read(memory.base, memory.size))
+        self.told: list[tuple[str, int, int]] = []
+
+    def exchange(self, operation: CacheOperation) -> None:
+        addr = operation.within(self.memory)
+        assert addr is not None
+        part = slice(addr - self.memory.base, addr - self.memory.base + operation.size)
+        here = self.memory.view(addr, operation.size)
+        if operation.kind == CacheKind.CLEAN:
+            self.sees[part] = here
+        else:
+            here[:] = self.sees[part]
+        self.told.append((operation.kind.name, addr, operation.size))
+
+
+def test_a_device_that_does_not_look_into_caches_is_told_what_it_must_see(pool: BouncePool) -> None:
+    device, original = FarSide(pool.memory), bytearray(b"question" + bytes(92))
+    with watch_caches(device.exchange):
+        mapping = pool.map(original, Direction.BIDIRECTIONAL)
+        assert isinstance(mapping, Mapping)
+        at = mapping.addr - pool.window_addr
+        assert device.sees[at : at + 8] == b"question" and original[:8] == b"question"
+        device.sees[at : at + 8] = b"answer!!"
+        assert bytes(mapping.data[:8]) == b"question", "not seen yet"
+        mapping.sync_for_cpu(0, 8)
+        assert original[:8] == b"answer!!" and device.told[-1] == ("INVALIDATE", mapping.addr, 8)
+        mapping.unmap()
+        assert not any(device.sees)
+    before = len(device.told)
+    pool.alloc(100)
+    assert before > 3 and len(device.told) == before, "watched no longer"
+
+
+def test_without_cache_operations_such_a_device_would_see_nothing(pool: BouncePool) -> None:
+    """Negative control."""
+    device = FarSide(pool.memory)
+    assert isinstance(pool.map(b"question", Direction.TO_DEVICE), Mapping) and not any(device.sees)
+
+
+def test_what_a_watcher_of_caches_raises_comes_out_at_the_end(pool: BouncePool) -> None:
+    def fails(operation: CacheOperation) -> None:
+        raise RuntimeError("the cache is gone")
+
+    with pytest.raises(RuntimeError, match="the cache is gone"):
+        with watch_caches(fails):
+            mapping = pool.map(b"x", Direction.TO_DEVICE)
+    assert isinstance(mapping, Mapping)
+
+
+def test_every_code_says_whose_move_it_is() -> None:
+    assert BounceCode.FULL.blame == RingCode.EMPTY.blame == Blame.STATE
+    assert BounceCode.HANDLE.blame == RingCode.HANDLE.blame == Blame.CALLER
+    assert RingCode.CHAIN_ADDR.blame == Blame.CHAIN and RingCode.PEER_ID.blame == Blame.PEER
+    assert BounceCode.CORRUPT.blame == Blame.POOL
+    assert all(code.blame == Blame.PEER for code in RingCode if code.name.startswith("PEER_"))
+    assert {code.name for code in BounceCode if code.blame == Blame.STATE} == {"FULL", "FRAGMENTED", "BUSY", "MAPPINGS"}

@@ -158,7 +158,7 @@ def test_a_batch_crosses_into_C_once(ring: Ring, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("vring.driver.lib", counting)
     monkeypatch.setattr("vring.device.lib", counting)
     assert ring.driver.add_avail_batch(ring.offers(5)) == 5
-    assert counting.calls == ["vring_batch_add_avail"]
+    assert counting.calls == ["vring_driver_add_avail_batch"]
     ring.driver.publish()
     chains = ring.device.get_avail_batch()
     assert [chain.room for chain in chains] == [4] * 5
@@ -167,7 +167,9 @@ def test_a_batch_crosses_into_C_once(ring: Ring, monkeypatch: pytest.MonkeyPatch
     ring.device.publish()
     assert ring.driver.get_used_batch() == [Used("token 0", 4), *(Used(f"token {i}", 2) for i in range(1, 5))]
     crossed = [call for call in counting.calls if "publish" not in call]
-    assert crossed == [f"vring_batch_{verb}" for verb in ("add_avail", "get_avail", "add_used", "get_used")]
+    assert crossed == [
+        f"vring_{verb}_batch" for verb in ("driver_add_avail", "device_get_avail", "device_add_used", "driver_get_used")
+    ]
     assert ring.driver.free == 8 and not ring.driver._tokens
 
 

@@ -11,18 +11,8 @@ anything.
 ``vring.testing`` has models, strategies and state machines for testing rings and pools, and needs hypothesis.
 """
 
-from vring.bounce import (
-    BouncePool,
-    Coherent,
-    Copy,
-    Direction,
-    Mapping,
-    MappingInfo,
-    NoRoom,
-    PoolFlag,
-    Reservation,
-    Usage,
-)
+from vring.bounce import BouncePool, Pool, PoolConfig, PoolFlag, Usage
+from vring.bounce_set import BounceSet, Released, SetPool, Share
 from vring.bounced import BouncedDriver
 from vring.device import Chain, Device, PackedDevice, SplitDevice, inflight_size
 from vring.driver import (
@@ -36,17 +26,30 @@ from vring.driver import (
     Used,
     UsedLength,
 )
-from vring.errors import BounceCode, CallerError, ChainError, CorruptError, MissError, PeerError, RingCode, VringError
+from vring.errors import (
+    Blame,
+    BounceCode,
+    CallerError,
+    ChainError,
+    CorruptError,
+    MissError,
+    PeerError,
+    RingCode,
+    VringError,
+)
 from vring.features import ByteOrder, Feature, accept, supported
 from vring.layout import Areas, PackedAreas, PackedLayout, SplitAreas, SplitLayout, allocate_areas
 from vring.lowlevel import lib as _lib
+from vring.mapping import Coherent, Copy, Direction, Mapping, MappingInfo, NoRoom, Reservation
 from vring.memory import Buffer, GuestMemory, Region, Segment
 from vring.snapshot import Snapshot, SnapshotEntry
 
 __all__ = [
     "Areas",
+    "Blame",
     "BounceCode",
     "BouncePool",
+    "BounceSet",
     "BouncedDriver",
     "Buffer",
     "ByteOrder",
@@ -73,12 +76,17 @@ __all__ = [
     "PackedDriver",
     "PackedLayout",
     "PeerError",
+    "Pool",
+    "PoolConfig",
     "PoolFlag",
     "Region",
+    "Released",
     "Reservation",
     "RingCode",
     "SavedDriver",
     "Segment",
+    "SetPool",
+    "Share",
     "Snapshot",
     "SnapshotEntry",
     "SplitAreas",

@@ -3,12 +3,13 @@
 
 from collections.abc import Sequence
 
-from vring.bounce import NO_ROOM, BouncePool, NoRoom
+from vring.bounce import BouncePool
 from vring.driver import DriverQueue, IndirectTable, UsedLength
 from vring.errors import BounceCode, CallerError, RingCode, integer
 from vring.features import ByteOrder
 from vring.layout import Areas
 from vring.lowlevel import CData, ffi, lib
+from vring.mapping import NO_ROOM, NoRoom
 from vring.memory import Buffer, GuestMemory, pin
 from vring.queue import FULL
 

@@ -313,10 +313,11 @@ class Device(Queue):
         self._tell()
         most = self.areas.size if most is None else min(most, self.areas.size)
         chains = ffi.new("struct vring_chain[]", most)
-        answer = ffi.new("int *")
-        count = lib.vring_batch_get_avail(self._queue, self._iov, len(self._iov), chains, most, answer)
-        code = answer[0]
-        if not count and code == ROOM:
+        n = ffi.new("uint32_t *")
+        code = lib.vring_device_get_avail_batch(self._queue, self._iov, len(self._iov), chains, most, n)
+        refused = code != 0 and lib.vring_error_blame(code) == lib.VRING_BLAME_CHAIN
+        count = int(n[0]) - refused  # sound ones; the refused one is the last
+        if not count and most and code == ROOM:
             self._iov = ffi.new("struct vring_iov[]", chains[0].n_readable + chains[0].n_writable)
             return self.get_avail_batch(most)
         if code not in (0, EMPTY, ROOM):
@@ -383,14 +384,15 @@ class Device(Queue):
         Raises CallerError for the first that is refused; those before it are staged.
         """
         pairs = [(item, item.written) if isinstance(item, Chain) else item for item in chains]
-        used = ffi.new("struct vring_batch_used[]", [self._used("add_used_batch", *pair) for pair in pairs])
-        answer = ffi.new("int *")
-        count = lib.vring_batch_add_used(self._queue, used, len(pairs), answer)
-        if answer[0]:
+        used = ffi.new("struct vring_used_chain[]", [self._used("add_used_batch", *pair) for pair in pairs])
+        n = ffi.new("uint32_t *")
+        code = lib.vring_device_add_used_batch(self._queue, used, len(pairs), n)
+        if code:
+            count = n[0]
             chain, written = pairs[count]
             place = f"[{count}]"
             self._answer(
-                answer[0],
+                code,
                 "add_used_batch",
                 {RingCode.HANDLE: (f"chain{place}", chain), RingCode.LEN: (f"written{place}", written)},
             )

@@ -412,17 +412,19 @@ class Driver(DriverQueue):
         parts = [part for readable, writable, _ in offered for part in (readable, writable)]
         segments = self._segments("add_avail_batch", pieces, *parts)
         numbers = [next(self._numbers) for _ in offered]
-        buffers = ffi.new(
-            "struct vring_batch_buffer[]",
-            [(number, len(readable), len(writable)) for number, (readable, writable, _) in zip(numbers, offered)],
-        )
-        answer = ffi.new("int *")
-        count = int(lib.vring_batch_add_avail(self._queue, segments, buffers, len(offered), answer))
-        if answer[0] not in (0, FULL):
+        buffers, start = [], 0
+        for number, (readable, writable, _) in zip(numbers, offered):
+            buffers.append((segments + start, number, len(readable), len(writable)))
+            start += len(readable) + len(writable)
+        c_buffers = ffi.new("struct vring_avail_buffer[]", buffers)
+        n = ffi.new("uint32_t *")
+        code = lib.vring_driver_add_avail_batch(self._queue, c_buffers, len(offered), n)
+        count = int(n[0])
+        if code not in (0, FULL):
             for _ in range(count):
                 lib.vring_driver_abort(self._queue, ffi.NULL)
             readable, writable, token = offered[count]
-            self._stage(answer[0], "add_avail_batch", 0, token, None, readable, writable)
+            self._stage(code, "add_avail_batch", 0, token, None, readable, writable)
         self._tokens.update((number, (offer[2], None)) for number, offer in zip(numbers[:count], offered))
         return count
 
@@ -433,10 +435,11 @@ class Driver(DriverQueue):
         """
         most = self.areas.size if most is None else min(most, self.areas.size)
         used = ffi.new("struct vring_used_buffer[]", most)
-        answer = ffi.new("int *")
-        count = lib.vring_batch_get_used(self._queue, used, most, answer)
-        if not count and answer[0] not in (0, EMPTY):
-            self._answer(answer[0], "get_used_batch")
+        n = ffi.new("uint32_t *")
+        code = lib.vring_driver_get_used_batch(self._queue, used, most, n)
+        count = int(n[0])
+        if not count and most and code not in (0, EMPTY):
+            self._answer(code, "get_used_batch")
         pop = self._tokens.pop
         return [Used(pop(item.token)[0], item.len) for item in used[0:count]]
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from vring.lowlevel import ffi, lib
 
 __all__ = [
+    "Blame",
     "BounceCode",
     "CallerError",
     "ChainError",
@@ -21,6 +22,19 @@ __all__ = [
     "RingCode",
     "VringError",
 ]
+
+
+class Blame(enum.Enum):
+    """
+    Whose move an answer is: nobody's but time's (STATE), the calling code's (CALLER), one buffer's of the driver
+    (CHAIN), the other side's, which broke the queue (PEER), or that of whatever wrote over a pool's metadata (POOL).
+    """
+
+    STATE = enum.auto()
+    CALLER = enum.auto()
+    CHAIN = enum.auto()
+    PEER = enum.auto()
+    POOL = enum.auto()
 
 
 class RingCode(enum.IntEnum):
@@ -58,6 +72,11 @@ class RingCode(enum.IntEnum):
         """The library's sentence for it (``vring_error_text``)."""
         return _string(lib.vring_error_text(self))
 
+    @property
+    def blame(self) -> Blame:
+        """Whose move it is (``vring_error_blame``)."""
+        return RING_BLAME[lib.vring_error_blame(self)]
+
 
 class BounceCode(enum.IntEnum):
     """``enum bounce_error`` of ``bounce/bounce.h``: what a pool answers."""
@@ -88,6 +107,24 @@ class BounceCode(enum.IntEnum):
     def text(self) -> str:
         """The library's sentence for it (``bounce_error_text``)."""
         return _string(lib.bounce_error_text(self))
+
+    @property
+    def blame(self) -> Blame:
+        """Whose move it is (``bounce_error_blame``)."""
+        return BOUNCE_BLAME[lib.bounce_error_blame(self)]
+
+
+RING_BLAME = {
+    lib.VRING_BLAME_STATE: Blame.STATE,
+    lib.VRING_BLAME_CALLER: Blame.CALLER,
+    lib.VRING_BLAME_CHAIN: Blame.CHAIN,
+    lib.VRING_BLAME_PEER: Blame.PEER,
+}
+BOUNCE_BLAME = {
+    lib.BOUNCE_BLAME_STATE: Blame.STATE,
+    lib.BOUNCE_BLAME_CALLER: Blame.CALLER,
+    lib.BOUNCE_BLAME_POOL: Blame.POOL,
+}
 
 
 class VringError(Exception):

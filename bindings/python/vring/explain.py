@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vring import arguments
-from vring.bounce import BouncePool, Direction, NoRoom
+from vring.bounce import BouncePool
 from vring.errors import VringError
 from vring.inspect.slots import size_text
 from vring.inspect.svg import Sheet
+from vring.mapping import Direction, NoRoom
 from vring.memory import GuestMemory
 
 __all__ = ["Answer", "Question", "add_parser", "answer_before_the_fix", "answer_of_the_library", "draw_stride"]

@@ -26,7 +26,7 @@ from vring.testing.pool_model import Geometry, Place, PoolModel, PreFixSearch, R
 from vring.testing.protocol import AllocatorLike, DeviceLike, DriverLike, PoolLike, RingSetup
 from vring.testing.ring_machine import PackedRingMachine, RingMachine
 from vring.testing.schedule import HostileScheduleMachine, ScheduleMachine
-from vring.testing.watch import Access, AccessKind, watch
+from vring.testing.watch import Access, AccessKind, CacheKind, CacheOperation, watch, watch_caches
 from vring.testing.words import Descriptor, PackedDescriptor, PackedWords, SplitWords
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
     "AccessKind",
     "AllocatorLike",
     "AllocatorMachine",
+    "CacheKind",
+    "CacheOperation",
     "Descriptor",
     "DeviceLike",
     "DriverLike",
@@ -64,4 +66,5 @@ __all__ = [
     "Violation",
     "strategies",
     "watch",
+    "watch_caches",
 ]

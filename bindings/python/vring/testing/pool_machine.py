@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from vring.bounce import BouncePool, Coherent, Direction, Mapping, NoRoom, PoolFlag, Usage
+from vring.bounce import BouncePool, PoolFlag, Usage
 from vring.errors import BounceCode, CallerError
 from vring.inspect import Record, pool_record
+from vring.mapping import Coherent, Direction, Mapping, NoRoom
 from vring.memory import GuestMemory
 from vring.testing import strategies
 from vring.testing.film import Filmed

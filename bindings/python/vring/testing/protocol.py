@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from vring.bounce import Coherent, Direction, Mapping, MappingInfo, NoRoom, Usage
+from vring.bounce import Usage
 from vring.device import Chain
 from vring.driver import Used
 from vring.layout import Areas
+from vring.mapping import Coherent, Direction, Mapping, MappingInfo, NoRoom
 from vring.memory import Buffer, GuestMemory, Region, Segment
 from vring.testing.pool_model import Request
 

@@ -2,7 +2,7 @@
 """
 A look at every access to shared memory, just before it is made, whichever side makes it: the C libraries through their
 accessor seam (``access_watched.h``), the Python peers through their words. There a test can let the other side act,
-change what is about to be read, or write down what happens.
+change what is about to be read, or write down what happens. A pool's operations on caches can be watched, too.
 """
 
 import enum
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from vring.lowlevel import ffi, lib
 from vring.memory import GuestMemory
 
-__all__ = ["Access", "AccessKind", "watch"]
+__all__ = ["Access", "AccessKind", "CacheKind", "CacheOperation", "watch", "watch_caches"]
 
 
 class AccessKind(enum.IntEnum):
@@ -41,10 +41,36 @@ class Access(NamedTuple):
         return memory.base + offset if 0 <= offset < memory.size else None
 
 
+class CacheKind(enum.IntEnum):
+    """
+    CLEAN: what was written there is to be seen by the device. INVALIDATE: what the device wrote there is to be seen.
+    """
+
+    CLEAN = lib.VRING_WATCH_CLEAN
+    INVALIDATE = lib.VRING_WATCH_INVALIDATE
+
+
+class CacheOperation(NamedTuple):
+    """
+    One operation that a pool asks of the caches (``lib/bounce/copy.h``): on ``size`` bytes at ``address`` in this
+    process.
+    """
+
+    kind: CacheKind
+    address: int
+    size: int
+
+    def within(self, memory: GuestMemory) -> int | None:
+        """The device address, or ``None`` if it is not about ``memory``."""
+        offset = self.address - memory.host
+        return memory.base + offset if 0 <= offset < memory.size else None
+
+
 class _Watcher(threading.local):
     """Of this thread."""
 
     callback: Callable[[Access], object] | None = None
+    cache_callback: Callable[[CacheOperation], object] | None = None
     failure: BaseException | None = None
 
 
@@ -71,6 +97,26 @@ def watch(callback: Callable[[Access], object]) -> Iterator[None]:
         raise failure
 
 
+@contextmanager
+def watch_caches(callback: Callable[[CacheOperation], object]) -> Iterator[None]:
+    """
+    While this lasts, ``callback`` is called for every operation on caches that a pool asks for in this thread: the
+    window is memory that a device which does not look into caches sees as of the last CLEAN, and writes for the next
+    INVALIDATE. An exception of it is raised at the end, as :func:`watch` does.
+    """
+    before = _watcher.cache_callback
+    watched = lib.vring_watch_caches(True)
+    _watcher.cache_callback, _watcher.failure = callback, None
+    try:
+        yield
+    finally:
+        _watcher.cache_callback = before
+        lib.vring_watch_caches(watched)
+        failure, _watcher.failure = _watcher.failure, None
+    if failure:
+        raise failure
+
+
 def touch(kind: AccessKind, address: int = 0, width: int = 0, value: int = 0) -> None:
     """What Python code that accesses shared memory calls before it does."""
     callback = _watcher.callback
@@ -91,3 +137,13 @@ def touch(kind: AccessKind, address: int = 0, width: int = 0, value: int = 0) ->
 @ffi.def_extern(name="vring_watch_callback")  # type: ignore[untyped-decorator]
 def _from_c(access: int, address: int, width: int, value: int) -> None:
     touch(AccessKind(access), address, width, value)
+
+
+@ffi.def_extern(name="vring_cache_callback")  # type: ignore[untyped-decorator]
+def _cache_from_c(operation: int, address: int, size: int) -> None:
+    if _watcher.cache_callback is None or _watcher.failure:
+        return
+    try:
+        _watcher.cache_callback(CacheOperation(CacheKind(operation), address, size))
+    except BaseException as failure:
+        _watcher.failure = failure
