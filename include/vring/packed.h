@@ -59,7 +59,7 @@ struct vring_packed_ring {
  */
 struct vring_packed_position {
     uint16_t offset; /* 0 .. size - 1 */
-    bool wrap;       /* the wrap counter: 1 at first */
+    uint16_t lap;    /* the wrap counter, which is 1 at first, as the flags of a used descriptor have it: AVAIL | USED, or 0 */
 };
 
 /* -------------------------------------------------------------------------------------------------- driver side --- */
@@ -91,8 +91,7 @@ struct vring_packed_driver {
     uint16_t staged;       /* ring entries from published to next_avail */
     uint16_t staged_first; /* what will be the flags of the entry at published */
     uint16_t staged_buffers;
-    uint16_t added;        /* where in slots[].order the next buffer goes */
-    uint16_t oldest;       /* IN_ORDER: where in slots[].order the buffer stands that has to come back next */
+    uint16_t oldest;       /* IN_ORDER: the id that has to come back next */
     uint16_t batch;        /* IN_ORDER: buffers from there that one used descriptor stands for and get_used has not yet returned */
     uint32_t batch_len;    /* used length of the last of them */
     uint32_t event;        /* what we last wrote into the driver area: flags << 16 | place */

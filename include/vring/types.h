@@ -175,7 +175,7 @@ struct vring_slot {
     uint16_t last;     /* at a head in flight: the last descriptor of its buffer */
     uint16_t count;    /* at a head in flight: its descriptors; otherwise 0 */
     uint16_t position; /* at a head in flight: the avail index it was added at */
-    uint16_t order;    /* at i: split, the head that avail.ring holds at i; packed, the id that was added i-th, modulo size */
+    uint16_t order;    /* at i: split, the head that avail.ring holds at i; packed, the id of which a buffer was staged that ends at ring entry i */
     bool claimed;      /* split, while a saved state is read: in flight */
 };
 

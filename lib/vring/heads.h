@@ -70,12 +70,16 @@ static inline void heads_release(struct vring_head *heads, uint16_t head)
     heads_forget(heads, head);
 }
 
+/* Will the driver take it for granted that len bytes were written into the buffer at head, if it is not told? */
+static inline bool heads_used_in_full(const struct vring_head *heads, uint16_t head, uint32_t len)
+{
+    return (heads[head].used & ~HEAD_AGAIN) == HEAD_NOT_USED && len == heads[head].writable;
+}
+
 /* Hold the buffer at head back until its turn: len bytes were written. */
 static inline void heads_hold_back(struct vring_head *heads, uint16_t head, uint32_t len)
 {
-    bool in_full = (heads[head].used & ~HEAD_AGAIN) == HEAD_NOT_USED && len == heads[head].writable;
-
-    heads[head].used = in_full ? HEAD_USED_IN_FULL : HEAD_USED_IN_PART;
+    heads[head].used = heads_used_in_full(heads, head, len) ? HEAD_USED_IN_FULL : HEAD_USED_IN_PART;
     heads[head].writable = len;
     heads_forget(heads, head);
 }

@@ -86,7 +86,7 @@ int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_
 
     heads_clear(vq->heads, vq->ring.size);
     if (vq->inflight.region)
-        vring_inflight_start_packed(&vq->inflight, vq->heads, vq->ring.size, start.offset, start.wrap);
+        vring_inflight_start_packed(&vq->inflight, vq->heads, vq->ring.size, start.offset, packed_wrap(start));
     vring_packed_device_start(vq, start, start);
     return 0;
 }
@@ -170,31 +170,57 @@ static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct
     return step;
 }
 
-/* The buffer at next_avail, of which chain has been told, is ours until it is used or rewound. */
-static PORT_INLINE int packed_device_take(struct vring_packed_device *vq, uint16_t id, uint16_t descriptors, int refused,
-                                     struct vring_chain *chain)
+/*
+ * What taking moves. Copied out of the queue and back, once for a whole batch: what is stored through a caller's pointer
+ * could be the queue, as far as the compiler knows, and it would load everything again behind each.
+ */
+struct packed_device_taking {
+    struct vring_packed_position at; /* next_avail */
+    uint16_t held;
+    uint16_t taken;
+    uint16_t generation;
+};
+
+static PORT_INLINE struct packed_device_taking packed_device_taking(const struct vring_packed_device *vq)
 {
-    vq->heads[vq->taken].order = id;
-    vq->taken = packed_after(&vq->ring, vq->taken);
-    if (PORT_UNLIKELY(vq->inflight.region))
-        inflight_packed_take(&vq->inflight, vq->heads, id, descriptors);
-    vq->held = (uint16_t)(vq->held + descriptors);
-    vq->next_avail = packed_forward(&vq->ring, vq->next_avail, descriptors);
-    vq->in_flight++;
-    chain->handle = heads_take(vq->heads, id, descriptors, chain->writable, refused != 0, vq->generation++);
-    return refused;
+    struct packed_device_taking taking = {vq->next_avail, vq->held, vq->taken, vq->generation};
+
+    return taking;
+}
+
+static PORT_INLINE void packed_device_taken(struct vring_packed_device *vq, const struct packed_device_taking *taking)
+{
+    vq->in_flight = (uint16_t)(vq->in_flight + (uint16_t)(taking->generation - vq->generation));
+    vq->next_avail = taking->at;
+    vq->held = taking->held;
+    vq->taken = taking->taken;
+    vq->generation = taking->generation;
+}
+
+/* The buffer at taking->at, of which chain has been told, is ours until it is used or rewound. */
+static PORT_INLINE void packed_device_take(const struct vring_packed_ring *r, struct vring_head *heads,
+                                           struct packed_device_taking *taking, uint16_t id, uint16_t descriptors,
+                                           bool refused, struct vring_chain *chain)
+{
+    heads[taking->taken].order = id;
+    taking->taken = packed_after(r, taking->taken);
+    taking->held = (uint16_t)(taking->held + descriptors);
+    taking->at = packed_forward(r, taking->at, descriptors);
+    chain->handle = heads_take(heads, id, descriptors, chain->writable, refused, taking->generation++);
 }
 
 /* Is this the id of a buffer that could be given to us? 0, or what broke the queue. */
-static PORT_INLINE int packed_device_judge_id(struct vring_packed_device *vq, uint16_t peer_id)
+static PORT_INLINE int packed_device_judge_id(struct vring_packed_device *vq, const struct vring_packed_ring *r,
+                                              const struct vring_head *heads, struct vring_packed_position at,
+                                              uint16_t peer_id)
 {
-    if (PEER_BAD(peer_id >= vq->ring.size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, peer_id);
+    if (PEER_BAD(peer_id >= r->size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, peer_id);
 
     uint16_t id = peer_id;
 
-    if (PEER_BAD(vq->heads[id].taken))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, id);
+    if (PEER_BAD(heads[id].taken))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, id);
     return 0;
 }
 
@@ -216,14 +242,21 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
     if (packed_device_walk(vq, &walk, &desc, &list) == CHAIN_BROKEN)
         return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
 
-    int error = packed_device_judge_id(vq, desc.next);
+    int error = packed_device_judge_id(vq, &vq->ring, vq->heads, vq->next_avail, desc.next);
 
     if (error)
         return error;
     error = chain_report(&walk, chain);
     if (error)
         return error;
-    return packed_device_take(vq, desc.next, list.descriptors, walk.refused, chain);
+
+    struct packed_device_taking taking = packed_device_taking(vq);
+
+    if (vq->inflight.region)
+        inflight_packed_take(&vq->inflight, vq->heads, desc.next, list.descriptors);
+    packed_device_take(&vq->ring, vq->heads, &taking, desc.next, list.descriptors, walk.refused != 0, chain);
+    packed_device_taken(vq, &taking);
+    return walk.refused;
 }
 
 /* The oldest buffer that is still to be handed out again; those used before their turn are not. */
@@ -279,47 +312,97 @@ static PORT_NOINLINE int packed_device_get_again(struct vring_packed_device *vq,
     return walk.refused;
 }
 
+enum { OTHER = 1 }; /* not a buffer that can be taken straight */
+
+/*
+ * Take buffers as long as they are single pieces (chain_single). tracked: with an inflight region there are none. Returns
+ * why there are no more than *n; with OTHER, *desc is the first descriptor of the next.
+ */
+static PORT_INLINE int packed_device_get_singles(struct vring_packed_device *vq, bool tracked, struct vring_iov *iov,
+                                                 uint32_t n_iov, struct vring_chain *chains, uint32_t capacity,
+                                                 uint32_t *n, struct chain_desc *desc)
+{
+    struct packed_device_taking taking = packed_device_taking(vq);
+    const struct vring_packed_ring r = vq->ring;
+    const struct vring_regions regions = vq->regions;
+    struct vring_head *heads = vq->heads;
+    uint32_t taken = 0;
+    int error = 0;
+
+    for (; taken < capacity; taken++) {
+        uint16_t at = taking.at.offset;
+        uint16_t flags = packed_observe_flags(&r, at); /* A */
+
+        if (!packed_is_avail(flags, taking.at)) {
+            error = VRING_E_EMPTY;
+            break;
+        }
+        if (PEER_BAD(taking.held >= r.size)) {
+            error = vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, at, flags);
+            break;
+        }
+        *desc = packed_fetch_desc(&r, at, flags);
+        if (tracked || !chain_single(desc, &regions, iov, n_iov - taken, &chains[taken])) {
+            error = OTHER;
+            break;
+        }
+        error = packed_device_judge_id(vq, &r, heads, taking.at, desc->next);
+        if (error)
+            break;
+        packed_device_take(&r, heads, &taking, desc->next, 1, false, &chains[taken]);
+        iov++;
+    }
+    packed_device_taken(vq, &taking);
+    *n = taken;
+    return error;
+}
+
 int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                   struct vring_chain *chain)
 {
+    struct chain_desc desc;
+    uint32_t n;
+
     if (!vq || !chain || (!iov && n_iov > 0))
         return VRING_E_NULL;
     if (vq->live != LIVE)
         return peer_verdict(vq->live);
-
     if (PORT_UNLIKELY(packed_device_waits(vq)))
         return packed_device_get_again(vq, iov, n_iov, chain);
 
-    uint16_t at = vq->next_avail.offset;
-    uint16_t flags = packed_observe_flags(&vq->ring, at); /* A */
+    int answer = packed_device_get_singles(vq, vq->inflight.region != NULL, iov, n_iov, chain, 1, &n, &desc);
 
-    if (!packed_is_avail(flags, vq->next_avail.wrap))
-        return VRING_E_EMPTY;
-    if (PEER_BAD(vq->held >= vq->ring.size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, at, flags);
-
-    struct chain_desc desc = packed_fetch_desc(&vq->ring, at, flags);
-
-    if (vq->inflight.region || !chain_single(&desc, &vq->regions, iov, n_iov, chain))
-        return packed_device_take_any(vq, desc, iov, n_iov, chain);
-
-    int error = packed_device_judge_id(vq, desc.next);
-
-    return error ? error : packed_device_take(vq, desc.next, 1, 0, chain);
+    return answer == OTHER ? packed_device_take_any(vq, desc, iov, n_iov, chain) : answer;
 }
 
 int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                        struct vring_chain *chains, uint32_t capacity, uint32_t *n)
 {
-    int error = VRING_E_ROOM;
     uint32_t taken = 0, pieces = 0;
 
     if (!vq || !n || (!iov && n_iov > 0) || (!chains && capacity > 0))
         return VRING_E_NULL;
-    while (taken < capacity) {
-        struct vring_chain *chain = &chains[taken];
 
-        error = vring_packed_device_get_avail(vq, iov ? &iov[pieces] : NULL, n_iov - pieces, chain);
+    bool straight = PORT_FAST && vq->live == LIVE && vq->waiting == 0 && !vq->inflight.region;
+    int error = VRING_E_ROOM;
+
+    while (taken < capacity) {
+        struct chain_desc desc;
+        uint32_t singles = 0;
+
+        error = straight ? packed_device_get_singles(vq, false, iov ? &iov[pieces] : NULL, n_iov - pieces, &chains[taken],
+                                                     capacity - taken, &singles, &desc)
+                         : OTHER;
+        taken += singles;
+        pieces += singles;
+        if (error != OTHER)
+            break;
+
+        struct vring_chain *chain = &chains[taken];
+        struct vring_iov *room = iov ? &iov[pieces] : NULL;
+
+        error = straight ? packed_device_take_any(vq, desc, room, n_iov - pieces, chain)
+                         : vring_packed_device_get_avail(vq, room, n_iov - pieces, chain);
         taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;
         if (error)
             break;
@@ -370,64 +453,142 @@ int vring_packed_device_peek(struct vring_packed_device *vq, struct vring_iov *i
 
 /* ---------------------------------------------------------------------------------------------------------- add --- */
 
-/*
- * Write a used descriptor. The flags of the first of what is to be published are kept back: they are what publishes it.
- */
-static PORT_INLINE void packed_device_write_used(struct vring_packed_device *vq, struct vring_packed_position at, uint16_t id,
-                                     uint32_t len)
-{
-    unsigned flags = packed_used_flags(at.wrap) | (len > 0 ? VRING_DESC_WRITE : 0u);
+/* What using moves; as struct packed_device_taking. */
+struct packed_device_using {
+    struct vring_packed_position at; /* next_used */
+    uint16_t staged;
+    uint16_t buffers; /* that have been staged by this call */
+};
 
-    if (at.offset == vq->published.offset && at.wrap == vq->published.wrap) {
-        vq->staged_first = (uint16_t)flags;
-        packed_prepare_used(&vq->ring, at.offset, len, id);
+static PORT_INLINE struct packed_device_using packed_device_using(const struct vring_packed_device *vq)
+{
+    struct packed_device_using progress = {vq->next_used, vq->staged, 0};
+
+    return progress;
+}
+
+static PORT_INLINE void packed_device_used(struct vring_packed_device *vq, const struct packed_device_using *progress)
+{
+    vq->next_used = progress->at;
+    vq->staged = progress->staged;
+    vq->in_flight = (uint16_t)(vq->in_flight - progress->buffers);
+}
+
+/*
+ * Write a used descriptor. The flags of the first of what is to be published are kept back: they are what publishes it;
+ * kept is where they are put then, and otherwise null.
+ */
+static PORT_INLINE void packed_device_write_used(const struct vring_packed_ring *r, struct vring_packed_position at,
+                                                 uint16_t id, uint32_t len, uint16_t *kept)
+{
+    unsigned flags = packed_used_flags(at) | (len > 0 ? VRING_DESC_WRITE : 0u);
+
+    if (kept) {
+        *kept = (uint16_t)flags;
+        packed_prepare_used(r, at.offset, len, id);
     } else {
-        packed_store_used(&vq->ring, at.offset, len, id, (uint16_t)flags);
+        packed_store_used(r, at.offset, len, id, (uint16_t)flags);
     }
 }
 
-/* The buffer of this id has been used: the ring entries it took up are passed. */
-static PORT_INLINE void packed_device_pass(struct vring_packed_device *vq, uint16_t id)
+/* Where the flags are kept of a used descriptor that is to be written at this place. */
+static PORT_INLINE uint16_t *packed_device_kept(struct vring_packed_device *vq, struct vring_packed_position at)
 {
-    vq->next_used = packed_forward(&vq->ring, vq->next_used, vq->heads[id].taken);
-    vq->staged = (uint16_t)(vq->staged + vq->heads[id].taken);
+    return packed_same(at, vq->published) ? &vq->staged_first : NULL;
+}
+
+/* The buffer of this id has been used: the ring entries it took up are passed. */
+static PORT_INLINE void packed_device_pass(const struct vring_packed_ring *r, struct vring_head *heads, uint16_t id,
+                                           struct packed_device_using *progress)
+{
+    progress->at = packed_forward(r, progress->at, heads[id].taken);
+    progress->staged = (uint16_t)(progress->staged + heads[id].taken);
+    progress->buffers++;
+}
+
+/* ... and is not ours any longer, or when it is published. */
+static PORT_INLINE void packed_device_let_go(struct vring_packed_device *vq, struct vring_head *heads, uint16_t id)
+{
     if (PORT_UNLIKELY(vq->inflight.region))
-        inflight_stage(&vq->inflight, vq->heads, id);
+        inflight_stage(&vq->inflight, heads, id);
     else
-        heads_release(vq->heads, id);
-    vq->in_flight--;
+        heads_release(heads, id);
 }
 
 /* End the batch at next_used: one used descriptor, at the place of its first buffer, names its last (2.8.8). */
 static void packed_device_end_batch(struct vring_packed_device *vq)
 {
-    if (vq->batch.offset == vq->next_used.offset && vq->batch.wrap == vq->next_used.wrap)
+    if (packed_same(vq->batch, vq->next_used))
         return;
-    packed_device_write_used(vq, vq->batch, vq->batch_id, vq->batch_len);
+    packed_device_write_used(&vq->ring, vq->batch, vq->batch_id, vq->batch_len, packed_device_kept(vq, vq->batch));
     vq->batch = vq->next_used;
 }
 
 /*
- * add_used with IN_ORDER: stage all whose turn it is. One that was not used in full has to be the last of its batch: only
- * that one's length is told.
+ * Stage all that were used and whose turn it is. One that was not used in full has to be the last of its batch: only that
+ * one's length is told.
  */
-static PORT_NOINLINE int packed_device_add_in_order(struct vring_packed_device *vq, uint16_t used, uint32_t len)
+static PORT_NOINLINE void packed_device_stage_in_order(struct vring_packed_device *vq)
 {
-    heads_hold_back(vq->heads, used, len);
     while (vq->in_flight > 0) {
         uint16_t id = vq->heads[vq->oldest].order;
         bool in_full = vq->heads[id].used == HEAD_USED_IN_FULL;
+        struct packed_device_using progress = packed_device_using(vq);
 
         if (!heads_held_back(vq->heads, id))
-            return 0;
+            return;
         vq->batch_id = id;
         vq->batch_len = vq->heads[id].writable;
         vq->oldest = packed_after(&vq->ring, vq->oldest);
-        packed_device_pass(vq, id);
+        packed_device_pass(&vq->ring, vq->heads, id, &progress);
+        packed_device_let_go(vq, vq->heads, id);
+        packed_device_used(vq, &progress);
         if (!in_full)
             packed_device_end_batch(vq);
     }
-    return 0;
+}
+
+/* Does the handle name a buffer that we hold, with room for len bytes? 0, VRING_E_HANDLE or VRING_E_LEN. */
+static PORT_INLINE int packed_device_judge_use(const struct vring_packed_ring *r, const struct vring_head *heads,
+                                               vring_handle handle, uint32_t len)
+{
+    if (!heads_hold(heads, r->size, handle))
+        return VRING_E_HANDLE;
+    return len > heads[handle_head(handle)].writable ? VRING_E_LEN : 0;
+}
+
+/*
+ * Use buffers with IN_ORDER and without an inflight region, as long as it is their turn and they are used in full: nothing
+ * is written until their batch ends. Returns how many there were.
+ */
+static PORT_INLINE uint32_t packed_device_add_in_turn(struct vring_packed_device *vq, const struct vring_used_chain *used,
+                                                      uint32_t count)
+{
+    struct packed_device_using progress = packed_device_using(vq);
+    const struct vring_packed_ring r = vq->ring;
+    struct vring_head *heads = vq->heads;
+    uint16_t oldest = vq->oldest;
+    uint32_t added = 0;
+
+    for (; added < count; added++) {
+        uint16_t id = handle_head(used[added].handle);
+
+        if (heads[oldest].order != id || packed_device_judge_use(&r, heads, used[added].handle, used[added].len) != 0 ||
+            !heads_used_in_full(heads, id, used[added].len))
+            break;
+        oldest = packed_after(&r, oldest);
+        packed_device_pass(&r, heads, id, &progress);
+        heads_release(heads, id);
+    }
+    if (added > 0) {
+        vq->batch_id = handle_head(used[added - 1].handle);
+        vq->batch_len = used[added - 1].len;
+    }
+    vq->oldest = oldest;
+    packed_device_used(vq, &progress);
+    if (vq->in_flight > 0 && PORT_UNLIKELY(heads_held_back(heads, heads[oldest].order)))
+        packed_device_stage_in_order(vq); /* used before their turn, which it is now */
+    return added;
 }
 
 int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
@@ -436,18 +597,60 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!heads_hold(vq->heads, vq->ring.size, handle))
-        return VRING_E_HANDLE;
+
+    int error = packed_device_judge_use(&vq->ring, vq->heads, handle, len);
+
+    if (error)
+        return error;
 
     uint16_t id = handle_head(handle);
 
-    if (len > vq->heads[id].writable)
-        return VRING_E_LEN;
-    if (vq->in_order)
-        return packed_device_add_in_order(vq, id, len);
-    packed_device_write_used(vq, vq->next_used, id, len);
-    packed_device_pass(vq, id);
+    if (vq->in_order) {
+        const struct vring_used_chain one = {handle, len};
+
+        if (PORT_FAST && !vq->inflight.region && packed_device_add_in_turn(vq, &one, 1) == 1)
+            return 0;
+        heads_hold_back(vq->heads, id, len);
+        packed_device_stage_in_order(vq);
+        return 0;
+    }
+
+    struct packed_device_using progress = packed_device_using(vq);
+
+    packed_device_write_used(&vq->ring, progress.at, id, len, packed_device_kept(vq, progress.at));
+    packed_device_pass(&vq->ring, vq->heads, id, &progress);
+    packed_device_let_go(vq, vq->heads, id);
+    packed_device_used(vq, &progress);
     return 0;
+}
+
+/*
+ * Add used buffers behind others that are staged, where they are given back in any order and without an inflight region.
+ * Returns why there are no more than *n.
+ */
+static PORT_INLINE int packed_device_add_straight(struct vring_packed_device *vq, const struct vring_used_chain *used,
+                                                  uint32_t count, uint32_t *n)
+{
+    struct packed_device_using progress = packed_device_using(vq);
+    const struct vring_packed_ring r = vq->ring;
+    struct vring_head *heads = vq->heads;
+    uint32_t added = 0;
+    int error = 0;
+
+    for (; added < count; added++) {
+        uint32_t len = used[added].len;
+        uint16_t id = handle_head(used[added].handle);
+
+        error = packed_device_judge_use(&r, heads, used[added].handle, len);
+        if (error)
+            break;
+        packed_device_write_used(&r, progress.at, id, len, NULL);
+        packed_device_pass(&r, heads, id, &progress);
+        heads_release(heads, id);
+    }
+    packed_device_used(vq, &progress);
+    *n = added;
+    return error;
 }
 
 int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const struct vring_used_chain *used, uint32_t count,
@@ -458,10 +661,22 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
     if (!vq || !n || (!used && count > 0))
         return VRING_E_NULL;
 
+    bool straight = PORT_FAST && !vq->inflight.region;
     int error = vq->live <= 0 ? peer_verdict(vq->live) : 0;
 
-    for (; !error && added < count; added += !error)
+    while (!error) {
+        uint32_t now = 0;
+
+        if (straight && vq->in_order)
+            now = packed_device_add_in_turn(vq, &used[added], count - added);
+        else if (straight && vq->staged > 0)
+            error = packed_device_add_straight(vq, &used[added], count - added, &now);
+        added += now;
+        if (error || added == count)
+            break;
         error = vring_packed_device_add_used(vq, used[added].handle, used[added].len);
+        added += !error;
+    }
     *n = added;
     return batch_answer(error, added);
 }
@@ -482,10 +697,11 @@ int vring_packed_device_publish(struct vring_packed_device *vq)
     if (vq->in_order)
         packed_device_end_batch(vq);
     if (PORT_UNLIKELY(vq->inflight.region))
-        inflight_packed_prepare(&vq->inflight, vq->heads, vq->next_used.offset, vq->next_used.wrap, vq->published.wrap);
+        inflight_packed_prepare(&vq->inflight, vq->heads, vq->next_used.offset, packed_wrap(vq->next_used),
+                                packed_wrap(vq->published));
     packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* B */
     if (PORT_UNLIKELY(vq->inflight.region))
-        inflight_packed_publish(&vq->inflight, vq->heads, vq->next_used.offset, vq->next_used.wrap);
+        inflight_packed_publish(&vq->inflight, vq->heads, vq->next_used.offset, packed_wrap(vq->next_used));
     vq->published = vq->next_used;
     vq->held = (uint16_t)(vq->held - added);
     vq->staged = 0;
@@ -517,7 +733,7 @@ int vring_packed_device_enable_notify(struct vring_packed_device *vq)
     packed_device_wish(vq, vq->event_idx ? packed_event(VRING_EVENT_DESC, packed_place(vq->next_avail))
                                          : packed_event(VRING_EVENT_ENABLE, 0));
     packed_fence(&vq->ring); /* C */
-    return packed_is_avail(packed_observe_flags(&vq->ring, vq->next_avail.offset), vq->next_avail.wrap);
+    return packed_is_avail(packed_observe_flags(&vq->ring, vq->next_avail.offset), vq->next_avail);
 }
 
 int vring_packed_device_disable_notify(struct vring_packed_device *vq)

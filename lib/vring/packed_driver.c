@@ -85,37 +85,88 @@ void vring_packed_driver_reset(struct vring_packed_driver *vq)
 
 /* ---------------------------------------------------------------------------------------------------------- add --- */
 
-/* Stage one descriptor, at next_avail. The flags of the first of a batch are kept back: they are what publishes it. */
-static PORT_INLINE void packed_driver_stage_desc(struct vring_packed_driver *vq, uint64_t addr, uint32_t len, uint16_t id, unsigned flags)
+/*
+ * What adding moves. Copied out of the queue and back, once for a whole batch: a store to the ring could be one to the
+ * queue, as far as the compiler knows, and it would load everything again behind each.
+ */
+struct packed_driver_adding {
+    struct vring_packed_position at; /* next_avail */
+    uint16_t free_head;
+    uint16_t free_count;
+    uint16_t sequence;
+};
+
+static PORT_INLINE struct packed_driver_adding packed_driver_adding(const struct vring_packed_driver *vq)
 {
-    flags |= packed_avail_flags(vq->next_avail.wrap);
-    if (vq->staged == 0) {
-        vq->staged_first = (uint16_t)flags;
-        packed_prepare_desc(&vq->ring, vq->next_avail.offset, addr, len, id);
-    } else {
-        packed_store_desc(vq->ring.desc, vq->next_avail.offset, addr, len, id, (uint16_t)flags);
-    }
-    vq->next_avail = packed_forward(&vq->ring, vq->next_avail, 1);
-    vq->staged++;
+    struct packed_driver_adding adding = {vq->next_avail, vq->free_head, vq->free_count, vq->sequence};
+
+    return adding;
 }
 
-/* Account for the buffer whose count descriptors have been staged. */
-static PORT_INLINE int packed_driver_stage(struct vring_packed_driver *vq, uint16_t id, uint16_t count, uint32_t writable,
-                               uint64_t token)
+static PORT_INLINE void packed_driver_added(struct vring_packed_driver *vq, const struct packed_driver_adding *adding)
 {
-    struct vring_slot *slot = &vq->slots[id];
+    uint16_t buffers = (uint16_t)(adding->sequence - vq->sequence);
 
-    vq->free_head = slot->next;
-    vq->free_count = (uint16_t)(vq->free_count - count);
+    vq->staged = (uint16_t)(vq->staged + vq->free_count - adding->free_count);
+    vq->staged_buffers = (uint16_t)(vq->staged_buffers + buffers);
+    vq->in_flight = (uint16_t)(vq->in_flight + buffers);
+    vq->next_avail = adding->at;
+    vq->free_head = adding->free_head;
+    vq->free_count = adding->free_count;
+    vq->sequence = adding->sequence;
+}
+
+/*
+ * Stage one descriptor. The flags of the first of a batch are kept back: they are what publishes it; kept is where they
+ * are put then, and otherwise null.
+ */
+static PORT_INLINE void packed_driver_stage_desc(const struct vring_packed_ring *r, struct vring_packed_position *at,
+                                                 uint64_t addr, uint32_t len, uint16_t id, unsigned flags,
+                                                 uint16_t *kept)
+{
+    flags |= packed_avail_flags(*at);
+    if (kept) {
+        *kept = (uint16_t)flags;
+        packed_prepare_desc(r, at->offset, addr, len, id);
+    } else {
+        packed_store_desc(r->desc, at->offset, addr, len, id, (uint16_t)flags);
+    }
+    *at = packed_forward(r, *at, 1);
+}
+
+/* Account for the buffer whose count descriptors have been staged, the last of them at the entry last. */
+static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct packed_driver_adding *adding, uint16_t last,
+                                            uint16_t count, uint32_t writable, uint64_t token)
+{
+    uint16_t id = adding->free_head;
+    struct vring_slot *slot = &slots[id];
+
+    adding->free_head = slot->next;
+    adding->free_count = (uint16_t)(adding->free_count - count);
     slot->token = token;
     slot->writable = writable;
-    slot->last = id;
     slot->count = count;
-    slot->position = vq->sequence++;
-    vq->slots[vq->added].order = id;
-    vq->added = packed_after(&vq->ring, vq->added);
-    vq->staged_buffers++;
-    vq->in_flight++;
+    slot->position = adding->sequence++;
+    slots[last].order = id;
+}
+
+/* Stage a buffer of one piece, the most common. 0, or what keeps it from being one now. */
+static PORT_INLINE int packed_driver_stage_single(const struct vring_packed_ring *r, struct vring_slot *slots,
+                                                  struct packed_driver_adding *adding,
+                                                  const struct vring_segment *segment, uint16_t n_writable,
+                                                  uint64_t token, uint16_t *kept)
+{
+    uint64_t addr = segment->addr;
+    uint32_t len = segment->len;
+    uint16_t last = adding->at.offset;
+    int error = segment_check(addr, len);
+
+    if (error)
+        return error;
+    if (adding->free_count == 0)
+        return VRING_E_FULL;
+    packed_driver_stage_desc(r, &adding->at, addr, len, adding->free_head, n_writable * (unsigned)VRING_DESC_WRITE, kept);
+    packed_driver_stage(slots, adding, last, 1, n_writable * len, token);
     return 0;
 }
 
@@ -123,20 +174,25 @@ static PORT_INLINE int packed_driver_stage(struct vring_packed_driver *vq, uint1
 static PORT_NOINLINE int packed_driver_add_list(struct vring_packed_driver *vq, const struct vring_segment *segments,
                                                 uint16_t n_readable, uint16_t n_writable, uint64_t token)
 {
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    const struct vring_packed_ring r = vq->ring;
     uint32_t count = (uint32_t)n_readable + n_writable, writable;
+    uint16_t *kept = vq->staged == 0 ? &vq->staged_first : NULL;
+    uint16_t last = 0;
     int error = vring_segments_check(segments, n_readable, count, &writable);
 
     if (error)
         return error;
-    if (count > vq->free_count)
+    if (count > adding.free_count)
         return VRING_E_FULL;
-
-    uint16_t id = vq->free_head;
-
-    for (uint32_t i = 0; i < count; i++)
-        packed_driver_stage_desc(vq, segments[i].addr, segments[i].len, id,
-                                 (i < n_readable ? 0u : VRING_DESC_WRITE) | (i + 1 < count ? VRING_DESC_NEXT : 0u));
-    return packed_driver_stage(vq, id, (uint16_t)count, writable, token);
+    for (uint32_t i = 0; i < count; i++, kept = NULL) {
+        last = adding.at.offset;
+        packed_driver_stage_desc(&r, &adding.at, segments[i].addr, segments[i].len, adding.free_head,
+                                 (i < n_readable ? 0u : VRING_DESC_WRITE) | (i + 1 < count ? VRING_DESC_NEXT : 0u), kept);
+    }
+    packed_driver_stage(vq->slots, &adding, last, (uint16_t)count, writable, token);
+    packed_driver_added(vq, &adding);
+    return 0;
 }
 
 int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct vring_segment *segments,
@@ -155,20 +211,34 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
     if (!PORT_FAST || count > 1)
         return packed_driver_add_list(vq, segments, n_readable, n_writable, token);
 
-    /* One piece, the most common buffer: the same without loops. */
-    uint64_t addr = segments->addr;
-    uint32_t len = segments->len;
-    int error = segment_check(addr, len);
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    int error = packed_driver_stage_single(&vq->ring, vq->slots, &adding, segments, n_writable, token,
+                                           vq->staged == 0 ? &vq->staged_first : NULL);
 
-    if (error)
-        return error;
-    if (vq->free_count == 0)
-        return VRING_E_FULL;
+    if (!error)
+        packed_driver_added(vq, &adding);
+    return error;
+}
 
-    uint16_t id = vq->free_head;
+/* Add the buffers of one piece that a list begins with, behind others that are staged. Returns how many it could. */
+static PORT_INLINE uint32_t packed_driver_add_singles(struct vring_packed_driver *vq,
+                                                      const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    const struct vring_packed_ring r = vq->ring;
+    struct vring_slot *slots = vq->slots;
+    uint32_t added = 0;
 
-    packed_driver_stage_desc(vq, addr, len, id, n_writable * (unsigned)VRING_DESC_WRITE);
-    return packed_driver_stage(vq, id, 1, n_writable * len, token);
+    for (; added < count; added++) {
+        const struct vring_avail_buffer *buffer = &buffers[added];
+
+        if (buffer->n_readable + buffer->n_writable != 1 || !buffer->segments)
+            break;
+        if (packed_driver_stage_single(&r, slots, &adding, buffer->segments, buffer->n_writable, buffer->token, NULL) != 0)
+            break;
+    }
+    packed_driver_added(vq, &adding);
+    return added;
 }
 
 int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const struct vring_avail_buffer *buffers,
@@ -181,10 +251,16 @@ int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const st
 
     int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
 
-    for (; !error && added < count; added += !error) {
+    while (!error) {
+        if (PORT_FAST && vq->staged > 0)
+            added += packed_driver_add_singles(vq, &buffers[added], count - added);
+        if (added == count)
+            break;
+
         const struct vring_avail_buffer *buffer = &buffers[added];
 
         error = vring_packed_driver_add_avail(vq, buffer->segments, buffer->n_readable, buffer->n_writable, buffer->token);
+        added += !error;
     }
     *n = added;
     return batch_answer(error, added);
@@ -217,12 +293,24 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
     if (vq->free_count == 0)
         return VRING_E_FULL;
 
-    uint16_t id = vq->free_head;
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    uint16_t last = adding.at.offset;
 
     for (uint32_t i = 0; i < count; i++)
         packed_store_desc(table->memory, i, segments[i].addr, segments[i].len, 0, i < n_readable ? 0 : VRING_DESC_WRITE);
-    packed_driver_stage_desc(vq, table->addr, 16 * count, id, VRING_DESC_INDIRECT);
-    return packed_driver_stage(vq, id, 1, writable, token);
+    packed_driver_stage_desc(&vq->ring, &adding.at, table->addr, 16 * count, adding.free_head, VRING_DESC_INDIRECT,
+                             vq->staged == 0 ? &vq->staged_first : NULL);
+    packed_driver_stage(vq->slots, &adding, last, 1, writable, token);
+    packed_driver_added(vq, &adding);
+    return 0;
+}
+
+/* The buffer of this id is no longer in flight. With IN_ORDER ids are taken round and round, and not moved (2.8.8). */
+static PORT_INLINE void packed_driver_free(struct vring_slot *slots, uint16_t id, uint16_t *free_head)
+{
+    slots[id].count = 0;
+    slots[id].next = *free_head;
+    *free_head = id;
 }
 
 int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
@@ -234,9 +322,8 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
     if (vq->staged == 0)
         return VRING_E_STATE;
 
-    vq->added = packed_before(&vq->ring, vq->added);
-
-    uint16_t id = vq->slots[vq->added].order;
+    uint16_t id = vq->slots[packed_back(&vq->ring, vq->next_avail, 1).offset].order;
+    uint16_t count = vq->slots[id].count;
 
     if (token)
         *token = vq->slots[id].token;
@@ -244,15 +331,16 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
      * What was staged behind the first of the batch bears its flags already: a shorter batch must not end in front of
      * it.
      */
-    for (uint16_t left = vq->slots[id].count; left > 0; left--) {
+    for (uint16_t left = count; left > 0; left--) {
         vq->next_avail = packed_back(&vq->ring, vq->next_avail, 1);
-        packed_store_flags(&vq->ring, vq->next_avail.offset, packed_idle_flags(vq->next_avail.wrap));
-        vq->staged--;
+        packed_store_flags(&vq->ring, vq->next_avail.offset, packed_idle_flags(vq->next_avail));
     }
+    vq->staged = (uint16_t)(vq->staged - count);
+    vq->free_count = (uint16_t)(vq->free_count + count);
     vq->staged_buffers--;
     vq->sequence--;
     vq->in_flight--;
-    slots_release(vq->slots, id, &vq->free_head, &vq->free_count);
+    packed_driver_free(vq->slots, id, &vq->free_head);
     return 0;
 }
 
@@ -290,114 +378,182 @@ uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq)
 /* --------------------------------------------------------------------------------------------------------- take --- */
 
 /*
- * Is the buffer of this id one of those not yet published? Its place in the order of adding says so, modulo 2^16; what
- * was added at that place says whether it is this buffer or one that has been in flight for a whole lap of the numbers.
+ * Is the buffer of this id one of those not yet published? Its place in the order of adding says so, modulo 2^16; and
+ * if it does, the staged buffers themselves: it may have been in flight for a whole lap of the numbers.
  */
-static inline bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint16_t id)
+static bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint16_t id)
 {
     uint16_t age = (uint16_t)(vq->sequence - vq->slots[id].position);
+    struct vring_packed_position last = packed_back(&vq->ring, vq->next_avail, 1);
 
-    if (vq->staged_buffers == 0)
+    if ((uint16_t)(age - 1) >= vq->staged_buffers)
         return false;
-    return (uint16_t)(age - 1) < vq->staged_buffers && vq->slots[packed_before_by(&vq->ring, vq->added, age)].order == id;
+    for (; age > 1; age--)
+        last = packed_back(&vq->ring, last, vq->slots[vq->slots[last.offset].order].count);
+    return vq->slots[last.offset].order == id;
 }
 
-/* The used descriptor at next_used, if there is one: one buffer, any that is in flight. */
-static PORT_INLINE int packed_driver_take(struct vring_packed_driver *vq, uint16_t *id, uint32_t *len)
-{
-    uint16_t at = vq->next_used.offset;
-    uint16_t flags = packed_observe_flags(&vq->ring, at); /* B */
+/* What taking moves; as struct packed_driver_adding. */
+struct packed_driver_taking {
+    struct vring_packed_position at; /* next_used */
+    uint16_t free_head;
+    uint16_t free_count;
+};
 
-    if (!packed_is_used(flags, vq->next_used.wrap))
+/*
+ * The used descriptor at this place, if there is one: one buffer, any that is in flight. staged: some may not be the
+ * device's yet.
+ */
+static PORT_INLINE int packed_driver_take(struct vring_packed_driver *vq, const struct vring_packed_ring *r,
+                                          const struct vring_slot *slots, struct vring_packed_position at, bool staged,
+                                          uint16_t *id, uint32_t *len)
+{
+    uint16_t flags = packed_observe_flags(r, at.offset); /* B */
+
+    if (!packed_is_used(flags, at))
         return VRING_E_EMPTY;
 
-    uint16_t peer_id = packed_load_id(&vq->ring, at);
+    uint16_t peer_id = packed_load_id(r, at.offset);
 
-    *len = packed_load_len(&vq->ring, at);
-    if (PEER_BAD(peer_id >= vq->ring.size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
+    *len = packed_load_len(r, at.offset);
+    if (PEER_BAD(peer_id >= r->size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, peer_id);
     *id = peer_id;
-    if (PEER_BAD(!slot_in_flight(vq->slots, *id) || packed_driver_has_staged(vq, *id)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
+    if (PEER_BAD(!slot_in_flight(slots, *id) || (staged && packed_driver_has_staged(vq, *id))))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, peer_id);
     if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)
         *len = 0; /* 2.8.4: the field is reserved then */
-    return used_len_judge(&vq->fault, &vq->live, vq->used_len, at, vq->slots[*id].writable, len);
-}
-
-/* The buffer of this id, of which len bytes were written, is the caller's again. */
-static PORT_INLINE int packed_driver_hand_over(struct vring_packed_driver *vq, uint16_t id, uint32_t len,
-                                               struct vring_used_buffer *used)
-{
-    used->token = vq->slots[id].token;
-    used->len = len;
-    vq->next_used = packed_forward(&vq->ring, vq->next_used, vq->slots[id].count);
-    vq->in_flight--;
-    slots_release(vq->slots, id, &vq->free_head, &vq->free_count);
-    return 0;
+    return used_len_judge(&vq->fault, &vq->live, vq->used_len, at.offset, slots[*id].writable, len);
 }
 
 /*
- * get_used with IN_ORDER (2.8.8): the descriptor names the last of a batch of buffers. All that are in flight and not
- * staged come before the staged ones, so the batch is within what the device was given. Those before the last have been
- * used in full.
+ * get_used_batch where buffers come back in any order; of one buffer it is get_used. staged: as above. Returns why there
+ * are no more than *n.
  */
-static PORT_NOINLINE int packed_driver_get_in_order(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool staged, struct vring_used_buffer *used,
+                                         uint32_t capacity, uint32_t *n)
 {
-    uint16_t id = vq->slots[vq->oldest].order;
+    struct packed_driver_taking taking = {vq->next_used, vq->free_head, vq->free_count};
+    const struct vring_packed_ring r = vq->ring;
+    struct vring_slot *slots = vq->slots;
+    uint32_t taken = 0;
+    int error = 0;
 
-    if (vq->batch == 0) {
-        uint16_t last = 0;
-        int error = packed_driver_take(vq, &last, &vq->batch_len);
+    for (; taken < capacity; taken++) {
+        uint16_t id = 0;
+        uint32_t len = 0;
 
+        error = packed_driver_take(vq, &r, slots, taking.at, staged, &id, &len);
         if (error)
-            return error;
-        vq->batch = (uint16_t)(vq->slots[last].position - vq->slots[id].position + 1);
+            break;
+        used[taken].token = slots[id].token;
+        used[taken].len = len;
+        taking.at = packed_forward(&r, taking.at, slots[id].count);
+        taking.free_count = (uint16_t)(taking.free_count + slots[id].count);
+        packed_driver_free(slots, id, &taking.free_head);
     }
-    vq->oldest = packed_after(&vq->ring, vq->oldest);
-    return packed_driver_hand_over(vq, id, --vq->batch == 0 ? vq->batch_len : vq->slots[id].writable, used);
+    vq->next_used = taking.at;
+    vq->free_head = taking.free_head;
+    vq->free_count = taking.free_count;
+    vq->in_flight = (uint16_t)(vq->in_flight - taken);
+    *n = taken;
+    return error;
 }
 
-/* get_used where buffers come back in any order. */
-static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+/* The same, compiled for when something is staged: in the other the check for that folds away. */
+static PORT_NOINLINE int packed_driver_get_beside_staged(struct vring_packed_driver *vq, struct vring_used_buffer *used,
+                                                         uint32_t capacity, uint32_t *n)
 {
-    uint16_t id = 0;
-    uint32_t len = 0;
-    int error = packed_driver_take(vq, &id, &len);
-
-    return error ? error : packed_driver_hand_over(vq, id, len, used);
+    return packed_driver_get(vq, true, used, capacity, n);
 }
 
-/* The same, compiled for when something is staged: in get_used the check for that folds away. */
-static PORT_NOINLINE int packed_driver_get_beside_staged(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+/*
+ * Hand out n buffers of a batch, beginning with the oldest: with IN_ORDER ids follow each other round the slots. All are
+ * taken to be written in full.
+ */
+static PORT_INLINE void packed_driver_hand_out(struct vring_packed_driver *vq, struct vring_used_buffer *used, uint32_t n)
 {
-    return packed_driver_get(vq, used);
+    struct vring_slot *slots = vq->slots;
+    uint32_t id = vq->oldest, size = vq->ring.size, entries = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        used[i].token = slots[id].token;
+        used[i].len = slots[id].writable;
+        entries += slots[id].count;
+        slots[id].count = 0;
+        if (PORT_UNLIKELY(++id == size))
+            id = 0;
+    }
+    vq->oldest = (uint16_t)id;
+    vq->next_used = packed_forward(&vq->ring, vq->next_used, (uint16_t)entries);
+    vq->free_count = (uint16_t)(vq->free_count + entries);
+    vq->in_flight = (uint16_t)(vq->in_flight - n);
+}
+
+/*
+ * get_used_batch with IN_ORDER (2.8.8): a descriptor names the last of a batch of buffers. All that are in flight and
+ * not staged come before the staged ones, so the batch is within what the device was given. Those before the last have
+ * been used in full.
+ */
+static PORT_NOINLINE int packed_driver_get_in_order(struct vring_packed_driver *vq, struct vring_used_buffer *used,
+                                                    uint32_t capacity, uint32_t *n)
+{
+    uint32_t taken = 0;
+    int error = 0;
+
+    while (taken < capacity) {
+        if (vq->batch == 0) {
+            uint16_t last = 0;
+
+            error = packed_driver_take(vq, &vq->ring, vq->slots, vq->next_used, vq->staged > 0, &last, &vq->batch_len);
+            if (error)
+                break;
+            vq->batch = (uint16_t)(vq->slots[last].position - vq->slots[vq->oldest].position + 1);
+        }
+
+        uint32_t now = vq->batch < capacity - taken ? vq->batch : capacity - taken;
+
+        packed_driver_hand_out(vq, &used[taken], now);
+        taken += now;
+        vq->batch = (uint16_t)(vq->batch - now);
+        if (vq->batch == 0)
+            used[taken - 1].len = vq->batch_len;
+    }
+    *n = taken;
+    return error;
+}
+
+static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, struct vring_used_buffer *used,
+                                              uint32_t capacity, uint32_t *n)
+{
+    *n = 0;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->in_order)
+        return packed_driver_get_in_order(vq, used, capacity, n);
+    if (!PORT_FAST || vq->staged_buffers != 0)
+        return packed_driver_get_beside_staged(vq, used, capacity, n);
+    return packed_driver_get(vq, false, used, capacity, n);
 }
 
 int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)
 {
+    uint32_t n;
+
     if (!vq || !used)
         return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
-    if (vq->in_order)
-        return packed_driver_get_in_order(vq, used);
-    if (!PORT_FAST || vq->staged_buffers != 0)
-        return packed_driver_get_beside_staged(vq, used);
-    return packed_driver_get(vq, used);
+    return packed_driver_get_most(vq, used, 1, &n);
 }
 
 int vring_packed_driver_get_used_batch(struct vring_packed_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
                                       uint32_t *n)
 {
-    int error = VRING_E_ROOM;
-    uint32_t taken = 0;
-
     if (!vq || !n || (!used && capacity > 0))
         return VRING_E_NULL;
-    while (taken < capacity && (error = vring_packed_driver_get_used(vq, &used[taken])) == 0)
-        taken++;
-    *n = taken;
-    return batch_answer(error, taken);
+
+    int error = packed_driver_get_most(vq, used, capacity, n);
+
+    return capacity == 0 ? VRING_E_ROOM : batch_answer(error, *n);
 }
 
 /* ------------------------------------------------------------------------------------------------ notifications --- */
@@ -418,7 +574,7 @@ static int packed_driver_enable_at(struct vring_packed_driver *vq, uint16_t dist
     packed_driver_wish(vq, vq->event_idx ? packed_event(VRING_EVENT_DESC, packed_place(at))
                                          : packed_event(VRING_EVENT_ENABLE, 0));
     packed_fence(&vq->ring); /* D */
-    return vq->batch > 0 || packed_is_used(packed_observe_flags(&vq->ring, vq->next_used.offset), vq->next_used.wrap);
+    return vq->batch > 0 || packed_is_used(packed_observe_flags(&vq->ring, vq->next_used.offset), vq->next_used);
 }
 
 int vring_packed_driver_enable_notify(struct vring_packed_driver *vq)

@@ -19,11 +19,6 @@ enum {
     KIND_DEVICE = SAVED_PACKED | SAVED_DEVICE
 };
 
-static bool packed_same(struct vring_packed_position a, struct vring_packed_position b)
-{
-    return a.offset == b.offset && a.wrap == b.wrap;
-}
-
 /* The places of a state: both in the ring, and entries of it between them. */
 static bool packed_restore_places(const struct vring_packed_ring *r, const struct saved_header *header, uint32_t entries,
                                   struct vring_packed_position *next_used, struct vring_packed_position *next_avail)
@@ -78,7 +73,10 @@ int vring_packed_driver_save(const struct vring_packed_driver *vq, void *state, 
     return (int)bytes;
 }
 
-/* One buffer. With IN_ORDER ages are those of buffers that follow each other: 1 to as many as there are. */
+/*
+ * One buffer. With IN_ORDER ids follow each other round the slots, in the order of adding: every buffer says the same of
+ * the id that comes next.
+ */
 static bool packed_driver_restore_buffer(struct vring_packed_driver *vq, struct saved_cursor *from, uint16_t buffers,
                                          uint32_t *entries)
 {
@@ -89,15 +87,17 @@ static bool packed_driver_restore_buffer(struct vring_packed_driver *vq, struct 
         return false;
     vq->slots[id].token = token;
     vq->slots[id].writable = (uint32_t)writable;
-    vq->slots[id].last = (uint16_t)id;
     vq->slots[id].count = count;
     vq->slots[id].position = (uint16_t)(vq->sequence - age);
     *entries += count;
     if (!vq->in_order)
         return true;
-    if (age == 0 || age > buffers || vq->slots[buffers - age].order != UINT16_MAX)
+
+    uint16_t next = (uint16_t)((id + age) % vq->ring.size);
+
+    if (age == 0 || age > buffers || (vq->free_head != next && *entries > count))
         return false;
-    vq->slots[buffers - age].order = (uint16_t)id;
+    vq->free_head = next;
     return true;
 }
 
@@ -122,8 +122,6 @@ static int packed_driver_restore_state(struct vring_packed_driver *vq, struct sa
     uint32_t entries = 0;
 
     slots_clear(vq->slots, vq->ring.size);
-    for (uint16_t i = 0; i < vq->ring.size; i++)
-        vq->slots[i].order = UINT16_MAX;
     vq->sequence = header->count;
     for (uint16_t i = 0; i < header->count; i++)
         if (!packed_driver_restore_buffer(vq, from, header->count, &entries))
@@ -132,11 +130,13 @@ static int packed_driver_restore_state(struct vring_packed_driver *vq, struct sa
         return VRING_E_SAVED;
     if (!packed_restore_places(&vq->ring, header, entries, &vq->next_used, &vq->next_avail))
         return VRING_E_SAVED;
-    packed_driver_restore_free(vq);
+    if (vq->in_order)
+        vq->oldest = packed_before_by(&vq->ring, vq->free_head, header->count);
+    else
+        packed_driver_restore_free(vq);
     vq->published = vq->next_avail;
     vq->free_count = (uint16_t)(vq->ring.size - entries);
     vq->in_flight = header->count;
-    vq->added = header->count < vq->ring.size ? header->count : 0;
     vq->batch = header->batch;
     vq->batch_len = header->batch_len;
     return 0;
@@ -151,11 +151,11 @@ static bool packed_driver_fits(const struct vring_packed_driver *vq)
     uint16_t first = packed_observe_flags(&vq->ring, vq->next_used.offset);
     uint16_t behind = packed_observe_flags(&vq->ring, vq->next_avail.offset);
 
-    if (vq->batch == 0 && vq->in_flight > 0 && !packed_is_avail(first, vq->next_used.wrap) &&
-        !packed_is_used(first, vq->next_used.wrap))
+    if (vq->batch == 0 && vq->in_flight > 0 && !packed_is_avail(first, vq->next_used) &&
+        !packed_is_used(first, vq->next_used))
         return false;
     return vq->free_count == 0 ||
-           (!packed_is_avail(behind, vq->next_avail.wrap) && !packed_is_used(behind, vq->next_avail.wrap));
+           (!packed_is_avail(behind, vq->next_avail) && !packed_is_used(behind, vq->next_avail));
 }
 
 int vring_packed_driver_restore(struct vring_packed_driver *vq, const struct vring_driver_config *config,
@@ -265,12 +265,13 @@ int vring_packed_device_restore(struct vring_packed_device *vq, const struct vri
     if (!error && !packed_restore_places(&fresh.ring, &header, packed_device_entries(fresh.heads, header.count),
                                          &next_used, &next_avail))
         error = VRING_E_SAVED;
-    if (!error && packed_is_used(packed_observe_flags(&fresh.ring, next_used.offset), next_used.wrap))
+    if (!error && packed_is_used(packed_observe_flags(&fresh.ring, next_used.offset), next_used))
         error = VRING_E_UNFIT;
     if (error)
         return error;
     if (fresh.inflight.region)
-        vring_inflight_start_packed(&fresh.inflight, fresh.heads, fresh.ring.size, next_used.offset, next_used.wrap);
+        vring_inflight_start_packed(&fresh.inflight, fresh.heads, fresh.ring.size, next_used.offset,
+                                    packed_wrap(next_used));
     return packed_device_go_on(vq, &fresh, next_used, header.count);
 }
 
@@ -281,8 +282,8 @@ int vring_packed_device_restore(struct vring_packed_device *vq, const struct vri
 static void packed_device_take_back(const struct vring_packed_ring *r, struct vring_packed_position at, uint32_t entries)
 {
     for (; entries > 0; entries--) {
-        if (packed_is_used(packed_load_flags(r, at.offset), at.wrap))
-            packed_store_flags(r, at.offset, packed_avail_flags(at.wrap));
+        if (packed_is_used(packed_load_flags(r, at.offset), at))
+            packed_store_flags(r, at.offset, packed_avail_flags(at));
         at = packed_forward(r, at, 1);
     }
 }
@@ -310,13 +311,13 @@ int vring_packed_device_recover(struct vring_packed_device *vq, const struct vri
         return VRING_E_SAVED;
 
     /* Used, or already available again: anything but still available as it was. */
-    bool committed = !packed_is_avail(packed_observe_flags(&fresh.ring, old.offset), old.wrap);
+    bool committed = !packed_is_avail(packed_observe_flags(&fresh.ring, old.offset), packed_at(old.offset, old.wrap));
 
     error = vring_inflight_recover_packed(&fresh.inflight, fresh.heads, fresh.ring.size, committed, &used, &count);
     if (error)
         return error;
 
-    struct vring_packed_position next_used = {used.offset, used.wrap};
+    struct vring_packed_position next_used = packed_at(used.offset, used.wrap);
 
     packed_device_take_back(&fresh.ring, next_used, packed_device_entries(fresh.heads, count));
     return packed_device_go_on(vq, &fresh, next_used, count);

@@ -37,15 +37,20 @@ static inline uint64_t packed_wire64(uint64_t v)
 
 /* ------------------------------------------------------------------------------------- places and wrap counters --- */
 
+/* What the lap of a place is where the wrap counter is 1; otherwise 0. So the flags of a used entry are the lap itself. */
+enum { PACKED_LAP = VRING_DESC_AVAIL | VRING_DESC_USED };
+
 /* n entries further, n being at most size: past the last entry comes the first, with the other wrap counter (2.8.1). */
 static inline struct vring_packed_position packed_forward(const struct vring_packed_ring *r,
                                                           struct vring_packed_position at, uint16_t n)
 {
     uint32_t offset = (uint32_t)at.offset + n;
-    bool past = PORT_UNLIKELY(offset >= r->size);
 
-    at.offset = (uint16_t)(past ? offset - r->size : offset);
-    at.wrap = at.wrap != past;
+    if (PORT_UNLIKELY(offset >= r->size)) {
+        offset -= r->size;
+        at.lap ^= PACKED_LAP;
+    }
+    at.offset = (uint16_t)offset;
     return at;
 }
 
@@ -53,11 +58,19 @@ static inline struct vring_packed_position packed_forward(const struct vring_pac
 static inline struct vring_packed_position packed_back(const struct vring_packed_ring *r,
                                                        struct vring_packed_position at, uint16_t n)
 {
-    bool past = at.offset < n;
+    uint32_t offset = at.offset;
 
-    at.offset = (uint16_t)(past ? at.offset + r->size - n : at.offset - n);
-    at.wrap = at.wrap != past;
+    if (offset < n) {
+        offset += r->size;
+        at.lap ^= PACKED_LAP;
+    }
+    at.offset = (uint16_t)(offset - n);
     return at;
+}
+
+static inline bool packed_same(struct vring_packed_position a, struct vring_packed_position b)
+{
+    return a.offset == b.offset && a.lap == b.lap;
 }
 
 /* The next entry, or the one before, of an array that has as many as the ring. */
@@ -78,17 +91,28 @@ static inline uint16_t packed_before_by(const struct vring_packed_ring *r, uint1
     return (uint16_t)(i >= n ? i - n : i + r->size - n);
 }
 
+/* The wrap counter of a place. */
+static inline bool packed_wrap(struct vring_packed_position at)
+{
+    return at.lap != 0;
+}
+
+static inline struct vring_packed_position packed_at(uint16_t offset, bool wrap)
+{
+    struct vring_packed_position at = {offset, wrap ? PACKED_LAP : 0};
+
+    return at;
+}
+
 /* As event structures and the notification word have it: wrap counter in bit 15 (2.8.14, 2.9). */
 static inline uint16_t packed_place(struct vring_packed_position at)
 {
-    return (uint16_t)(at.offset | (unsigned)at.wrap << 15);
+    return (uint16_t)(at.offset | (at.lap & 0x8000));
 }
 
 static inline struct vring_packed_position packed_position(uint16_t place)
 {
-    struct vring_packed_position at = {place & 0x7fff, (place & 0x8000) != 0};
-
-    return at;
+    return packed_at(place & 0x7fff, (place & 0x8000) != 0);
 }
 
 /* As a configuration has it, where 0 is the first entry of the first lap. */
@@ -98,33 +122,32 @@ static inline struct vring_packed_position packed_start(uint16_t index)
 }
 
 /*
- * Flags by which an entry is available, used, or (as it was left by the lap before) neither, in the lap of this wrap
- * counter.
+ * Flags by which the entry at a place is used, available, or (as it was left by the lap before) neither.
  */
 
-static inline uint16_t packed_avail_flags(bool wrap)
+static inline uint16_t packed_used_flags(struct vring_packed_position at)
 {
-    return wrap ? VRING_DESC_AVAIL : VRING_DESC_USED;
+    return at.lap;
 }
 
-static inline uint16_t packed_used_flags(bool wrap)
+static inline uint16_t packed_avail_flags(struct vring_packed_position at)
 {
-    return wrap ? VRING_DESC_AVAIL | VRING_DESC_USED : 0;
+    return at.lap ^ VRING_DESC_USED;
 }
 
-static inline uint16_t packed_idle_flags(bool wrap)
+static inline uint16_t packed_idle_flags(struct vring_packed_position at)
 {
-    return packed_used_flags(!wrap);
+    return at.lap ^ PACKED_LAP;
 }
 
-static inline bool packed_is_avail(uint16_t flags, bool wrap)
+static inline bool packed_is_used(uint16_t flags, struct vring_packed_position at)
 {
-    return (flags & (VRING_DESC_AVAIL | VRING_DESC_USED)) == packed_avail_flags(wrap);
+    return ((flags ^ packed_used_flags(at)) & PACKED_LAP) == 0;
 }
 
-static inline bool packed_is_used(uint16_t flags, bool wrap)
+static inline bool packed_is_avail(uint16_t flags, struct vring_packed_position at)
 {
-    return (flags & (VRING_DESC_AVAIL | VRING_DESC_USED)) == packed_used_flags(wrap);
+    return ((flags ^ packed_avail_flags(at)) & PACKED_LAP) == 0;
 }
 
 /* -------------------------------------------------------------------------------------------------- descriptors --- */
@@ -284,7 +307,7 @@ static inline void packed_fence(const struct vring_packed_ring *r)
 static inline void packed_clear(const struct vring_packed_ring *r, struct vring_packed_position start)
 {
     for (uint32_t i = 0; i < r->size; i++)
-        packed_store_desc(r->desc, i, 0, 0, 0, packed_idle_flags(i < start.offset ? !start.wrap : start.wrap));
+        packed_store_desc(r->desc, i, 0, 0, 0, packed_idle_flags(packed_at((uint16_t)i, (i < start.offset) != packed_wrap(start))));
     packed_store_event(r->driver_area, packed_event(VRING_EVENT_ENABLE, 0));
     packed_store_event(r->device_area, packed_event(VRING_EVENT_ENABLE, 0));
 }
