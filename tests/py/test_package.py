@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 from types import ModuleType
 
+import _cffi_backend
 import pytest
 
 import vring
@@ -104,6 +105,56 @@ def test_import_needs_cffi_alone(wheel: zipfile.ZipFile, tmp_path: Path) -> None
         run(sys.executable, "-I", "-c", "import sys; print(*{name.split('.')[0] for name in sys.modules})").split()
     )
     assert foreign - started_with == {"vring", "_cffi_backend"}
+
+
+@pytest.fixture(scope="module")
+def cffi_alone(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that has the wheel and cffi's one module, and nothing else."""
+    place = tmp_path_factory.mktemp("alone") / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", place)
+    [site] = (place / "lib").glob("python*/site-packages")
+    wheel.extractall(site)
+    shutil.copy(str(_cffi_backend.__file__), site)
+    return place / "bin" / "python"
+
+
+def test_nothing_else_is_there(cffi_alone: Path) -> None:
+    """Negative control of what follows."""
+    for absent in ("hypothesis", "pytest", "jinja2", "cffi"):
+        done = subprocess.run([cffi_alone, "-c", f"import {absent}"], text=True, capture_output=True)
+        assert done.returncode == 1 and "ModuleNotFoundError" in done.stderr, absent
+    done = subprocess.run([cffi_alone, "-c", "import vring.testing"], text=True, capture_output=True)
+    assert done.returncode == 1 and "No module named 'hypothesis'" in done.stderr
+
+
+def test_every_command_needs_cffi_alone(cffi_alone: Path, tmp_path: Path) -> None:
+    def vring_command(*words: str | Path) -> str:
+        return run(cffi_alone, "-m", "vring", *words, cwd=tmp_path)
+
+    program = """
+import json
+from vring import *
+from vring.inspect import pool_record, ring_record
+memory = GuestMemory(1 << 18)
+for features in Feature.VERSION_1, Feature.VERSION_1 | Feature.RING_PACKED:
+    driver = Driver(memory, allocate_areas(memory, 8, features), features)
+    driver.add_avail([(memory.allocate(16), 16)], token="mine")
+    print(json.dumps(ring_record("ring", driver.snapshot(), memory)))
+pool = BouncePool(memory, memory.base + (1 << 17))
+held, usage = pool.map(b"x", Direction.TO_DEVICE), pool.usage()
+print(json.dumps(pool_record("pool", pool.mappings(), addr=pool.window_addr, slots=pool.slots, slot_size=2048,
+                             segment_slots=128, used=usage.used, high_water=usage.high_water)))
+"""
+    (tmp_path / "console.jsonl").write_text(run(cffi_alone, "-c", program))
+    assert "descriptor" in vring_command("inspect", "console.jsonl")
+    vring_command("inspect", "console.jsonl", "--html", "page.html", "--svg", "pictures")
+    assert "<html" in (tmp_path / "page.html").read_text() and len(list((tmp_path / "pictures").glob("*.svg"))) >= 3
+    assert "aligned" in vring_command("explain", "stride", "--output", "stride.svg")
+    assert "<svg" in (tmp_path / "stride.svg").read_text()
+    assert "bench" in vring_command("blk", "--help")
+    refused = [cffi_alone, "-m", "vring", "blk", "read", tmp_path / "none"]
+    done = subprocess.run(refused, text=True, capture_output=True)
+    assert done.returncode == 1 and done.stderr.startswith("vring blk: ") and "Traceback" not in done.stderr
 
 
 def test_one_version_everywhere() -> None:

@@ -6,7 +6,7 @@ def setup() -> None:
     """Register strategies for the types that a test draws."""
     from hypothesis import strategies as st
 
-    from vring.testing.pool_model import Geometry, Request
+    from vring.pool_model import Geometry, Request
     from vring.testing.protocol import RingSetup
 
     def setups(_: object) -> st.SearchStrategy[RingSetup]:

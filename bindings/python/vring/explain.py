@@ -12,6 +12,7 @@ from vring.inspect.slots import size_text
 from vring.inspect.svg import Sheet
 from vring.mapping import Direction, NoRoom
 from vring.memory import GuestMemory
+from vring.pool_model import Geometry, Place, PoolModel, PreFixSearch, Request
 
 __all__ = ["Answer", "Question", "add_parser", "answer_before_the_fix", "answer_of_the_library", "draw_stride"]
 
@@ -97,12 +98,7 @@ def answer_of_the_library(question: Question) -> list[Answer]:
 
 
 def answer_before_the_fix(question: Question) -> list[Answer]:
-    """
-    What a search by the rule before the fix answers: alignment is asked for only where the original has an address.
-    Raises ImportError without hypothesis, because the model of that rule lies in ``vring.testing``.
-    """
-    from vring.testing import Geometry, Place, PoolModel, PreFixSearch, Request
-
+    """What a search by the rule before the fix answers: alignment is asked for only where the original has an address."""
     geometry = Geometry(question.base, question.slots, question.slot_size, cursor=question.cursor)
     model = PoolModel(geometry, PreFixSearch)
     request = Request(
@@ -260,11 +256,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _explain(options: argparse.Namespace) -> None:
     question = Question(**{name: getattr(options, name) for name in Question.__dataclass_fields__})
-    try:
-        before = answer_before_the_fix(question)
-    except ImportError as error:
-        raise ValueError(f"{error}; the rule before the fix is a model of vring.testing: pip install 'vring[testing]'")
-    after = answer_of_the_library(question)
+    before, after = answer_before_the_fix(question), answer_of_the_library(question)
     print(f"{question.count} requests of {size_text(question.size)}, stride {question.stride} slots")
     for rule, answers in (("before the fix", before), ("libbounce", after)):
         for answer in answers:

@@ -11,6 +11,7 @@ Models, strategies and state machines for testing rings and pools: ours, and you
 Needs hypothesis: ``pip install vring[testing]``.
 """
 
+from vring.pool_model import Geometry, Place, PoolModel, PreFixSearch, Request, Search
 from vring.testing import strategies
 from vring.testing.allocator_machine import AllocatorMachine
 from vring.testing.hostile import (
@@ -22,7 +23,6 @@ from vring.testing.hostile import (
 from vring.testing.packed_peer import PackedPeerDevice, PackedPeerDriver
 from vring.testing.peer import PeerDevice, PeerDriver, Violation
 from vring.testing.pool_machine import PoolMachine
-from vring.testing.pool_model import Geometry, Place, PoolModel, PreFixSearch, Request, Search
 from vring.testing.protocol import AllocatorLike, DeviceLike, DriverLike, PoolLike, RingSetup
 from vring.testing.ring_machine import PackedRingMachine, RingMachine
 from vring.testing.schedule import HostileScheduleMachine, ScheduleMachine

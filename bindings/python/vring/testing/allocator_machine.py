@@ -4,8 +4,8 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from vring.pool_model import Geometry, Request, Search
 from vring.testing import strategies
-from vring.testing.pool_model import Geometry, Request, Search
 from vring.testing.protocol import AllocatorLike
 
 __all__ = ["AllocatorMachine"]

@@ -12,9 +12,9 @@ from vring.errors import BounceCode, CallerError
 from vring.inspect import Record, pool_record
 from vring.mapping import Coherent, Direction, Mapping, NoRoom
 from vring.memory import GuestMemory
+from vring.pool_model import Geometry, Place, PoolModel, Request, Search
 from vring.testing import strategies
 from vring.testing.film import Filmed
-from vring.testing.pool_model import Geometry, Place, PoolModel, Request, Search
 from vring.testing.protocol import PoolLike
 
 __all__ = ["PoolMachine"]

@@ -15,7 +15,7 @@ from vring.driver import Used
 from vring.layout import Areas
 from vring.mapping import Coherent, Direction, Mapping, MappingInfo, NoRoom
 from vring.memory import Buffer, GuestMemory, Region, Segment
-from vring.testing.pool_model import Request
+from vring.pool_model import Request
 
 __all__ = ["AllocatorLike", "DeviceLike", "DriverLike", "PoolLike", "RingSetup"]
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from vring.features import Feature
 from vring.layout import PackedAreas, SplitAreas
 from vring.memory import GuestMemory, Region
-from vring.testing.pool_model import Geometry, Request
+from vring.pool_model import Geometry, Request
 from vring.testing.protocol import RingSetup
 
 __all__ = ["features", "geometries", "masks", "packed_setups", "requests", "ring_setups", "start_indices"]
