@@ -92,6 +92,17 @@ def test_run_knows_its_commands() -> None:
     assert subprocess.run([ROOT / "run", "nonsense"], timeout=30, capture_output=True, check=False).returncode == 2
 
 
+def test_fuzzing_goes_on_from_where_it_ended() -> None:
+    """``./run fuzz``: what a short run finds is kept, and the next run reads it."""
+    subprocess.run([ROOT / "run", "fuzz", "pool", "2"], check=True, timeout=300, capture_output=True)
+    kept = len(list((ROOT / "build" / "corpus" / "pool").iterdir()))
+    assert kept > 50
+    done = subprocess.run([ROOT / "run", "fuzz", "pool", "1"], check=True, timeout=300, capture_output=True, text=True)
+    read = re.search(r"(\d+) files found in build/corpus/pool", done.stderr)
+    assert read and int(read[1]) == kept
+    assert subprocess.run([ROOT / "run", "fuzz", "nonsense"], timeout=30, capture_output=True, check=False).returncode == 2
+
+
 def test_links_lead_somewhere() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
