@@ -410,7 +410,16 @@ static void driver_notifications(unsigned how)
     }
 }
 
-static void driver_successor(void)
+/* Was one byte of a saved state changed? Then it is none. */
+static bool damage(struct input *input, unsigned char *state, int bytes)
+{
+    if (take_below(input, 4) > 0)
+        return false;
+    state[(unsigned)(take(input) << 8 | take(input)) % (unsigned)bytes] ^= (unsigned char)(1 + take_below(input, 255));
+    return true;
+}
+
+static void driver_successor(struct input *input)
 {
     unsigned char state[1024];
     struct vring_driver successor;
@@ -425,9 +434,13 @@ static void driver_successor(void)
     config.slots = w.slots[w.driver_config.slots == w.slots[0]];
     memset(&successor, 0, sizeof successor);
 
+    bool damaged = damage(input, state, bytes);
     int answer = vring_driver_restore(&successor, &config, state, (size_t)bytes);
 
     accesses = 0;
+    PROMISE(!damaged || answer == VRING_E_SAVED);
+    if (damaged)
+        return;
     PROMISE(!honest || answer == (w.used.n > 0));
     if (answer < 0) {
         PROMISE(answer == VRING_E_UNFIT || vring_error_blame(answer) == VRING_BLAME_PEER);
@@ -679,7 +692,7 @@ static void device_notifications(bool enable)
     }
 }
 
-static void device_successor(void)
+static void device_successor(struct input *input)
 {
     unsigned char state[1024];
     struct vring_device successor;
@@ -695,9 +708,13 @@ static void device_successor(void)
     config.generation = (uint16_t)(config.generation + 0x100);
     memset(&successor, 0, sizeof successor);
 
+    bool damaged = damage(input, state, bytes);
     int answer = vring_device_restore(&successor, &config, state, (size_t)bytes);
 
     accesses = 0;
+    PROMISE(!damaged || answer == VRING_E_SAVED);
+    if (damaged)
+        return;
     PROMISE(!honest || answer == 0 || answer == 1);
     if (answer < 0) {
         PROMISE(answer == VRING_E_UNFIT || vring_error_blame(answer) == VRING_BLAME_PEER);
@@ -840,7 +857,7 @@ static void act(struct input *input)
     case 22: device_publish(); break;
     case 23: device_notifications(true); break;
     case 24: device_notifications(false); break;
-    case 25: take_below(input, 2) ? driver_successor() : device_successor(); break;
+    case 25: take_below(input, 2) ? driver_successor(input) : device_successor(input); break;
     case 26: forged_handle(input); break;
     default: draw_scribble(input, take_below(input, 2)); break;
     }
