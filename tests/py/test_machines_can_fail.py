@@ -5,6 +5,7 @@ machines must find, for the reason given. A machine that finds nothing wrong wit
 """
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import Phase, settings
@@ -15,6 +16,7 @@ from vring import (
     CallerError,
     Chain,
     Direction,
+    Feature,
     GuestMemory,
     Mapping,
     NoRoom,
@@ -37,8 +39,10 @@ from vring.testing import (
     PreFixSearch,
     RingMachine,
     RingSetup,
+    SplitWords,
     Violation,
 )
+from vring.testing.peer import Finished, Turns
 
 
 def find(machine: type[RuleBasedStateMachine], reason: str, *phases: Phase) -> pytest.ExceptionInfo[Exception]:
@@ -438,3 +442,127 @@ def test_the_search_of_the_mail_thread_is_found() -> None:
         search = PreFixSearch
 
     find(Machine, "the pool took .*, the model|the pool answered")
+
+
+# -------------------------------------------------------------------------------------- in order, and legacy rings ---
+
+
+class InOrder(RingMachine):
+    """Always with IN_ORDER: what is looked for is wrong with it alone."""
+
+    features = Feature.EVENT_IDX | Feature.IN_ORDER
+
+    def _start(self, setup: RingSetup) -> None:
+        super()._start(replace(setup, features=setup.features | Feature.VERSION_1 | Feature.IN_ORDER))
+
+
+class PackedInOrder(InOrder, PackedRingMachine):
+    """The same for the packed ring."""
+
+
+class NamesTheFirst(Turns):
+    """2.7.9, 2.8.8: the element of a batch names its last buffer, not its first."""
+
+    def batches(self, staged: list[Finished]) -> list[list[Finished]]:
+        return [batch[::-1] for batch in super().batches(staged)]
+
+
+class TellsNoLength(Turns):
+    """2.7.9, 2.8.8: a buffer that was not used in full ends its batch, for nobody tells its length otherwise."""
+
+    def batches(self, staged: list[Finished]) -> list[list[Finished]]:
+        return [staged] if self.in_order else super().batches(staged)
+
+
+class DoesNotWait(Turns):
+    """Buffers are used in the order in which they were finished, although an order was promised."""
+
+    def finish(self, handle: int, finished: Finished) -> list[Finished]:
+        self.order.remove(handle)
+        return [finished]
+
+
+@pytest.mark.parametrize(
+    "turns, packed",
+    [(NamesTheFirst, False), (NamesTheFirst, True), (TellsNoLength, False), (TellsNoLength, True), (DoesNotWait, False)],
+)
+def test_a_device_that_breaks_the_order_is_found(turns: type[Turns], packed: bool) -> None:
+    class Device(PeerDevice):
+        def __init__(self, setup: RingSetup) -> None:
+            super().__init__(setup)
+            self.turns = turns(self.in_order)
+
+    class Packed(PackedPeerDevice):
+        def __init__(self, setup: RingSetup) -> None:
+            super().__init__(setup)
+            self.turns = turns(self.in_order)
+
+    class Machine(InOrder):
+        def make_device(self, setup: RingSetup) -> PeerDevice:
+            return Device(setup)
+
+    class PackedMachine(PackedInOrder):
+        def make_device(self, setup: RingSetup) -> PackedPeerDevice:
+            return Packed(setup)
+
+    find(PackedMachine if packed else Machine, "came back|does not come back|buffers taken|nothing was published|notified for nothing|PEER_")
+
+
+class Scatters(PeerDriver):
+    """2.7.5.2: with IN_ORDER each descriptor leads to the one behind it."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        super().__init__(setup)
+        self.free_descriptors.reverse()
+
+
+class KnowsNoBatches(PeerDriver):
+    """2.7.9: buffers before the one that is named are back as well."""
+
+    def _judge(self, head: int, length: int) -> list[tuple[int, int]]:
+        return super()._judge(head, length)[-1:]
+
+
+@pytest.mark.parametrize("wrong, reason", [(Scatters, "2.7.5.2"), (KnowsNoBatches, "came back instead")])
+def test_a_driver_that_breaks_the_order_is_found(wrong: type[PeerDriver], reason: str) -> None:
+    class Machine(InOrder):
+        def make_driver(self, setup: RingSetup) -> PeerDriver:
+            return wrong(setup)
+
+        def make_device(self, setup: RingSetup) -> PeerDevice:
+            return PeerDevice(setup)
+
+    find(Machine, reason)
+
+
+class WritesModernWords(PeerDevice):
+    """2.7.3: a legacy ring is in the driver's byte order."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        super().__init__(setup)
+        self.words = SplitWords(setup.memory, setup.areas)
+
+
+def test_a_device_with_the_wrong_byte_order_is_found() -> None:
+    class Machine(RingMachine):
+        legacy = True
+
+        def make_device(self, setup: RingSetup) -> PeerDevice:
+            return WritesModernWords(setup)
+
+    find(Machine, "2.7|outside|nothing was|does not see|PEER_")
+
+
+def test_what_a_machine_does_not_know_it_is_not_given() -> None:
+    """Rings that know neither are found right by a machine that was not told that they do."""
+
+    class Neither(PeerDevice):
+        def __init__(self, setup: RingSetup) -> None:
+            assert setup.features & Feature.VERSION_1 and not setup.features & Feature.IN_ORDER
+            super().__init__(setup)
+
+    class Machine(RingMachine):
+        def make_device(self, setup: RingSetup) -> PeerDevice:
+            return Neither(setup)
+
+    run_state_machine_as_test(Machine)

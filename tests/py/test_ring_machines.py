@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """
 The rings of both formats under RingMachine: the C driver and the C device against each other, and each against the
-peer that was written from the spec in Python, so that two wrongs of ours cannot agree.
+peer that was written from the spec in Python, so that two wrongs of ours cannot agree. With every feature that changes
+what a ring does, and legacy rings in either byte order.
 """
 
+from vring import Feature
 from vring.testing import (
     PackedPeerDevice,
     PackedPeerDriver,
@@ -15,46 +17,57 @@ from vring.testing import (
 )
 
 
+EVERY = Feature.EVENT_IDX | Feature.INDIRECT_DESC | Feature.IN_ORDER
+
+
 class DriverAgainstDevice(RingMachine):
     """Both sides in C."""
 
+    features, legacy = EVERY, True
 
-class DriverAgainstPeer(RingMachine):
+
+class DriverAgainstPeer(DriverAgainstDevice):
     """Our driver, and a device written from the spec."""
 
     def make_device(self, setup: RingSetup) -> PeerDevice:
         return PeerDevice(setup)
 
 
-class PeerAgainstDevice(RingMachine):
+class PeerAgainstDevice(DriverAgainstDevice):
     """A driver written from the spec, and our device."""
 
     def make_driver(self, setup: RingSetup) -> PeerDriver:
         return PeerDriver(setup)
 
 
-class PeerAgainstPeer(RingMachine):
+class PeerAgainstPeer(DriverAgainstDevice):
     """No C at all: what the machine finds here is wrong in the machine or in the peers."""
 
     make_driver = PeerAgainstDevice.make_driver
     make_device = DriverAgainstPeer.make_device
 
 
-class PackedDriverAgainstPeer(PackedRingMachine):
+class PackedDriverAgainstDevice(PackedRingMachine):
+    """Both sides in C."""
+
+    features = EVERY
+
+
+class PackedDriverAgainstPeer(PackedDriverAgainstDevice):
     """Our driver, and a device written from the spec."""
 
     def make_device(self, setup: RingSetup) -> PackedPeerDevice:
         return PackedPeerDevice(setup)
 
 
-class PackedPeerAgainstDevice(PackedRingMachine):
+class PackedPeerAgainstDevice(PackedDriverAgainstDevice):
     """A driver written from the spec, and our device."""
 
     def make_driver(self, setup: RingSetup) -> PackedPeerDriver:
         return PackedPeerDriver(setup)
 
 
-class PackedPeerAgainstPeer(PackedRingMachine):
+class PackedPeerAgainstPeer(PackedDriverAgainstDevice):
     """No C at all."""
 
     make_driver = PackedPeerAgainstDevice.make_driver
@@ -65,7 +78,7 @@ TestDriverAgainstDevice = DriverAgainstDevice.TestCase
 TestDriverAgainstPeer = DriverAgainstPeer.TestCase
 TestPeerAgainstDevice = PeerAgainstDevice.TestCase
 TestPeerAgainstPeer = PeerAgainstPeer.TestCase
-TestPackedDriverAgainstDevice = PackedRingMachine.TestCase
+TestPackedDriverAgainstDevice = PackedDriverAgainstDevice.TestCase
 TestPackedDriverAgainstPeer = PackedDriverAgainstPeer.TestCase
 TestPackedPeerAgainstDevice = PackedPeerAgainstDevice.TestCase
 TestPackedPeerAgainstPeer = PackedPeerAgainstPeer.TestCase

@@ -13,7 +13,7 @@ from vring.device import Chain
 from vring.driver import IndirectTable, Used
 from vring.features import Feature
 from vring.memory import Segment
-from vring.testing.peer import Violation, flagged
+from vring.testing.peer import Finished, Turns, Violation, flagged
 from vring.testing.protocol import RingSetup
 from vring.testing.words import (
     AVAIL,
@@ -39,6 +39,7 @@ class _PackedSide:
         self.words = PackedWords(setup.memory, setup.areas)
         self.size = setup.areas.size
         self.event_idx = bool(setup.features & Feature.EVENT_IDX)
+        self.in_order = bool(setup.features & Feature.IN_ORDER)
         self.start = (setup.index & 0x7FFF) + (self.size if setup.index & 0x8000 else 0)
 
     def entry(self, place: int) -> int:
@@ -77,7 +78,10 @@ class _PackedSide:
 
 
 class PackedPeerDriver(_PackedSide):
-    """The driver side (2.8.21, 2.8.22), with the verbs of :class:`vring.PackedDriver`."""
+    """
+    The driver side (2.8.21, 2.8.22), with the verbs of :class:`vring.PackedDriver`. With IN_ORDER a used descriptor
+    stands for all buffers up to its own (2.8.8).
+    """
 
     def __init__(self, setup: RingSetup) -> None:
         super().__init__(setup)
@@ -87,6 +91,7 @@ class PackedPeerDriver(_PackedSide):
         # By id, oldest first: token, ring entries, writable bytes.
         self.buffers: dict[int, tuple[object, int, int]] = {}
         self.staged: list[tuple[int, list[tuple[int, int, int]]]] = []  # id and descriptors; written at publish
+        self.batch: list[tuple[int, int]] = []  # id and length of what one used descriptor said, and is not taken yet
         for index in range(self.size):
             # As if used on the lap before the one on which it will be reached: neither available nor used then.
             behind = index < self.entry(self.start)
@@ -157,17 +162,27 @@ class PackedPeerDriver(_PackedSide):
         return self.is_due(self.words.device_event(), self.next_avail, before)
 
     def get_used(self) -> Used | None:
-        if not self.is_used(self.next_used):
-            return None
-        _, length, buffer_id, flags = self.words.descriptor(self.entry(self.next_used))
-        if buffer_id not in self.buffers or buffer_id in (staged for staged, _ in self.staged):
-            raise Violation(f"buffer id {buffer_id} is not in flight (2.8.22)")
-        token, count, writable = self._forget(buffer_id)
-        length = length if flags & WRITE else 0  # 2.8.4
-        if length > writable:
-            raise Violation(f"used length {length} exceeds the {writable} device-writable bytes (2.8.5)")
+        if not self.batch:
+            if not self.is_used(self.next_used):
+                return None
+            _, length, buffer_id, flags = self.words.descriptor(self.entry(self.next_used))
+            self.batch = self._judge(buffer_id, length if flags & WRITE else 0)  # 2.8.4
+        buffer_id, length = self.batch.pop(0)
+        token, count, _ = self._forget(buffer_id)
         self.next_used += count
         return Used(token, length)
+
+    def _judge(self, buffer_id: int, length: int) -> list[tuple[int, int]]:
+        """The buffers that a used descriptor stands for, oldest first, and the bytes written to each."""
+        staged = [staged for staged, _ in self.staged]
+        if buffer_id not in self.buffers or buffer_id in staged:
+            raise Violation(f"buffer id {buffer_id} is not in flight (2.8.22)")
+        writable = self.buffers[buffer_id][2]
+        if length > writable:
+            raise Violation(f"used length {length} exceeds the {writable} device-writable bytes (2.8.5)")
+        order = list(self.buffers)
+        skipped = order[: order.index(buffer_id)] if self.in_order else []
+        return [*((skip, self.buffers[skip][2]) for skip in skipped), (buffer_id, length)]
 
     def enable_notify(self) -> bool:
         return self._enable(0)
@@ -178,7 +193,7 @@ class PackedPeerDriver(_PackedSide):
 
     def _enable(self, distance: int) -> bool:
         self.words.set_driver_event(*self.event(self.next_used + distance))
-        return self.is_used(self.next_used)
+        return bool(self.batch) or self.is_used(self.next_used)
 
     def disable_notify(self) -> None:
         self.words.set_driver_event(0, DISABLE)
@@ -187,6 +202,7 @@ class PackedPeerDriver(_PackedSide):
         unused = [token for token, _, _ in self.buffers.values()]
         self.buffers.clear()
         self.staged.clear()
+        self.batch.clear()
         return unused
 
     @property
@@ -203,20 +219,23 @@ class PackedPeerDevice(_PackedSide):
         self.next_avail = self.next_used = self.start
         self.taken: dict[int, tuple[int, int]] = {}  # by handle: buffer id, ring entries
         self.handles = 0
-        self.staged: list[tuple[int, int, int]] = []  # buffer id, ring entries, bytes written
+        self.turns = Turns(self.in_order)
+        self.staged: list[Finished] = []
         self.words.set_device_event(0, ENABLE)
 
     def get_avail(self) -> Chain | None:
         if not self.is_available(self.next_avail):
             return None
         pieces, buffer_id, entries = self._walk()
-        if buffer_id in (taken for taken, _ in self.taken.values()):
+        held = [taken for taken, _ in self.taken.values()] + [done.number for done in self.turns.done.values()]
+        if buffer_id in held:
             raise Violation(f"buffer id {buffer_id} is made available while the device holds it (2.8.6)")
         flags = [bool(flags & WRITE) for _, _, flags in pieces]
         if flags != sorted(flags):
             raise Violation("a device-readable descriptor follows a device-writable one (2.8.17)")
         self.handles += 1
         self.taken[self.handles] = buffer_id, entries
+        self.turns.take(self.handles)
         self.next_avail += entries
         views = [self.words.memory.view(addr, length) for addr, length, _ in pieces]
         return Chain(self.handles, views[: flags.count(False)], views[flags.count(False) :])
@@ -242,24 +261,29 @@ class PackedPeerDevice(_PackedSide):
 
     def rewind(self, chain: Chain) -> None:
         _, entries = self.taken.pop(chain.handle)
+        self.turns.rewind(chain.handle)
         self.next_avail -= entries
 
     def add_used(self, chain: Chain, written: int | None = None) -> None:
         buffer_id, entries = self.taken.pop(chain.handle)
-        self.staged.append((buffer_id, entries, chain.written if written is None else written))
+        written = chain.written if written is None else written
+        in_full = written == sum(len(piece) for piece in chain.writable)
+        self.staged += self.turns.finish(chain.handle, Finished(buffer_id, entries, written, in_full))
 
     def publish(self) -> bool:
         if not self.staged:
             return False
         before, first_flags = self.next_used, 0
-        for buffer_id, entries, written in self.staged:
-            flags = (AVAIL | USED if self.wrap(self.next_used) else 0) | (WRITE if written else 0)
-            self.words.set_used(self.entry(self.next_used), buffer_id, written)
+        for batch in self.turns.batches(self.staged):
+            last = batch[-1]
+            # Over the first descriptor of the batch (2.8.8).
+            flags = (AVAIL | USED if self.wrap(self.next_used) else 0) | (WRITE if last.written else 0)
+            self.words.set_used(self.entry(self.next_used), last.number, last.written)
             if self.next_used == before:
                 first_flags = flags  # last of all: it makes the batch visible (2.8.9)
             else:
                 self.words.set_flags(self.entry(self.next_used), flags)
-            self.next_used += entries
+            self.next_used += sum(finished.entries for finished in batch)
         self.staged = []
         self.words.set_flags(self.entry(before), first_flags)
         return self.must_notify(before)
@@ -277,4 +301,4 @@ class PackedPeerDevice(_PackedSide):
 
     @property
     def in_flight(self) -> int:
-        return len(self.taken)
+        return len(self.taken) + len(self.turns.done)

@@ -8,6 +8,7 @@ the other side may not do raises :class:`Violation` with the section that forbid
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from vring.device import Chain
 from vring.driver import IndirectTable, Used
@@ -24,16 +25,23 @@ class Violation(AssertionError):
 
 
 class PeerDriver:
-    """The driver side (2.7.13, 2.7.14), with the verbs of :class:`vring.SplitDriver`."""
+    """
+    The driver side (2.7.13, 2.7.14), with the verbs of :class:`vring.SplitDriver`. With IN_ORDER the descriptors of a
+    chain follow one another in the table (2.7.5.2), and a used element stands for all buffers up to its own (2.7.9).
+    """
 
     def __init__(self, setup: RingSetup) -> None:
-        self.words = SplitWords(setup.memory, setup.areas)
+        self.words = SplitWords(setup.memory, setup.areas, setup.big_endian)
         self.event_idx = bool(setup.features & Feature.EVENT_IDX)
+        self.in_order = bool(setup.features & Feature.IN_ORDER)
         self.next_avail = self.published = self.next_used = setup.index
-        # Handed out from the back: the descriptors of a chain lie scattered and out of order.
+        # Handed out from the back: the descriptors of a chain lie scattered and out of order, unless there is an order.
         self.free_descriptors = list(range(setup.areas.size))
+        if self.in_order:
+            self.free_descriptors.reverse()
         self.buffers: dict[int, tuple[object, list[int], int]] = {}  # by head: token, descriptors, writable bytes
         self.order: list[int] = []  # heads, oldest first
+        self.batch: list[tuple[int, int]] = []  # head and length of what one used element said, and is not taken yet
         for index in range(setup.areas.size):
             self.words.set_descriptor(index, Descriptor(0, 0, 0, 0))
         self.words.avail_flags = self.words.used_flags = 0
@@ -80,7 +88,7 @@ class PeerDriver:
     def abort(self) -> object:
         self.next_avail = (self.next_avail - 1) % 65536
         token, chain, _ = self.buffers.pop(self.order.pop())
-        self.free_descriptors += chain
+        self.free_descriptors += reversed(chain) if self.in_order else chain
         return token
 
     def publish(self) -> bool:
@@ -105,18 +113,31 @@ class PeerDriver:
         return int(waiting)
 
     def get_used(self) -> Used | None:
-        if not self.waiting:
-            return None
-        head, length = self.words.used(self.next_used)
-        if head not in self.buffers:
-            raise Violation(f"used id {head} is not the head of a buffer in flight (2.7.8.2)")
-        token, chain, writable = self.buffers.pop(head)
-        if length > writable:
-            raise Violation(f"used length {length} exceeds the {writable} device-writable bytes (2.7.8.2)")
+        if not self.batch:
+            if not self.waiting:
+                return None
+            self.batch = self._judge(*self.words.used(self.next_used))
+        head, length = self.batch.pop(0)
+        token, chain, _ = self.buffers.pop(head)
         self.order.remove(head)
-        self.free_descriptors += chain
+        if self.in_order:
+            self.free_descriptors[:0] = reversed(chain)
+        else:
+            self.free_descriptors += chain
         self.next_used = (self.next_used + 1) % 65536
         return Used(token, length)
+
+    def _judge(self, head: int, length: int) -> list[tuple[int, int]]:
+        """The buffers that a used element stands for, oldest first, and the bytes written to each."""
+        if head not in self.buffers:
+            raise Violation(f"used id {head} is not the head of a buffer in flight (2.7.8.2)")
+        writable = self.buffers[head][2]
+        if length > writable:
+            raise Violation(f"used length {length} exceeds the {writable} device-writable bytes (2.7.8.2)")
+        skipped = self.order[: self.order.index(head)] if self.in_order else []
+        if len(skipped) >= self.waiting:
+            raise Violation(f"used id {head} ends a batch of {len(skipped) + 1}, but used.idx goes no further (2.7.9)")
+        return [*((skip, self.buffers[skip][2]) for skip in skipped), (head, length)]
 
     def enable_notify(self) -> bool:
         return self._enable(0)
@@ -139,6 +160,7 @@ class PeerDriver:
         unused = [self.buffers[head][0] for head in self.order]
         self.buffers.clear()
         self.order.clear()
+        self.batch.clear()
         return unused
 
     @property
@@ -150,14 +172,64 @@ class PeerDriver:
         return len(self.buffers)
 
 
+class Finished(NamedTuple):
+    """A buffer that the device is done with: its head or id, entries of the ring, bytes written, whether that is all."""
+
+    number: int
+    entries: int
+    written: int
+    in_full: bool
+
+
+class Turns:
+    """
+    With IN_ORDER (2.7.9, 2.8.8): what is finished waits for its turn, and one element or descriptor stands for a batch,
+    of which all but the last were used in full. Without it everything is its own turn, and its own batch.
+    """
+
+    def __init__(self, in_order: bool) -> None:
+        self.in_order = in_order
+        self.order: list[int] = []  # handles, in the order of taking
+        self.done: dict[int, Finished] = {}  # by handle: not their turn yet
+
+    def take(self, handle: int) -> None:
+        self.order.append(handle)
+
+    def rewind(self, handle: int) -> None:
+        self.order.remove(handle)
+
+    def finish(self, handle: int, finished: Finished) -> list[Finished]:
+        """What is to be staged now, oldest first."""
+        if not self.in_order:
+            self.order.remove(handle)
+            return [finished]
+        self.done[handle] = finished
+        staged = []
+        while self.order and self.order[0] in self.done:
+            staged.append(self.done.pop(self.order.pop(0)))
+        return staged
+
+    def batches(self, staged: list[Finished]) -> list[list[Finished]]:
+        """Each to be told by its last."""
+        batches: list[list[Finished]] = [[]]
+        for finished in staged:
+            batches[-1].append(finished)
+            if not self.in_order or not finished.in_full:
+                batches.append([])
+        return [batch for batch in batches if batch]
+
+
 class PeerDevice:
     """The device side (2.7.7, 2.7.8, 2.7.13), with the verbs of :class:`vring.SplitDevice`."""
 
     def __init__(self, setup: RingSetup) -> None:
-        self.words = SplitWords(setup.memory, setup.areas)
+        self.words = SplitWords(setup.memory, setup.areas, setup.big_endian)
+        self.in_order = bool(setup.features & Feature.IN_ORDER)
+        self.turns = Turns(self.in_order)
+        self.staged: list[Finished] = []
         self.event_idx = bool(setup.features & Feature.EVENT_IDX)
         self.indirect = bool(setup.features & Feature.INDIRECT_DESC)
-        self.next_avail = self.next_used = self.published = setup.index
+        self.next_avail = self.published = setup.index
         self.taken: dict[int, tuple[int, int]] = {}  # by handle: head, avail position
         self.handles = 0
         self.words.avail_event = setup.index
@@ -176,7 +248,8 @@ class PeerDevice:
         if not self.waiting:
             return None
         head = self.words.avail(self.next_avail)
-        if head in (taken for taken, _ in self.taken.values()):
+        held = [taken for taken, _ in self.taken.values()] + [done.number for done in self.turns.done.values()]
+        if head in held:
             raise Violation(f"head {head} is made available while the device holds it (2.7.13)")
         pieces = list(self._walk(head))
         flags = [bool(flags & WRITE) for _, _, flags in pieces]
@@ -184,6 +257,7 @@ class PeerDevice:
             raise Violation("a device-readable descriptor follows a device-writable one (2.7.4.2)")
         self.handles += 1
         self.taken[self.handles] = head, self.next_avail
+        self.turns.take(self.handles)
         self.next_avail = (self.next_avail + 1) % 65536
         views = [self.words.memory.view(addr, length) for addr, length, _ in pieces]
         return Chain(self.handles, views[: flags.count(False)], views[flags.count(False) :])
@@ -212,22 +286,31 @@ class PeerDevice:
             yield descriptor.addr, descriptor.len, descriptor.flags
             if not descriptor.flags & NEXT:
                 return
+            if self.in_order and table is None and descriptor.next != (index + 1) % entries:
+                raise Violation(f"descriptor {index} leads to {descriptor.next}, not to the one behind it (2.7.5.2)")
             index = descriptor.next
 
     def rewind(self, chain: Chain) -> None:
         _, position = self.taken.pop(chain.handle)
+        self.turns.rewind(chain.handle)
         self.next_avail = (self.next_avail - 1) % 65536
         assert position == self.next_avail, "only the buffer taken last can be given back"
 
     def add_used(self, chain: Chain, written: int | None = None) -> None:
         head, _ = self.taken.pop(chain.handle)
-        self.words.set_used(self.next_used, head, chain.written if written is None else written)
-        self.next_used = (self.next_used + 1) % 65536
+        written = chain.written if written is None else written
+        in_full = written == sum(len(piece) for piece in chain.writable)
+        self.staged += self.turns.finish(chain.handle, Finished(head, 1, written, in_full))
 
     def publish(self) -> bool:
-        before, self.published = self.published, self.next_used
-        if before == self.published:
+        before = self.published
+        if not self.staged:
             return False
+        for batch in self.turns.batches(self.staged):
+            # Where the element of the first would have been (2.7.9).
+            self.words.set_used(self.published, batch[-1].number, batch[-1].written)
+            self.published = (self.published + len(batch)) % 65536
+        self.staged = []
         self.words.used_idx = self.published
         return self.must_notify(before)
 
@@ -250,7 +333,7 @@ class PeerDevice:
 
     @property
     def in_flight(self) -> int:
-        return len(self.taken)
+        return len(self.taken) + len(self.turns.done)
 
 
 def flagged(readable: Sequence[Segment], writable: Sequence[Segment]) -> list[tuple[int, int, int]]:

@@ -5,19 +5,24 @@ this shape; a ring or an allocator of your own, in Python or behind ctypes or cf
 the same one.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from vring.bounce import Usage
 from vring.device import Chain
 from vring.driver import Used
+from vring.features import ByteOrder, Feature
 from vring.layout import Areas
 from vring.mapping import Coherent, Direction, Mapping, MappingInfo, NoRoom
 from vring.memory import Buffer, GuestMemory, Region, Segment
 from vring.pool_model import Request
 
 __all__ = ["AllocatorLike", "DeviceLike", "DriverLike", "PoolLike", "RingSetup"]
+
+OPTIONAL = Feature.EVENT_IDX | Feature.INDIRECT_DESC | Feature.IN_ORDER
+"""Features that a ring may have or not, and that change what is done with it."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,22 @@ class RingSetup:
     features: int
     index: int = 0
     regions: tuple[Region, ...] = ()
+    legacy_order: ByteOrder = ByteOrder.NATIVE
+
+    @property
+    def big_endian(self) -> bool:
+        """Whether the words of the ring are: without VERSION_1 they are in the driver's own byte order (2.7.3)."""
+        own = ByteOrder.BIG if sys.byteorder == "big" else ByteOrder.LITTLE
+        order = own if self.legacy_order == ByteOrder.NATIVE else self.legacy_order
+        return not self.features & Feature.VERSION_1 and order == ByteOrder.BIG
+
+    def known(self, features: int, legacy: bool = True) -> "RingSetup":
+        """
+        The same for sides that know, of the optional features of rings, these alone; without ``legacy`` always with
+        VERSION_1.
+        """
+        needed = 0 if legacy else Feature.VERSION_1
+        return replace(self, features=self.features & ~(OPTIONAL & ~features) | needed)
 
 
 class DriverLike(Protocol):

@@ -3,7 +3,8 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from vring.inspect import Record
 from vring.memory import Segment
 from vring.testing import strategies
 from vring.testing.film import Filmed, ring_records
-from vring.testing.protocol import DeviceLike, DriverLike, RingSetup
+from vring.testing.protocol import OPTIONAL, DeviceLike, DriverLike, RingSetup
 from vring.testing.words import DESC, ENABLE, PackedWords, SplitWords, event_is_due
 
 __all__ = ["PackedRingMachine", "RingMachine"]
@@ -53,34 +54,40 @@ class RingMachine(Filmed):
 
     Override ``make_driver`` and ``make_device`` to put your own ring under it: see :class:`vring.testing.DriverLike`
     and :class:`vring.testing.DeviceLike`. Set ``exact_notifications`` to False if it may notify more often than it
-    must, ``features`` to what it knows of EVENT_IDX and INDIRECT_DESC, ``most_pieces`` to how many one of its buffers
-    can have.
+    must, ``features`` to what it knows of EVENT_IDX, INDIRECT_DESC and IN_ORDER, ``legacy`` to True if it knows rings
+    without VERSION_1 in the byte order of :attr:`vring.testing.RingSetup.legacy_order`, ``most_pieces`` to how many one
+    of its buffers can have.
     """
 
     exact_notifications = True
     most_pieces = 8
     features = Feature.EVENT_IDX | Feature.INDIRECT_DESC
+    legacy = False
 
     def make_driver(self, setup: RingSetup) -> DriverLike:
         """The driver under test; made first, because it clears the areas."""
-        return Driver(setup.memory, setup.areas, setup.features, index=setup.index)
+        order = setup.legacy_order
+        return Driver(setup.memory, setup.areas, setup.features, index=setup.index, legacy_order=order)
 
     def make_device(self, setup: RingSetup) -> DeviceLike:
         """The device under test."""
-        return Device(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+        order, regions = setup.legacy_order, setup.regions
+        return Device(
+            setup.memory, setup.areas, setup.features, regions=regions, index=setup.index, legacy_order=order
+        )
 
     def look(self) -> Sequence[Record]:
         return ring_records(self.driver, self.setup)
 
-    @initialize(setup=strategies.ring_setups())
+    @initialize(setup=strategies.ring_setups(OPTIONAL, legacy=True))
     def start(self, setup: RingSetup) -> None:
         self._start(setup)
 
     def _start(self, setup: RingSetup) -> None:
-        unknown = (Feature.EVENT_IDX | Feature.INDIRECT_DESC) & ~self.features
-        self.setup = setup = replace(setup, features=setup.features & ~unknown)
+        self.setup = setup = setup.known(self.features, self.legacy)
         self.size = setup.areas.size
         self.event_idx = bool(setup.features & Feature.EVENT_IDX)
+        self.needs_order = bool(setup.features & Feature.IN_ORDER)
         self.may_indirect = bool(setup.features & Feature.INDIRECT_DESC)
         # Pieces lie around the middle of the memory, where regions may meet.
         middle = setup.memory.base + setup.memory.size // 2
@@ -97,6 +104,8 @@ class RingMachine(Filmed):
         self.available: deque[Buffer] = deque()  # published, not taken by the device
         self.taken: list[Buffer] = []
         self.last_taken: list[Buffer] = []  # in the order of taking; the last one may be rewound if it is still held
+        self.finished: list[Buffer] = []  # held back by the device: with IN_ORDER it is not their turn yet
+        self.turns: deque[Buffer] = deque()  # taken and not staged as used, oldest first
         self.completed: list[Buffer] = []  # staged by the device
         self.used: deque[Buffer] = deque()  # published, not taken back by the driver
         self.in_order: list[Buffer] = []  # all of them, oldest first
@@ -202,7 +211,7 @@ class RingMachine(Filmed):
         # Delayed, the driver chooses when it wants to wake, but no later than when all that the device has are used.
         delayed = delayed and self.event_idx
         assert delayed or not self.used, "the driver is told to sleep while used buffers wait"
-        self.driver_sleeps = max(1, len(self.available) + len(self.taken) + len(self.completed)) if delayed else 1
+        self.driver_sleeps = max(1, len(self.available) + len(self.turns) + len(self.completed)) if delayed else 1
 
     @precondition(lambda self: not self.driver_sleeps)
     @rule()
@@ -230,6 +239,7 @@ class RingMachine(Filmed):
         )
         buffer.chain = chain
         self.taken.append(buffer)
+        self.turns.append(buffer)
         self.last_taken.append(buffer)
 
     @precondition(
@@ -243,6 +253,7 @@ class RingMachine(Filmed):
         buffer = self.last_taken.pop()
         self.device.rewind(buffer.chain)
         self.taken.remove(buffer)
+        self.turns.pop()
         self.available.appendleft(buffer)
 
     @precondition(lambda self: self.taken)
@@ -257,7 +268,12 @@ class RingMachine(Filmed):
         buffer.written = self._pattern(buffer.chain.room * quarters // 4)
         buffer.chain.write(buffer.written)
         self.device.add_used(buffer.chain)
-        self.completed.append(buffer)
+        self.finished.append(buffer)
+        turns = takewhile(self.finished.__contains__, self.turns) if self.needs_order else [buffer]
+        for buffer in list(turns):
+            self.finished.remove(buffer)
+            self.turns.remove(buffer)
+            self.completed.append(buffer)
 
     @rule()
     def publish_used(self) -> None:
@@ -340,7 +356,7 @@ class RingMachine(Filmed):
         counts = (
             (self.driver, "in_flight", len(self.in_order), "buffers in flight"),
             (self.driver, "free", self._free, "descriptors free"),
-            (self.device, "in_flight", len(self.taken), "buffers taken"),
+            (self.device, "in_flight", len(self.turns), "buffers taken"),
         )
         for side, name, expected, what in counts:
             count = getattr(side, name, expected)
@@ -370,7 +386,7 @@ class RingMachine(Filmed):
 class PackedRingMachine(RingMachine):
     """The same for the packed ring (2.8)."""
 
-    @initialize(setup=strategies.packed_setups())
+    @initialize(setup=strategies.packed_setups(OPTIONAL))
     def start(self, setup: RingSetup) -> None:
         self._start(setup)
 
@@ -382,7 +398,7 @@ class SplitPlaces:
     """Where a split ring has got to, as published: free-running indices."""
 
     def __init__(self, setup: RingSetup) -> None:
-        self.words = SplitWords(setup.memory, setup.areas)
+        self.words = SplitWords(setup.memory, setup.areas, setup.big_endian)
         self.event_idx = bool(setup.features & Feature.EVENT_IDX)
         self.avail = self.used = setup.index
 

@@ -3,7 +3,7 @@
 
 from hypothesis import strategies as st
 
-from vring.features import Feature
+from vring.features import ByteOrder, Feature
 from vring.layout import PackedAreas, SplitAreas
 from vring.memory import GuestMemory, Region
 from vring.pool_model import Geometry, Request
@@ -14,12 +14,13 @@ __all__ = ["features", "geometries", "masks", "packed_setups", "requests", "ring
 RING_SIZES = (1, 2, 4, 8, 16)
 PACKED_SIZES = (1, 2, 3, 5, 7, 16)
 RING_MEMORY = 1 << 16
+USUAL = Feature.EVENT_IDX | Feature.INDIRECT_DESC
 
 
-def features() -> st.SearchStrategy[Feature]:
-    """Legal mixes of the features that change what a split ring does."""
-    optional = st.sets(st.sampled_from([Feature.EVENT_IDX, Feature.INDIRECT_DESC]))
-    return optional.map(lambda chosen: sum(chosen, start=Feature.VERSION_1))
+def features(optional: Feature = USUAL) -> st.SearchStrategy[Feature]:
+    """Legal mixes of VERSION_1 and the ``optional`` features that change what a ring does; IN_ORDER can be one."""
+    chosen = st.sets(st.sampled_from([feature for feature in Feature if feature & optional]))
+    return chosen.map(lambda chosen: sum(chosen, start=Feature.VERSION_1))
 
 
 def start_indices() -> st.SearchStrategy[int]:
@@ -28,20 +29,30 @@ def start_indices() -> st.SearchStrategy[int]:
 
 
 @st.composite
-def ring_setups(draw: st.DrawFn) -> RingSetup:
-    """A split ring in fresh memory."""
+def ring_setups(draw: st.DrawFn, optional: Feature = USUAL, legacy: bool = False) -> RingSetup:
+    """
+    A split ring in fresh memory, with any of the ``optional`` features; with ``legacy`` also without VERSION_1, in
+    either byte order, and then without IN_ORDER, which is younger.
+    """
     memory = GuestMemory(RING_MEMORY)
     areas = SplitAreas.allocate(memory, draw(st.sampled_from(RING_SIZES)), draw(st.sampled_from([0, 4096])))
-    return RingSetup(memory, areas, draw(features()), draw(start_indices()), draw(_regions(memory)))
+    order = draw(st.sampled_from(ByteOrder)) if legacy else ByteOrder.NATIVE
+    chosen = draw(features(optional))
+    if order != ByteOrder.NATIVE:
+        chosen &= ~(Feature.VERSION_1 | Feature.IN_ORDER)
+    return RingSetup(memory, areas, chosen, draw(start_indices()), draw(_regions(memory)), order)
 
 
 @st.composite
-def packed_setups(draw: st.DrawFn) -> RingSetup:
-    """A packed ring in fresh memory, of any size, started at any entry with either wrap counter."""
+def packed_setups(draw: st.DrawFn, optional: Feature = USUAL) -> RingSetup:
+    """
+    A packed ring in fresh memory, of any size, started at any entry with either wrap counter, with any of the
+    ``optional`` features.
+    """
     memory = GuestMemory(RING_MEMORY)
     areas = PackedAreas.allocate(memory, draw(st.sampled_from(PACKED_SIZES)))
     index = draw(st.integers(0, areas.size - 1)) | draw(st.sampled_from([0, 0x8000]))
-    return RingSetup(memory, areas, draw(features()) | Feature.RING_PACKED, index, draw(_regions(memory)))
+    return RingSetup(memory, areas, draw(features(optional)) | Feature.RING_PACKED, index, draw(_regions(memory)))
 
 
 def _regions(memory: GuestMemory) -> st.SearchStrategy[tuple[Region, ...]]:

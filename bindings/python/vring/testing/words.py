@@ -5,7 +5,7 @@ anything anywhere. Nothing here is judged, and nothing is shared with the C.
 """
 
 import struct
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from vring.layout import Areas
 from vring.memory import GuestMemory
@@ -43,10 +43,12 @@ class PackedDescriptor(NamedTuple):
 
 
 class _Words:
-    """Little-endian words of the three areas."""
+    """Words of the three areas: little-endian, or big-endian as a legacy ring may be (2.7.3)."""
 
-    def __init__(self, memory: GuestMemory, areas: Areas) -> None:
+    def __init__(self, memory: GuestMemory, areas: Areas, big_endian: bool = False) -> None:
         self.memory = memory
+        self._order: Literal["little", "big"] = "big" if big_endian else "little"
+        self._prefix = ">" if big_endian else "<"
         self.areas = areas
         self.size = areas.size
         self._host = memory.host - memory.base
@@ -54,19 +56,21 @@ class _Words:
     def load(self, addr: int, width: int) -> int:
         """``width`` bytes at device address ``addr``."""
         touch(AccessKind.LOAD, self._host + addr, width)
-        return int.from_bytes(self.memory.view(addr, width), "little")
+        return int.from_bytes(self.memory.view(addr, width), self._order)
 
     def store(self, addr: int, width: int, value: int) -> None:
         """As many of the low bits of ``value`` as fit."""
         value %= 1 << 8 * width
         touch(AccessKind.STORE, self._host + addr, width, value)
-        self.memory.view(addr, width)[:] = value.to_bytes(width, "little")
+        self.memory.view(addr, width)[:] = value.to_bytes(width, self._order)
 
     def _load_fields(self, form: str, addr: int) -> tuple[int, ...]:
+        form = self._prefix + form
         touch(AccessKind.LOAD, self._host + addr, struct.calcsize(form))
         return struct.unpack(form, self.memory.read(addr, struct.calcsize(form)))
 
     def _store_fields(self, form: str, addr: int, fields: tuple[int, ...]) -> None:
+        form = self._prefix + form
         touch(AccessKind.STORE, self._host + addr, struct.calcsize(form))
         self.memory.write(addr, struct.pack(form, *fields))
 
@@ -75,10 +79,10 @@ class SplitWords(_Words):
     """Those of a split ring (2.7.5, 2.7.6, 2.7.8)."""
 
     def descriptor(self, index: int, table: int | None = None) -> Descriptor:
-        return Descriptor(*self._load_fields("<QIHH", (self.areas.desc if table is None else table) + 16 * index))
+        return Descriptor(*self._load_fields("QIHH", (self.areas.desc if table is None else table) + 16 * index))
 
     def set_descriptor(self, index: int, descriptor: Descriptor, table: int | None = None) -> None:
-        self._store_fields("<QIHH", (self.areas.desc if table is None else table) + 16 * index, descriptor)
+        self._store_fields("QIHH", (self.areas.desc if table is None else table) + 16 * index, descriptor)
 
     def avail(self, position: int) -> int:
         return self.load(self.areas.driver + 4 + 2 * (position % self.size), 2)
@@ -87,11 +91,11 @@ class SplitWords(_Words):
         self.store(self.areas.driver + 4 + 2 * (position % self.size), 2, head)
 
     def used(self, position: int) -> tuple[int, int]:
-        used_id, length = self._load_fields("<II", self.areas.device + 4 + 8 * (position % self.size))
+        used_id, length = self._load_fields("II", self.areas.device + 4 + 8 * (position % self.size))
         return used_id, length
 
     def set_used(self, position: int, used_id: int, length: int) -> None:
-        self._store_fields("<II", self.areas.device + 4 + 8 * (position % self.size), (used_id, length))
+        self._store_fields("II", self.areas.device + 4 + 8 * (position % self.size), (used_id, length))
 
     avail_flags = property(
         lambda self: self.load(self.areas.driver, 2), lambda self, value: self.store(self.areas.driver, 2, value)
@@ -121,10 +125,10 @@ class PackedWords(_Words):
     """Those of a packed ring (2.8.13, 2.8.14). A place is an entry, with the wrap counter in bit 15."""
 
     def descriptor(self, index: int, table: int | None = None) -> PackedDescriptor:
-        return PackedDescriptor(*self._load_fields("<QIHH", (self.areas.desc if table is None else table) + 16 * index))
+        return PackedDescriptor(*self._load_fields("QIHH", (self.areas.desc if table is None else table) + 16 * index))
 
     def set_descriptor(self, index: int, descriptor: PackedDescriptor, table: int | None = None) -> None:
-        self._store_fields("<QIHH", (self.areas.desc if table is None else table) + 16 * index, descriptor)
+        self._store_fields("QIHH", (self.areas.desc if table is None else table) + 16 * index, descriptor)
 
     def flags(self, index: int) -> int:
         return self.load(self.areas.desc + 16 * index + 14, 2)
@@ -134,20 +138,20 @@ class PackedWords(_Words):
 
     def set_used(self, index: int, used_id: int, length: int) -> None:
         """The two fields of a used descriptor that are not its flags, nor the address, which nobody looks at."""
-        self._store_fields("<IH", self.areas.desc + 16 * index + 8, (length, used_id))
+        self._store_fields("IH", self.areas.desc + 16 * index + 8, (length, used_id))
 
     def driver_event(self) -> tuple[int, int]:
         """Place and flags that the driver wrote: which used buffers it wants to be notified of."""
-        place, flags = self._load_fields("<HH", self.areas.driver)
+        place, flags = self._load_fields("HH", self.areas.driver)
         return place, flags
 
     def set_driver_event(self, place: int, flags: int) -> None:
-        self._store_fields("<HH", self.areas.driver, (place, flags))
+        self._store_fields("HH", self.areas.driver, (place, flags))
 
     def device_event(self) -> tuple[int, int]:
         """Place and flags that the device wrote: which available buffers it wants to be notified of."""
-        place, flags = self._load_fields("<HH", self.areas.device)
+        place, flags = self._load_fields("HH", self.areas.device)
         return place, flags
 
     def set_device_event(self, place: int, flags: int) -> None:
-        self._store_fields("<HH", self.areas.device, (place, flags))
+        self._store_fields("HH", self.areas.device, (place, flags))
