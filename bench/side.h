@@ -27,11 +27,15 @@ struct ring_config {
     uint16_t batch; /* buffers between two calls of publish; batch * chain at most size */
 };
 
-/* The memory that both sides see: from base, RING_SHARED_SIZE bytes, 4096-byte aligned and zero at start. */
+/*
+ * The memory that both sides see: from base, RING_SHARED_SIZE bytes, 4096-byte aligned and zero at start. It is a file's,
+ * from its beginning, for those who want it from a descriptor.
+ */
 struct ring_shared {
     unsigned char *base;
     unsigned char *data;                    /* RING_DATA bytes of it, in which the buffers lie */
     void *desc, *driver_area, *device_area; /* set by the driver's start */
+    int file;
 };
 
 /*

@@ -2,6 +2,8 @@
 #include "sides.h"
 
 #include <dlfcn.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -88,21 +90,27 @@ Implementation load_ours(const std::string &name)
     return load(BENCH_SIDES "/sides_" + name + ".so");
 }
 
-SharedMemory::SharedMemory() : base_(static_cast<unsigned char *>(std::aligned_alloc(4096, RING_SHARED_SIZE)))
+SharedMemory::SharedMemory() : file_(memfd_create("bench-rings", MFD_CLOEXEC)), base_(nullptr)
 {
-    if (!base_)
+    void *mapped = MAP_FAILED;
+
+    if (file_ >= 0 && ftruncate(file_, RING_SHARED_SIZE) == 0)
+        mapped = mmap(nullptr, RING_SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file_, 0);
+    if (mapped == MAP_FAILED)
         std::abort();
+    base_ = static_cast<unsigned char *>(mapped);
 }
 
 SharedMemory::~SharedMemory()
 {
-    std::free(base_);
+    munmap(base_, RING_SHARED_SIZE);
+    close(file_);
 }
 
 ring_shared SharedMemory::fresh()
 {
     std::memset(base_, 0, RING_SHARED_SIZE);
-    return {base_, base_ + RING_SHARED_SIZE - RING_DATA, nullptr, nullptr, nullptr};
+    return {base_, base_ + RING_SHARED_SIZE - RING_DATA, nullptr, nullptr, nullptr, file_};
 }
 
 Pair::Pair(const ring_driver &with_driver, const ring_device &with_device, const ring_config &with_config,

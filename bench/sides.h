@@ -44,6 +44,7 @@ public:
     ring_shared fresh();
 
 private:
+    int file_;
     unsigned char *base_;
 };
 

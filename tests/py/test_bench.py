@@ -130,12 +130,35 @@ def test_peers(programs: Path, tmp_path: Path) -> None:
 
 def test_a_peer_that_cannot_be_had_is_said_to_be_missing(tmp_path: Path) -> None:
     build = tmp_path / "build"
-    command = f"cmake --preset bench -B {build} -DVRING_BENCH_PEERS=ON -DCARGO=/bin/false -DVRING_LINUX_ARCHIVE="
-    subprocess.run(command.split(), cwd=ROOT, timeout=60, capture_output=True, check=True)
+    configure_peers(build, "-DPKG_CONFIG_EXECUTABLE=/bin/false")
     absent = [json.loads(line) for line in (build / "bench" / "peers" / "absent.jsonl").read_text().splitlines()]
     page = report([*absent, lines_of(1.0)], tmp_path)
     assert "**Not measured: virtio-drivers and virtio-queue**, which needs cargo 1.88" in page
     assert "**Not measured: Linux**, which needs Debian's package linux-source" in page
+    assert "**Not measured: DPDK**, which needs Debian's packages libdpdk-dev and pkgconf" in page
+
+
+def configure_peers(build: Path, *more: str) -> None:
+    """As `./run bench peers` does it, but without the peers that want a network or half a minute."""
+    command = f"cmake --preset bench -B {build} -DVRING_BENCH_PEERS=ON -DCARGO=/bin/false -DVRING_LINUX_ARCHIVE="
+    subprocess.run([*command.split(), *more], cwd=ROOT, timeout=60, capture_output=True, check=True)
+
+
+def test_dpdk_is_a_device_for_every_driver(programs: Path, tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    configure_peers(build)
+    command = f"cmake --build {build} --parallel 2 --target sides_dpdk"
+    subprocess.run(command.split(), cwd=ROOT, timeout=120, capture_output=True, check=True)
+    dpdk = build / "bench" / "peers" / "sides_dpdk.so"
+    results = run(programs / "bench_peers", 2, programs / "sides_honest.so", dpdk)
+    ratios = [result["params"] for result in results if result["bench"] == "peers.device_ratio"]
+    of_dpdk = {(p["format"], p["batch"], p["in_order"]) for p in ratios if p["peer"] == "dpdk"}
+    assert of_dpdk >= {(form, batch, False) for form in ("split", "packed") for batch in (1, 32)}
+    pairs = [result["params"] for result in results if result["bench"] == "peers.pair"]
+    assert {p["format"] for p in pairs if (p["driver"], p["device"]) == ("honest", "dpdk")} == {"split", "packed"}
+    assert not [p for p in pairs if p["driver"] == "dpdk"], "it has no driver that could stand here"
+    page = report(results, tmp_path)
+    assert "| device side | twin | honest | DPDK vhost |" in page and "copies 52 bytes" in page
 
 
 def lines_of(median: float, bench: str = "peers.pair_ratio", apart: float = 0.0, **params: Any) -> Result:

@@ -27,6 +27,7 @@ pub struct Shared {
     pub desc: *mut c_void,
     pub driver_area: *mut c_void,
     pub device_area: *mut c_void,
+    pub file: i32,
 }
 
 /// `RING_SHARED_SIZE`.
