@@ -58,8 +58,8 @@ struct vring_packed_ring {
  * A place in a packed ring: an entry, and how often the ring had been gone round when it was reached, modulo 2 (2.8.1).
  */
 struct vring_packed_position {
-    uint16_t offset; /* 0 .. size - 1 */
-    uint16_t lap;    /* the wrap counter, which is 1 at first, as the flags of a used descriptor have it: AVAIL | USED, or 0 */
+    uint32_t offset; /* 0 .. size - 1 */
+    uint32_t lap;    /* the wrap counter, which is 1 at first, as the flags of a used descriptor have it: AVAIL | USED, or 0 */
 };
 
 /* -------------------------------------------------------------------------------------------------- driver side --- */
@@ -91,7 +91,7 @@ struct vring_packed_driver {
     uint16_t staged;       /* ring entries from published to next_avail */
     uint16_t staged_first; /* what will be the flags of the entry at published */
     uint16_t staged_buffers;
-    uint16_t oldest;       /* IN_ORDER: the id that has to come back next */
+    uint32_t oldest;       /* IN_ORDER: the id that has to come back next */
     uint16_t batch;        /* IN_ORDER: buffers from there that one used descriptor stands for and get_used has not yet returned */
     uint32_t batch_len;    /* used length of the last of them */
     uint32_t event;        /* what we last wrote into the driver area: flags << 16 | place */
@@ -198,8 +198,8 @@ struct vring_packed_device {
     struct vring_packed_position published;  /* where the driver will look next, as far as it was told */
     uint16_t staged;       /* ring entries that the staged buffers had */
     uint16_t staged_first; /* what will be the flags of the used descriptor at published */
-    uint16_t taken;        /* where in heads[].order the next buffer goes */
-    uint16_t oldest;       /* IN_ORDER: where in heads[].order the buffer stands that has to be used next */
+    uint32_t taken;        /* where in heads[].order the next buffer goes */
+    uint32_t oldest;       /* IN_ORDER: where in heads[].order the buffer stands that has to be used next */
     struct vring_packed_position batch; /* IN_ORDER: where the used descriptor goes that will stand for all from there to next_used */
     uint16_t batch_id;     /* ... and names the last of them */
     uint32_t batch_len;

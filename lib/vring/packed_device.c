@@ -86,7 +86,7 @@ int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_
 
     heads_clear(vq->heads, vq->ring.size);
     if (vq->inflight.region)
-        vring_inflight_start_packed(&vq->inflight, vq->heads, vq->ring.size, start.offset, packed_wrap(start));
+        vring_inflight_start_packed(&vq->inflight, vq->heads, vq->ring.size, (uint16_t)start.offset, packed_wrap(start));
     vring_packed_device_start(vq, start, start);
     return 0;
 }
@@ -99,22 +99,31 @@ void vring_packed_device_reset(struct vring_packed_device *vq)
 
 /* --------------------------------------------------------------------------------------------------------- take --- */
 
-/* Walk the indirect table that outer names (2.8.7): as many entries as its length says, in order. */
+/* An indirect table that is being walked (2.8.7). */
+struct packed_device_table {
+    uint64_t addr;
+    uint32_t entries;
+    uint32_t i;             /* the entry at hand ... */
+    bool loaded;
+    struct chain_desc desc; /* ... if it is loaded */
+};
+
+/* Walk a table from the entry at hand: as many entries as its length says, in order. */
 static enum chain_step packed_device_walk_table(struct vring_packed_device *vq, struct chain_walk *walk,
-                                                const struct chain_desc *outer, uint16_t offset)
+                                                struct packed_device_table table)
 {
     struct vring_regions here = vq->regions; /* a table mostly lies elsewhere than the buffers that it lists */
-    uint32_t entries = outer->len / 16;
-    enum chain_step step = vring_chain_table(walk, outer, offset, vq->indirect);
+    enum chain_step step = CHAIN_MORE;
 
-    for (uint32_t i = 0; step == CHAIN_MORE; i++) {
-        struct chain_desc desc;
+    for (; step == CHAIN_MORE; table.i++, table.loaded = false) {
         uint64_t words[2];
 
-        if (PEER_BAD(!indirect_fetch(&here, outer->addr + 16 * (uint64_t)i, words)))
-            return vring_chain_no_table(walk, &here, i, outer->addr);
-        desc = packed_decode_entry(words, i + 1 == entries);
-        step = vring_chain_take(walk, &desc, i, entries, &vq->regions);
+        if (!table.loaded) {
+            if (PEER_BAD(!indirect_fetch(&here, table.addr + 16 * (uint64_t)table.i, words)))
+                return vring_chain_no_table(walk, &here, table.i, table.addr);
+            table.desc = packed_decode_entry(words, table.i + 1 == table.entries);
+        }
+        step = vring_chain_take(walk, &table.desc, table.i, table.entries, &vq->regions);
     }
     return step;
 }
@@ -124,8 +133,8 @@ enum { NO_LINKS = 0x10000 }; /* a packed descriptor has no next that could lie o
 /* Where a list of descriptors is read from. */
 struct packed_device_list {
     struct vring_packed_position at; /* in the ring */
-    uint16_t descriptors; /* ring entries: found so far ... */
-    uint16_t limit;       /* ... and at most */
+    uint32_t descriptors; /* ring entries: found so far ... */
+    uint32_t limit;       /* ... and at most */
     uint16_t record;      /* with an inflight region: where the next is noted there */
     bool noted;           /* ... and is read from: the ring's has been overwritten since */
 };
@@ -148,26 +157,41 @@ static struct chain_desc packed_device_next(struct vring_packed_device *vq, stru
     return desc;
 }
 
-/*
- * Walk a list: direct descriptors, or one that names a table. The others were written before the first.
- *
- * desc  the first; then the last, which has the id (2.8.6)
- */
-static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct chain_walk *walk,
-                                          struct chain_desc *desc, struct packed_device_list *list)
-{
-    enum chain_step step;
+/* What is left to walk of a buffer, in the general way. */
+struct packed_device_rest {
+    struct chain_walk walk;
+    struct packed_device_list list;
+    struct packed_device_table table; /* of no entries: we are not in one */
+    struct chain_desc desc;           /* the direct descriptor at hand; then the last, which has the id (2.8.6) */
+    bool judged;                      /* it has been taken already */
+};
 
-    if (desc->flags & VRING_DESC_INDIRECT)
-        return packed_device_walk_table(vq, walk, desc, list->at.offset);
-    while ((step = vring_chain_take(walk, desc, list->at.offset, NO_LINKS, &vq->regions)) == CHAIN_MORE) {
+/* Walk a list: direct descriptors, or one that names a table. The others were written before the first. */
+static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct packed_device_rest *rest)
+{
+    struct packed_device_list *list = &rest->list;
+    struct chain_desc *desc = &rest->desc;
+    enum chain_step step = CHAIN_MORE;
+
+    if (rest->table.entries > 0)
+        return packed_device_walk_table(vq, &rest->walk, rest->table);
+    if ((desc->flags & VRING_DESC_INDIRECT) && list->descriptors == 1) {
+        struct packed_device_table table = {.addr = desc->addr, .entries = desc->len / 16};
+
+        step = vring_chain_table(&rest->walk, desc, list->at.offset, vq->indirect);
+        return step == CHAIN_MORE ? packed_device_walk_table(vq, &rest->walk, table) : step;
+    }
+    for (;; rest->judged = false) {
+        if (!rest->judged)
+            step = vring_chain_take(&rest->walk, desc, list->at.offset, NO_LINKS, &vq->regions);
+        if (step != CHAIN_MORE)
+            return step;
         if (PEER_BAD(list->descriptors >= list->limit))
-            return vring_chain_broken(walk, VRING_E_PEER_LOOP, list->at.offset, desc->flags);
+            return vring_chain_broken(&rest->walk, VRING_E_PEER_LOOP, list->at.offset, desc->flags);
         *desc = packed_device_next(vq, list);
         if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT)) /* 2.8.19: a list is direct or indirect, not both */
-            return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, list->at.offset, desc->flags);
+            return vring_chain_broken(&rest->walk, VRING_E_PEER_INDIRECT, list->at.offset, desc->flags);
     }
-    return step;
 }
 
 /*
@@ -176,9 +200,9 @@ static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct
  */
 struct packed_device_taking {
     struct vring_packed_position at; /* next_avail */
-    uint16_t held;
-    uint16_t taken;
-    uint16_t generation;
+    uint32_t held;
+    uint32_t taken;
+    uint32_t generation;
 };
 
 static PORT_INLINE struct packed_device_taking packed_device_taking(const struct vring_packed_device *vq)
@@ -192,71 +216,73 @@ static PORT_INLINE void packed_device_taken(struct vring_packed_device *vq, cons
 {
     vq->in_flight = (uint16_t)(vq->in_flight + (uint16_t)(taking->generation - vq->generation));
     vq->next_avail = taking->at;
-    vq->held = taking->held;
+    vq->held = (uint16_t)taking->held;
     vq->taken = taking->taken;
-    vq->generation = taking->generation;
+    vq->generation = (uint16_t)taking->generation;
 }
 
-/* The buffer at taking->at, of which chain has been told, is ours until it is used or rewound. */
-static PORT_INLINE void packed_device_take(const struct vring_packed_ring *r, struct vring_head *heads,
-                                           struct packed_device_taking *taking, uint16_t id, uint16_t descriptors,
-                                           bool refused, struct vring_chain *chain)
+/*
+ * The buffer of this id, of which chain has been told, is ours until it is used or rewound; place is where the order in
+ * which buffers are taken goes on.
+ */
+static PORT_INLINE void packed_device_hold(struct vring_head *heads, struct vring_head *place,
+                                           struct packed_device_taking *taking, uint32_t id, uint32_t descriptors,
+                                           uint64_t writable, bool refused, struct vring_chain *chain)
 {
-    heads[taking->taken].order = id;
-    taking->taken = packed_after(r, taking->taken);
-    taking->held = (uint16_t)(taking->held + descriptors);
-    taking->at = packed_forward(r, taking->at, descriptors);
-    chain->handle = heads_take(heads, id, descriptors, chain->writable, refused, taking->generation++);
+    place->order = (uint16_t)id;
+    chain->handle = heads_take(heads, (uint16_t)id, (uint16_t)descriptors, writable, refused, (uint16_t)taking->generation++);
 }
 
-/* Is this the id of a buffer that could be given to us? 0, or what broke the queue. */
-static PORT_INLINE int packed_device_judge_id(struct vring_packed_device *vq, const struct vring_packed_ring *r,
-                                              const struct vring_head *heads, struct vring_packed_position at,
-                                              uint16_t peer_id)
+/* The same, of the buffer at taking->at. */
+static PORT_INLINE void packed_device_take(const struct vring_packed_ring *r, struct vring_head *heads,
+                                           struct packed_device_taking *taking, uint32_t id, uint32_t descriptors,
+                                           uint64_t writable, bool refused, struct vring_chain *chain)
+{
+    packed_device_hold(heads, &heads[taking->taken], taking, id, descriptors, writable, refused, chain);
+    taking->taken = packed_after(r, taking->taken);
+    taking->held += descriptors;
+    taking->at = packed_forward(r, taking->at, descriptors);
+}
+
+/* Is this the id of a buffer that could be given to us? */
+static PORT_INLINE bool packed_device_may_take(const struct vring_packed_ring *r, const struct vring_head *heads,
+                                               uint32_t peer_id)
 {
     if (PEER_BAD(peer_id >= r->size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, peer_id);
+        return false;
 
-    uint16_t id = peer_id;
+    uint32_t id = peer_id;
 
     if (PEER_BAD(heads[id].taken))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, id);
-    return 0;
+        return false;
+    return true;
 }
 
-/* Take the buffer at next_avail, whatever it is; desc is its first descriptor. */
-static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, struct chain_desc desc,
-                                                struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
+/* Walk what is left, and take the buffer at next_avail, whatever it is. */
+static PORT_NOINLINE int packed_device_take_rest(struct vring_packed_device *vq, struct packed_device_rest *rest,
+                                                 struct vring_chain *chain)
 {
-    struct packed_device_list list = {
-        .at = vq->next_avail,
-        .descriptors = 1,
-        .limit = (uint16_t)(vq->ring.size - vq->held),
-        .record = vq->inflight.free_head,
-    };
-    struct chain_walk walk;
-
-    if (vq->inflight.region)
-        list.record = inflight_packed_note(&vq->inflight, vq->heads, list.record, &desc);
-    chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (packed_device_walk(vq, &walk, &desc, &list) == CHAIN_BROKEN)
-        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
-
-    int error = packed_device_judge_id(vq, &vq->ring, vq->heads, vq->next_avail, desc.next);
-
-    if (error)
-        return error;
-    error = chain_report(&walk, chain);
-    if (error)
-        return error;
-
     struct packed_device_taking taking = packed_device_taking(vq);
+    struct chain_walk *walk = &rest->walk;
 
+    if (packed_device_walk(vq, rest) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk->fault.error, walk->fault.position, walk->fault.value);
+
+    uint16_t id = rest->desc.next;
+
+    if (!packed_device_may_take(&vq->ring, vq->heads, id))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, id);
+
+    int error = chain_report(walk, chain);
+
+    if (error)
+        return error;
     if (vq->inflight.region)
-        inflight_packed_take(&vq->inflight, vq->heads, desc.next, list.descriptors);
-    packed_device_take(&vq->ring, vq->heads, &taking, desc.next, list.descriptors, walk.refused != 0, chain);
+        inflight_packed_take(&vq->inflight, vq->heads, id, (uint16_t)rest->list.descriptors);
+    packed_device_take(&vq->ring, vq->heads, &taking, id, rest->list.descriptors, chain->writable, walk->refused != 0,
+                       chain);
     packed_device_taken(vq, &taking);
-    return walk.refused;
+    return walk->refused;
 }
 
 /* The oldest buffer that is still to be handed out again; those used before their turn are not. */
@@ -276,140 +302,429 @@ static bool packed_device_waits(struct vring_packed_device *vq)
 static PORT_NOINLINE int packed_device_get_again(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                                  struct vring_chain *chain)
 {
-    uint16_t id = packed_device_oldest_waiting(vq), at = vq->waiting_at.offset;
-    struct packed_device_list list = {
-        .at = vq->waiting_at,
-        .descriptors = 1,
-        .limit = vq->heads[id].taken,
-        .record = vq->heads[id].record,
-        .noted = vq->inflight.region != NULL,
+    uint16_t id = packed_device_oldest_waiting(vq);
+    uint32_t at = vq->waiting_at.offset;
+    struct packed_device_rest rest = {
+        .list = {
+            .at = vq->waiting_at,
+            .descriptors = 1,
+            .limit = vq->heads[id].taken,
+            .record = vq->heads[id].record,
+            .noted = vq->inflight.region != NULL,
+        },
     };
-    struct chain_desc desc;
-    struct chain_walk walk;
+    struct chain_walk *walk = &rest.walk;
 
-    if (list.noted) {
-        desc = inflight_packed_fetch(&vq->inflight, list.record);
-        list.record = inflight_after(vq->heads, list.record);
+    if (rest.list.noted) {
+        rest.desc = inflight_packed_fetch(&vq->inflight, rest.list.record);
+        rest.list.record = inflight_after(vq->heads, rest.list.record);
     } else {
-        desc = packed_fetch_desc(&vq->ring, at, packed_observe_flags(&vq->ring, at)); /* A */
+        rest.desc = packed_fetch_desc(&vq->ring, at, packed_observe_flags(&vq->ring, at)); /* A */
     }
-    chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (packed_device_walk(vq, &walk, &desc, &list) == CHAIN_BROKEN)
-        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
+    chain_start(walk, iov, n_iov, vq->max_chain);
+    if (packed_device_walk(vq, &rest) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk->fault.error, walk->fault.position, walk->fault.value);
 
-    uint16_t peer_id = desc.next;
+    uint16_t peer_id = rest.desc.next;
 
-    if (PEER_BAD(peer_id != id || list.descriptors != list.limit))
+    if (PEER_BAD(peer_id != id || rest.list.descriptors != rest.list.limit))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
 
-    int error = chain_report(&walk, chain);
+    int error = chain_report(walk, chain);
 
     if (error)
         return error;
-    chain->handle = heads_take_again(vq->heads, id, chain->writable, walk.refused != 0);
-    vq->waiting_at = packed_forward(&vq->ring, vq->waiting_at, list.limit);
+    chain->handle = heads_take_again(vq->heads, id, chain->writable, walk->refused != 0);
+    vq->waiting_at = packed_forward(&vq->ring, vq->waiting_at, rest.list.limit);
     vq->waiting--;
-    return walk.refused;
+    return walk->refused;
 }
 
-enum { OTHER = 1 }; /* not a buffer that can be taken straight */
+enum { OTHER = 1 }; /* a buffer that a straight path does not take */
 
 /*
- * Take buffers as long as they are single pieces (chain_single). tracked: with an inflight region there are none. Returns
- * why there are no more than *n; with OTHER, *desc is the first descriptor of the next.
+ * A straight walk: each descriptor one piece, in the region that the last one was in; first those that the device reads,
+ * then those that it writes. It judges nothing: from a descriptor that it does not take the general walk goes on.
  */
-static PORT_INLINE int packed_device_get_singles(struct vring_packed_device *vq, bool tracked, struct vring_iov *iov,
-                                                 uint32_t n_iov, struct vring_chain *chains, uint32_t capacity,
-                                                 uint32_t *n, struct chain_desc *desc)
+struct packed_device_run {
+    struct vring_iov *iov; /* where the next piece goes */
+    uint32_t most;         /* so many pieces fit there, and in a list */
+    uint32_t n;
+    uint64_t bytes;
+    uint32_t writes;       /* 0, or VRING_DESC_WRITE from the first such descriptor on ... */
+    uint32_t n_readable;   /* ... and what was before it */
+    uint64_t readable;
+};
+
+/* Take desc, of the ring or of a table, if it is such a piece. */
+static PORT_INLINE bool packed_device_run_piece(struct packed_device_run *run, const struct chain_desc *desc,
+                                                const struct vring_regions *regions)
+{
+    uint32_t kind = desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT);
+    void *host;
+
+    if (kind != run->writes) {
+        if (kind != VRING_DESC_WRITE || (regions->last.flags & VRING_REGION_READ_ONLY))
+            return false;
+        run->writes = kind;
+        run->n_readable = run->n;
+        run->readable = run->bytes;
+    }
+    if (run->n == run->most || !regions_whole(regions, desc->addr, desc->len, false, &host))
+        return false;
+    if (run->bytes + desc->len > UINT64_C(1) << 32)
+        return false;
+    run->iov->base = host;
+    run->iov->len = desc->len;
+    run->iov++;
+    run->n++;
+    run->bytes += desc->len;
+    return true;
+}
+
+/* A walk that has just been started goes on where the run ended. */
+static void packed_device_walk_on(struct chain_walk *walk, const struct packed_device_run *run)
+{
+    bool writes = run->writes != 0;
+
+    walk->left -= run->n;
+    walk->n_readable = writes ? run->n_readable : run->n;
+    walk->n_writable = run->n - walk->n_readable;
+    walk->readable = writes ? run->readable : run->bytes;
+    walk->writable = run->bytes - walk->readable;
+    walk->writing = walk->n_writable > 0;
+}
+
+/* Tell the caller what was found. */
+static PORT_INLINE void packed_device_run_report(const struct packed_device_run *run, struct vring_chain *chain)
+{
+    uint32_t n_readable = run->writes ? run->n_readable : run->n;
+    uint64_t readable = run->writes ? run->readable : run->bytes;
+
+    chain->n_readable = n_readable;
+    chain->n_writable = run->n - n_readable;
+    chain->readable = readable;
+    chain->writable = run->bytes - readable;
+}
+
+/*
+ * Run over a table all of which lies in the region that the last buffer was in. What is asked of outer is asked in
+ * vring_chain_table(), too, and refused there. False: not to its end; *table says where the walk has to go on, if not at
+ * its beginning.
+ */
+static PORT_INLINE bool packed_device_run_table(bool negotiated, struct packed_device_run *run,
+                                                const struct chain_desc *outer, const struct vring_regions *regions,
+                                                uint32_t max_chain, struct packed_device_table *table)
+{
+    uint32_t entries = outer->len / 16;
+    void *memory;
+
+    if (!negotiated || (outer->flags & VRING_DESC_NEXT) || outer->len % 16 != 0 || entries > max_chain)
+        return false;
+    if (!regions_whole(regions, outer->addr, outer->len, false, &memory) || (uintptr_t)memory % 8 != 0)
+        return false;
+    for (uint32_t i = 0; i < entries; i++) {
+        struct chain_desc desc = packed_fetch_entry(memory, i, i + 1 == entries);
+
+        if (PORT_UNLIKELY(!packed_device_run_piece(run, &desc, regions))) {
+            struct packed_device_table rest = {outer->addr, entries, i, true, desc};
+
+            *table = rest;
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Take the buffer at taking->at, of which *desc is the first descriptor, if a run takes all of it. 0, or what broke the
+ * queue; OTHER, with *rest saying what is left.
+ */
+static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, const struct vring_packed_ring *r,
+                                              struct vring_head *heads, struct packed_device_taking *taking,
+                                              struct chain_desc desc, const struct vring_regions *regions,
+                                              struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain,
+                                              struct packed_device_rest *rest)
+{
+    struct packed_device_run run = {iov, n_iov, 0, 0, 0, 0, 0};
+    struct packed_device_list list = {.at = taking->at, .descriptors = 1, .limit = r->size - taking->held};
+    bool judged = false, whole;
+
+    rest->table.entries = 0;
+    if (desc.flags & VRING_DESC_INDIRECT) {
+        whole = packed_device_run_table(vq->indirect, &run, &desc, regions, vq->max_chain, &rest->table);
+    } else {
+        if (run.most > vq->max_chain)
+            run.most = vq->max_chain;
+        if (run.most > list.limit)
+            run.most = list.limit;
+        while ((whole = judged = packed_device_run_piece(&run, &desc, regions)) && (desc.flags & VRING_DESC_NEXT)) {
+            whole = false;
+            if (PORT_UNLIKELY(run.n == run.most))
+                break;
+            list.at = packed_forward(r, list.at, 1);
+            desc = packed_fetch_desc(r, list.at.offset, packed_load_flags(r, list.at.offset));
+        }
+        list.descriptors = run.n + !judged;
+    }
+    if (PORT_UNLIKELY(!whole)) {
+        rest->desc = desc;
+        rest->list = list;
+        rest->judged = judged;
+        chain_start(&rest->walk, iov, n_iov, vq->max_chain);
+        packed_device_walk_on(&rest->walk, &run);
+        return OTHER;
+    }
+
+    if (!packed_device_may_take(r, heads, desc.next))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, taking->at.offset, desc.next);
+    packed_device_run_report(&run, chain);
+    packed_device_take(r, heads, taking, desc.next, list.descriptors, chain->writable, false, chain);
+    return 0;
+}
+
+/*
+ * Is there a buffer at this place, which is entry i of r? 0 and its first descriptor; VRING_E_EMPTY, or what broke the
+ * queue.
+ */
+static PORT_INLINE int packed_device_look(struct vring_packed_device *vq, const struct vring_packed_ring *r, uint32_t i,
+                                          struct vring_packed_position at, bool room, struct chain_desc *first)
+{
+    uint16_t flags = packed_observe_flags(r, i); /* A */
+
+    if (PORT_UNLIKELY(!packed_is_avail(flags, at)))
+        return VRING_E_EMPTY;
+    if (PEER_BAD(!room))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, at.offset, flags);
+    *first = packed_fetch_desc(r, i, flags);
+    return 0;
+}
+
+/* Flags of a descriptor that cannot be a buffer of one piece in the region that the last one was in. */
+static PORT_INLINE uint32_t packed_device_strays(const struct vring_regions *regions)
+{
+    bool read_only = (regions->last.flags & VRING_REGION_READ_ONLY) != 0;
+
+    return VRING_DESC_NEXT | VRING_DESC_INDIRECT | (read_only ? VRING_DESC_WRITE : 0u);
+}
+
+/*
+ * Take the buffer at this place if desc is all of it: such a piece. There is room for it. 0, or what broke the queue, or
+ * OTHER.
+ */
+static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, const struct vring_packed_ring *r,
+                                                struct vring_head *heads, struct vring_head *place,
+                                                struct packed_device_taking *taking, struct vring_packed_position at,
+                                                const struct chain_desc *desc, const struct vring_regions *regions,
+                                                uint32_t strays, struct vring_iov *iov, struct vring_chain *chain)
+{
+    uint32_t writes = desc->flags / VRING_DESC_WRITE & 1, written = desc->len & (0 - writes);
+    void *host;
+
+    if ((desc->flags & strays) || !regions_whole(regions, desc->addr, desc->len, false, &host))
+        return OTHER;
+
+    if (!packed_device_may_take(r, heads, desc->next))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, desc->next);
+    iov->base = host;
+    iov->len = desc->len;
+    chain->n_readable = 1 - writes;
+    chain->n_writable = writes;
+    chain->readable = desc->len - written;
+    chain->writable = written;
+    packed_device_hold(heads, place, taking, desc->next, 1, written, false, chain);
+    return 0;
+}
+
+/*
+ * Take buffers as long as they are such: at most so many as there is room for, and to where the ring, or the list of what
+ * was taken, begins again. Returns why there are no more than *n; with OTHER, *first is the first descriptor of the next.
+ */
+static PORT_NOINLINE int packed_device_get_singles(struct vring_packed_device *vq, struct vring_iov *iov,
+                                                   struct vring_chain *chains, uint32_t most, uint32_t *n,
+                                                   struct chain_desc *first)
+{
+    struct packed_device_taking taking = packed_device_taking(vq);
+    const struct vring_regions regions = vq->regions;
+    struct vring_packed_ring here = packed_from(&vq->ring, taking.at.offset);
+    struct vring_packed_position at = taking.at;
+    uint32_t strays = packed_device_strays(&regions);
+    struct vring_head *heads = vq->heads, *place = heads + taking.taken, *end = place + most;
+    int error = 0;
+
+    for (; place != end; here = packed_from(&here, 1), at.offset++, place++, iov++, chains++) {
+        struct chain_desc desc;
+
+        error = packed_device_look(vq, &here, 0, at, true, &desc);
+        if (PORT_UNLIKELY(error))
+            break;
+        error = packed_device_take_piece(vq, &here, heads, place, &taking, at, &desc, &regions, strays, iov, chains);
+        if (PORT_UNLIKELY(error)) {
+            *first = desc;
+            break;
+        }
+    }
+    *n = (uint32_t)(place - heads) - taking.taken;
+    taking.at = packed_forward(&here, taking.at, *n);
+    taking.taken = place < heads + here.size ? taking.taken + *n : 0;
+    taking.held += *n;
+    packed_device_taken(vq, &taking);
+    return error;
+}
+
+/* Take up to capacity buffers, whatever they are; *first is the first descriptor of the first. Returns why no more than *n. */
+static PORT_NOINLINE int packed_device_get_lists(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                 struct vring_chain *chains, uint32_t capacity, uint32_t *n,
+                                                 const struct chain_desc *first)
 {
     struct packed_device_taking taking = packed_device_taking(vq);
     const struct vring_packed_ring r = vq->ring;
-    const struct vring_regions regions = vq->regions;
+    struct vring_regions regions = vq->regions;
     struct vring_head *heads = vq->heads;
+    struct chain_desc desc = *first;
     uint32_t taken = 0;
-    int error = 0;
+    int error;
 
-    for (; taken < capacity; taken++) {
-        uint16_t at = taking.at.offset;
-        uint16_t flags = packed_observe_flags(&r, at); /* A */
+    for (;; chains++) {
+        struct packed_device_rest rest;
 
-        if (!packed_is_avail(flags, taking.at)) {
-            error = VRING_E_EMPTY;
-            break;
+        error = packed_device_take_run(vq, &r, heads, &taking, desc, &regions, iov, n_iov, chains, &rest);
+        if (PORT_UNLIKELY(error == OTHER)) {
+            packed_device_taken(vq, &taking);
+            error = packed_device_take_rest(vq, &rest, chains);
+            taken += vring_error_blame(error) == VRING_BLAME_CHAIN;
+            taking = packed_device_taking(vq);
+            regions = vq->regions;
         }
-        if (PEER_BAD(taking.held >= r.size)) {
-            error = vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, at, flags);
+        if (PORT_UNLIKELY(error) || ++taken == capacity)
             break;
-        }
-        *desc = packed_fetch_desc(&r, at, flags);
-        if (tracked || !chain_single(desc, &regions, iov, n_iov - taken, &chains[taken])) {
-            error = OTHER;
-            break;
-        }
-        error = packed_device_judge_id(vq, &r, heads, taking.at, desc->next);
+        iov += chains->n_readable + chains->n_writable;
+        n_iov -= chains->n_readable + chains->n_writable;
+        error = packed_device_look(vq, &r, taking.at.offset, taking.at, taking.held < r.size, &desc);
         if (error)
             break;
-        packed_device_take(&r, heads, &taking, desc->next, 1, false, &chains[taken]);
-        iov++;
     }
     packed_device_taken(vq, &taking);
     *n = taken;
     return error;
 }
 
+/* Take the buffer at next_avail, whatever it is; *first is its first descriptor. */
+static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, const struct chain_desc *first,
+                                                struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
+{
+    struct packed_device_taking taking = packed_device_taking(vq);
+    struct packed_device_rest rest;
+    int error = OTHER;
+
+    if (PORT_FAST && !vq->inflight.region) {
+        const struct vring_packed_ring r = vq->ring;
+
+        error = packed_device_take_run(vq, &r, vq->heads, &taking, *first, &vq->regions, iov, n_iov, chain, &rest);
+        packed_device_taken(vq, &taking);
+    } else {
+        struct packed_device_list list = {.at = taking.at, .descriptors = 1, .limit = vq->ring.size - taking.held};
+
+        if (vq->inflight.region)
+            list.record = inflight_packed_note(&vq->inflight, vq->heads, vq->inflight.free_head, first);
+        chain_start(&rest.walk, iov, n_iov, vq->max_chain);
+        rest.list = list;
+        rest.table.entries = 0;
+        rest.desc = *first;
+        rest.judged = false;
+    }
+    return error == OTHER ? packed_device_take_rest(vq, &rest, chain) : error;
+}
+
 int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                   struct vring_chain *chain)
 {
-    struct chain_desc desc;
-    uint32_t n;
-
     if (!vq || !chain || (!iov && n_iov > 0))
         return VRING_E_NULL;
     if (vq->live != LIVE)
         return peer_verdict(vq->live);
-    if (PORT_UNLIKELY(packed_device_waits(vq)))
+    if (PORT_UNLIKELY(vq->waiting > 0) && packed_device_waits(vq))
         return packed_device_get_again(vq, iov, n_iov, chain);
 
-    int answer = packed_device_get_singles(vq, vq->inflight.region != NULL, iov, n_iov, chain, 1, &n, &desc);
+    struct packed_device_taking taking = packed_device_taking(vq);
+    struct chain_desc desc;
+    int answer = packed_device_look(vq, &vq->ring, taking.at.offset, taking.at, taking.held < vq->ring.size, &desc);
 
-    return answer == OTHER ? packed_device_take_any(vq, desc, iov, n_iov, chain) : answer;
+    if (answer)
+        return answer;
+    if (!PORT_FAST || n_iov == 0 || vq->inflight.region)
+        return packed_device_take_any(vq, &desc, iov, n_iov, chain);
+    answer = packed_device_take_piece(vq, &vq->ring, vq->heads, &vq->heads[taking.taken], &taking, taking.at, &desc,
+                                      &vq->regions, packed_device_strays(&vq->regions), iov, chain);
+    if (answer)
+        return answer == OTHER ? packed_device_take_any(vq, &desc, iov, n_iov, chain) : answer;
+    taking.at = packed_forward(&vq->ring, taking.at, 1);
+    taking.taken = packed_after(&vq->ring, taking.taken);
+    taking.held++;
+    packed_device_taken(vq, &taking);
+    return 0;
+}
+
+/* Up to capacity buffers, by so many calls. */
+static PORT_NOINLINE int packed_device_get_each(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                struct vring_chain *chains, uint32_t capacity, uint32_t *n)
+{
+    uint32_t taken = 0, pieces = 0;
+    int error = 0;
+
+    while (!error && taken < capacity) {
+        struct vring_chain *chain = &chains[taken];
+
+        error = vring_packed_device_get_avail(vq, iov ? &iov[pieces] : NULL, n_iov - pieces, chain);
+        taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;
+        pieces += error ? 0 : chain->n_readable + chain->n_writable;
+    }
+    *n = taken;
+    return error;
+}
+
+/* How many buffers of one piece can be taken in a row, of so many and with room for as many pieces. */
+static PORT_INLINE uint32_t packed_device_row(const struct vring_packed_device *vq, uint32_t capacity, uint32_t n_iov)
+{
+    uint32_t size = vq->ring.size, most = capacity < n_iov ? capacity : n_iov;
+    uint32_t entries = size - vq->next_avail.offset, places = size - vq->taken, room = size - vq->held;
+
+    if (entries > places)
+        entries = places;
+    if (entries > room)
+        entries = room;
+    return most < entries ? most : entries;
 }
 
 int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                        struct vring_chain *chains, uint32_t capacity, uint32_t *n)
 {
-    uint32_t taken = 0, pieces = 0;
+    uint32_t taken = 0;
+    int error = 0;
 
     if (!vq || !n || (!iov && n_iov > 0) || (!chains && capacity > 0))
         return VRING_E_NULL;
 
     bool straight = PORT_FAST && vq->live == LIVE && vq->waiting == 0 && !vq->inflight.region;
-    int error = VRING_E_ROOM;
 
-    while (taken < capacity) {
-        struct chain_desc desc;
-        uint32_t singles = 0;
+    while (!error && taken < capacity) {
+        uint32_t left = capacity - taken, room = n_iov - taken, now = 0; /* what was taken so far had a piece each */
+        uint32_t row = straight ? packed_device_row(vq, left, room) : 0;
+        struct vring_iov *to = iov ? iov + taken : NULL;
+        struct chain_desc first;
 
-        error = straight ? packed_device_get_singles(vq, false, iov ? &iov[pieces] : NULL, n_iov - pieces, &chains[taken],
-                                                     capacity - taken, &singles, &desc)
-                         : OTHER;
-        taken += singles;
-        pieces += singles;
-        if (error != OTHER)
-            break;
-
-        struct vring_chain *chain = &chains[taken];
-        struct vring_iov *room = iov ? &iov[pieces] : NULL;
-
-        error = straight ? packed_device_take_any(vq, desc, room, n_iov - pieces, chain)
-                         : vring_packed_device_get_avail(vq, room, n_iov - pieces, chain);
-        taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;
-        if (error)
-            break;
-        pieces += chain->n_readable + chain->n_writable;
+        if (row == 0)
+            error = packed_device_get_each(vq, to, room, chains + taken, left, &now);
+        else
+            error = packed_device_get_singles(vq, to, chains + taken, row, &now, &first);
+        taken += now;
+        if (error == OTHER) {
+            error = packed_device_get_lists(vq, to + now, room - now, chains + taken, left - now, &now, &first);
+            taken += now;
+        }
     }
     *n = taken;
-    return batch_answer(error, taken);
+    return capacity == 0 ? VRING_E_ROOM : batch_answer(error, taken);
 }
 
 int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)
@@ -456,8 +771,8 @@ int vring_packed_device_peek(struct vring_packed_device *vq, struct vring_iov *i
 /* What using moves; as struct packed_device_taking. */
 struct packed_device_using {
     struct vring_packed_position at; /* next_used */
-    uint16_t staged;
-    uint16_t buffers; /* that have been staged by this call */
+    uint32_t staged;
+    uint32_t buffers; /* that have been staged by this call */
 };
 
 static PORT_INLINE struct packed_device_using packed_device_using(const struct vring_packed_device *vq)
@@ -470,7 +785,7 @@ static PORT_INLINE struct packed_device_using packed_device_using(const struct v
 static PORT_INLINE void packed_device_used(struct vring_packed_device *vq, const struct packed_device_using *progress)
 {
     vq->next_used = progress->at;
-    vq->staged = progress->staged;
+    vq->staged = (uint16_t)progress->staged;
     vq->in_flight = (uint16_t)(vq->in_flight - progress->buffers);
 }
 
@@ -479,15 +794,15 @@ static PORT_INLINE void packed_device_used(struct vring_packed_device *vq, const
  * kept is where they are put then, and otherwise null.
  */
 static PORT_INLINE void packed_device_write_used(const struct vring_packed_ring *r, struct vring_packed_position at,
-                                                 uint16_t id, uint32_t len, uint16_t *kept)
+                                                 uint32_t id, uint32_t len, uint16_t *kept)
 {
-    unsigned flags = packed_used_flags(at) | (len > 0 ? VRING_DESC_WRITE : 0u);
+    uint32_t flags = packed_used_flags(at) | (len > 0 ? VRING_DESC_WRITE : 0u);
 
     if (kept) {
         *kept = (uint16_t)flags;
         packed_prepare_used(r, at.offset, len, id);
     } else {
-        packed_store_used(r, at.offset, len, id, (uint16_t)flags);
+        packed_store_used(r, at.offset, len, id, flags);
     }
 }
 
@@ -501,8 +816,10 @@ static PORT_INLINE uint16_t *packed_device_kept(struct vring_packed_device *vq, 
 static PORT_INLINE void packed_device_pass(const struct vring_packed_ring *r, struct vring_head *heads, uint16_t id,
                                            struct packed_device_using *progress)
 {
-    progress->at = packed_forward(r, progress->at, heads[id].taken);
-    progress->staged = (uint16_t)(progress->staged + heads[id].taken);
+    uint32_t taken = heads[id].taken;
+
+    progress->at = packed_forward(r, progress->at, taken);
+    progress->staged += taken;
     progress->buffers++;
 }
 
@@ -548,13 +865,13 @@ static PORT_NOINLINE void packed_device_stage_in_order(struct vring_packed_devic
     }
 }
 
-/* Does the handle name a buffer that we hold, with room for len bytes? 0, VRING_E_HANDLE or VRING_E_LEN. */
-static PORT_INLINE int packed_device_judge_use(const struct vring_packed_ring *r, const struct vring_head *heads,
-                                               vring_handle handle, uint32_t len)
+/* May the buffer that the handle names be given back with len bytes written? 0, VRING_E_HANDLE or VRING_E_LEN. */
+static PORT_INLINE int packed_device_check_use(const struct vring_head *heads, uint32_t size, vring_handle handle,
+                                               uint32_t len)
 {
-    if (!heads_hold(heads, r->size, handle))
+    if (PORT_UNLIKELY(!heads_hold(heads, size, handle)))
         return VRING_E_HANDLE;
-    return len > heads[handle_head(handle)].writable ? VRING_E_LEN : 0;
+    return PORT_UNLIKELY(len > heads[handle_head(handle)].writable) ? VRING_E_LEN : 0;
 }
 
 /*
@@ -567,13 +884,13 @@ static PORT_INLINE uint32_t packed_device_add_in_turn(struct vring_packed_device
     struct packed_device_using progress = packed_device_using(vq);
     const struct vring_packed_ring r = vq->ring;
     struct vring_head *heads = vq->heads;
-    uint16_t oldest = vq->oldest;
+    uint32_t oldest = vq->oldest;
     uint32_t added = 0;
 
     for (; added < count; added++) {
         uint16_t id = handle_head(used[added].handle);
 
-        if (heads[oldest].order != id || packed_device_judge_use(&r, heads, used[added].handle, used[added].len) != 0 ||
+        if (heads[oldest].order != id || packed_device_check_use(heads, r.size, used[added].handle, used[added].len) != 0 ||
             !heads_used_in_full(heads, id, used[added].len))
             break;
         oldest = packed_after(&r, oldest);
@@ -598,7 +915,7 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
     if (vq->live <= 0)
         return peer_verdict(vq->live);
 
-    int error = packed_device_judge_use(&vq->ring, vq->heads, handle, len);
+    int error = packed_device_check_use(vq->heads, vq->ring.size, handle, len);
 
     if (error)
         return error;
@@ -628,7 +945,7 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
  * Add used buffers behind others that are staged, where they are given back in any order and without an inflight region.
  * Returns why there are no more than *n.
  */
-static PORT_INLINE int packed_device_add_straight(struct vring_packed_device *vq, const struct vring_used_chain *used,
+static PORT_NOINLINE int packed_device_add_straight(struct vring_packed_device *vq, const struct vring_used_chain *used,
                                                   uint32_t count, uint32_t *n)
 {
     struct packed_device_using progress = packed_device_using(vq);
@@ -641,7 +958,7 @@ static PORT_INLINE int packed_device_add_straight(struct vring_packed_device *vq
         uint32_t len = used[added].len;
         uint16_t id = handle_head(used[added].handle);
 
-        error = packed_device_judge_use(&r, heads, used[added].handle, len);
+        error = packed_device_check_use(heads, r.size, used[added].handle, len);
         if (error)
             break;
         packed_device_write_used(&r, progress.at, id, len, NULL);
@@ -697,11 +1014,11 @@ int vring_packed_device_publish(struct vring_packed_device *vq)
     if (vq->in_order)
         packed_device_end_batch(vq);
     if (PORT_UNLIKELY(vq->inflight.region))
-        inflight_packed_prepare(&vq->inflight, vq->heads, vq->next_used.offset, packed_wrap(vq->next_used),
+        inflight_packed_prepare(&vq->inflight, vq->heads, (uint16_t)vq->next_used.offset, packed_wrap(vq->next_used),
                                 packed_wrap(vq->published));
     packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* B */
     if (PORT_UNLIKELY(vq->inflight.region))
-        inflight_packed_publish(&vq->inflight, vq->heads, vq->next_used.offset, packed_wrap(vq->next_used));
+        inflight_packed_publish(&vq->inflight, vq->heads, (uint16_t)vq->next_used.offset, packed_wrap(vq->next_used));
     vq->published = vq->next_used;
     vq->held = (uint16_t)(vq->held - added);
     vq->staged = 0;

@@ -91,9 +91,9 @@ void vring_packed_driver_reset(struct vring_packed_driver *vq)
  */
 struct packed_driver_adding {
     struct vring_packed_position at; /* next_avail */
-    uint16_t free_head;
-    uint16_t free_count;
-    uint16_t sequence;
+    uint32_t free_head;
+    uint32_t free_count;
+    uint32_t sequence;
 };
 
 static PORT_INLINE struct packed_driver_adding packed_driver_adding(const struct vring_packed_driver *vq)
@@ -111,88 +111,96 @@ static PORT_INLINE void packed_driver_added(struct vring_packed_driver *vq, cons
     vq->staged_buffers = (uint16_t)(vq->staged_buffers + buffers);
     vq->in_flight = (uint16_t)(vq->in_flight + buffers);
     vq->next_avail = adding->at;
-    vq->free_head = adding->free_head;
-    vq->free_count = adding->free_count;
-    vq->sequence = adding->sequence;
+    vq->free_head = (uint16_t)adding->free_head;
+    vq->free_count = (uint16_t)adding->free_count;
+    vq->sequence = (uint16_t)adding->sequence;
 }
 
 /*
  * Stage one descriptor. The flags of the first of a batch are kept back: they are what publishes it; kept is where they
  * are put then, and otherwise null.
  */
-static PORT_INLINE void packed_driver_stage_desc(const struct vring_packed_ring *r, struct vring_packed_position *at,
-                                                 uint64_t addr, uint32_t len, uint16_t id, unsigned flags,
+static PORT_INLINE void packed_driver_stage_desc(const struct vring_packed_ring *r, struct vring_packed_position at,
+                                                 uint64_t addr, uint32_t len, uint32_t id, uint32_t flags,
                                                  uint16_t *kept)
 {
-    flags |= packed_avail_flags(*at);
+    flags |= packed_avail_flags(at);
     if (kept) {
         *kept = (uint16_t)flags;
-        packed_prepare_desc(r, at->offset, addr, len, id);
+        packed_prepare_desc(r, at.offset, addr, len, id);
     } else {
-        packed_store_desc(r->desc, at->offset, addr, len, id, (uint16_t)flags);
+        packed_store_desc(r->desc, at.offset, addr, len, id, flags);
     }
-    *at = packed_forward(r, *at, 1);
 }
 
 /* Account for the buffer whose count descriptors have been staged, the last of them at the entry last. */
-static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct packed_driver_adding *adding, uint16_t last,
-                                            uint16_t count, uint32_t writable, uint64_t token)
+static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct packed_driver_adding *adding, uint32_t last,
+                                            uint32_t count, uint32_t writable, uint64_t token)
 {
-    uint16_t id = adding->free_head;
+    uint32_t id = adding->free_head;
     struct vring_slot *slot = &slots[id];
 
     adding->free_head = slot->next;
-    adding->free_count = (uint16_t)(adding->free_count - count);
     slot->token = token;
     slot->writable = writable;
-    slot->count = count;
-    slot->position = adding->sequence++;
-    slots[last].order = id;
+    slot->count = (uint16_t)count;
+    slot->position = (uint16_t)adding->sequence++;
+    slots[last].order = (uint16_t)id;
 }
 
-/* Stage a buffer of one piece, the most common. 0, or what keeps it from being one now. */
+/* Stage a buffer of one piece, the most common, for which there is room. 0, or as segment_check(). */
 static PORT_INLINE int packed_driver_stage_single(const struct vring_packed_ring *r, struct vring_slot *slots,
-                                                  struct packed_driver_adding *adding,
-                                                  const struct vring_segment *segment, uint16_t n_writable,
+                                                  struct packed_driver_adding *adding, struct vring_packed_position at,
+                                                  const struct vring_segment *segment, uint32_t n_writable,
                                                   uint64_t token, uint16_t *kept)
 {
     uint64_t addr = segment->addr;
     uint32_t len = segment->len;
-    uint16_t last = adding->at.offset;
     int error = segment_check(addr, len);
 
-    if (error)
+    if (PORT_UNLIKELY(error))
         return error;
-    if (adding->free_count == 0)
+    packed_driver_stage_desc(r, at, addr, len, adding->free_head, n_writable * (unsigned)VRING_DESC_WRITE, kept);
+    packed_driver_stage(slots, adding, at.offset, 1, n_writable * len, token);
+    return 0;
+}
+
+/* Stage a buffer of a list of count pieces, at adding->at. */
+static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *r, struct vring_slot *slots,
+                                                struct packed_driver_adding *adding, const struct vring_segment *segments,
+                                                uint32_t n_readable, uint32_t count, uint64_t token, uint16_t *kept)
+{
+    uint32_t writable, last = 0;
+    int error = vring_segments_check(segments, n_readable, count, &writable);
+
+    if (PORT_UNLIKELY(error))
+        return error;
+    if (PORT_UNLIKELY(count > adding->free_count))
         return VRING_E_FULL;
-    packed_driver_stage_desc(r, &adding->at, addr, len, adding->free_head, n_writable * (unsigned)VRING_DESC_WRITE, kept);
-    packed_driver_stage(slots, adding, last, 1, n_writable * len, token);
+    for (uint32_t i = 0; i < count; i++, kept = NULL) {
+        uint32_t flags = (i < n_readable ? 0u : VRING_DESC_WRITE) | (i + 1 < count ? VRING_DESC_NEXT : 0u);
+
+        last = adding->at.offset;
+        packed_driver_stage_desc(r, adding->at, segments[i].addr, segments[i].len, adding->free_head, flags, kept);
+        adding->at = packed_forward(r, adding->at, 1);
+    }
+    packed_driver_stage(slots, adding, last, count, writable, token);
+    adding->free_count -= count;
     return 0;
 }
 
 /* add_avail for any list of pieces that could be a buffer. */
 static PORT_NOINLINE int packed_driver_add_list(struct vring_packed_driver *vq, const struct vring_segment *segments,
-                                                uint16_t n_readable, uint16_t n_writable, uint64_t token)
+                                                uint32_t n_readable, uint32_t n_writable, uint64_t token)
 {
     struct packed_driver_adding adding = packed_driver_adding(vq);
     const struct vring_packed_ring r = vq->ring;
-    uint32_t count = (uint32_t)n_readable + n_writable, writable;
-    uint16_t *kept = vq->staged == 0 ? &vq->staged_first : NULL;
-    uint16_t last = 0;
-    int error = vring_segments_check(segments, n_readable, count, &writable);
+    int error = packed_driver_stage_list(&r, vq->slots, &adding, segments, n_readable, n_readable + n_writable, token,
+                                         vq->staged == 0 ? &vq->staged_first : NULL);
 
-    if (error)
-        return error;
-    if (count > adding.free_count)
-        return VRING_E_FULL;
-    for (uint32_t i = 0; i < count; i++, kept = NULL) {
-        last = adding.at.offset;
-        packed_driver_stage_desc(&r, &adding.at, segments[i].addr, segments[i].len, adding.free_head,
-                                 (i < n_readable ? 0u : VRING_DESC_WRITE) | (i + 1 < count ? VRING_DESC_NEXT : 0u), kept);
-    }
-    packed_driver_stage(vq->slots, &adding, last, (uint16_t)count, writable, token);
-    packed_driver_added(vq, &adding);
-    return 0;
+    if (!error)
+        packed_driver_added(vq, &adding);
+    return error;
 }
 
 int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct vring_segment *segments,
@@ -208,33 +216,69 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
         return VRING_E_CHAIN;
     if (!segments)
         return VRING_E_NULL;
-    if (!PORT_FAST || count > 1)
+    if (!PORT_FAST || count > 1 || vq->free_count == 0)
         return packed_driver_add_list(vq, segments, n_readable, n_writable, token);
 
     struct packed_driver_adding adding = packed_driver_adding(vq);
-    int error = packed_driver_stage_single(&vq->ring, vq->slots, &adding, segments, n_writable, token,
+    int error = packed_driver_stage_single(&vq->ring, vq->slots, &adding, adding.at, segments, n_writable, token,
                                            vq->staged == 0 ? &vq->staged_first : NULL);
 
-    if (!error)
-        packed_driver_added(vq, &adding);
-    return error;
+    if (error)
+        return error;
+    adding.at = packed_forward(&vq->ring, adding.at, 1);
+    adding.free_count--;
+    packed_driver_added(vq, &adding);
+    return 0;
 }
 
-/* Add the buffers of one piece that a list begins with, behind others that are staged. Returns how many it could. */
-static PORT_INLINE uint32_t packed_driver_add_singles(struct vring_packed_driver *vq,
+static PORT_INLINE uint32_t packed_driver_least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * Add the buffers that a batch begins with, behind others that are staged: as long as they are of one piece, and at most
+ * to where the ring begins again, so that nothing has to be asked for each but what is the caller's. Returns how many.
+ */
+static PORT_NOINLINE uint32_t packed_driver_add_singles(struct vring_packed_driver *vq,
+                                                        const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    const struct vring_packed_ring r = vq->ring;
+    struct vring_packed_position at = adding.at;
+    struct vring_slot *slots = vq->slots;
+    uint32_t added = 0;
+
+    count = packed_driver_least(packed_driver_least(count, adding.free_count), r.size - at.offset);
+    for (; added < count; added++, at.offset++, buffers++) {
+        uint32_t n_writable = buffers->n_writable;
+
+        if (buffers->n_readable + n_writable != 1 || !buffers->segments)
+            break;
+        if (packed_driver_stage_single(&r, slots, &adding, at, buffers->segments, n_writable, buffers->token, NULL) != 0)
+            break;
+    }
+    adding.at = packed_forward(&r, adding.at, added);
+    adding.free_count -= added;
+    packed_driver_added(vq, &adding);
+    return added;
+}
+
+/* The same as long as they are lists; these may lie across the ring's end. */
+static PORT_NOINLINE uint32_t packed_driver_add_lists(struct vring_packed_driver *vq,
                                                       const struct vring_avail_buffer *buffers, uint32_t count)
 {
     struct packed_driver_adding adding = packed_driver_adding(vq);
     const struct vring_packed_ring r = vq->ring;
     struct vring_slot *slots = vq->slots;
-    uint32_t added = 0;
+    uint32_t max_pieces = vq->max_pieces, added = 0;
 
-    for (; added < count; added++) {
-        const struct vring_avail_buffer *buffer = &buffers[added];
+    for (; added < count; added++, buffers++) {
+        uint32_t n_readable = buffers->n_readable, pieces = n_readable + buffers->n_writable;
 
-        if (buffer->n_readable + buffer->n_writable != 1 || !buffer->segments)
+        if (pieces < 2 || pieces > max_pieces || !buffers->segments)
             break;
-        if (packed_driver_stage_single(&r, slots, &adding, buffer->segments, buffer->n_writable, buffer->token, NULL) != 0)
+        if (packed_driver_stage_list(&r, slots, &adding, buffers->segments, n_readable, pieces, buffers->token, NULL) != 0)
             break;
     }
     packed_driver_added(vq, &adding);
@@ -251,11 +295,17 @@ int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const st
 
     int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
 
-    while (!error) {
-        if (PORT_FAST && vq->staged > 0)
-            added += packed_driver_add_singles(vq, &buffers[added], count - added);
-        if (added == count)
-            break;
+    while (!error && added < count) {
+        if (PORT_FAST && vq->staged > 0) {
+            uint32_t before = added;
+
+            if (buffers[added].n_readable + buffers[added].n_writable == 1)
+                added += packed_driver_add_singles(vq, &buffers[added], count - added);
+            else
+                added += packed_driver_add_lists(vq, &buffers[added], count - added);
+            if (added > before)
+                continue;
+        }
 
         const struct vring_avail_buffer *buffer = &buffers[added];
 
@@ -294,22 +344,23 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
         return VRING_E_FULL;
 
     struct packed_driver_adding adding = packed_driver_adding(vq);
-    uint16_t last = adding.at.offset;
 
     for (uint32_t i = 0; i < count; i++)
         packed_store_desc(table->memory, i, segments[i].addr, segments[i].len, 0, i < n_readable ? 0 : VRING_DESC_WRITE);
-    packed_driver_stage_desc(&vq->ring, &adding.at, table->addr, 16 * count, adding.free_head, VRING_DESC_INDIRECT,
+    packed_driver_stage_desc(&vq->ring, adding.at, table->addr, 16 * count, adding.free_head, VRING_DESC_INDIRECT,
                              vq->staged == 0 ? &vq->staged_first : NULL);
-    packed_driver_stage(vq->slots, &adding, last, 1, writable, token);
+    packed_driver_stage(vq->slots, &adding, adding.at.offset, 1, writable, token);
+    adding.at = packed_forward(&vq->ring, adding.at, 1);
+    adding.free_count--;
     packed_driver_added(vq, &adding);
     return 0;
 }
 
 /* The buffer of this id is no longer in flight. With IN_ORDER ids are taken round and round, and not moved (2.8.8). */
-static PORT_INLINE void packed_driver_free(struct vring_slot *slots, uint16_t id, uint16_t *free_head)
+static PORT_INLINE void packed_driver_free(struct vring_slot *slots, uint32_t id, uint32_t *free_head)
 {
     slots[id].count = 0;
-    slots[id].next = *free_head;
+    slots[id].next = (uint16_t)*free_head;
     *free_head = id;
 }
 
@@ -324,6 +375,7 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
 
     uint16_t id = vq->slots[packed_back(&vq->ring, vq->next_avail, 1).offset].order;
     uint16_t count = vq->slots[id].count;
+    uint32_t free_head = vq->free_head;
 
     if (token)
         *token = vq->slots[id].token;
@@ -340,7 +392,8 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
     vq->staged_buffers--;
     vq->sequence--;
     vq->in_flight--;
-    packed_driver_free(vq->slots, id, &vq->free_head);
+    packed_driver_free(vq->slots, id, &free_head);
+    vq->free_head = (uint16_t)free_head;
     return 0;
 }
 
@@ -381,7 +434,7 @@ uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq)
  * Is the buffer of this id one of those not yet published? Its place in the order of adding says so, modulo 2^16; and
  * if it does, the staged buffers themselves: it may have been in flight for a whole lap of the numbers.
  */
-static bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint16_t id)
+static bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint32_t id)
 {
     uint16_t age = (uint16_t)(vq->sequence - vq->slots[id].position);
     struct vring_packed_position last = packed_back(&vq->ring, vq->next_avail, 1);
@@ -396,8 +449,8 @@ static bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint1
 /* What taking moves; as struct packed_driver_adding. */
 struct packed_driver_taking {
     struct vring_packed_position at; /* next_used */
-    uint16_t free_head;
-    uint16_t free_count;
+    uint32_t free_head;
+    uint32_t free_count;
 };
 
 /*
@@ -406,23 +459,23 @@ struct packed_driver_taking {
  */
 static PORT_INLINE int packed_driver_take(struct vring_packed_driver *vq, const struct vring_packed_ring *r,
                                           const struct vring_slot *slots, struct vring_packed_position at, bool staged,
-                                          uint16_t *id, uint32_t *len)
+                                          uint32_t *id, uint32_t *len)
 {
-    uint16_t flags = packed_observe_flags(r, at.offset); /* B */
+    uint32_t flags = packed_observe_flags(r, at.offset); /* B */
 
-    if (!packed_is_used(flags, at))
+    if (PORT_UNLIKELY(!packed_is_used(flags, at)))
         return VRING_E_EMPTY;
 
-    uint16_t peer_id = packed_load_id(r, at.offset);
+    uint32_t peer_id = packed_load_id(r, at.offset), peer_len = packed_load_len(r, at.offset), size = r->size;
 
-    *len = packed_load_len(r, at.offset);
-    if (PEER_BAD(peer_id >= r->size))
+    if (PEER_BAD(peer_id >= size))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, peer_id);
     *id = peer_id;
     if (PEER_BAD(!slot_in_flight(slots, *id) || (staged && packed_driver_has_staged(vq, *id))))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, peer_id);
     if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)
-        *len = 0; /* 2.8.4: the field is reserved then */
+        peer_len = 0; /* 2.8.4: the field is reserved then */
+    *len = peer_len;
     return used_len_judge(&vq->fault, &vq->live, vq->used_len, at.offset, slots[*id].writable, len);
 }
 
@@ -440,21 +493,23 @@ static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool st
     int error = 0;
 
     for (; taken < capacity; taken++) {
-        uint16_t id = 0;
-        uint32_t len = 0;
+        uint32_t id = 0, len = 0;
 
         error = packed_driver_take(vq, &r, slots, taking.at, staged, &id, &len);
-        if (error)
+        if (PORT_UNLIKELY(error))
             break;
+
+        uint32_t count = slots[id].count;
+
         used[taken].token = slots[id].token;
         used[taken].len = len;
-        taking.at = packed_forward(&r, taking.at, slots[id].count);
-        taking.free_count = (uint16_t)(taking.free_count + slots[id].count);
+        taking.at = packed_forward(&r, taking.at, count);
+        taking.free_count += count;
         packed_driver_free(slots, id, &taking.free_head);
     }
     vq->next_used = taking.at;
-    vq->free_head = taking.free_head;
-    vq->free_count = taking.free_count;
+    vq->free_head = (uint16_t)taking.free_head;
+    vq->free_count = (uint16_t)taking.free_count;
     vq->in_flight = (uint16_t)(vq->in_flight - taken);
     *n = taken;
     return error;
@@ -484,8 +539,8 @@ static PORT_INLINE void packed_driver_hand_out(struct vring_packed_driver *vq, s
         if (PORT_UNLIKELY(++id == size))
             id = 0;
     }
-    vq->oldest = (uint16_t)id;
-    vq->next_used = packed_forward(&vq->ring, vq->next_used, (uint16_t)entries);
+    vq->oldest = id;
+    vq->next_used = packed_forward(&vq->ring, vq->next_used, entries);
     vq->free_count = (uint16_t)(vq->free_count + entries);
     vq->in_flight = (uint16_t)(vq->in_flight - n);
 }
@@ -503,7 +558,7 @@ static PORT_NOINLINE int packed_driver_get_in_order(struct vring_packed_driver *
 
     while (taken < capacity) {
         if (vq->batch == 0) {
-            uint16_t last = 0;
+            uint32_t last = 0;
 
             error = packed_driver_take(vq, &vq->ring, vq->slots, vq->next_used, vq->staged > 0, &last, &vq->batch_len);
             if (error)

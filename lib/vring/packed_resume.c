@@ -270,7 +270,7 @@ int vring_packed_device_restore(struct vring_packed_device *vq, const struct vri
     if (error)
         return error;
     if (fresh.inflight.region)
-        vring_inflight_start_packed(&fresh.inflight, fresh.heads, fresh.ring.size, next_used.offset,
+        vring_inflight_start_packed(&fresh.inflight, fresh.heads, fresh.ring.size, (uint16_t)next_used.offset,
                                     packed_wrap(next_used));
     return packed_device_go_on(vq, &fresh, next_used, header.count);
 }

@@ -42,29 +42,24 @@ enum { PACKED_LAP = VRING_DESC_AVAIL | VRING_DESC_USED };
 
 /* n entries further, n being at most size: past the last entry comes the first, with the other wrap counter (2.8.1). */
 static inline struct vring_packed_position packed_forward(const struct vring_packed_ring *r,
-                                                          struct vring_packed_position at, uint16_t n)
+                                                          struct vring_packed_position at, uint32_t n)
 {
-    uint32_t offset = (uint32_t)at.offset + n;
+    uint32_t offset = at.offset + n;
+    bool past = PORT_UNLIKELY(offset >= r->size);
 
-    if (PORT_UNLIKELY(offset >= r->size)) {
-        offset -= r->size;
-        at.lap ^= PACKED_LAP;
-    }
-    at.offset = (uint16_t)offset;
+    at.offset = past ? offset - r->size : offset;
+    at.lap = past ? at.lap ^ PACKED_LAP : at.lap;
     return at;
 }
 
 /* n entries back, n being at most size. */
 static inline struct vring_packed_position packed_back(const struct vring_packed_ring *r,
-                                                       struct vring_packed_position at, uint16_t n)
+                                                       struct vring_packed_position at, uint32_t n)
 {
-    uint32_t offset = at.offset;
+    bool past = at.offset < n;
 
-    if (offset < n) {
-        offset += r->size;
-        at.lap ^= PACKED_LAP;
-    }
-    at.offset = (uint16_t)(offset - n);
+    at.offset = (past ? at.offset + r->size : at.offset) - n;
+    at.lap = past ? at.lap ^ PACKED_LAP : at.lap;
     return at;
 }
 
@@ -75,20 +70,20 @@ static inline bool packed_same(struct vring_packed_position a, struct vring_pack
 
 /* The next entry, or the one before, of an array that has as many as the ring. */
 
-static inline uint16_t packed_after(const struct vring_packed_ring *r, uint16_t i)
+static inline uint32_t packed_after(const struct vring_packed_ring *r, uint32_t i)
 {
-    return (uint16_t)(PORT_UNLIKELY(i + 1 == r->size) ? 0 : i + 1);
+    return i + 1 < r->size ? i + 1 : 0;
 }
 
-static inline uint16_t packed_before(const struct vring_packed_ring *r, uint16_t i)
+static inline uint32_t packed_before(const struct vring_packed_ring *r, uint32_t i)
 {
-    return (uint16_t)((i > 0 ? i : r->size) - 1);
+    return (i > 0 ? i : r->size) - 1;
 }
 
 /* The entry n before, n being at most size. */
-static inline uint16_t packed_before_by(const struct vring_packed_ring *r, uint16_t i, uint32_t n)
+static inline uint32_t packed_before_by(const struct vring_packed_ring *r, uint32_t i, uint32_t n)
 {
-    return (uint16_t)(i >= n ? i - n : i + r->size - n);
+    return i >= n ? i - n : i + r->size - n;
 }
 
 /* The wrap counter of a place. */
@@ -97,7 +92,7 @@ static inline bool packed_wrap(struct vring_packed_position at)
     return at.lap != 0;
 }
 
-static inline struct vring_packed_position packed_at(uint16_t offset, bool wrap)
+static inline struct vring_packed_position packed_at(uint32_t offset, bool wrap)
 {
     struct vring_packed_position at = {offset, wrap ? PACKED_LAP : 0};
 
@@ -125,36 +120,45 @@ static inline struct vring_packed_position packed_start(uint16_t index)
  * Flags by which the entry at a place is used, available, or (as it was left by the lap before) neither.
  */
 
-static inline uint16_t packed_used_flags(struct vring_packed_position at)
+static inline uint32_t packed_used_flags(struct vring_packed_position at)
 {
     return at.lap;
 }
 
-static inline uint16_t packed_avail_flags(struct vring_packed_position at)
+static inline uint32_t packed_avail_flags(struct vring_packed_position at)
 {
     return at.lap ^ VRING_DESC_USED;
 }
 
-static inline uint16_t packed_idle_flags(struct vring_packed_position at)
+static inline uint32_t packed_idle_flags(struct vring_packed_position at)
 {
     return at.lap ^ PACKED_LAP;
 }
 
-static inline bool packed_is_used(uint16_t flags, struct vring_packed_position at)
+static inline bool packed_is_used(uint32_t flags, struct vring_packed_position at)
 {
     return ((flags ^ packed_used_flags(at)) & PACKED_LAP) == 0;
 }
 
-static inline bool packed_is_avail(uint16_t flags, struct vring_packed_position at)
+static inline bool packed_is_avail(uint32_t flags, struct vring_packed_position at)
 {
     return ((flags ^ packed_avail_flags(at)) & PACKED_LAP) == 0;
 }
 
 /* -------------------------------------------------------------------------------------------------- descriptors --- */
 
-static inline struct vring_wire_packed_desc *packed_desc(const struct vring_packed_ring *r, uint16_t offset)
+static inline struct vring_wire_packed_desc *packed_desc(const struct vring_packed_ring *r, uint32_t offset)
 {
     return (struct vring_wire_packed_desc *)r->desc + offset;
+}
+
+/* The ring from this entry on, as one that begins there. */
+static inline struct vring_packed_ring packed_from(const struct vring_packed_ring *r, uint32_t offset)
+{
+    struct vring_packed_ring here = *r;
+
+    here.desc = packed_desc(r, offset);
+    return here;
 }
 
 /*
@@ -166,13 +170,13 @@ static inline uint64_t *packed_words(void *base, uint32_t i)
     return (uint64_t *)base + 2 * (size_t)i;
 }
 
-static inline uint64_t packed_rest(uint32_t len, uint16_t id, uint16_t flags)
+static inline uint64_t packed_rest(uint32_t len, uint32_t id, uint32_t flags)
 {
-    return packed_wire64((uint64_t)flags << 48 | (uint64_t)id << 32 | len);
+    return packed_wire64((uint64_t)(flags << 16 | id) << 32 | len);
 }
 
 /* The whole descriptor. Not the one by which a batch is published. */
-static inline void packed_store_desc(void *base, uint32_t i, uint64_t addr, uint32_t len, uint16_t id, uint16_t flags)
+static inline void packed_store_desc(void *base, uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
 {
     uint64_t *words = packed_words(base, i);
 
@@ -181,75 +185,75 @@ static inline void packed_store_desc(void *base, uint32_t i, uint64_t addr, uint
 }
 
 /* All but the flags: they are published later. */
-static inline void packed_prepare_desc(const struct vring_packed_ring *r, uint16_t offset, uint64_t addr, uint32_t len,
-                                       uint16_t id)
+static inline void packed_prepare_desc(const struct vring_packed_ring *r, uint32_t offset, uint64_t addr, uint32_t len,
+                                       uint32_t id)
 {
     struct vring_wire_packed_desc *desc = packed_desc(r, offset);
 
     access_store64(&desc->addr.raw, packed_wire64(addr));
     access_store32(&desc->len.raw, packed_wire32(len));
-    access_store16(&desc->id.raw, packed_wire16(id));
+    access_store16(&desc->id.raw, packed_wire16((uint16_t)id));
 }
 
 /* A used descriptor has no address (2.8.4). Not the one by which a batch is published. */
-static inline void packed_store_used(const struct vring_packed_ring *r, uint16_t offset, uint32_t len, uint16_t id,
-                                     uint16_t flags)
+static inline void packed_store_used(const struct vring_packed_ring *r, uint32_t offset, uint32_t len, uint32_t id,
+                                     uint32_t flags)
 {
     access_store64(&packed_words(r->desc, offset)[1], packed_rest(len, id, flags));
 }
 
-static inline void packed_prepare_used(const struct vring_packed_ring *r, uint16_t offset, uint32_t len, uint16_t id)
+static inline void packed_prepare_used(const struct vring_packed_ring *r, uint32_t offset, uint32_t len, uint32_t id)
 {
     struct vring_wire_packed_desc *desc = packed_desc(r, offset);
 
     access_store32(&desc->len.raw, packed_wire32(len));
-    access_store16(&desc->id.raw, packed_wire16(id));
+    access_store16(&desc->id.raw, packed_wire16((uint16_t)id));
 }
 
 /* Flags of an entry that nobody looks at yet. */
-static inline void packed_store_flags(const struct vring_packed_ring *r, uint16_t offset, uint16_t flags)
+static inline void packed_store_flags(const struct vring_packed_ring *r, uint32_t offset, uint32_t flags)
 {
-    access_store16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags));
+    access_store16(&packed_desc(r, offset)->flags.raw, packed_wire16((uint16_t)flags));
 }
 
 /*
  * A and B, with packed_observe_flags: on seeing them the peer may read the whole batch (A: and the buffers; B: and
  * reuse them), so our writes of it, and our reads of the buffers, must be over: release.
  */
-static inline void packed_publish_flags(const struct vring_packed_ring *r, uint16_t offset, uint16_t flags)
+static inline void packed_publish_flags(const struct vring_packed_ring *r, uint32_t offset, uint16_t flags)
 {
     access_release16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags), r->platform);
 }
 
 /* A and B, with packed_publish_flags: what we read behind the flags is no older than they are: acquire. */
-static inline uint16_t packed_observe_flags(const struct vring_packed_ring *r, uint16_t offset)
+static inline uint16_t packed_observe_flags(const struct vring_packed_ring *r, uint32_t offset)
 {
     return packed_wire16(access_acquire16(&packed_desc(r, offset)->flags.raw, r->platform));
 }
 
 /* Relaxed: of entries behind one that was observed. */
-static inline uint16_t packed_load_flags(const struct vring_packed_ring *r, uint16_t offset)
+static inline uint16_t packed_load_flags(const struct vring_packed_ring *r, uint32_t offset)
 {
     return packed_wire16(access_load16(&packed_desc(r, offset)->flags.raw));
 }
 
-static inline uint64_t packed_load_addr(const struct vring_packed_ring *r, uint16_t offset)
+static inline uint64_t packed_load_addr(const struct vring_packed_ring *r, uint32_t offset)
 {
     return packed_wire64(access_load64(&packed_desc(r, offset)->addr.raw));
 }
 
-static inline uint32_t packed_load_len(const struct vring_packed_ring *r, uint16_t offset)
+static inline uint32_t packed_load_len(const struct vring_packed_ring *r, uint32_t offset)
 {
     return packed_wire32(access_load32(&packed_desc(r, offset)->len.raw));
 }
 
-static inline uint16_t packed_load_id(const struct vring_packed_ring *r, uint16_t offset)
+static inline uint16_t packed_load_id(const struct vring_packed_ring *r, uint32_t offset)
 {
     return packed_wire16(access_load16(&packed_desc(r, offset)->id.raw));
 }
 
 /* The entry whose flags were observed, or stand behind one whose were. */
-static inline struct chain_desc packed_fetch_desc(const struct vring_packed_ring *r, uint16_t offset, uint16_t flags)
+static inline struct chain_desc packed_fetch_desc(const struct vring_packed_ring *r, uint32_t offset, uint16_t flags)
 {
     struct chain_desc desc = {packed_load_addr(r, offset), packed_load_len(r, offset), flags, packed_load_id(r, offset)};
 
@@ -267,6 +271,15 @@ static inline struct chain_desc packed_decode_entry(const uint64_t words[2], boo
     desc.flags = (uint16_t)((rest >> 48 & VRING_DESC_WRITE) | (last ? 0u : (unsigned)VRING_DESC_NEXT));
     desc.next = 0;
     return desc;
+}
+
+/* The same, loaded from a table all of which we see; 8-byte aligned. */
+static inline struct chain_desc packed_fetch_entry(const void *table, uint32_t i, bool last)
+{
+    const uint64_t *at = (const uint64_t *)table + 2 * (size_t)i;
+    uint64_t words[2] = {access_load64(&at[0]), access_load64(&at[1])};
+
+    return packed_decode_entry(words, last);
 }
 
 /* -------------------------------------------------------------------------------------------- event suppression --- */
@@ -307,7 +320,7 @@ static inline void packed_fence(const struct vring_packed_ring *r)
 static inline void packed_clear(const struct vring_packed_ring *r, struct vring_packed_position start)
 {
     for (uint32_t i = 0; i < r->size; i++)
-        packed_store_desc(r->desc, i, 0, 0, 0, packed_idle_flags(packed_at((uint16_t)i, (i < start.offset) != packed_wrap(start))));
+        packed_store_desc(r->desc, i, 0, 0, 0, packed_idle_flags(packed_at(i, (i < start.offset) != packed_wrap(start))));
     packed_store_event(r->driver_area, packed_event(VRING_EVENT_ENABLE, 0));
     packed_store_event(r->device_area, packed_event(VRING_EVENT_ENABLE, 0));
 }

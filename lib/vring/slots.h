@@ -19,7 +19,7 @@ static inline void slots_clear(struct vring_slot *slots, uint32_t size)
     }
 }
 
-static inline bool slot_in_flight(const struct vring_slot *slots, uint16_t id)
+static inline bool slot_in_flight(const struct vring_slot *slots, uint32_t id)
 {
     return slots[id].count != 0;
 }
