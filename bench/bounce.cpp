@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a place in a pool costs: map and unmap of one buffer, no data copied, at every occupancy. Beside it, at the same
- * places: the plain walk over the slots that the tests compare placement with, and a walk that keeps what a kernel's
- * pool keeps. Where a request finds no place, that is what is measured.
+ * places: the plain walk over the slots that the tests compare placement with, and a walk that does what a kernel's
+ * pool does. Where a request finds no place, that is what is measured.
  *
  * Occupied is a random choice of single slots, the same for all.
  */
@@ -71,6 +71,9 @@ struct State {
 
 char original[64 * 1024];
 
+/* A device that asks for nothing, which nobody can know at build time. */
+counted_device no_device = {0, 0, UINT64_MAX};
+
 bounce_request request_of(size_t size)
 {
     bounce_request request = {};
@@ -83,7 +86,7 @@ bounce_request request_of(size_t size)
 
 State::State(void *window, uint32_t slots, int occupied_percent, uint32_t areas)
     : plain(plain_walk_new(window_addr, slots), plain_walk_delete),
-      counted(counted_walk_new(slots), counted_walk_delete)
+      counted(counted_walk_new(window_addr, slots, areas, copy_nothing), counted_walk_delete)
 {
     bounce_config config = {};
     size_t meta_size;
@@ -140,12 +143,13 @@ uint32_t walk_and_give(State &state, const bounce_request &request)
 
 uint32_t counted_map_and_unmap(State &state, const bounce_request &request)
 {
-    uint32_t slot = counted_walk_map(state.counted.get(), request.orig, request.size);
+    uint64_t addr = counted_walk_map(state.counted.get(), &no_device, reinterpret_cast<uintptr_t>(request.orig),
+                                     request.size, request.alloc_align_mask, request.area);
 
-    if (slot == COUNTED_WALK_NONE)
+    if (addr == COUNTED_WALK_NONE)
         return PLAIN_WALK_NONE;
-    counted_walk_unmap(state.counted.get(), slot);
-    return slot;
+    counted_walk_unmap(state.counted.get(), &no_device, addr);
+    return static_cast<uint32_t>((addr - window_addr) / slot_size);
 }
 
 struct Way {

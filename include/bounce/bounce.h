@@ -159,7 +159,7 @@ struct bounce_pool {
     uint32_t key[4];        /* of the handles */
     uint32_t skipped;       /* no mapping has this number: with it, a handle could be 0 */
     uint32_t place;         /* in a handle: what is above area and record; not 0 for a pool of a set alone */
-    uint8_t slot_shift, segment_shift, area_shift; /* powers of two, as exponents */
+    uint8_t slot_shift, segment_shift, area_shift, word_shift; /* powers of two, as exponents */
     uint8_t record_shift;   /* in a handle: the area is above, the record within the area below */
 };
 

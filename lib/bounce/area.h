@@ -8,7 +8,7 @@
  *   free      per segment, a bitmap of free slots (runs.h)
  *   records   what the live mappings are, as many as the configuration says, and a list of the free ones (records.h)
  *   starts    per slot, which record is of the mapping that starts there
- *   longest   per segment, the longest run of free slots
+ *   longest   per segment, the longest run of free slots, or, in one segment, no less than that
  *
  * Areas share nothing that changes, not even a cache line.
  *
@@ -27,6 +27,10 @@
 /* What keeps two areas off each other's cache lines, with prefetched neighbours. */
 #define AREA_LINE 128u
 
+/* What seldom has to be called stays out of the way of what always is. */
+#define POOL_APART __attribute__((noinline))
+#define POOL_WITHIN inline __attribute__((always_inline))
+
 #define POOL_READY UINT32_C(0xb0c1c0de)
 
 struct area_head {
@@ -38,6 +42,7 @@ struct area_head {
     uint32_t mappings;   /* live records */
     uint32_t number;     /* of the latest mapping */
     uint32_t spare;      /* the first free record; pool->records if there is none */
+    uint32_t loose;      /* whose longest run may be shorter than is written down; RUNS_NONE, or see take_slots() */
     uint32_t closed;     /* not 0: no slots are given any more, because the pool is about to go */
 };
 
@@ -87,13 +92,15 @@ static inline uint32_t segment_slots(const struct bounce_pool *pool)
 
 static inline struct area area_of(const struct bounce_pool *pool, uint32_t number)
 {
-    uint32_t longer_before = number > pool->first_longer ? number - pool->first_longer : 0;
     struct area area = {pool->meta, number, 0, pool->area_segments, pool->slots};
 
     if (pool->area_shift == 0)
         return area;
     area.block += number * pool->block_size;
-    area.first_slot = (number * pool->area_segments + longer_before) << pool->segment_shift;
+    area.first_slot = number * pool->area_segments;
+    if (number > pool->first_longer)
+        area.first_slot += number - pool->first_longer;
+    area.first_slot <<= pool->segment_shift;
     area.segments += number >= pool->first_longer;
     area.slots = area.segments << pool->segment_shift;
     if (area.slots > pool->slots - area.first_slot)
@@ -129,13 +136,20 @@ static inline bits_word *area_index(const struct bounce_pool *pool, const struct
 /* The bitmap of a segment. */
 static inline bits_word *area_free(const struct bounce_pool *pool, const struct area *area, uint32_t segment)
 {
-    return (bits_word *)(void *)(area->block + pool->free_at) + segment * (size_t)pool->segment_words;
+    return (bits_word *)(void *)(area->block + pool->free_at) +
+        ((size_t)segment << (pool->segment_shift - pool->word_shift));
 }
 
-/* The longest run of free slots in a segment. */
+/* The longest run of free slots in a segment; see area_head.loose. */
 static inline uint16_t *area_longest(const struct bounce_pool *pool, const struct area *area, uint32_t segment)
 {
     return (uint16_t *)(void *)(area->block + pool->longest_at) + segment;
+}
+
+/* Where the next search starts, in slots of the area. */
+static inline uint32_t area_cursor(const struct bounce_pool *pool, const struct area *area)
+{
+    return (pool->flags & BOUNCE_FIRST_FIT) != 0 ? 0 : area_head(area)->cursor;
 }
 
 /* The slots of a segment; the last one may be cut short. */
@@ -144,6 +158,24 @@ static inline uint32_t area_segment_slots(const struct bounce_pool *pool, const 
     uint32_t left = area->slots - (segment << pool->segment_shift) - 1;
 
     return (left < pool->segment_mask ? left : pool->segment_mask) + 1;
+}
+
+/* The longest run of a segment's free slots is another now. */
+static inline void area_set_longest(const struct bounce_pool *pool, const struct area *area, uint32_t segment,
+                                    uint32_t longest)
+{
+    index_update(area_index(pool, area), pool->index_words, segment, *area_longest(pool, area, segment), longest);
+    *area_longest(pool, area, segment) = (uint16_t)longest;
+}
+
+/* What is written down of the longest runs is right, of all segments. */
+static inline void area_take_up_slack(const struct bounce_pool *pool, const struct area *area)
+{
+    uint32_t segment = area_head(area)->loose;
+
+    area_head(area)->loose = RUNS_NONE;
+    if (segment < area->segments)
+        area_set_longest(pool, area, segment, runs_longest(area_free(pool, area, segment), pool->segment_words));
 }
 
 #endif

@@ -4,6 +4,7 @@
  * without the lock: a mapping is its caller's from take to give.
  */
 #include "copy.h"
+#include "near.h"
 #include "place.h"
 
 /* The bits that keep a mask from being 2^k - 1. */
@@ -14,7 +15,7 @@ static uint64_t mask_flaw(uint64_t mask)
 
 static bool is_direction(enum bounce_direction direction)
 {
-    return direction == BOUNCE_TO_DEVICE || direction == BOUNCE_FROM_DEVICE || direction == BOUNCE_BIDIRECTIONAL;
+    return (unsigned)direction - BOUNCE_TO_DEVICE <= BOUNCE_BIDIRECTIONAL - BOUNCE_TO_DEVICE;
 }
 
 static bool shares_bytes(uintptr_t a, size_t a_size, uintptr_t b, size_t b_size)
@@ -23,13 +24,14 @@ static bool shares_bytes(uintptr_t a, size_t a_size, uintptr_t b, size_t b_size)
 }
 
 /* What is wrong with a request whatever its original is. */
-static int check_request(const struct bounce_request *request)
+static inline int check_request(const struct bounce_request *request)
 {
     if (request->size == 0)
         return BOUNCE_E_SIZE;
     if (!is_direction(request->direction))
         return BOUNCE_E_DIRECTION;
-    if ((mask_flaw(request->alloc_align_mask) | mask_flaw(request->min_align_mask) |
+    if ((request->alloc_align_mask | request->min_align_mask | request->boundary_mask) != 0 &&
+        (mask_flaw(request->alloc_align_mask) | mask_flaw(request->min_align_mask) |
          mask_flaw(request->boundary_mask)) != 0)
         return BOUNCE_E_MASK;
     if (request->size - 1 > UINT64_MAX - request->orig_addr)
@@ -37,13 +39,11 @@ static int check_request(const struct bounce_request *request)
     return 0;
 }
 
-/* An original that is to be copied by memcpy: no part of the pool. With a copy function it is the caller's affair. */
-static int check_original(const struct bounce_pool *pool, const void *orig, size_t size)
+/* An original that is to be copied by memcpy is no part of the pool. With a copy function it is the caller's affair. */
+static POOL_APART int check_original(const struct bounce_pool *pool, const void *orig, size_t size)
 {
     uintptr_t start = (uintptr_t)orig;
 
-    if (pool->copy)
-        return 0;
     if (size - 1 > UINTPTR_MAX - start)
         return BOUNCE_E_ADDR;
     if (shares_bytes(start, size, (uintptr_t)pool->window, (size_t)pool->slots << pool->slot_shift) ||
@@ -52,7 +52,7 @@ static int check_original(const struct bounce_pool *pool, const void *orig, size
     return 0;
 }
 
-static int copy_in(const struct bounce_pool *pool, unsigned char *orig, size_t offset, unsigned char *data, size_t len)
+static inline int copy_in(const struct bounce_pool *pool, unsigned char *orig, size_t offset, unsigned char *data, size_t len)
 {
     int error = 0;
 
@@ -76,7 +76,9 @@ static int copy_out(const struct bounce_pool *pool, unsigned char *orig, size_t 
 
 /* What a call on a mapping works with. */
 struct live {
-    struct spot at;
+    struct area area;
+    struct record *record;
+    uint32_t i; /* of the record */
     unsigned char *orig;
     unsigned char *start; /* of the allocation, in the window */
     uint32_t slots;       /* of the allocation */
@@ -85,105 +87,110 @@ struct live {
     bool reserved;
 };
 
-static unsigned char *window_at(const struct bounce_pool *pool, const struct spot *at)
+/* A slot of an area, in the window. */
+static unsigned char *window_at(const struct bounce_pool *pool, const struct area *area, uint32_t slot)
 {
-    return pool->window + (size_t)pool_bytes(pool, at->area.first_slot + at->record->slot);
+    return pool->window + (size_t)pool_bytes(pool, area->first_slot + slot);
 }
 
-static size_t live_bytes(const struct bounce_pool *pool, const struct live *live)
+static size_t window_bytes(const struct bounce_pool *pool, uint32_t slots)
 {
-    return (size_t)live->slots << pool->slot_shift;
+    return (size_t)slots << pool->slot_shift;
 }
 
 /* All but where, and how many slots, which are known already. */
-static void read_record(const struct bounce_pool *pool, struct live *live)
+static inline void read_record(const struct bounce_pool *pool, struct live *live)
 {
-    const struct record *record = live->at.record;
+    const struct record *record = live->record;
 
     live->orig = (unsigned char *)record_orig(record);
-    live->start = window_at(pool, &live->at);
+    live->start = window_at(pool, &live->area, record->slot);
     live->offset = record->offset;
     live->size = record_size(record);
     live->reserved = record->reserved;
 }
 
-/* Copy a mapping's original in, and clear its slots around that. */
-static int fill(const struct bounce_pool *pool, const struct live *live)
+/* Copy an original to the data of an allocation of n slots, and clear what is around them. */
+static inline int fill(const struct bounce_pool *pool, unsigned char *orig, size_t size, unsigned char *start,
+                       uint32_t n, uint32_t offset)
 {
-    unsigned char *data = live->start + live->offset;
-    int error = copy_in(pool, live->orig, 0, data, live->size);
+    unsigned char *data = start + offset;
+    int error = copy_in(pool, orig, 0, data, size);
 
     if ((pool->flags & BOUNCE_KEEP_PADDING) == 0) {
-        copy_clear(live->start, live->offset);
-        copy_clear(data + live->size, live_bytes(pool, live) - live->offset - live->size);
+        copy_clear(start, offset);
+        copy_clear(data + size, window_bytes(pool, n) - offset - size);
     }
     return error;
 }
 
 /*
- * Clear and free the slots of a mapping that nobody else can reach any more. A try view may wait here: whoever it
+ * Clear the slots of a mapping that nobody else can reach any more, unless start is null, and free them. A try view may wait here: whoever it
  * interrupted did not hold the lock when it was first taken, and others let go of it soon.
  */
-static int release(const struct bounce_pool *pool, const struct live *live, bool keep)
+static POOL_APART int release(const struct bounce_pool *pool, uint32_t number, uint32_t i, unsigned char *start,
+                              uint32_t slots)
 {
+    struct area area = area_of(pool, number);
     bounce_lock_state state;
     int error;
 
-    if (!keep)
-        copy_clear(live->start, live_bytes(pool, live));
-    state = bounce_lock_take(&area_head(&live->at.area)->lock);
-    error = place_give(pool, &live->at.area, live->at.record, live->slots);
-    area_unlock(&live->at.area, state);
+    if (start)
+        copy_clear(start, window_bytes(pool, slots));
+    state = bounce_lock_take(&area_head(&area)->lock);
+    error = give_slots(pool, &area, record_at(pool, &area, i), i, slots);
+    area_unlock(&area, state);
     return error;
 }
 
-/* Take slots for a request; see place_plan() and place_take(). */
-static int take(const struct bounce_pool *pool, const struct bounce_request *request, uint64_t granule_mask, void *orig,
-                bool reserved, struct live *live)
+/* What a mapping begins as. */
+enum birth {
+    BIRTH_MAPPED,   /* with an original */
+    BIRTH_RESERVED, /* with one to come */
+    BIRTH_COHERENT  /* without */
+};
+
+/* Put in a new mapping's slots what belongs there, and tell. If that fails, it is none. */
+static POOL_WITHIN int begin_mapping(const struct bounce_pool *restrict pool, const struct bounce_request *request,
+                             enum birth birth, const struct spot *spot, struct bounce_mapping *mapping)
 {
-    struct plan plan;
-    int error = place_plan(pool, request, granule_mask, &plan);
-
-    if (!error)
-        error = place_take(pool, &plan, request, (uintptr_t)orig, reserved, &live->at);
-    if (error)
-        return error;
-    live->orig = (unsigned char *)orig;
-    live->start = window_at(pool, &live->at);
-    live->slots = plan.slots;
-    live->offset = plan.offset;
-    live->size = (uint32_t)request->size;
-    return 0;
-}
-
-/* bounce_map(), and bounce_reserve() with an original of null. */
-static int map(struct bounce_pool *pool, const struct bounce_request *request, void *orig, bool reserve,
-               struct bounce_mapping *mapping)
-{
-    struct live live;
-    int error = take(pool, request, request->alloc_align_mask, orig, reserve, &live);
-
-    if (error)
-        return error;
+    unsigned char *start = window_at(pool, &spot->area, spot->slot);
+    int error = 0;
 
     /*
      * Whatever the direction: a device that writes less than all must leave the original as it was, and find nothing
      * older.
      */
-    if (reserve)
-        copy_clear(live.start, live_bytes(pool, &live));
+    if (birth == BIRTH_MAPPED)
+        error = fill(pool, (unsigned char *)request->orig, request->size, start, spot->slots, spot->offset);
     else
-        error = fill(pool, &live);
+        copy_clear(start, window_bytes(pool, spot->slots));
     if (error) {
-        (void)release(pool, &live, false);
+        (void)release(pool, spot->area.number, spot->i, start, spot->slots);
         return error;
     }
-    mapping_fill(pool, &live.at.area, live.at.record, live.slots, live.at.handle, mapping);
+    mapping->handle = handle_seal(pool->key, spot->parts);
+    mapping->size = request->size;
+    mapping_set_place(pool, &spot->area, spot->slot, spot->slots, spot->offset, mapping);
+    mapping_set_use(request->owner, request->direction, mapping);
     return 0;
+}
+
+/* Take slots for a request with nothing wrong in itself, and give birth to a mapping. */
+static POOL_APART int take(const struct bounce_pool *pool, const struct bounce_request *request, enum birth birth,
+                           struct bounce_mapping *mapping)
+{
+    uint64_t granule_mask = birth == BIRTH_COHERENT ? 0 : request->alloc_align_mask;
+    uintptr_t orig = birth == BIRTH_MAPPED ? (uintptr_t)request->orig : 0;
+    struct spot spot = {0};
+    int error = place_take(pool, request, granule_mask, orig, birth == BIRTH_RESERVED, &spot);
+
+    return error ? error : begin_mapping(pool, request, birth, &spot, mapping);
 }
 
 int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping)
 {
+    struct spot spot;
     int error;
 
     if (!pool || !request || !mapping)
@@ -193,9 +200,13 @@ int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, s
     if (!request->orig && !pool->copy)
         return BOUNCE_E_NULL;
     error = check_request(request);
-    if (!error)
+    if (!error && !pool->copy)
         error = check_original(pool, request->orig, request->size);
-    return error ? error : map(pool, request, request->orig, false, mapping);
+    if (error)
+        return error;
+    if (near_take(pool, request, &spot))
+        return begin_mapping(pool, request, BIRTH_MAPPED, &spot, mapping);
+    return take(pool, request, BIRTH_MAPPED, mapping);
 }
 
 int bounce_can_map(const struct bounce_pool *pool, const struct bounce_request *request)
@@ -210,10 +221,10 @@ int bounce_can_map(const struct bounce_pool *pool, const struct bounce_request *
     error = check_request(request);
     if (error)
         return error;
-    error = place_plan(pool, request, request->alloc_align_mask, &plan);
+    error = plan_make(pool, request, request->alloc_align_mask, &plan);
     if (error)
         return error;
-    return place_fits_empty_pool(pool, &plan) ? 0 : BOUNCE_E_UNSATISFIABLE;
+    return plan_fits_empty_pool(pool, &plan) ? 0 : BOUNCE_E_UNSATISFIABLE;
 }
 
 int bounce_reserve(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping)
@@ -225,14 +236,12 @@ int bounce_reserve(struct bounce_pool *pool, const struct bounce_request *reques
     if (pool->state != POOL_READY)
         return BOUNCE_E_STATE;
     error = check_request(request);
-    return error ? error : map(pool, request, NULL, true, mapping);
+    return error ? error : take(pool, request, BIRTH_RESERVED, mapping);
 }
 
 int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t owner, struct bounce_mapping *mapping)
 {
     struct bounce_request request = {0};
-    struct live live;
-    int error;
 
     if (!pool || !mapping)
         return BOUNCE_E_NULL;
@@ -247,12 +256,7 @@ int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t 
     request.alloc_align_mask = pool->page_mask;
     while (request.alloc_align_mask < size - 1)
         request.alloc_align_mask = request.alloc_align_mask * 2 + 1;
-    error = take(pool, &request, 0, NULL, false, &live);
-    if (error)
-        return error;
-    copy_clear(live.start, live_bytes(pool, &live));
-    mapping_fill(pool, &live.at.area, live.at.record, live.slots, live.at.handle, mapping);
-    return 0;
+    return take(pool, &request, BIRTH_COHERENT, mapping);
 }
 
 enum ask_state {
@@ -271,7 +275,7 @@ struct ask {
 };
 
 /* The record that a handle leads to, if it can lead anywhere in this pool. Says nothing about what lives there. */
-static bool find_place(const struct bounce_pool *pool, bounce_handle handle, struct live *live, uint32_t *number)
+static POOL_WITHIN bool find_place(const struct bounce_pool *pool, bounce_handle handle, struct live *live, uint32_t *number)
 {
     struct handle_parts parts = handle_open(pool->key, handle);
     uint32_t place = parts.place ^ pool->place;
@@ -279,14 +283,15 @@ static bool find_place(const struct bounce_pool *pool, bounce_handle handle, str
 
     if (area >= area_count(pool) || i >= pool->records)
         return false;
-    live->at.area = area_of(pool, area);
-    live->at.record = record_at(pool, &live->at.area, i);
+    live->area = area_of(pool, area);
+    live->record = record_at(pool, &live->area, i);
+    live->i = i;
     *number = parts.number;
     return true;
 }
 
 /* Is the record what is asked for? The lock is held. */
-static int check_ask(const struct record *record, uint32_t number, const struct ask *ask)
+static POOL_WITHIN int check_ask(const struct record *record, uint32_t number, const struct ask *ask)
 {
     if (!record_is_live(record) || record->number != number || (record->direction == 0) != (ask->direction == 0))
         return BOUNCE_E_HANDLE;
@@ -303,7 +308,7 @@ static int check_ask(const struct record *record, uint32_t number, const struct 
  * Find the mapping, if it is live and as asked. If it ends, its handle dies here: of two calls that end one mapping at
  * the same time, one is refused. Its slots are free at once, or when the caller releases them.
  */
-static int look_up(const struct bounce_pool *pool, const struct ask *ask, struct live *live)
+static POOL_WITHIN int look_up(const struct bounce_pool *restrict pool, const struct ask *ask, struct live *live)
 {
     bounce_lock_state state;
     uint32_t number;
@@ -311,24 +316,24 @@ static int look_up(const struct bounce_pool *pool, const struct ask *ask, struct
 
     if (!find_place(pool, ask->handle, live, &number))
         return BOUNCE_E_HANDLE;
-    if (!area_lock(pool, &live->at.area, &state))
+    if (!area_lock(pool, &live->area, &state))
         return BOUNCE_E_BUSY;
-    live->slots = record_slots(pool, live->at.record);
-    error = check_ask(live->at.record, number, ask);
-    if (!error && !record_is_sound(pool, &live->at.area, live->at.record->slot, live->slots))
+    live->slots = record_slots(pool, live->record);
+    error = check_ask(live->record, number, ask);
+    if (!error && !record_is_sound(pool, &live->area, live->record->slot, live->slots))
         error = BOUNCE_E_CORRUPT;
     if (!error && ask->at_once) {
-        error = place_give(pool, &live->at.area, live->at.record, live->slots);
+        error = give_slots(pool, &live->area, live->record, live->i, live->slots);
     } else if (!error) {
         read_record(pool, live);
-        live->at.record->ending = ask->state == ASK_ENDING;
+        live->record->ending = ask->state == ASK_ENDING;
     }
-    area_unlock(&live->at.area, state);
+    area_unlock(&live->area, state);
     return error;
 }
 
 /* The mapping that an ask with a direction is about. */
-static int look_up_streaming(const struct bounce_pool *pool, const struct ask *ask, struct live *live)
+static POOL_WITHIN int look_up_streaming(const struct bounce_pool *restrict pool, const struct ask *ask, struct live *live)
 {
     if (!pool)
         return BOUNCE_E_NULL;
@@ -339,47 +344,65 @@ static int look_up_streaming(const struct bounce_pool *pool, const struct ask *a
     return look_up(pool, ask, live);
 }
 
+static POOL_APART int look_up_apart(const struct bounce_pool *pool, const struct ask *ask, struct live *live)
+{
+    return look_up_streaming(pool, ask, live);
+}
+
 int bounce_commit(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, void *orig)
 {
     struct ask ask = {handle, (unsigned)direction, 0, 0, ASK_RESERVATION, false};
     bounce_lock_state state;
     struct live live;
-    int error = look_up_streaming(pool, &ask, &live);
+    int error = look_up_apart(pool, &ask, &live);
 
     if (error)
         return error;
     if (!orig && !pool->copy)
         return BOUNCE_E_NULL;
-    error = check_original(pool, orig, live.size);
+    error = pool->copy ? 0 : check_original(pool, orig, live.size);
     if (error)
         return error;
     live.orig = (unsigned char *)orig;
-    error = fill(pool, &live);
+    error = fill(pool, live.orig, live.size, live.start, live.slots, live.offset);
     if (error) {
-        copy_clear(live.start, live_bytes(pool, &live));
+        copy_clear(live.start, window_bytes(pool, live.slots));
         return error;
     }
-    state = bounce_lock_take(&area_head(&live.at.area)->lock);
-    record_set_orig(live.at.record, (uintptr_t)orig);
-    live.at.record->reserved = 0;
-    area_unlock(&live.at.area, state);
+    state = bounce_lock_take(&area_head(&live.area)->lock);
+    record_set_orig(live.record, (uintptr_t)orig);
+    live.record->reserved = 0;
+    area_unlock(&live.area, state);
     return 0;
+}
+
+/* bounce_unmap() where something is to be copied or cleared between the end of the handle and that of the slots. */
+static POOL_APART int unmap_window(const struct bounce_pool *pool, const struct ask *ask, bool copies, bool keep)
+{
+    struct live live;
+    int copied = 0, error = look_up_apart(pool, ask, &live);
+
+    if (error)
+        return error;
+    if (copies && !live.reserved)
+        copied = copy_out(pool, live.orig, 0, live.start + live.offset, ask->len == BOUNCE_WHOLE ? live.size : ask->len);
+    error = release(pool, live.area.number, live.i, keep ? NULL : live.start, live.slots);
+    return error ? error : copied;
 }
 
 int bounce_unmap(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t written)
 {
     bool keep = pool && (pool->flags & BOUNCE_KEEP_CONTENTS) != 0;
     bool copies = direction != BOUNCE_TO_DEVICE && written != 0;
-    struct ask ask = {handle, (unsigned)direction, 0, written, ASK_ENDING, keep && !copies};
-    struct live live;
-    int copied = 0, error = look_up_streaming(pool, &ask, &live);
 
-    if (error || ask.at_once)
-        return error;
-    if (copies && !live.reserved)
-        copied = copy_out(pool, live.orig, 0, live.start + live.offset, written == BOUNCE_WHOLE ? live.size : written);
-    error = release(pool, &live, keep);
-    return error ? error : copied;
+    if (keep && !copies) {
+        struct ask ask = {handle, (unsigned)direction, 0, written, ASK_ENDING, true};
+        struct live live;
+        return look_up_streaming(pool, &ask, &live);
+    } else {
+        struct ask ask = {handle, (unsigned)direction, 0, written, ASK_ENDING, false};
+        return unmap_window(pool, &ask, copies, keep);
+    }
 }
 
 int bounce_free(struct bounce_pool *pool, bounce_handle handle)
@@ -389,12 +412,13 @@ int bounce_free(struct bounce_pool *pool, bounce_handle handle)
     struct live live;
     int error;
 
+    live.start = NULL;
     if (!pool)
         return BOUNCE_E_NULL;
     if (pool->state != POOL_READY)
         return BOUNCE_E_STATE;
     error = look_up(pool, &ask, &live);
-    return error || keep ? error : release(pool, &live, false);
+    return error || keep ? error : release(pool, live.area.number, live.i, live.start, live.slots);
 }
 
 int bounce_sync_for_cpu(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t offset,
@@ -402,7 +426,7 @@ int bounce_sync_for_cpu(struct bounce_pool *pool, bounce_handle handle, enum bou
 {
     struct ask ask = {handle, (unsigned)direction, offset, len, ASK_ORIGINAL, false};
     struct live live;
-    int error = look_up_streaming(pool, &ask, &live);
+    int error = look_up_apart(pool, &ask, &live);
 
     if (error || direction == BOUNCE_TO_DEVICE)
         return error;
@@ -414,7 +438,7 @@ int bounce_sync_for_device(struct bounce_pool *pool, bounce_handle handle, enum 
 {
     struct ask ask = {handle, (unsigned)direction, offset, len, ASK_ORIGINAL, false};
     struct live live;
-    int error = look_up_streaming(pool, &ask, &live);
+    int error = look_up_apart(pool, &ask, &live);
 
     if (error || direction == BOUNCE_FROM_DEVICE)
         return error;

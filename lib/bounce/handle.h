@@ -21,30 +21,35 @@ static inline uint32_t handle_rotate(uint32_t word, unsigned left)
     return word << left | word >> (32 - left);
 }
 
-/* The rounds of Speck: add, rotate and xor are one instruction on every CPU, wide products are not. */
+/* A round of Speck: add, rotate and xor are one instruction on every CPU, wide products are not. */
+static inline struct handle_parts handle_mix(struct handle_parts parts, uint32_t key)
+{
+    parts.place = (handle_rotate(parts.place, 24) + parts.number) ^ key;
+    parts.number = handle_rotate(parts.number, 3) ^ parts.place;
+    return parts;
+}
+
+static inline struct handle_parts handle_unmix(struct handle_parts parts, uint32_t key)
+{
+    parts.number = handle_rotate(parts.number ^ parts.place, 29);
+    parts.place = handle_rotate((parts.place ^ key) - parts.number, 8);
+    return parts;
+}
+
+/* Without loops, which gcc -O2 would leave as they are. */
 static inline uint64_t handle_seal(const uint32_t key[HANDLE_ROUNDS], struct handle_parts parts)
 {
-    uint32_t x = parts.place, y = parts.number;
-
-    for (uint32_t round = 0; round < HANDLE_ROUNDS; round++) {
-        x = (handle_rotate(x, 24) + y) ^ key[round];
-        y = handle_rotate(y, 3) ^ x;
-    }
-    return (uint64_t)x << 32 | y;
+    parts = handle_mix(handle_mix(parts, key[0]), key[1]);
+    parts = handle_mix(handle_mix(parts, key[2]), key[3]);
+    return (uint64_t)parts.place << 32 | parts.number;
 }
 
 static inline struct handle_parts handle_open(const uint32_t key[HANDLE_ROUNDS], uint64_t handle)
 {
-    uint32_t x = (uint32_t)(handle >> 32), y = (uint32_t)handle;
-    struct handle_parts parts;
+    struct handle_parts parts = {(uint32_t)(handle >> 32), (uint32_t)handle};
 
-    for (uint32_t round = HANDLE_ROUNDS; round-- > 0;) {
-        y = handle_rotate(y ^ x, 29);
-        x = handle_rotate((x ^ key[round]) - y, 8);
-    }
-    parts.place = x;
-    parts.number = y;
-    return parts;
+    parts = handle_unmix(handle_unmix(parts, key[3]), key[2]);
+    return handle_unmix(handle_unmix(parts, key[1]), key[0]);
 }
 
 /* Keys that differ if anything does: the seed, and what it is for. */

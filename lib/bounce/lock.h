@@ -46,16 +46,17 @@ static inline bool bounce_lock_try(bounce_lock *lock, bounce_lock_state *state)
 
 static inline bounce_lock_state bounce_lock_take(bounce_lock *lock)
 {
-    bounce_lock_state state;
-
-    while (!bounce_lock_try(lock, &state)) {
+    /* Most often it is free: what would only look at it first comes after the first attempt. */
+    while (atomic_exchange_explicit(&lock->held, 1, memory_order_acquire) != 0) {
+        while (atomic_load_explicit(&lock->held, memory_order_relaxed) != 0) {
 #if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
+            __builtin_ia32_pause();
 #elif defined(__aarch64__)
-        __asm__ __volatile__("yield");
+            __asm__ __volatile__("yield");
 #endif
+        }
     }
-    return state;
+    return 0;
 }
 
 static inline void bounce_lock_give(bounce_lock *lock, bounce_lock_state state)

@@ -58,6 +58,7 @@ static int set_shape(struct bounce_pool *pool, const struct bounce_config *confi
     pool->slots = config->slots;
     pool->slot_shift = (uint8_t)bits_exponent(slot);
     pool->segment_shift = (uint8_t)bits_exponent(segment);
+    pool->word_shift = (uint8_t)bits_exponent(segment < BITS_WIDTH ? segment : BITS_WIDTH);
     pool->area_shift = (uint8_t)bits_exponent(areas);
     pool->slot_mask = slot - 1;
     pool->page_mask = page - 1;
@@ -175,10 +176,12 @@ static int check_meta(const struct bounce_pool *pool, const struct bounce_config
 static void clear_area(const struct bounce_pool *pool, uint32_t number_of_area, uint32_t latest)
 {
     struct area area = area_of(pool, number_of_area);
+    struct area_head *head = area_head(&area);
 
     __builtin_memset(area.block, 0, pool->block_size);
-    bounce_lock_init(&area_head(&area)->lock);
-    area_head(&area)->number = latest;
+    bounce_lock_init(&head->lock);
+    head->number = latest;
+    head->loose = RUNS_NONE;
     for (uint32_t segment = 0; segment < area.segments; segment++) {
         uint32_t slots = area_segment_slots(pool, &area, segment);
         runs_flip(area_free(pool, &area, segment), 0, slots);

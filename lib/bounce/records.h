@@ -12,7 +12,7 @@
 
 /* One mapping. Read and written under the lock; by the mapping's own caller, who alone can change it, also without. */
 struct record {
-    uint32_t address[sizeof(uintptr_t) / sizeof(uint32_t)]; /* of the original, in words: records are 4-byte aligned */
+    uint32_t address[sizeof(uintptr_t) / sizeof(uint32_t)]; /* of the original: in words, for records are 4-byte aligned */
     uint32_t number;        /* never 0 for a mapping; 0: a free record, in which slot is the next free one */
     uint32_t owner;
     uint32_t slot;          /* the first, of the area */
@@ -42,19 +42,15 @@ static inline bool record_is_live(const struct record *record)
 /* The address of the original; 0 if there is none. */
 static inline uintptr_t record_orig(const struct record *record)
 {
-#if UINTPTR_MAX > 0xffffffffu
-    return (uintptr_t)record->address[1] << 32 | record->address[0];
-#else
-    return record->address[0];
-#endif
+    uintptr_t address;
+
+    __builtin_memcpy(&address, record->address, sizeof(address));
+    return address;
 }
 
-static inline void record_set_orig(struct record *record, uintptr_t orig)
+static inline void record_set_orig(struct record *record, uintptr_t address)
 {
-    record->address[0] = (uint32_t)orig;
-#if UINTPTR_MAX > 0xffffffffu
-    record->address[1] = (uint32_t)(orig >> 32);
-#endif
+    __builtin_memcpy(record->address, &address, sizeof(address));
 }
 
 /* Bytes of data. */
@@ -126,11 +122,10 @@ static inline uint32_t records_take(const struct bounce_pool *pool, const struct
     return i;
 }
 
-/* A record is free again, and blank. */
-static inline void records_give(const struct bounce_pool *pool, const struct area *area, uint32_t i)
+/* Record i is free again, and blank. */
+static inline void records_give(const struct area *area, struct record *record, uint32_t i)
 {
     static const struct record blank = {0};
-    struct record *record = record_at(pool, area, i);
 
     *record = blank;
     record->slot = area_head(area)->spare;

@@ -90,23 +90,34 @@ static inline uint32_t runs_after(const bits_word *free, uint32_t words, uint32_
 /* How many slots are free right before slot, down to the start of the segment. */
 static inline uint32_t runs_before(const bits_word *free, uint32_t slot)
 {
-    uint32_t w = slot / BITS_WIDTH, bit = slot % BITS_WIDTH, n = bit;
-    bits_word used = bit == 0 ? 0 : ~free[w] << (BITS_WIDTH - bit);
+    uint32_t w = slot / BITS_WIDTH, n = slot % BITS_WIDTH;
+    bits_word below = ((bits_word)1 << n) - 1;
 
-    if (used != 0)
-        return BITS_WIDTH - 1 - bits_highest(used);
+    if (below != 0) {
+        bits_word used = ~free[w] & below;
+        if (used != 0)
+            return n - 1 - bits_highest(used);
+    }
     for (; w > 0; w--, n += BITS_WIDTH)
         if (free[w - 1] != BITS_ALL)
             return n + BITS_WIDTH - 1 - bits_highest(~free[w - 1]);
     return n;
 }
 
-/* Where in word w a run of n <= BITS_WIDTH free slots starts; it may go on in the word after. */
-static inline bits_word runs_short_starts(const bits_word *free, uint32_t words, uint32_t w, uint32_t n)
+/* How many slots the free run has that a free slot belongs to. */
+static inline uint32_t runs_around(const bits_word *free, uint32_t words, uint32_t slot)
 {
-    bits_word low = free[w];
-    bits_word high = w + 1 < words ? free[w + 1] : 0;
+    uint32_t bit = slot % BITS_WIDTH;
+    bits_word used = ~free[slot / BITS_WIDTH], below = used & (((bits_word)1 << bit) - 1), above = used >> bit;
 
+    if (below != 0 && above != 0)
+        return bit - 1 - bits_highest(below) + bits_lowest(above);
+    return runs_before(free, slot) + runs_after(free, words, slot);
+}
+
+/* Where in the word low a run of n <= BITS_WIDTH free slots starts; it may go on in the word after, high. */
+static inline bits_word runs_short_starts(bits_word low, bits_word high, uint32_t n)
+{
     /*
      * A bit stays while a run of `have` starts there. Zeros that enter at the top of high never reach low: n is one
      * word at most.
@@ -158,30 +169,13 @@ static inline uint32_t runs_find(const bits_word *free, uint32_t words, uint32_t
         if (starts == 0)
             continue;
         if (n <= BITS_WIDTH)
-            starts = allowed & runs_short_starts(free, words, w, n);
+            starts = allowed & runs_short_starts(free[w], w + 1 < words ? free[w + 1] : 0, n);
         else
             starts = allowed & runs_long_starts(free, words, w, n, &end);
         if (starts != 0)
             return base + bits_lowest(starts);
     }
     return RUNS_NONE;
-}
-
-/*
- * As runs_find() from a slot on, as far as one word answers it: RUNS_NONE means nothing. To be tried first, for it is
- * short.
- */
-static inline uint32_t runs_near_start(const bits_word *free, uint32_t words, uint32_t n,
-                                       const struct runs_where *where, uint32_t first, uint32_t from)
-{
-    uint32_t w = from / BITS_WIDTH;
-    bits_word starts;
-
-    if (n > BITS_WIDTH || where->has_far)
-        return RUNS_NONE;
-    starts = runs_short_starts(free, words, w, n) & bits_rotate_down(where->near, first + w * BITS_WIDTH) &
-        BITS_ALL << from % BITS_WIDTH;
-    return starts == 0 ? RUNS_NONE : w * BITS_WIDTH + bits_lowest(starts);
 }
 
 /* The longest run of free slots in the segment. */
@@ -211,7 +205,7 @@ static inline bool runs_all(const bits_word *free, uint32_t slot, uint32_t n, bo
 {
     for (;;) {
         uint32_t bit = slot % BITS_WIDTH, left = BITS_WIDTH - bit;
-        bits_word range = bits_run(bit, n < left ? n : left);
+        bits_word range = n <= left ? bits_run(bit, n) : BITS_ALL << bit;
         if ((free[slot / BITS_WIDTH] & range) != (used ? 0 : range))
             return false;
         if (n <= left)
@@ -226,12 +220,32 @@ static inline void runs_flip(bits_word *free, uint32_t slot, uint32_t n)
 {
     for (;;) {
         uint32_t bit = slot % BITS_WIDTH, left = BITS_WIDTH - bit;
-        free[slot / BITS_WIDTH] ^= bits_run(bit, n < left ? n : left);
-        if (n <= left)
+        if (n <= left) {
+            free[slot / BITS_WIDTH] ^= bits_run(bit, n);
             return;
+        }
+        free[slot / BITS_WIDTH] ^= BITS_ALL << bit;
         slot += left;
         n -= left;
     }
+}
+
+/* Free n > 0 slots from slot on. Returns whether all were in use; otherwise nothing has changed. */
+static inline bool runs_free(bits_word *free, uint32_t slot, uint32_t n)
+{
+    uint32_t bit = slot % BITS_WIDTH;
+
+    if (n <= BITS_WIDTH - bit) {
+        bits_word range = bits_run(bit, n);
+        if ((free[slot / BITS_WIDTH] & range) != 0)
+            return false;
+        free[slot / BITS_WIDTH] |= range;
+        return true;
+    }
+    if (!runs_all(free, slot, n, true))
+        return false;
+    runs_flip(free, slot, n);
+    return true;
 }
 
 #endif

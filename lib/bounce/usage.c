@@ -35,6 +35,7 @@ static int add_area(const struct bounce_pool *pool, uint32_t number, struct boun
     sum->used += head->used;
     sum->high_water += head->high_water;
     sum->mappings += head->mappings;
+    area_take_up_slack(pool, &area);
     longest = longest_run(pool, &area);
     area_unlock(&area, state);
     if (longest > sum->longest_run)
@@ -101,9 +102,11 @@ static bool is_start(const struct bounce_pool *pool, const struct area *area, ui
 static void tell(const struct bounce_pool *pool, const struct area *area, uint32_t i, struct bounce_mapping *mapping)
 {
     const struct record *record = record_at(pool, area, i);
-    bounce_handle handle = mapping_handle(pool, area, i, record->number);
 
-    mapping_fill(pool, area, record, record_slots(pool, record), handle, mapping);
+    mapping->handle = handle_seal(pool->key, mapping_parts(pool, area, i, record->number));
+    mapping->size = record_size(record);
+    mapping_set_place(pool, area, record->slot, record_slots(pool, record), record->offset, mapping);
+    mapping_set_use(record->owner, record->direction, mapping);
 }
 
 /*

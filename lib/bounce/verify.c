@@ -23,6 +23,8 @@ static const char *check_head(const struct area *area)
 
     if (head->closed > 1)
         return "an area is neither open nor closed";
+    if (head->loose >= area->segments && head->loose != RUNS_NONE)
+        return "the loose segment is outside its area";
     if (head->cursor >= area->slots)
         return "the cursor is outside its area";
     if (head->used > area->slots)
@@ -42,7 +44,8 @@ static const char *check_segment(const struct bounce_pool *pool, const struct ar
     for (uint32_t w = 0; w < pool->segment_words; w++)
         if ((free[w] & ~present(w * BITS_WIDTH, area_segment_slots(pool, area, segment))) != 0)
             return "a slot beyond the end is free";
-    if (longest != runs_longest(free, pool->segment_words))
+    if (longest < runs_longest(free, pool->segment_words) || longest > area_segment_slots(pool, area, segment) ||
+        (longest > runs_longest(free, pool->segment_words) && segment != area_head(area)->loose))
         return "the longest run of a segment is not the one that is written down";
     for (uint32_t row = 0; row < index_class(segment_slots(pool)); row++)
         if ((index[row * (size_t)pool->index_words] >> segment % BITS_WIDTH & 1) != (row < index_class(longest)))

@@ -183,8 +183,13 @@ TEST(runs_agree_with_a_loop_over_slots)
         if (slot != RUNS_NONE) {
             memcpy(copy, free, sizeof(copy));
             CHECK(runs_all(free, slot, n, false));
+            CHECK_EQ(runs_around(free, words, slot), plain_before(free, slot) + plain_after(free, slots, slot));
+            CHECK(!runs_free(free, slot, n));
             runs_flip(free, slot, n);
             CHECK(runs_all(free, slot, n, true));
+            CHECK(runs_free(free, slot, n));
+            CHECK(runs_all(free, slot, n, false));
+            runs_flip(free, slot, n);
             for (uint32_t i = 0; i < slots; i++)
                 CHECK_EQ(bit(free, i), bit(copy, i) && (i < slot || i >= slot + n));
         }

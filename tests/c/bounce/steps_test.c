@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How much a search looks at. The claim, for every request in every state: no segment of an area more than once, but
- * that of the cursor three times: the cursor's word, the rest after it, and what is before it; so the segments of the
- * pool and two more per area, at most. And a segment is at most segment_slots / 64 words.
+ * that of the cursor twice, what is after it and what is before it, and in the first area once more: the short way, which
+ * most requests need alone. So the segments of the pool, one more per area, and one. And a segment is at most
+ * segment_slots / 64 words.
  */
 static unsigned steps;
 
@@ -13,7 +14,7 @@ static unsigned steps;
 
 static unsigned most_steps(const struct bounce_pool *pool)
 {
-    return ((pool->slots - 1) >> pool->segment_shift) + 1 + 2 * area_count(pool);
+    return ((pool->slots - 1) >> pool->segment_shift) + 1 + area_count(pool) + 1;
 }
 
 /* Every slot a mapping, then every other pair of them free, so that no free pair begins at a page. */

@@ -130,6 +130,33 @@ TEST(C290_a_mapping_that_grew_shrank_moved_or_lost_its_number)
     CHECK(rig_flaw(&pool));
     area_head(&area)->high_water = area.slots + 1;
     CHECK(rig_flaw(&pool));
+    area_head(&area)->high_water = area.slots;
+    CHECK(!rig_flaw(&pool));
+    area_head(&area)->loose = area.segments;
+    CHECK(rig_flaw(&pool));
+}
+
+TEST(one_segment_may_have_less_than_is_written_down_until_usage_is_asked)
+{
+    struct bounce_mapping mapping, other;
+
+    pool = rig_pool(0x90000000, 512);
+    area = area_of(&pool, 0);
+    CHECK_OK(rig_map(&pool, 0, 2048 * 4, RIG_NO_MASKS, &mapping));
+    CHECK_EQ(area_head(&area)->loose, 0);
+    CHECK_EQ(*area_longest(&pool, &area, 0), 128);
+    CHECK(!rig_flaw(&pool));
+    CHECK_EQ(rig_usage(&pool).longest_run, 128);
+    CHECK_EQ(*area_longest(&pool, &area, 0), 124);
+    CHECK_EQ(area_head(&area)->loose, RUNS_NONE);
+    CHECK(!rig_flaw(&pool));
+    CHECK_OK(rig_map(&pool, 0, 2048, RIG_NO_MASKS, &mapping));
+    area_head(&area)->cursor = 128;
+    CHECK_OK(rig_map(&pool, 0, 2048, RIG_NO_MASKS, &other));
+    CHECK_EQ(area_head(&area)->loose, 1);
+    CHECK_EQ(*area_longest(&pool, &area, 0), 123);
+    *area_longest(&pool, &area, 0) = 124;
+    CHECK(rig_flaw(&pool));
 }
 
 TEST(a_flaw_says_where)

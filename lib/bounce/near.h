@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The short way to a place, for what most requests are: few slots, aligned to few, with no boundary and no limit, and
+ * room behind the cursor in its own segment. Then the free bits of a word or two answer, and no plan is made. It finds
+ * the slot that the long way (place.h) would, or nothing.
+ */
+#ifndef BOUNCE_NEAR_H
+#define BOUNCE_NEAR_H
+
+#include "plan.h"
+#include "take.h"
+
+/* A request in slots, as far as it can be said in words of a bitmap. */
+struct near {
+    uint32_t slots;   /* these three as a plan has them */
+    uint32_t offset;
+    uint32_t granule;
+    uint32_t stride_mask; /* slots from one that it may start at to the next, less one */
+    uint32_t first;       /* of the pool, such a slot, modulo the stride */
+};
+
+/* The plan of a request with masks, in 32 bits. Returns whether it can be said so. */
+static inline bool near_plan_masks(const struct bounce_pool *restrict pool, const struct bounce_request *request,
+                                   uint64_t granule_mask, struct near *near)
+{
+    uint64_t masks = request->alloc_align_mask | request->min_align_mask;
+    uint32_t min = (uint32_t)request->min_align_mask, start = (uint32_t)request->alloc_align_mask;
+    uint32_t granule = (uint32_t)granule_mask, orig_addr = (uint32_t)request->orig_addr, total, align;
+
+    if (masks > INT32_MAX || start >= pool->longest)
+        return false;
+    near->offset = orig_addr & min & (start | pool->slot_mask);
+    total = ((uint32_t)request->size + near->offset + granule) & ~granule;
+    if (total > pool->longest)
+        return false;
+    near->slots = (total + pool->slot_mask) >> pool->slot_shift;
+    near->granule = granule == 0 ? 0 : bits_exponent((granule >> pool->slot_shift) + 1);
+
+    start |= pool->slot_mask;
+    align = start | min;
+    near->stride_mask = align >> pool->slot_shift;
+    near->first = (((orig_addr & min & ~start) - (uint32_t)pool->window_addr) & align) >> pool->slot_shift;
+    return near->slots <= BITS_WIDTH && near->stride_mask < BITS_WIDTH && near->stride_mask < pool->slots;
+}
+
+/*
+ * As plan_make(). Returns whether the request can be said so; the long way knows what is wrong with it if it cannot.
+ */
+static POOL_WITHIN bool near_plan(const struct bounce_pool *restrict pool, const struct bounce_request *request,
+                             uint64_t granule_mask, struct near *near)
+{
+    if ((request->boundary_mask | request->limit) != 0 || request->size > pool->longest)
+        return false;
+    if ((request->alloc_align_mask | request->min_align_mask) != 0)
+        return near_plan_masks(pool, request, granule_mask, near);
+    near->slots = ((uint32_t)request->size + pool->slot_mask) >> pool->slot_shift;
+    near->offset = 0;
+    near->granule = 0;
+    near->stride_mask = request->size > pool->page_mask ? pool->page_mask >> pool->slot_shift : 0;
+    near->first = (0 - (uint32_t)pool_slots(pool, pool->window_addr)) & near->stride_mask;
+    return near->slots <= BITS_WIDTH && near->stride_mask < BITS_WIDTH && near->stride_mask < pool->slots;
+}
+
+/* Where in word w of an area's bitmap a place may start. last: the last word of that segment. */
+static inline bits_word near_starts(const struct bounce_pool *restrict pool, const struct area *area,
+                                    const struct near *near, uint32_t w, uint32_t last)
+{
+    const bits_word *free = area_free(pool, area, 0);
+    bits_word starts = free[w];
+
+    if (near->slots > 1)
+        starts = runs_short_starts(starts, w < last ? free[w + 1] : 0, near->slots);
+    if (near->stride_mask != 0) {
+        uint32_t first = near->first - area->first_slot - (w << pool->word_shift);
+        starts &= bits_every(bits_exponent(near->stride_mask + 1)) << (first & near->stride_mask);
+    }
+    return starts;
+}
+
+/* The first place from slot `from` of the area on, up to the end of its segment; RUNS_NONE if there is none. */
+static inline uint32_t near_find(const struct bounce_pool *restrict pool, const struct area *area,
+                                 const struct near *near, uint32_t from)
+{
+    uint32_t w = from >> pool->word_shift, last = w | (pool->segment_words - 1);
+    bits_word starts = near_starts(pool, area, near, w, last) & BITS_ALL << (from - (w << pool->word_shift));
+
+    while (starts == 0 && w < last)
+        starts = near_starts(pool, area, near, ++w, last);
+    return starts == 0 ? RUNS_NONE : (w << pool->word_shift) + bits_lowest(starts);
+}
+
+/* As check_room(), in one answer. */
+static inline bool near_has_room(const struct bounce_pool *restrict pool, const struct area *area, uint32_t n)
+{
+    const struct area_head *head = area_head(area);
+
+    return (uint64_t)head->used + n <= area->slots && head->cursor < area->slots && head->closed == 0 &&
+        records_left(pool, area) && records_sound(pool, area);
+}
+
+/*
+ * As place_take(), with an original, in one area. False if it has nothing to say: then nothing has changed.
+ */
+static POOL_WITHIN bool near_take(const struct bounce_pool *restrict pool, const struct bounce_request *request,
+                                  struct spot *spot)
+{
+    bounce_lock_state state;
+    struct near near;
+    bool taken = false;
+
+    if (!near_plan(pool, request, request->alloc_align_mask, &near))
+        return false;
+    spot->area = area_of(pool, request->area & (area_count(pool) - 1));
+    if (!area_lock(pool, &spot->area, &state))
+        return false;
+    if (near_has_room(pool, &spot->area, near.slots)) {
+        uint32_t cursor = area_cursor(pool, &spot->area);
+        if (*area_longest(pool, &spot->area, cursor >> pool->segment_shift) >= near.slots) {
+            spot->slot = near_find(pool, &spot->area, &near, cursor);
+            spot->slots = near.slots;
+            spot->offset = near.offset;
+            BOUNCE_ON_SEGMENT();
+            taken = spot->slot != RUNS_NONE &&
+                take_slots(pool, request, near.granule, (uintptr_t)request->orig, false, spot) == 0;
+        }
+    }
+    area_unlock(&spot->area, state);
+    return taken;
+}
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slots change hands: from free to a mapping's, and back. Where they lie was decided before (near.h, place.h). The
+ * area's lock is held.
+ */
+#ifndef BOUNCE_TAKE_H
+#define BOUNCE_TAKE_H
+
+#include "mapping.h"
+
+/* Where a mapping went. */
+struct spot {
+    struct area area;
+    struct handle_parts parts;
+    uint32_t i;      /* of the record */
+    uint32_t slot;   /* of the area */
+    uint32_t slots;
+    uint32_t offset; /* bytes from the start of the allocation to the data */
+};
+
+/* Called when a search has looked into a segment, under the lock, by a build that counts them. */
+#ifndef BOUNCE_ON_SEGMENT
+#define BOUNCE_ON_SEGMENT()
+#endif
+
+/* A segment's longest run is longer now. */
+static POOL_APART void raise_longest(const struct bounce_pool *pool, uint32_t number, uint32_t segment, uint32_t run)
+{
+    struct area area = area_of(pool, number);
+
+    area_set_longest(pool, &area, segment, run);
+}
+
+/* Another segment's longest run may be shorter now. */
+static POOL_APART void loosen(const struct bounce_pool *pool, uint32_t number, uint32_t segment)
+{
+    struct area area = area_of(pool, number);
+
+    area_take_up_slack(pool, &area);
+    area_head(&area)->loose = segment;
+}
+
+static inline void count_taken(const struct area *area, uint32_t slot, uint32_t n)
+{
+    struct area_head *head = area_head(area);
+
+    head->cursor = slot + n == area->slots ? 0 : slot + n;
+    head->used += n;
+    if (head->used > head->high_water)
+        head->high_water = head->used;
+    head->mappings++;
+}
+
+/* The next number of the area. */
+static inline uint32_t next_number(const struct bounce_pool *restrict pool, const struct area *area)
+{
+    struct area_head *head = area_head(area);
+
+    do
+        head->number++;
+    while (head->number == 0 || head->number == pool->skipped);
+    return head->number;
+}
+
+/* Can there be room, and is what says so sound? */
+static inline int check_room(const struct bounce_pool *restrict pool, const struct area *area, uint32_t n)
+{
+    const struct area_head *head = area_head(area);
+
+    if (head->used > area->slots || head->cursor >= area->slots)
+        return BOUNCE_E_CORRUPT;
+    if (head->closed || n > area->slots - head->used)
+        return BOUNCE_E_FULL;
+    if (!records_left(pool, area))
+        return BOUNCE_E_MAPPINGS;
+    return records_sound(pool, area) ? 0 : BOUNCE_E_CORRUPT;
+}
+
+/* Write down what lies at a slot now. */
+static POOL_WITHIN void write_record(const struct bounce_pool *restrict pool, const struct bounce_request *request,
+                                     uint32_t granule, uintptr_t orig, bool reserved, struct spot *spot)
+{
+    uint32_t i = records_take(pool, &spot->area);
+    struct record *record = record_at(pool, &spot->area, i);
+
+    spot->parts = mapping_parts(pool, &spot->area, i, next_number(pool, &spot->area));
+    spot->i = i;
+    records_set_start(pool, &spot->area, spot->slot, i);
+    record_set_orig(record, orig);
+    record->number = spot->parts.number;
+    record->owner = request->owner;
+    record->slot = spot->slot;
+    record->last = (uint32_t)(request->size - 1) & 0x0fffffffu;
+    record->direction = (unsigned)request->direction & 3u;
+    record->reserved = reserved;
+    record->ending = 0;
+    record->offset = spot->offset & 0x0fffffffu;
+    record->granule = granule & 0xfu;
+}
+
+/*
+ * Turn the spot's slots, which lie in one segment, from free to used, and write down what lies there now. Whether the
+ * longest run of the segment is shorter then is found out when a longest run is taken elsewhere: mappings follow one
+ * another through a segment, and often end as soon. Too long is no mistake: a search looks in vain, once.
+ * Returns 0, or BOUNCE_E_CORRUPT with nothing changed.
+ */
+static POOL_WITHIN int take_slots(const struct bounce_pool *restrict pool, const struct bounce_request *request,
+                                  uint32_t granule, uintptr_t orig, bool reserved, struct spot *spot)
+{
+    const struct area *area = &spot->area;
+    uint32_t segment = spot->slot >> pool->segment_shift, at = spot->slot & pool->segment_mask, n = spot->slots;
+    bits_word *free = area_free(pool, area, segment);
+    uint32_t run = runs_around(free, pool->segment_words, at), longest = *area_longest(pool, area, segment);
+
+    if (run > longest || n > run || spot->slot >= area->slots || n > area->slots - spot->slot)
+        return BOUNCE_E_CORRUPT;
+    runs_flip(free, at, n);
+    if (run == longest && segment != area_head(area)->loose)
+        loosen(pool, area->number, segment);
+    count_taken(area, spot->slot, n);
+    write_record(pool, request, granule, orig, reserved, spot);
+    return 0;
+}
+
+/*
+ * Give back the n slots of a mapping, and its record i. Returns 0, or BOUNCE_E_CORRUPT with nothing changed.
+ */
+static POOL_WITHIN int give_slots(const struct bounce_pool *restrict pool, const struct area *area,
+                                  struct record *record, uint32_t i, uint32_t n)
+{
+    uint32_t slot = record->slot, segment = slot >> pool->segment_shift, at = slot & pool->segment_mask, run;
+    bits_word *free = area_free(pool, area, segment);
+    struct area_head *head = area_head(area);
+
+    if (!record_is_sound(pool, area, slot, n) || head->used < n || head->mappings == 0 || !runs_free(free, at, n))
+        return BOUNCE_E_CORRUPT;
+    run = runs_around(free, pool->segment_words, at);
+    if (run > *area_longest(pool, area, segment))
+        raise_longest(pool, area->number, segment, run);
+    head->used -= n;
+    head->mappings--;
+    records_give(area, record, i);
+    return 0;
+}
+
+#endif
