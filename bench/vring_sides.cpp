@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* libvring as something to be measured: both formats, used directly as one would who knows the format. */
+/*
+ * libvring as something to be measured: both formats, used directly as one would who knows the format; and several buffers
+ * by one call where they come in batches, as one would who cares about speed. Linux and the other peers have no such
+ * calls, and are called for each buffer. A table cannot be added by that call: add_indirect is called for each.
+ */
 #include "side.h"
 
 #include <vring/vring.h>
@@ -19,14 +23,18 @@ struct Split {
     static constexpr uint64_t feature = 0;
     static constexpr auto driver_init = vring_split_driver_init;
     static constexpr auto driver_add_avail = vring_split_driver_add_avail;
+    static constexpr auto driver_add_avail_batch = vring_split_driver_add_avail_batch;
     static constexpr auto driver_add_indirect = vring_split_driver_add_indirect;
     static constexpr auto driver_publish = vring_split_driver_publish;
     static constexpr auto driver_get_used = vring_split_driver_get_used;
+    static constexpr auto driver_get_used_batch = vring_split_driver_get_used_batch;
     static constexpr auto driver_enable_notify = vring_split_driver_enable_notify;
     static constexpr auto driver_disable_notify = vring_split_driver_disable_notify;
     static constexpr auto device_init = vring_split_device_init;
     static constexpr auto device_get_avail = vring_split_device_get_avail;
+    static constexpr auto device_get_avail_batch = vring_split_device_get_avail_batch;
     static constexpr auto device_add_used = vring_split_device_add_used;
+    static constexpr auto device_add_used_batch = vring_split_device_add_used_batch;
     static constexpr auto device_publish = vring_split_device_publish;
     static constexpr auto device_enable_notify = vring_split_device_enable_notify;
     static constexpr auto device_disable_notify = vring_split_device_disable_notify;
@@ -39,14 +47,18 @@ struct Packed {
     static constexpr uint64_t feature = VRING_F_RING_PACKED;
     static constexpr auto driver_init = vring_packed_driver_init;
     static constexpr auto driver_add_avail = vring_packed_driver_add_avail;
+    static constexpr auto driver_add_avail_batch = vring_packed_driver_add_avail_batch;
     static constexpr auto driver_add_indirect = vring_packed_driver_add_indirect;
     static constexpr auto driver_publish = vring_packed_driver_publish;
     static constexpr auto driver_get_used = vring_packed_driver_get_used;
+    static constexpr auto driver_get_used_batch = vring_packed_driver_get_used_batch;
     static constexpr auto driver_enable_notify = vring_packed_driver_enable_notify;
     static constexpr auto driver_disable_notify = vring_packed_driver_disable_notify;
     static constexpr auto device_init = vring_packed_device_init;
     static constexpr auto device_get_avail = vring_packed_device_get_avail;
+    static constexpr auto device_get_avail_batch = vring_packed_device_get_avail_batch;
     static constexpr auto device_add_used = vring_packed_device_add_used;
+    static constexpr auto device_add_used_batch = vring_packed_device_add_used_batch;
     static constexpr auto device_publish = vring_packed_device_publish;
     static constexpr auto device_enable_notify = vring_packed_device_enable_notify;
     static constexpr auto device_disable_notify = vring_packed_device_disable_notify;
@@ -92,6 +104,8 @@ struct Tables {
     alignas(64) unsigned char of[RING_MOST_ENTRIES][16 * RING_MOST_PIECES];
 };
 
+enum { RING_MOST_BATCH = 256 };
+
 /* The two sides are lines apart, as they are for anyone who runs them on two cores. */
 template <class Ring> struct alignas(128) Driver {
     typename Ring::Driver queue;
@@ -100,6 +114,8 @@ template <class Ring> struct alignas(128) Driver {
     uint16_t mask, chain;
     bool indirect;
     vring_segment segments[RING_MOST_PIECES];
+    vring_avail_buffer offers[RING_MOST_BATCH]; /* the tokens change */
+    vring_used_buffer used[RING_MOST_BATCH];
     vring_slot slots[RING_MOST_ENTRIES];
 
     static void *start(const ring_config *config, ring_shared *shared)
@@ -119,6 +135,8 @@ template <class Ring> struct alignas(128) Driver {
         driver->segments[0] = {addr_of(shared->data), config->chain == 1 ? 64u : 16u};
         driver->segments[1] = {addr_of(shared->data + 16), 64};
         driver->segments[2] = {addr_of(shared->data + 80), 1};
+        for (vring_avail_buffer &offer : driver->offers)
+            offer = {driver->segments, 0, 1, static_cast<uint16_t>(config->chain - 1)};
         wanted.features = features_of(*config);
         wanted.size = config->size;
         wanted.desc = memory->desc;
@@ -131,24 +149,42 @@ template <class Ring> struct alignas(128) Driver {
         return driver;
     }
 
+    /* One buffer. */
+    void give_one()
+    {
+        uint16_t n_writable = static_cast<uint16_t>(chain - 1);
+
+        if (indirect) {
+            unsigned char *at = tables->of[given & mask];
+            vring_table table = {at, addr_of(at), RING_MOST_PIECES};
+            must(Ring::driver_add_indirect(&queue, &table, segments, 1, n_writable, given) == 0, "add_indirect");
+        } else {
+            must(Ring::driver_add_avail(&queue, segments, 1, n_writable, given) == 0, "add_avail");
+        }
+        given++;
+        dawdle();
+    }
+
+    void give_batch(uint32_t n)
+    {
+        uint32_t added;
+
+        for (uint32_t i = 0; i < n; i++) {
+            offers[i].token = given++;
+            dawdle();
+        }
+        must(Ring::driver_add_avail_batch(&queue, offers, n, &added) == 0 && added == n, "add_avail_batch");
+    }
+
     static bool give(void *side, uint32_t n)
     {
         auto &driver = *static_cast<Driver *>(side);
-        uint16_t n_writable = static_cast<uint16_t>(driver.chain - 1);
 
-        for (uint32_t i = 0; i < n; i++) {
-            if (driver.indirect) {
-                unsigned char *at = driver.tables->of[driver.given & driver.mask];
-                vring_table table = {at, addr_of(at), RING_MOST_PIECES};
-                must(Ring::driver_add_indirect(&driver.queue, &table, driver.segments, 1, n_writable,
-                                               driver.given) == 0, "add_indirect");
-            } else {
-                must(Ring::driver_add_avail(&driver.queue, driver.segments, 1, n_writable, driver.given) == 0,
-                     "add_avail");
-            }
-            driver.given++;
-            dawdle();
-        }
+        if (n == 1 || driver.indirect)
+            for (uint32_t i = 0; i < n; i++)
+                driver.give_one();
+        else
+            driver.give_batch(n);
         int notify = Ring::driver_publish(&driver.queue);
         must(notify >= 0, "driver_publish");
         return notify > 0;
@@ -157,16 +193,16 @@ template <class Ring> struct alignas(128) Driver {
     static uint32_t take(void *side, uint32_t n)
     {
         auto &driver = *static_cast<Driver *>(side);
-        vring_used_buffer used;
+        uint32_t taken = 1;
+        int answer = n == 1 ? Ring::driver_get_used(&driver.queue, driver.used)
+                            : Ring::driver_get_used_batch(&driver.queue, driver.used, n, &taken);
 
-        for (uint32_t i = 0; i < n; i++) {
-            int answer = Ring::driver_get_used(&driver.queue, &used);
-            if (answer == VRING_E_EMPTY)
-                return i;
-            must(answer == 0 && used.token == driver.taken, "get_used");
-            driver.taken++;
-        }
-        return n;
+        if (answer == VRING_E_EMPTY)
+            return 0;
+        must(answer == 0, "get_used");
+        for (uint32_t i = 0; i < taken; i++)
+            must(driver.used[i].token == driver.taken++, "get_used, in order");
+        return taken;
     }
 
     static bool sleep(void *side)
@@ -194,6 +230,9 @@ template <class Ring> struct alignas(128) Device {
     uint32_t used_len;
     uint64_t bytes; /* of each buffer */
     vring_region region;
+    vring_iov iov[RING_MOST_PIECES * RING_MOST_BATCH];
+    vring_chain chains[RING_MOST_BATCH];
+    vring_used_chain used[RING_MOST_BATCH];
     vring_head heads[RING_MOST_ENTRIES];
 
     static void *start(const ring_config *config, const ring_shared *shared)
@@ -219,20 +258,38 @@ template <class Ring> struct alignas(128) Device {
         return device;
     }
 
+    bool turn_one()
+    {
+        int answer = Ring::device_get_avail(&queue, iov, RING_MOST_PIECES, chains);
+
+        if (answer == VRING_E_EMPTY)
+            return false;
+        must(answer == 0 && chains[0].readable + chains[0].writable == bytes, "get_avail");
+        must(Ring::device_add_used(&queue, chains[0].handle, used_len) == 0, "add_used");
+        return true;
+    }
+
+    uint32_t turn_batch(uint32_t n)
+    {
+        uint32_t taken, done;
+        int answer = Ring::device_get_avail_batch(&queue, iov, RING_MOST_PIECES * n, chains, n, &taken);
+
+        if (answer == VRING_E_EMPTY)
+            return 0;
+        must(answer == 0, "get_avail_batch");
+        for (uint32_t i = 0; i < taken; i++) {
+            must(chains[i].readable + chains[i].writable == bytes, "get_avail_batch, whole");
+            used[i] = {chains[i].handle, used_len};
+        }
+        must(Ring::device_add_used_batch(&queue, used, taken, &done) == 0 && done == taken, "add_used_batch");
+        return taken;
+    }
+
     static uint32_t turn(void *side, uint32_t n, bool *notify)
     {
         auto &device = *static_cast<Device *>(side);
-        vring_iov iov[RING_MOST_PIECES];
-        vring_chain chain;
-        uint32_t done = 0;
+        uint32_t done = n == 1 ? device.turn_one() : device.turn_batch(n);
 
-        for (; done < n; done++) {
-            int answer = Ring::device_get_avail(&device.queue, iov, RING_MOST_PIECES, &chain);
-            if (answer == VRING_E_EMPTY)
-                break;
-            must(answer == 0 && chain.readable + chain.writable == device.bytes, "get_avail");
-            must(Ring::device_add_used(&device.queue, chain.handle, device.used_len) == 0, "add_used");
-        }
         if (done > 0) {
             int owed = Ring::device_publish(&device.queue);
             must(owed >= 0, "device_publish");

@@ -10,7 +10,7 @@ enum chain_step vring_chain_broken(struct chain_walk *walk, int error, uint32_t 
 }
 
 /* One piece more; beyond the capacity it is only counted, so that the caller can come back with enough room. */
-static inline void chain_piece(struct chain_walk *walk, void *base, size_t len, bool writable)
+static inline void chain_add_piece(struct chain_walk *walk, void *base, size_t len, bool writable)
 {
     uint32_t n = walk->n_readable + walk->n_writable;
 
@@ -34,7 +34,7 @@ static int chain_pieces(struct chain_walk *walk, uint64_t addr, uint32_t left, b
             return VRING_E_CHAIN_ADDR;
         if (piece.len > left)
             piece.len = left;
-        chain_piece(walk, piece.host, (size_t)piece.len, writable);
+        chain_add_piece(walk, piece.host, (size_t)piece.len, writable);
         addr += piece.len;
         left -= (uint32_t)piece.len;
     }
@@ -63,7 +63,7 @@ static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc 
     void *host;
 
     if (regions_whole(regions, desc->addr, desc->len, writable, &host))
-        chain_piece(walk, host, desc->len, writable);
+        chain_add_piece(walk, host, desc->len, writable);
     else
         error = chain_pieces(walk, desc->addr, desc->len, writable, regions);
     *(writable ? &walk->writable : &walk->readable) += desc->len;

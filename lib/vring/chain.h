@@ -24,7 +24,8 @@ struct chain_desc {
 enum chain_step {
     CHAIN_DONE,
     CHAIN_MORE,
-    CHAIN_BROKEN /* fault says how */
+    CHAIN_BROKEN, /* fault says how */
+    CHAIN_STRAYS  /* from chain_run_take() alone: not as most are, and nothing has been said of it yet */
 };
 
 struct chain_walk {
@@ -66,31 +67,107 @@ enum chain_step vring_chain_take(struct chain_walk *walk, const struct chain_des
                                  uint32_t entries, struct vring_regions *regions);
 
 /*
- * The most common of chains, straight: a single direct descriptor whose buffer is one piece, in the region that the last
- * one was in. False, with nothing written, for any other: walk it.
+ * The most common of buffers, straight: desc is all of it, one piece in the region that the last one was in. False, with
+ * nothing told, for any other: walk it. There is room for one piece.
  */
-static inline bool chain_single(const struct chain_desc *desc, const struct vring_regions *regions,
-                                struct vring_iov *iov, uint32_t capacity, struct vring_chain *chain)
+static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct vring_region *last, struct vring_iov *iov,
+                                    struct vring_chain *chain)
 {
-    static const struct vring_chain nothing = {0};
     bool writable = (desc->flags & VRING_DESC_WRITE) != 0;
     void *host;
 
-    if (desc->flags & (VRING_DESC_NEXT | VRING_DESC_INDIRECT))
-        return false;
-    if (capacity == 0 || !regions_whole(regions, desc->addr, desc->len, writable, &host))
+    if ((desc->flags & (VRING_DESC_NEXT | VRING_DESC_INDIRECT)) ||
+        !region_whole(last, desc->addr, desc->len, writable, &host))
         return false;
     iov->base = host;
     iov->len = desc->len;
-    *chain = nothing;
-    if (writable) {
-        chain->n_writable = 1;
-        chain->writable = desc->len;
-    } else {
-        chain->n_readable = 1;
-        chain->readable = desc->len;
-    }
+    chain->n_readable = !writable;
+    chain->n_writable = writable;
+    chain->readable = writable ? 0 : desc->len;
+    chain->writable = writable ? desc->len : 0;
     return true;
+}
+
+/* The same, for who may have no room. */
+static inline bool chain_single(const struct chain_desc *desc, const struct vring_regions *regions,
+                                struct vring_iov *iov, uint32_t capacity, struct vring_chain *chain)
+{
+    return capacity > 0 && chain_piece(desc, &regions->last, iov, chain);
+}
+
+/*
+ * A straight walk: each descriptor one piece in the region that the last one was in, first those that the device reads,
+ * then those that it writes. It judges nothing: with a descriptor that it does not take, of which nothing has been said
+ * yet, a walk goes on.
+ */
+struct chain_run {
+    struct vring_iov *iov; /* where the next piece goes */
+    uint32_t room;         /* for so many: there, and in a chain */
+    uint32_t kind;         /* 0, or VRING_DESC_WRITE from the first such descriptor on */
+    uint64_t bytes;        /* that the chain may still have (2.7.5.2) */
+};
+
+static PORT_INLINE struct chain_run chain_run_start(struct vring_iov *iov, uint32_t room)
+{
+    struct chain_run run = {iov, room, 0, UINT64_C(1) << 32};
+
+    return run;
+}
+
+/* Take desc, a direct descriptor of a table of entries, if it is such a piece. CHAIN_STRAYS if it is not. */
+static PORT_INLINE enum chain_step chain_run_take(struct chain_run *run, const struct chain_desc *desc, uint32_t entries,
+                                                  const struct vring_region *last)
+{
+    void *host;
+
+    if ((desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) != run->kind || run->room == 0 ||
+        desc->len > run->bytes || !region_whole(last, desc->addr, desc->len, false, &host))
+        return CHAIN_STRAYS;
+    if ((desc->flags & VRING_DESC_NEXT) && desc->next >= entries)
+        return CHAIN_STRAYS;
+    run->iov->base = host;
+    run->iov->len = desc->len;
+    run->iov++;
+    run->room--;
+    run->bytes -= desc->len;
+    return desc->flags & VRING_DESC_NEXT ? CHAIN_MORE : CHAIN_DONE;
+}
+
+/* Is desc, which was not taken, the first that the device writes? What it reads is told then, given the room at first. */
+static PORT_INLINE bool chain_run_turn(struct chain_run *run, uint32_t room, const struct chain_desc *desc,
+                                       const struct vring_region *last, struct vring_chain *chain)
+{
+    if (run->kind != 0 || !(desc->flags & VRING_DESC_WRITE) || (last->flags & VRING_REGION_READ_ONLY))
+        return false;
+    run->kind = VRING_DESC_WRITE;
+    chain->n_readable = room - run->room;
+    chain->readable = (UINT64_C(1) << 32) - run->bytes;
+    return true;
+}
+
+/* Tell of all that has been taken. */
+static PORT_INLINE void chain_run_tell(const struct chain_run *run, uint32_t room, struct vring_chain *chain)
+{
+    uint32_t n = room - run->room;
+    uint64_t bytes = (UINT64_C(1) << 32) - run->bytes;
+
+    if (run->kind == 0) {
+        chain->n_readable = n;
+        chain->readable = bytes;
+    }
+    chain->n_writable = n - chain->n_readable;
+    chain->writable = bytes - chain->readable;
+}
+
+/* A walk, just started, goes on behind what has been told. */
+static inline void chain_go_on(struct chain_walk *walk, const struct vring_chain *told)
+{
+    walk->left -= told->n_readable + told->n_writable;
+    walk->n_readable = told->n_readable;
+    walk->n_writable = told->n_writable;
+    walk->readable = told->readable;
+    walk->writable = told->writable;
+    walk->writing = told->n_writable > 0;
 }
 
 /*

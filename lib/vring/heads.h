@@ -8,6 +8,7 @@
 
 #include <vring/types.h>
 
+#include "port.h"
 #include "saved.h"
 
 /* What is known of the use of a buffer that has been taken. */
@@ -48,18 +49,33 @@ static inline bool heads_hold(const struct vring_head *heads, uint32_t size, vri
     return handle_head(handle) < size && heads[handle_head(handle)].handle == handle;
 }
 
-/* Take the buffer at head, of descriptors entries of the ring; refused: it can only be given back. Returns its handle. */
-static inline vring_handle heads_take(struct vring_head *heads, uint16_t head, uint16_t descriptors, uint64_t writable,
-                                      bool refused, uint16_t generation)
+/* May the buffer that the handle names be given back with len bytes written? 0, VRING_E_HANDLE or VRING_E_LEN. */
+static PORT_INLINE int heads_check_use(const struct vring_head *heads, uint32_t size, vring_handle handle, uint32_t len)
 {
-    vring_handle handle = (vring_handle)generation << 16 | head;
+    if (PORT_UNLIKELY(!heads_hold(heads, size, handle)))
+        return VRING_E_HANDLE;
+    return PORT_UNLIKELY(len > heads[handle_head(handle)].writable) ? VRING_E_LEN : 0;
+}
 
+/* Take the buffer at head under this handle, of descriptors entries of the ring; refused: it can only be given back. */
+static PORT_INLINE void heads_hand_out(struct vring_head *heads, size_t head, vring_handle handle, uint16_t descriptors,
+                                       uint64_t writable, bool refused)
+{
     if (refused)
         writable = 0;
     heads[head].handle = handle;
     heads[head].writable = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
     heads[head].taken = descriptors;
     heads[head].used = refused ? HEAD_REFUSED : HEAD_NOT_USED;
+}
+
+/* The same. Returns its handle, of this generation. */
+static inline vring_handle heads_take(struct vring_head *heads, uint16_t head, uint16_t descriptors, uint64_t writable,
+                                      bool refused, uint16_t generation)
+{
+    vring_handle handle = (vring_handle)generation << 16 | head;
+
+    heads_hand_out(heads, head, handle, descriptors, writable, refused);
     return handle;
 }
 

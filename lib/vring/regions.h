@@ -51,10 +51,8 @@ static inline struct regions_piece regions_find(struct vring_regions *regions, u
  * Do all the len bytes at addr lie in the last region, and may they be used so? Then *host is where this side sees them.
  * Otherwise, and where there are none, ask regions_find().
  */
-static inline bool regions_whole(const struct vring_regions *regions, uint64_t addr, uint32_t len, bool writable,
-                                 void **host)
+static inline bool region_whole(const struct vring_region *last, uint64_t addr, uint32_t len, bool writable, void **host)
 {
-    const struct vring_region *last = &regions->last;
     uint64_t offset = addr - last->addr;
     uint64_t end = offset + len - 1;
 
@@ -64,6 +62,12 @@ static inline bool regions_whole(const struct vring_regions *regions, uint64_t a
         return false;
     *host = (unsigned char *)last->host + (size_t)offset;
     return true;
+}
+
+static inline bool regions_whole(const struct vring_regions *regions, uint64_t addr, uint32_t len, bool writable,
+                                 void **host)
+{
+    return region_whole(&regions->last, addr, len, writable, host);
 }
 
 /* Does the range wrap past 2^64? Its last byte at 2^64 - 1 is legal. len is not 0. */

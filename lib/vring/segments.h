@@ -8,6 +8,8 @@
 
 #include <vring/types.h>
 
+#include "port.h"
+
 /* Could this be a piece of a buffer? 0, VRING_E_LEN or VRING_E_ADDR. */
 static inline int segment_check(uint64_t addr, uint32_t len)
 {
@@ -16,13 +18,58 @@ static inline int segment_check(uint64_t addr, uint32_t len)
     return addr + (len - 1) < addr ? VRING_E_ADDR : 0;
 }
 
+/* Add the lengths of so many pieces to *total. 0, or as segment_check(). */
+static PORT_INLINE int segments_add_up(const struct vring_segment *segments, uint32_t count, uint64_t *total)
+{
+    for (const struct vring_segment *segment = segments, *end = segments + count; segment != end; segment++) {
+        int error = segment_check(segment->addr, segment->len);
+
+        if (PORT_UNLIKELY(error))
+            return error;
+        *total += segment->len;
+    }
+    return 0;
+}
+
 /*
- * Could this list be a buffer? 0, VRING_E_LEN or VRING_E_ADDR. Then *writable is the sum of all pieces behind the
- * readable ones; 2^32 counts as one less: a used length has no word for it, either.
+ * Could this list of at least one be a buffer? 0, VRING_E_LEN or VRING_E_ADDR. Then *writable is the sum of all pieces
+ * behind the readable ones; 2^32 counts as one less: a used length has no word for it, either.
  */
+static PORT_INLINE int segments_check(const struct vring_segment *segments, uint32_t n_readable, uint32_t count,
+                                      uint32_t *writable)
+{
+    uint64_t readable = 0, total = 0;
+    int error = segments_add_up(segments, n_readable, &readable);
+
+    total = readable;
+    if (!error)
+        error = segments_add_up(segments + n_readable, count - n_readable, &total);
+    if (PORT_UNLIKELY(error))
+        return error;
+    if (PORT_UNLIKELY(total > UINT64_C(1) << 32))
+        return VRING_E_LEN;
+    *writable = total - readable > UINT32_MAX ? UINT32_MAX : (uint32_t)(total - readable);
+    return 0;
+}
+
+/* The same as a call. */
 int vring_segments_check(const struct vring_segment *segments, uint32_t n_readable, uint32_t count, uint32_t *writable);
 
 /* Can this memory hold a table of count entries? 0, VRING_E_NULL, VRING_E_ALIGN, VRING_E_CHAIN or VRING_E_ADDR. */
+static PORT_INLINE int segments_check_table(const struct vring_table *table, uint32_t count)
+{
+    if (!table->memory)
+        return VRING_E_NULL;
+    if ((uintptr_t)table->memory % 16 != 0)
+        return VRING_E_ALIGN;
+    if (count > table->entries)
+        return VRING_E_CHAIN;
+    if (16 * (uint64_t)count - 1 > UINT64_MAX - table->addr)
+        return VRING_E_ADDR;
+    return 0;
+}
+
+/* The same as a call. */
 int vring_segments_check_table(const struct vring_table *table, uint32_t count);
 
 #endif

@@ -19,46 +19,53 @@ static inline void slots_clear(struct vring_slot *slots, uint32_t size)
     }
 }
 
-static inline bool slot_in_flight(const struct vring_slot *slots, uint32_t id)
+static inline bool slot_in_flight(const struct vring_slot *slots, size_t id)
 {
     return slots[id].count != 0;
 }
 
 /*
- * Was the buffer at head added at one of the staged positions, [published, next)? Its position says so, modulo 2^16;
- * that position's entry in avail.ring says whether it is this buffer or one that has been in flight for a whole lap of
- * the index.
+ * Was the buffer at head added at one of the last so many positions before next, which are staged? Its position says so,
+ * modulo 2^16; that position's entry in avail.ring says whether it is this buffer or one that has been in flight for a
+ * whole lap of the index.
  */
-static inline bool slot_is_staged(const struct vring_slot *slots, uint32_t mask, uint16_t head, uint16_t published,
-                                  uint16_t next)
+static inline bool slot_is_staged(const struct vring_slot *slots, uint32_t mask, size_t head, uint32_t staged,
+                                  size_t next)
 {
     uint16_t position = slots[head].position;
 
-    if (published == next)
+    if (staged == 0)
         return false;
-    return (uint16_t)(position - published) < (uint16_t)(next - published) &&
-           slots[position & mask].order == head;
-}
-
-/*
- * Put the descriptors of the buffer at head back in front of the free list; free_head and free_count are the caller's.
- */
-static inline void slots_release(struct vring_slot *slots, uint16_t head, uint16_t *free_head, uint16_t *free_count)
-{
-    *free_count = (uint16_t)(*free_count + slots[head].count);
-    slots[head].count = 0;
-    slots[slots[head].last].next = *free_head;
-    *free_head = head;
+    return (uint16_t)(next - position - 1) < staged && slots[position & mask].order == head;
 }
 
 /*
  * Where buffers come back in order, descriptors do, too: they are taken round and round, and not moved when they are
- * free again.
+ * free again. Returns how many are.
  */
-static inline void slots_retire(struct vring_slot *slots, uint16_t head, uint16_t *free_count)
+static inline uint32_t slots_retire(struct vring_slot *slots, size_t head)
 {
-    *free_count = (uint16_t)(*free_count + slots[head].count);
+    uint32_t count = slots[head].count;
+
     slots[head].count = 0;
+    return count;
+}
+
+/*
+ * Put the descriptors of the buffer at head back in front of the free list that starts at free_head: it starts at head
+ * then. Returns how many.
+ */
+static inline uint32_t slots_put_back(struct vring_slot *slots, size_t head, size_t free_head)
+{
+    slots[slots[head].last].next = (uint16_t)free_head;
+    return slots_retire(slots, head);
+}
+
+/* The same; free_head and free_count are the caller's. */
+static inline void slots_release(struct vring_slot *slots, uint16_t head, uint16_t *free_head, uint16_t *free_count)
+{
+    *free_count = (uint16_t)(*free_count + slots_put_back(slots, head, *free_head));
+    *free_head = head;
 }
 
 /* The head in flight that was added longest before next; size if there is none. */

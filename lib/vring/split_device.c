@@ -108,72 +108,219 @@ static PORT_INLINE int split_device_observe(struct vring_split_device *vq)
     return 0;
 }
 
-/* Walk the indirect table that outer names (2.7.5.3). It ends the chain. */
+/*
+ * What taking and using read and change of a queue, as locals: for all that the compiler knows a store to the ring may be
+ * one to the queue, and would be followed by loading all of it again. A verb keeps what it has changed.
+ */
+struct split_device_hot {
+    const struct vring_split_ring *ring; /* constant, and numbers of a ring are as good in memory as in a register */
+    const struct vring_region *last;
+    struct vring_head *heads;
+    size_t next_avail;        /* goes on past 2^16 here: what is kept of it is modulo 2^16 */
+    uint32_t generation;      /* in the upper half, as in a handle */
+};
+
+static PORT_INLINE struct split_device_hot split_device_hot(const struct vring_split_device *vq)
+{
+    struct split_device_hot hot = {&vq->ring, &vq->regions.last, vq->heads, vq->next_avail, (uint32_t)vq->generation << 16};
+
+    return hot;
+}
+
+static PORT_INLINE void split_device_keep(struct vring_split_device *vq, const struct split_device_hot *hot)
+{
+    vq->next_avail = (uint16_t)hot->next_avail;
+    vq->generation = (uint16_t)(hot->generation >> 16);
+}
+
+/* Where a walk stands: at entry i, of the ring's table or of an indirect one. */
+struct split_device_place {
+    bool indirect;
+    bool fetched;       /* its descriptor has been read */
+    uint32_t i;
+    uint32_t entries;   /* of the table */
+    uint64_t addr;      /* of an indirect one */
+    const void *memory; /* ... and where we see all of it; null: not known */
+};
+
+/* Walk on from this entry of an indirect table (2.7.5.3), which ends the chain; desc is that entry, null if it was not read. */
 static enum chain_step split_device_walk_table(struct vring_split_device *vq, struct chain_walk *walk,
-                                               const struct chain_desc *outer, uint16_t position)
+                                               struct split_device_place at, const struct chain_desc *first)
 {
     struct vring_regions here = vq->regions; /* a table mostly lies elsewhere than the buffers that it lists */
-    uint32_t entries = outer->len / 16, i = 0;
-    enum chain_step step = vring_chain_table(walk, outer, position, vq->indirect);
+    enum chain_step step = CHAIN_MORE;
 
     while (step == CHAIN_MORE) {
         struct chain_desc desc;
         uint64_t words[2];
 
-        if (PEER_BAD(!indirect_fetch(&here, outer->addr + 16 * (uint64_t)i, words)))
-            return vring_chain_no_table(walk, &here, i, outer->addr);
-        desc = split_decode(words[0], words[1]);
+        if (first) {
+            desc = *first;
+            first = NULL;
+        } else {
+            if (PEER_BAD(!indirect_fetch(&here, at.addr + 16 * (uint64_t)at.i, words)))
+                return vring_chain_no_table(walk, &here, at.i, at.addr);
+            desc = split_decode(words[0], words[1]);
+        }
         if (PEER_BAD(desc.flags & VRING_DESC_INDIRECT))
-            return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, i, desc.flags);
-        step = vring_chain_take(walk, &desc, i, entries, &vq->regions);
-        i = desc.next;
+            return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, at.i, desc.flags);
+        step = vring_chain_take(walk, &desc, at.i, at.entries, &vq->regions);
+        at.i = desc.next;
     }
     return step;
 }
 
-/* Walk the chain that starts with desc at head: direct descriptors, the last of which may name a table (2.7.5.3.2). */
-static enum chain_step split_device_walk(struct vring_split_device *vq, struct chain_walk *walk, uint16_t head,
+/* Walk on from desc at this place: direct descriptors, the last of which may name a table (2.7.5.3.2). */
+static enum chain_step split_device_walk(struct vring_split_device *vq, struct chain_walk *walk, struct split_device_place at,
                                          struct chain_desc desc)
 {
-    uint16_t i = head;
-
+    if (at.indirect)
+        return split_device_walk_table(vq, walk, at, &desc);
     while (!(desc.flags & VRING_DESC_INDIRECT)) {
-        enum chain_step step = vring_chain_take(walk, &desc, i, vq->ring.size, &vq->regions);
+        enum chain_step step = vring_chain_take(walk, &desc, at.i, vq->ring.size, &vq->regions);
 
         if (step != CHAIN_MORE)
             return step;
-        i = desc.next;
-        desc = split_fetch_desc(&vq->ring, i);
+        at.i = desc.next;
+        desc = split_fetch_desc(vq->ring.desc, at.i);
     }
-    return split_device_walk_table(vq, walk, &desc, i);
+
+    enum chain_step step = vring_chain_table(walk, &desc, at.i, vq->indirect);
+    struct split_device_place table = {true, false, 0, desc.len / 16, desc.addr, NULL};
+
+    return step == CHAIN_MORE ? split_device_walk_table(vq, walk, table, NULL) : step;
 }
 
-/* The buffer at head, of which chain has been told, is ours until it is used or rewound. */
-static PORT_INLINE int split_device_take(struct vring_split_device *vq, uint16_t head, int refused, struct vring_chain *chain)
+/* The buffer at head, writable as told, is ours until it is used or rewound. */
+static PORT_INLINE vring_handle split_device_take(struct split_device_hot *hot, size_t head, uint64_t writable, bool refused)
 {
-    if (PORT_UNLIKELY(vq->inflight.region))
-        inflight_split_take(&vq->inflight, head);
-    vq->next_avail++;
-    chain->handle = heads_take(vq->heads, head, 1, chain->writable, refused != 0, vq->generation++);
-    return refused;
+    vring_handle handle = hot->generation | (vring_handle)head;
+
+    heads_hand_out(hot->heads, head, handle, 1, writable, refused);
+    hot->generation += 0x10000;
+    hot->next_avail++;
+    return handle;
 }
 
-/* Take the buffer at next_avail, whatever it is; desc is its first descriptor. */
-static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, struct chain_desc desc,
-                                               struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
+/* Take the buffer at head, whatever it is, walking on from desc at this place behind what chain tells. */
+static PORT_NOINLINE int split_device_take_walked(struct vring_split_device *vq, size_t head, struct split_device_place at,
+                                                  struct chain_desc desc, struct vring_iov *iov, uint32_t n_iov,
+                                                  struct vring_chain *chain)
 {
-    uint16_t head = vq->heads[vq->next_avail & vq->ring.mask].order;
+    struct split_device_hot hot = split_device_hot(vq);
     struct chain_walk walk;
 
     chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (split_device_walk(vq, &walk, head, desc) == CHAIN_BROKEN)
+    chain_go_on(&walk, chain);
+    if (split_device_walk(vq, &walk, at, desc) == CHAIN_BROKEN)
         return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
 
     int error = chain_report(&walk, chain);
 
     if (error)
         return error;
-    return split_device_take(vq, head, walk.refused, chain);
+    if (PORT_UNLIKELY(vq->inflight.region))
+        inflight_split_take(&vq->inflight, (uint16_t)head);
+    chain->handle = split_device_take(&hot, head, chain->writable, walk.refused != 0);
+    split_device_keep(vq, &hot);
+    return walk.refused;
+}
+
+/*
+ * Go to the table that outer names, the first descriptor of a chain, if all of it can be seen at one place. Nothing is
+ * judged here: what is not found so is judged by vring_chain_table().
+ */
+static PORT_INLINE void split_device_see_table(const struct vring_split_device *vq, const struct chain_desc *outer,
+                                               struct split_device_place *at)
+{
+    void *memory;
+
+    if ((outer->flags & VRING_DESC_NEXT) || !vq->indirect || outer->len % 16 != 0 || outer->len / 16 > vq->max_chain)
+        return;
+    if (!regions_whole(&vq->regions, outer->addr, outer->len, false, &memory) || (uintptr_t)memory % 8 != 0)
+        return;
+    at->indirect = true;
+    at->fetched = false;
+    at->i = 0;
+    at->entries = outer->len / 16;
+    at->addr = outer->addr;
+    at->memory = memory;
+}
+
+/*
+ * Walk straight on from this place, and tell of what was found: desc is its descriptor, or, where fetched is false, will be.
+ * Where it ends with CHAIN_STRAYS, desc and the place are the next descriptor's.
+ */
+static PORT_NOINLINE enum chain_step split_device_run(struct split_device_place *at, const struct vring_region *last,
+                                                      struct chain_desc *desc, struct vring_iov *iov, uint32_t room,
+                                                      struct vring_chain *chain)
+{
+    struct chain_run run = chain_run_start(iov, room);
+    struct chain_desc here = at->fetched ? *desc : split_fetch_desc(at->memory, at->i);
+    enum chain_step step;
+
+    for (;;) {
+        step = chain_run_take(&run, &here, at->entries, last);
+        if (step == CHAIN_MORE) {
+            at->i = here.next;
+            here = split_fetch_desc(at->memory, at->i);
+        } else if (step == CHAIN_DONE || !chain_run_turn(&run, room, &here, last, chain)) {
+            break;
+        }
+    }
+    chain_run_tell(&run, room, chain);
+    if (step == CHAIN_STRAYS)
+        *desc = here;
+    return step;
+}
+
+/*
+ * Take the buffer at head, walking straight as far as that goes. desc is its first descriptor if that was fetched. hot is
+ * what the queue has, and has again after it.
+ */
+static PORT_INLINE int split_device_take_list(struct vring_split_device *vq, struct split_device_hot *hot, size_t head,
+                                              bool fetched, struct chain_desc desc, struct vring_iov *iov, uint32_t n_iov,
+                                              struct vring_chain *chain)
+{
+    uint32_t room = n_iov < vq->max_chain ? n_iov : vq->max_chain;
+    struct split_device_place at = {false, fetched, (uint32_t)head, hot->ring->size, 0, hot->ring->desc};
+
+    if (fetched && (desc.flags & VRING_DESC_INDIRECT))
+        split_device_see_table(vq, &desc, &at);
+
+    enum chain_step step = split_device_run(&at, hot->last, &desc, iov, room, chain);
+
+    if (PORT_UNLIKELY(step == CHAIN_STRAYS)) {
+        split_device_keep(vq, hot);
+
+        int error = split_device_take_walked(vq, head, at, desc, iov, n_iov, chain);
+
+        *hot = split_device_hot(vq);
+        return error;
+    }
+    chain->handle = split_device_take(hot, head, chain->writable, false);
+    return 0;
+}
+
+/* Take the buffer at next_avail, whatever it is; desc is its first descriptor. */
+static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, struct chain_desc desc,
+                                               struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
+{
+    static const struct vring_chain nothing = {0};
+    struct split_device_hot hot = split_device_hot(vq);
+    uint16_t head = hot.heads[hot.next_avail & hot.ring->mask].order;
+
+    if (!PORT_FAST || vq->inflight.region) {
+        struct split_device_place at = {false, true, head, hot.ring->size, 0, NULL};
+
+        *chain = nothing;
+        return split_device_take_walked(vq, head, at, desc, iov, n_iov, chain);
+    }
+
+    int error = split_device_take_list(vq, &hot, head, true, desc, iov, n_iov, chain);
+
+    split_device_keep(vq, &hot);
+    return error;
 }
 
 /* The oldest buffer that is still to be handed out again; those used before their turn are not. */
@@ -194,10 +341,11 @@ static PORT_NOINLINE int split_device_get_again(struct vring_split_device *vq, s
                                                 struct vring_chain *chain)
 {
     uint16_t head = split_device_oldest_waiting(vq);
+    struct split_device_place at = {false, true, head, vq->ring.size, 0, NULL};
     struct chain_walk walk;
 
     chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (split_device_walk(vq, &walk, head, split_fetch_desc(&vq->ring, head)) == CHAIN_BROKEN)
+    if (split_device_walk(vq, &walk, at, split_fetch_desc(vq->ring.desc, head)) == CHAIN_BROKEN)
         return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
 
     int error = chain_report(&walk, chain);
@@ -209,65 +357,202 @@ static PORT_NOINLINE int split_device_get_again(struct vring_split_device *vq, s
     return walk.refused;
 }
 
-int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                 struct vring_chain *chain)
+/*
+ * How many buffers may be taken, of wanted ones: those known to be offered, or those that a new look finds; 0 if there
+ * are some to be handed out again first; or an error.
+ */
+static PORT_INLINE int split_device_announced(struct vring_split_device *vq, uint32_t wanted)
 {
-    if (!vq || !chain || (!iov && n_iov > 0))
-        return VRING_E_NULL;
+    uint32_t ready = (uint16_t)(vq->seen_avail - vq->next_avail);
+
     if (vq->live != LIVE)
         return peer_verdict(vq->live);
-
-    uint16_t at = vq->next_avail;
-
-    if (vq->seen_avail == at) {
-        if (PORT_UNLIKELY(split_device_waits(vq)))
-            return split_device_get_again(vq, iov, n_iov, chain);
+    if (ready < wanted) {
+        if (PORT_UNLIKELY(vq->waiting > 0) && split_device_waits(vq))
+            return 0;
 
         int error = split_device_observe(vq);
 
         if (error)
             return error;
-        if (vq->seen_avail == at)
+        ready = (uint16_t)(vq->seen_avail - vq->next_avail);
+        if (ready == 0)
             return VRING_E_EMPTY;
     }
+    return (int)(ready < wanted ? ready : wanted);
+}
 
-    uint16_t peer_head = split_load_avail_entry(&vq->ring, at);
+/* The head that the driver offers at next_avail: any that we do not hold. */
+static PORT_INLINE int split_device_offered(struct vring_split_device *vq, const struct split_device_hot *hot, size_t *head)
+{
+    size_t at = hot->next_avail;
+    uint16_t peer_head = split_load_avail_entry(hot->ring, at);
 
-    if (PEER_BAD(peer_head >= vq->ring.size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_head);
+    if (PEER_BAD(peer_head >= hot->ring->size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
+    *head = peer_head;
+    if (PEER_BAD(hot->heads[*head].taken))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, *head);
+    hot->heads[at & hot->ring->mask].order = (uint16_t)*head; /* taken or not: nobody asks before it is */
+    return 0;
+}
 
-    uint16_t head = peer_head;
+/* Take the buffer at head, if desc is all of it, one piece in the region that the last one was in. There is room for it. */
+static PORT_INLINE bool split_device_take_piece(struct split_device_hot *hot, size_t head, const struct chain_desc *desc,
+                                                struct vring_iov *iov, struct vring_chain *chain)
+{
+    if (!chain_piece(desc, hot->last, iov, chain))
+        return false;
+    chain->handle = split_device_take(hot, head, chain->n_writable ? desc->len : 0, false);
+    return true;
+}
 
-    if (PEER_BAD(vq->heads[head].taken))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, head);
-    vq->heads[at & vq->ring.mask].order = head; /* taken or not: nobody asks before it is */
+int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                 struct vring_chain *chain)
+{
+    if (!vq || !chain || (!iov && n_iov > 0))
+        return VRING_E_NULL;
 
-    struct chain_desc desc = split_fetch_desc(&vq->ring, head);
+    int ready = split_device_announced(vq, 1);
 
-    if (!chain_single(&desc, &vq->regions, iov, n_iov, chain))
+    if (PORT_UNLIKELY(ready <= 0))
+        return ready < 0 ? ready : split_device_get_again(vq, iov, n_iov, chain);
+
+    struct split_device_hot hot = split_device_hot(vq);
+    size_t head = 0;
+    int error = split_device_offered(vq, &hot, &head);
+
+    if (error)
+        return error;
+
+    struct chain_desc desc = split_fetch_desc(hot.ring->desc, head);
+
+    if (!PORT_FAST || n_iov == 0 || vq->inflight.region || !split_device_take_piece(&hot, head, &desc, iov, chain))
         return split_device_take_any(vq, desc, iov, n_iov, chain);
-    return split_device_take(vq, head, 0, chain);
+    split_device_keep(vq, &hot);
+    return 0;
+}
+
+/* Up to most buffers, by so many calls. */
+static PORT_NOINLINE int split_device_get_each(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                               struct vring_chain *chains, uint32_t most, uint32_t *n)
+{
+    uint32_t taken = 0, pieces = 0;
+    int error = 0;
+
+    while (!error && taken < most) {
+        struct vring_chain *chain = &chains[taken];
+
+        error = vring_split_device_get_avail(vq, iov ? &iov[pieces] : NULL, n_iov - pieces, chain);
+        taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;
+        pieces += error ? 0 : chain->n_readable + chain->n_writable;
+    }
+    *n = taken;
+    return batch_answer(error, taken);
+}
+
+/* What a batch has come to. */
+struct split_device_batch {
+    uint32_t taken;
+    bool strayed; /* the next buffer is not one piece: its head, and its first descriptor, which has been read */
+    size_t head;
+    struct chain_desc desc;
+};
+
+/* Up to most buffers as long as they are of one piece. */
+static PORT_NOINLINE int split_device_get_pieces(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                 struct vring_chain *chains, uint32_t most,
+                                                 struct split_device_batch *batch)
+{
+    struct split_device_hot hot = split_device_hot(vq);
+    struct vring_chain *chain = chains, *end = chains + most, *room = chains + (n_iov < most ? n_iov : most);
+    int error = 0;
+
+    while (chain < end) {
+        size_t head = 0;
+
+        error = split_device_offered(vq, &hot, &head);
+        if (PORT_UNLIKELY(error))
+            break;
+
+        struct chain_desc desc = split_fetch_desc(hot.ring->desc, head);
+
+        if (chain == room || !split_device_take_piece(&hot, head, &desc, iov, chain)) {
+            batch->strayed = true;
+            batch->head = head;
+            batch->desc = desc;
+            break;
+        }
+        iov++;
+        chain++;
+    }
+    split_device_keep(vq, &hot);
+    batch->taken = (uint32_t)(chain - chains);
+    return error;
+}
+
+/* And on from the one that strayed, whatever they are. */
+static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                struct vring_chain *chains, uint32_t most,
+                                                struct split_device_batch *batch)
+{
+    struct split_device_hot hot = split_device_hot(vq);
+    struct vring_chain *chain = chains, *end = chains + most;
+    struct chain_desc desc = batch->desc;
+    bool tables = (desc.flags & VRING_DESC_INDIRECT) != 0; /* where one has a table, all will */
+    bool fetched = true;
+    size_t head = batch->head;
+    int error;
+
+    for (;;) {
+        error = split_device_take_list(vq, &hot, head, fetched, desc, iov, n_iov, chain);
+        if (PORT_UNLIKELY(error)) {
+            chain += vring_error_blame(error) == VRING_BLAME_CHAIN;
+            break;
+        }
+        if (n_iov > 0) { /* otherwise there may be no array */
+            iov += chain->n_readable + chain->n_writable;
+            n_iov -= chain->n_readable + chain->n_writable;
+        }
+        if (++chain == end)
+            break;
+        error = split_device_offered(vq, &hot, &head);
+        if (PORT_UNLIKELY(error))
+            break;
+        fetched = tables;
+        if (tables)
+            desc = split_fetch_desc(hot.ring->desc, head);
+    }
+    split_device_keep(vq, &hot);
+    batch->taken += (uint32_t)(chain - chains);
+    return error;
 }
 
 int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                        struct vring_chain *chains, uint32_t capacity, uint32_t *n)
 {
-    int error = VRING_E_ROOM;
-    uint32_t taken = 0, pieces = 0;
-
     if (!vq || !n || (!iov && n_iov > 0) || (!chains && capacity > 0))
         return VRING_E_NULL;
-    while (taken < capacity) {
-        struct vring_chain *chain = &chains[taken];
+    *n = 0;
+    if (capacity == 0)
+        return VRING_E_ROOM;
 
-        error = vring_split_device_get_avail(vq, iov ? &iov[pieces] : NULL, n_iov - pieces, chain);
-        taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;
-        if (error)
-            break;
-        pieces += chain->n_readable + chain->n_writable;
-    }
-    *n = taken;
-    return batch_answer(error, taken);
+    int ready = split_device_announced(vq, capacity);
+
+    if (ready < 0)
+        return ready;
+    if (!PORT_FAST || ready == 0 || vq->inflight.region)
+        return split_device_get_each(vq, iov, n_iov, chains, ready > 0 ? (uint32_t)ready : capacity, n);
+
+    struct split_device_batch batch = {.strayed = false};
+    int error = split_device_get_pieces(vq, iov, n_iov, chains, (uint32_t)ready, &batch);
+    uint32_t taken = batch.taken;
+
+    if (batch.strayed)
+        error = split_device_get_lists(vq, taken > 0 ? iov + taken : iov, n_iov - taken, chains + taken,
+                                       (uint32_t)ready - taken, &batch);
+    *n = batch.taken;
+    return batch_answer(error, batch.taken);
 }
 
 int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle)
@@ -328,24 +613,30 @@ static void split_device_end_batch(struct vring_split_device *vq)
 }
 
 /*
- * add_used with IN_ORDER: stage all whose turn it is. One that was not used in full has to be the last of its batch: only
- * that one's length is told.
+ * With IN_ORDER: stage all that are held back and whose turn it is. One that was not used in full has to be the last of
+ * its batch: only that one's length is told.
  */
-static PORT_NOINLINE int split_device_add_in_order(struct vring_split_device *vq, uint16_t used, uint32_t len)
+static PORT_NOINLINE void split_device_stage_due(struct vring_split_device *vq)
 {
-    heads_hold_back(vq->heads, used, len);
     while (vq->next_used != vq->next_avail) {
         uint16_t head = vq->heads[vq->next_used & vq->ring.mask].order;
         bool in_full = vq->heads[head].used == HEAD_USED_IN_FULL;
 
         if (!heads_held_back(vq->heads, head))
-            return 0;
+            return;
         vq->batch_head = head;
         vq->batch_len = vq->heads[head].writable;
         split_device_stage(vq, head);
         if (!in_full)
             split_device_end_batch(vq);
     }
+}
+
+/* add_used with IN_ORDER. */
+static PORT_NOINLINE int split_device_add_in_order(struct vring_split_device *vq, uint16_t head, uint32_t len)
+{
+    heads_hold_back(vq->heads, head, len);
+    split_device_stage_due(vq);
     return 0;
 }
 
@@ -355,13 +646,14 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!heads_hold(vq->heads, vq->ring.size, handle))
-        return VRING_E_HANDLE;
+
+    int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
+
+    if (error)
+        return error;
 
     uint16_t head = handle_head(handle);
 
-    if (len > vq->heads[head].writable)
-        return VRING_E_LEN;
     if (vq->in_order)
         return split_device_add_in_order(vq, head, len);
     split_store_used(&vq->ring, vq->next_used, head, len);
@@ -369,20 +661,90 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
     return 0;
 }
 
+/* Up to count buffers, with the queue in locals. */
+static PORT_INLINE int split_device_add_all(struct vring_split_device *vq, const struct vring_used_chain *used,
+                                            uint32_t count, uint32_t *n)
+{
+    struct split_device_hot hot = split_device_hot(vq);
+    size_t next_used = vq->next_used;
+    uint32_t added = 0;
+    int error = 0;
+
+    for (; added < count; added++) {
+        vring_handle handle = used[added].handle;
+        uint32_t len = used[added].len;
+
+        error = heads_check_use(hot.heads, hot.ring->size, handle, len);
+        if (PORT_UNLIKELY(error))
+            break;
+        split_store_used(hot.ring, next_used++, handle_head(handle), len);
+        heads_release(hot.heads, handle_head(handle));
+    }
+    vq->next_used = (uint16_t)next_used;
+    *n = added;
+    return error;
+}
+
+/*
+ * With IN_ORDER: as long as each is the next whose turn it is, used in full as most are, one element will stand for all of
+ * them. How many.
+ */
+static PORT_NOINLINE uint32_t split_device_add_next(struct vring_split_device *vq, const struct vring_used_chain *used,
+                                                    uint32_t count)
+{
+    struct split_device_hot hot = split_device_hot(vq);
+    size_t next_used = vq->next_used;
+    uint32_t most = (uint16_t)(vq->next_avail - vq->next_used), added = 0;
+
+    if (most > count)
+        most = count;
+    for (; added < most; added++) {
+        vring_handle handle = used[added].handle;
+        uint16_t head = hot.heads[next_used & hot.ring->mask].order;
+
+        if (handle_head(handle) != head || hot.heads[head].handle != handle ||
+            !heads_used_in_full(hot.heads, head, used[added].len))
+            break;
+        heads_hold_back(hot.heads, head, used[added].len);
+        heads_release(hot.heads, head);
+        next_used++;
+    }
+    if (added > 0) {
+        vq->batch_head = handle_head(used[added - 1].handle);
+        vq->batch_len = used[added - 1].len;
+        vq->next_used = (uint16_t)next_used;
+        split_device_stage_due(vq);
+    }
+    return added;
+}
+
 int vring_split_device_add_used_batch(struct vring_split_device *vq, const struct vring_used_chain *used, uint32_t count,
                                       uint32_t *n)
 {
     uint32_t added = 0;
+    int error = 0;
 
     if (!vq || !n || (!used && count > 0))
         return VRING_E_NULL;
+    *n = 0;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
 
-    int error = vq->live <= 0 ? peer_verdict(vq->live) : 0;
+    bool fast = PORT_FAST && !vq->inflight.region;
 
-    for (; !error && added < count; added += !error)
+    if (fast && !vq->in_order)
+        return split_device_add_all(vq, used, count, n);
+    while (!error && added < count) {
+        uint32_t run = fast ? split_device_add_next(vq, used + added, count - added) : 0;
+
+        added += run;
+        if (run > 0)
+            continue;
         error = vring_split_device_add_used(vq, used[added].handle, used[added].len);
+        added += !error;
+    }
     *n = added;
-    return batch_answer(error, added);
+    return error;
 }
 
 /* ------------------------------------------------------------------------------------------------------ publish --- */

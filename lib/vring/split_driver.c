@@ -81,58 +81,121 @@ void vring_split_driver_reset(struct vring_split_driver *vq)
         vq->live = 0;
 }
 
+/* -------------------------------------------------------------------------------------------------- straight paths --- */
+
+/*
+ * What adding and taking read and change of a queue, as locals: for all that the compiler knows a store to the ring may
+ * be one to the queue, and would be followed by loading all of it again. A verb keeps what it has changed.
+ */
+struct split_driver_hot {
+    struct vring_split_ring ring;
+    struct vring_slot *slots;
+    size_t next_avail; /* indices go on past 2^16 here: what is kept of them is modulo 2^16 */
+    size_t next_used;
+    size_t free_head;
+    uint32_t free_count;
+    uint32_t staged;
+    uint8_t used_len;
+};
+
+static PORT_INLINE struct split_driver_hot split_driver_hot(const struct vring_split_driver *vq)
+{
+    struct split_driver_hot hot = {vq->ring, vq->slots, vq->next_avail, vq->next_used, vq->free_head, vq->free_count,
+                                   (uint16_t)(vq->next_avail - vq->published), vq->used_len};
+
+    return hot;
+}
+
+static PORT_INLINE void split_driver_keep_added(struct vring_split_driver *vq, const struct split_driver_hot *hot)
+{
+    vq->next_avail = (uint16_t)hot->next_avail;
+    vq->free_head = (uint16_t)hot->free_head;
+    vq->free_count = (uint16_t)hot->free_count;
+}
+
+static PORT_INLINE void split_driver_keep_taken(struct vring_split_driver *vq, const struct split_driver_hot *hot)
+{
+    vq->next_used = (uint16_t)hot->next_used;
+    vq->free_head = (uint16_t)hot->free_head;
+    vq->free_count = (uint16_t)hot->free_count;
+}
+
 /* ---------------------------------------------------------------------------------------------------------- add --- */
 
-/* Stage the buffer whose descriptors run from head to last: they are off the free list, which goes on at next. */
-static PORT_INLINE int split_driver_stage(struct vring_split_driver *vq, uint16_t head, uint16_t last, uint16_t next,
-                                     uint16_t count, uint32_t writable, uint64_t token)
+/* Stage the buffer whose count descriptors run from free_head to last: the free list goes on at next. */
+static PORT_INLINE void split_driver_stage(struct split_driver_hot *hot, size_t last, size_t next, uint32_t count,
+                                           uint32_t writable, uint64_t token)
 {
-    uint16_t at = vq->next_avail;
-    struct vring_slot *entry = &vq->slots[at & vq->ring.mask];
+    size_t at = hot->next_avail++;
+    uint16_t head = (uint16_t)hot->free_head;
+    struct vring_slot *entry = &hot->slots[at & hot->ring.mask], *slot = &hot->slots[hot->free_head];
 
     /* The device polls this line: a store that changes nothing would take it away for nothing. */
     if (entry->order != head) {
         entry->order = head;
-        split_store_avail_entry(&vq->ring, at, head);
+        split_store_avail_entry(&hot->ring, at, head);
     }
-
-    struct vring_slot *slot = &vq->slots[head];
-
     slot->token = token;
     slot->writable = writable;
-    slot->last = last;
-    slot->count = count;
-    slot->position = at;
-    vq->free_head = next;
-    vq->free_count = (uint16_t)(vq->free_count - count);
-    vq->next_avail = (uint16_t)(at + 1);
-    return 0;
+    slot->last = (uint16_t)last;
+    slot->count = (uint16_t)count;
+    slot->position = (uint16_t)at;
+    hot->free_head = next;
+    hot->free_count -= count;
+}
+
+/* One piece, the most common buffer; there is room. */
+static PORT_INLINE void split_driver_stage_piece(struct split_driver_hot *hot, uint64_t addr, uint32_t len,
+                                                 uint32_t n_writable, uint64_t token)
+{
+    size_t head = hot->free_head;
+
+    split_store_desc(hot->ring.desc, head, addr, len, n_writable * VRING_DESC_WRITE, 0);
+    split_driver_stage(hot, head, hot->slots[head].next, 1, n_writable * len, token);
+}
+
+/* Link pieces to descriptors that are free, from last on, where the first of them goes. */
+static PORT_INLINE const struct vring_segment *split_driver_link(const struct split_driver_hot *hot,
+                                                                 const struct vring_segment *segment,
+                                                                 const struct vring_segment *end, uint32_t flags,
+                                                                 size_t *last, size_t *next)
+{
+    for (; segment < end; segment++) {
+        split_store_desc(hot->ring.desc, *last, segment->addr, segment->len, flags, *next);
+        *last = *next;
+        *next = hot->slots[*last].next;
+    }
+    return segment;
+}
+
+/* Any list of pieces; there is room. */
+static PORT_INLINE void split_driver_stage_list(struct split_driver_hot *hot, const struct vring_segment *segments,
+                                                uint32_t n_readable, uint32_t count, uint32_t writable, uint64_t token)
+{
+    size_t last = hot->free_head, next = hot->slots[last].next;
+    const struct vring_segment *final = segments + count - 1, *middle = segments + n_readable;
+
+    segments = split_driver_link(hot, segments, middle < final ? middle : final, VRING_DESC_NEXT, &last, &next);
+    segments = split_driver_link(hot, segments, final, VRING_DESC_NEXT | VRING_DESC_WRITE, &last, &next);
+    split_store_desc(hot->ring.desc, last, final->addr, final->len, final < middle ? 0 : VRING_DESC_WRITE, 0);
+    split_driver_stage(hot, last, next, count, writable, token);
 }
 
 /* add_avail for any list of pieces that could be a buffer. */
 static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
-                                               uint16_t n_readable, uint16_t n_writable, uint64_t token)
+                                               uint32_t n_readable, uint32_t count, uint64_t token)
 {
-    uint32_t count = (uint32_t)n_readable + n_writable, writable;
-    int error = vring_segments_check(segments, n_readable, count, &writable);
+    struct split_driver_hot hot = split_driver_hot(vq);
+    uint32_t writable;
+    int error = segments_check(segments, n_readable, count, &writable);
 
     if (error)
         return error;
-    if (count > vq->free_count)
+    if (count > hot.free_count)
         return VRING_E_FULL;
-
-    uint16_t head = vq->free_head, last = head, next = vq->slots[head].next;
-
-    for (uint32_t i = 0; i + 1 < count; i++) {
-        uint16_t flags = i < n_readable ? VRING_DESC_NEXT : VRING_DESC_NEXT | VRING_DESC_WRITE;
-
-        split_store_desc(vq->ring.desc, last, segments[i].addr, segments[i].len, flags, next);
-        last = next;
-        next = vq->slots[last].next;
-    }
-    split_store_desc(vq->ring.desc, last, segments[count - 1].addr, segments[count - 1].len,
-                     n_writable ? VRING_DESC_WRITE : 0, 0);
-    return split_driver_stage(vq, head, last, next, (uint16_t)count, writable, token);
+    split_driver_stage_list(&hot, segments, n_readable, count, writable, token);
+    split_driver_keep_added(vq, &hot);
+    return 0;
 }
 
 int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments,
@@ -149,22 +212,60 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
     if (!segments)
         return VRING_E_NULL;
     if (!PORT_FAST || count > 1)
-        return split_driver_add_list(vq, segments, n_readable, n_writable, token);
+        return split_driver_add_list(vq, segments, n_readable, count, token);
 
-    /* One piece, the most common buffer: the same without loops. */
+    struct split_driver_hot hot = split_driver_hot(vq);
     uint64_t addr = segments->addr;
     uint32_t len = segments->len;
     int error = segment_check(addr, len);
 
     if (error)
         return error;
-    if (vq->free_count == 0)
+    if (hot.free_count == 0)
         return VRING_E_FULL;
+    split_driver_stage_piece(&hot, addr, len, n_writable, token);
+    split_driver_keep_added(vq, &hot);
+    return 0;
+}
 
-    uint16_t head = vq->free_head;
+/* Stage these buffers up to the first that is not one sound piece with room for it. How many. */
+static PORT_NOINLINE uint32_t split_driver_add_pieces(struct vring_split_driver *vq,
+                                                      const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct split_driver_hot hot = split_driver_hot(vq);
+    uint32_t most = count < hot.free_count ? count : hot.free_count, added = 0;
 
-    split_store_desc(vq->ring.desc, head, addr, len, (uint16_t)(n_writable * VRING_DESC_WRITE), 0);
-    return split_driver_stage(vq, head, head, vq->slots[head].next, 1, n_writable * len, token);
+    for (; added < most; added++) {
+        const struct vring_avail_buffer *buffer = &buffers[added];
+        const struct vring_segment *segment = buffer->segments;
+        uint32_t n_writable = buffer->n_writable;
+
+        if (buffer->n_readable + n_writable != 1 || !segment || segment_check(segment->addr, segment->len))
+            break;
+        split_driver_stage_piece(&hot, segment->addr, segment->len, n_writable, buffer->token);
+    }
+    split_driver_keep_added(vq, &hot);
+    return added;
+}
+
+/* Stage these buffers up to the first that is not a sound list of several pieces with room for it. How many. */
+static PORT_NOINLINE uint32_t split_driver_add_lists(struct vring_split_driver *vq,
+                                                     const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct split_driver_hot hot = split_driver_hot(vq);
+    uint32_t max_pieces = vq->max_pieces, added = 0;
+
+    for (; added < count; added++) {
+        const struct vring_avail_buffer *buffer = &buffers[added];
+        uint32_t n_readable = buffer->n_readable, pieces = n_readable + buffer->n_writable, writable;
+
+        if (pieces < 2 || pieces > max_pieces || pieces > hot.free_count || !buffer->segments ||
+            segments_check(buffer->segments, n_readable, pieces, &writable))
+            break;
+        split_driver_stage_list(&hot, buffer->segments, n_readable, pieces, writable, buffer->token);
+    }
+    split_driver_keep_added(vq, &hot);
+    return added;
 }
 
 int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const struct vring_avail_buffer *buffers,
@@ -177,10 +278,17 @@ int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const stru
 
     int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
 
-    for (; !error && added < count; added += !error) {
+    while (!error && added < count) {
         const struct vring_avail_buffer *buffer = &buffers[added];
+        uint32_t run = !PORT_FAST                                 ? 0
+                       : buffer->n_readable + buffer->n_writable == 1 ? split_driver_add_pieces(vq, buffer, count - added)
+                                                                      : split_driver_add_lists(vq, buffer, count - added);
 
+        added += run;
+        if (run > 0)
+            continue;
         error = vring_split_driver_add_avail(vq, buffer->segments, buffer->n_readable, buffer->n_writable, buffer->token);
+        added += !error;
     }
     *n = added;
     return batch_answer(error, added);
@@ -204,25 +312,26 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
     if (!segments)
         return VRING_E_NULL;
 
-    int error = vring_segments_check(segments, n_readable, count, &writable);
+    int error = segments_check(segments, n_readable, count, &writable);
 
     if (!error)
-        error = vring_segments_check_table(table, count);
+        error = segments_check_table(table, count);
     if (error)
         return error;
     if (vq->free_count == 0)
         return VRING_E_FULL;
 
-    uint16_t head = vq->free_head;
+    struct split_driver_hot hot = split_driver_hot(vq);
+    uint32_t last = count - 1;
 
-    for (uint32_t i = 0; i < count; i++) {
-        unsigned flags = (i < n_readable ? 0u : VRING_DESC_WRITE) | (i + 1 < count ? VRING_DESC_NEXT : 0u);
-
-        split_store_desc(table->memory, i, segments[i].addr, segments[i].len, (uint16_t)flags,
-                         (uint16_t)(i + 1 < count ? i + 1 : 0));
-    }
-    split_store_desc(vq->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
-    return split_driver_stage(vq, head, head, vq->slots[head].next, 1, writable, token);
+    for (uint32_t i = 0; i < last; i++)
+        split_store_desc(table->memory, i, segments[i].addr, segments[i].len,
+                         i < n_readable ? VRING_DESC_NEXT : VRING_DESC_NEXT | VRING_DESC_WRITE, i + 1);
+    split_store_desc(table->memory, last, segments[last].addr, segments[last].len, n_writable ? VRING_DESC_WRITE : 0, 0);
+    split_store_desc(hot.ring.desc, hot.free_head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
+    split_driver_stage(&hot, hot.free_head, hot.slots[hot.free_head].next, 1, writable, token);
+    split_driver_keep_added(vq, &hot);
+    return 0;
 }
 
 int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
@@ -241,7 +350,7 @@ int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
     if (token)
         *token = vq->slots[head].token;
     if (vq->in_order) {
-        slots_retire(vq->slots, head, &vq->free_count);
+        vq->free_count = (uint16_t)(vq->free_count + slots_retire(vq->slots, head));
         vq->free_head = head;
     } else {
         slots_release(vq->slots, head, &vq->free_head, &vq->free_count);
@@ -294,102 +403,190 @@ static PORT_INLINE int split_driver_observe(struct vring_split_driver *vq)
 }
 
 /* The used element at next_used: one buffer, any that is in flight. */
-static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, uint16_t *head, uint32_t *len)
+static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const struct split_driver_hot *hot, size_t *head,
+                                         uint32_t *len)
 {
-    uint16_t at = vq->next_used;
-    uint32_t peer_id = split_load_used_id(&vq->ring, at);
+    size_t at = hot->next_used;
+    uint32_t peer_id = split_load_used_id(&hot->ring, at);
 
-    *len = split_load_used_len(&vq->ring, at);
-    if (PEER_BAD(peer_id >= vq->ring.size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
-    *head = (uint16_t)peer_id;
-    if (PEER_BAD(!slot_in_flight(vq->slots, *head) ||
-                 slot_is_staged(vq->slots, vq->ring.mask, *head, vq->published, vq->next_avail)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
-    return used_len_judge(&vq->fault, &vq->live, vq->used_len, at, vq->slots[*head].writable, len);
+    *len = split_load_used_len(&hot->ring, at);
+    if (PEER_BAD(peer_id >= hot->ring.size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
+    *head = peer_id;
+    if (PEER_BAD(!slot_in_flight(hot->slots, *head) ||
+                 slot_is_staged(hot->slots, hot->ring.mask, *head, hot->staged, hot->next_avail)))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
+    return used_len_judge(&vq->fault, &vq->live, hot->used_len, (uint16_t)at, hot->slots[*head].writable, len);
 }
 
-/*
- * get_used with IN_ORDER (2.7.9): the element names the last of a batch of buffers, which ends within what used.idx has
- * announced. Those before it have been used in full.
- */
-static PORT_NOINLINE int split_driver_get_in_order(struct vring_split_driver *vq, struct vring_used_buffer *used)
+/* Buffers come back in any order. */
+static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct split_driver_hot *hot,
+                                        struct vring_used_buffer *used)
 {
-    if (vq->batch == 0) {
-        uint16_t last = 0;
-        int error = split_driver_take(vq, &last, &vq->batch_len);
-
-        if (error)
-            return error;
-        vq->batch = (uint16_t)(vq->slots[last].position - vq->next_used + 1);
-        if (PEER_BAD((uint16_t)(vq->batch - 1) >= (uint16_t)(vq->seen_used - vq->next_used)))
-            return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_used, last);
-    }
-
-    uint16_t head = vq->slots[vq->next_used & vq->ring.mask].order;
-
-    used->token = vq->slots[head].token;
-    used->len = --vq->batch == 0 ? vq->batch_len : vq->slots[head].writable;
-    slots_retire(vq->slots, head, &vq->free_count);
-    vq->next_used++;
-    return 0;
-}
-
-/* get_used where buffers come back in any order. */
-static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct vring_used_buffer *used)
-{
-    uint16_t head = 0;
+    size_t head = 0;
     uint32_t len = 0;
-    int error = split_driver_take(vq, &head, &len);
+    int error = split_driver_take(vq, hot, &head, &len);
 
     if (error)
         return error;
-    used->token = vq->slots[head].token;
+    used->token = hot->slots[head].token;
     used->len = len;
-    vq->next_used++;
-    slots_release(vq->slots, head, &vq->free_head, &vq->free_count);
+    hot->next_used++;
+    hot->free_count += slots_put_back(hot->slots, head, hot->free_head);
+    hot->free_head = head;
     return 0;
 }
 
-/* The same, compiled for when something is staged: in get_used the check for that folds away. */
-static PORT_NOINLINE int split_driver_get_beside_staged(struct vring_split_driver *vq, struct vring_used_buffer *used)
+/*
+ * IN_ORDER (2.7.9): the element at next_used names the last of a batch of buffers, which ends within what used.idx has
+ * announced.
+ */
+static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, const struct split_driver_hot *hot)
 {
-    return split_driver_get(vq, used);
+    size_t last = 0;
+    int error = split_driver_take(vq, hot, &last, &vq->batch_len);
+
+    if (error)
+        return error;
+
+    uint16_t more = (uint16_t)(hot->slots[last].position - hot->next_used); /* buffers in front of it */
+
+    if (PEER_BAD(more >= (uint16_t)(vq->seen_used - hot->next_used)))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)hot->next_used, last);
+    vq->batch = (uint16_t)(more + 1);
+    return 0;
+}
+
+/* The buffer at next_used, used in full. */
+static PORT_INLINE void split_driver_get_next(struct split_driver_hot *hot, struct vring_used_buffer *used)
+{
+    uint16_t head = hot->slots[hot->next_used & hot->ring.mask].order;
+
+    used->token = hot->slots[head].token;
+    used->len = hot->slots[head].writable;
+    hot->free_count += slots_retire(hot->slots, head);
+    hot->next_used++;
+}
+
+/* With IN_ORDER, up to most of what was announced; *n says how many. Those before the last of a batch were used in full. */
+static PORT_NOINLINE int split_driver_get_in_order(struct vring_split_driver *vq, struct vring_used_buffer *used,
+                                                   uint32_t most, uint32_t *n)
+{
+    struct split_driver_hot hot = split_driver_hot(vq);
+    uint32_t taken = 0;
+    int error = 0;
+
+    while (taken < most) {
+        if (vq->batch == 0 && (error = split_driver_open_batch(vq, &hot)) != 0)
+            break;
+
+        uint32_t run = vq->batch < most - taken ? vq->batch : most - taken;
+
+        for (uint32_t end = taken + run; taken < end; taken++)
+            split_driver_get_next(&hot, &used[taken]);
+        vq->batch = (uint16_t)(vq->batch - run);
+        if (vq->batch == 0)
+            used[taken - 1].len = vq->batch_len;
+    }
+    split_driver_keep_taken(vq, &hot);
+    *n = taken;
+    return error;
+}
+
+/* Up to most of what was announced, in any order; *n says how many. */
+static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struct split_driver_hot hot,
+                                            struct vring_used_buffer *used, uint32_t most, uint32_t *n)
+{
+    uint32_t taken = 0;
+    int error = 0;
+
+    for (; taken < most; taken++) {
+        error = split_driver_get(vq, &hot, &used[taken]);
+        if (PORT_UNLIKELY(error))
+            break;
+    }
+    split_driver_keep_taken(vq, &hot);
+    *n = taken;
+    return error;
+}
+
+/* The same, compiled for when something is staged: elsewhere the check for that folds away. */
+static PORT_NOINLINE int split_driver_get_beside_staged(struct vring_split_driver *vq, struct vring_used_buffer *used,
+                                                        uint32_t most, uint32_t *n)
+{
+    return split_driver_get_any(vq, split_driver_hot(vq), used, most, n);
+}
+
+/* How many buffers may be taken, of wanted ones: those known to be used, or those that a new look finds; or an error. */
+static PORT_INLINE int split_driver_announced(struct vring_split_driver *vq, uint32_t wanted)
+{
+    uint32_t ready = (uint16_t)(vq->seen_used - vq->next_used);
+
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (ready < wanted) {
+        int error = split_driver_observe(vq);
+
+        if (error)
+            return error;
+        ready = (uint16_t)(vq->seen_used - vq->next_used);
+        if (ready == 0)
+            return VRING_E_EMPTY;
+    }
+    return (int)(ready < wanted ? ready : wanted);
+}
+
+/* get_used where something is staged, or with IN_ORDER. */
+static PORT_NOINLINE int split_driver_get_one(struct vring_split_driver *vq, struct vring_used_buffer *used)
+{
+    uint32_t n;
+
+    return vq->in_order ? split_driver_get_in_order(vq, used, 1, &n) : split_driver_get_beside_staged(vq, used, 1, &n);
 }
 
 int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)
 {
     if (!vq || !used)
         return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
-    if (vq->seen_used == vq->next_used) {
-        int error = split_driver_observe(vq);
 
-        if (error)
-            return error;
-        if (vq->seen_used == vq->next_used)
-            return VRING_E_EMPTY;
-    }
-    if (vq->in_order)
-        return split_driver_get_in_order(vq, used);
-    if (!PORT_FAST || vq->published != vq->next_avail)
-        return split_driver_get_beside_staged(vq, used);
-    return split_driver_get(vq, used);
+    int ready = split_driver_announced(vq, 1);
+
+    if (ready < 0)
+        return ready;
+
+    struct split_driver_hot hot = split_driver_hot(vq);
+
+    if (!PORT_FAST || vq->in_order || hot.staged > 0)
+        return split_driver_get_one(vq, used);
+    hot.staged = 0; /* a constant now */
+
+    int error = split_driver_get(vq, &hot, used);
+
+    if (!error)
+        split_driver_keep_taken(vq, &hot);
+    return error;
 }
 
 int vring_split_driver_get_used_batch(struct vring_split_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
                                       uint32_t *n)
 {
-    int error = VRING_E_ROOM;
-    uint32_t taken = 0;
-
     if (!vq || !n || (!used && capacity > 0))
         return VRING_E_NULL;
-    while (taken < capacity && (error = vring_split_driver_get_used(vq, &used[taken])) == 0)
-        taken++;
-    *n = taken;
-    return batch_answer(error, taken);
+    *n = 0;
+
+    int ready = split_driver_announced(vq, capacity);
+
+    if (ready <= 0)
+        return ready < 0 ? ready : VRING_E_ROOM;
+
+    struct split_driver_hot hot = split_driver_hot(vq);
+
+    if (vq->in_order)
+        return split_driver_get_in_order(vq, used, (uint32_t)ready, n);
+    if (!PORT_FAST || hot.staged > 0)
+        return split_driver_get_beside_staged(vq, used, (uint32_t)ready, n);
+    hot.staged = 0;
+    return split_driver_get_any(vq, hot, used, (uint32_t)ready, n);
 }
 
 /* ------------------------------------------------------------------------------------------------ notifications --- */

@@ -59,7 +59,7 @@ static inline uint16_t *split_avail_idx(const struct vring_split_ring *r)
     return &((struct vring_wire_split_avail *)r->driver_area)->idx.raw;
 }
 
-static inline uint16_t *split_avail_entry(const struct vring_split_ring *r, uint16_t position)
+static inline uint16_t *split_avail_entry(const struct vring_split_ring *r, size_t position)
 {
     vring_wire16 *entries = (vring_wire16 *)((struct vring_wire_split_avail *)r->driver_area + 1);
 
@@ -84,7 +84,7 @@ static inline uint16_t *split_used_idx(const struct vring_split_ring *r)
     return &((struct vring_wire_split_used *)r->device_area)->idx.raw;
 }
 
-static inline struct vring_wire_split_used_elem *split_used_elem(const struct vring_split_ring *r, uint16_t position)
+static inline struct vring_wire_split_used_elem *split_used_elem(const struct vring_split_ring *r, size_t position)
 {
     struct vring_wire_split_used_elem *elems =
         (struct vring_wire_split_used_elem *)(void *)((struct vring_wire_split_used *)r->device_area + 1);
@@ -107,9 +107,9 @@ static inline uint16_t *split_avail_event(const struct vring_split_ring *r)
  * A descriptor is two words of 64 bits: addr, and len, flags and next together. Two accesses, each made once. base is
  * 16-byte aligned: the descriptor table, or a table of the driver's own.
  */
-static inline void split_store_desc(void *base, uint32_t i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+static inline void split_store_desc(void *base, size_t i, uint64_t addr, uint32_t len, uint32_t flags, size_t next)
 {
-    uint64_t *words = (uint64_t *)base + 2 * (size_t)i;
+    uint64_t *words = (uint64_t *)base + 2 * i;
     uint64_t rest = SPLIT_WIRE_IS_LE ? (uint64_t)next << 48 | (uint64_t)flags << 32 | len
                                         : (uint64_t)len << 32 | (uint64_t)flags << 16 | next;
 
@@ -129,9 +129,10 @@ static inline struct chain_desc split_decode(uint64_t first, uint64_t second)
     return desc;
 }
 
-static inline struct chain_desc split_fetch_desc(const struct vring_split_ring *r, uint16_t i)
+/* base as for split_store_desc(), or a table of the driver's as we see it, all of which can be read, 8-byte aligned. */
+static inline struct chain_desc split_fetch_desc(const void *base, size_t i)
 {
-    const uint64_t *words = (const uint64_t *)r->desc + 2 * (size_t)i;
+    const uint64_t *words = (const uint64_t *)base + 2 * i;
     uint64_t first = access_load64(&words[0]);
     uint64_t second = access_load64(&words[1]);
 
@@ -140,12 +141,12 @@ static inline struct chain_desc split_fetch_desc(const struct vring_split_ring *
 
 /* -------------------------------------------------------------------------------------------- the driver's area --- */
 
-static inline void split_store_avail_entry(const struct vring_split_ring *r, uint16_t position, uint16_t head)
+static inline void split_store_avail_entry(const struct vring_split_ring *r, size_t position, uint16_t head)
 {
     access_store16(split_avail_entry(r, position), split_wire16(head));
 }
 
-static inline uint16_t split_load_avail_entry(const struct vring_split_ring *r, uint16_t position)
+static inline uint16_t split_load_avail_entry(const struct vring_split_ring *r, size_t position)
 {
     return split_wire16(access_load16(split_avail_entry(r, position)));
 }
@@ -189,7 +190,7 @@ static inline uint16_t split_load_used_event(const struct vring_split_ring *r)
 
 /* -------------------------------------------------------------------------------------------- the device's area --- */
 
-static inline void split_store_used(const struct vring_split_ring *r, uint16_t position, uint32_t id, uint32_t len)
+static inline void split_store_used(const struct vring_split_ring *r, size_t position, uint32_t id, uint32_t len)
 {
     struct vring_wire_split_used_elem *elem = split_used_elem(r, position);
 
@@ -198,12 +199,12 @@ static inline void split_store_used(const struct vring_split_ring *r, uint16_t p
 }
 
 /* Full width: the id is a 16-bit number in a 32-bit field, and the upper half is the device's to lie in. */
-static inline uint32_t split_load_used_id(const struct vring_split_ring *r, uint16_t position)
+static inline uint32_t split_load_used_id(const struct vring_split_ring *r, size_t position)
 {
     return split_wire32(access_load32(&split_used_elem(r, position)->id.raw));
 }
 
-static inline uint32_t split_load_used_len(const struct vring_split_ring *r, uint16_t position)
+static inline uint32_t split_load_used_len(const struct vring_split_ring *r, size_t position)
 {
     return split_wire32(access_load32(&split_used_elem(r, position)->len.raw));
 }

@@ -23,7 +23,7 @@ static void split_snapshot_entry(const struct vring_split_ring *r, uint16_t posi
                                  struct vring_snapshot_entry *entry)
 {
     static const struct vring_snapshot_entry empty = {0};
-    struct chain_desc desc = split_fetch_desc(r, position);
+    struct chain_desc desc = split_fetch_desc(r->desc, position);
 
     *entry = empty;
     entry->addr = desc.addr;

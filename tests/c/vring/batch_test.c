@@ -27,7 +27,7 @@ static const struct vring_segment pieces[] = {{GUEST, 16}, {GUEST + 64, 32}, {GU
 static int add_avail(uint32_t count, const uint16_t n_pieces[])
 {
     for (uint32_t i = 0; i < count; i++)
-        offers[i] = (struct vring_avail_buffer){pieces, i, n_pieces[i] > 0, (uint16_t)(n_pieces[i] - (n_pieces[i] > 0))};
+        offers[i] = (struct vring_avail_buffer){pieces, i, 1, (uint16_t)(n_pieces[i] - 1)};
     n = UINT32_MAX;
     return vring_driver_add_avail_batch(&r.driver, offers, count, &n);
 }
