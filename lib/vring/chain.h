@@ -88,13 +88,6 @@ static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct 
     return true;
 }
 
-/* The same, for who may have no room. */
-static inline bool chain_single(const struct chain_desc *desc, const struct vring_regions *regions,
-                                struct vring_iov *iov, uint32_t capacity, struct vring_chain *chain)
-{
-    return capacity > 0 && chain_piece(desc, &regions->last, iov, chain);
-}
-
 /*
  * A straight walk: each descriptor one piece in the region that the last one was in, first those that the device reads,
  * then those that it writes. It judges nothing: with a descriptor that it does not take, of which nothing has been said
