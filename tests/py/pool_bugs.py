@@ -33,6 +33,9 @@ class Bug(NamedTuple):
     edits: tuple[Edit, ...]
 
 
+CLEARS = "    if (start)\n        copy_clear(start, window_bytes(pool, slots));"
+FILLS = "        error = fill(pool, (unsigned char *)request->orig, request->size, start, spot->slots, spot->offset);"
+
 # Where most requests go the short way (near.h), and all others the long one (plan.h), a bug is in both.
 BUGS = (
     Bug("S1: alignment only where there is an original", "placement_test.c", (
@@ -85,11 +88,20 @@ BUGS = (
         Edit("plan.h", "    mask = alloc_align_mask | request->min_align_mask;",
              "    mask = alloc_align_mask | (request->orig_addr ? request->min_align_mask : 0);"))),
     Bug("C283: what was mapped stays in the window", "copies_test.c", (
-        Edit("bounce.c", "    if (start)\n        copy_clear(", "    if (0)\n        copy_clear("),)),
+        Edit("bounce.c", CLEARS, "    (void)start;"),)),
+    Bug("C283: and whoever looks at the whole pool sees it", "scan_test.c", (
+        Edit("bounce.c", CLEARS, "    (void)start;"),)),
+    Bug("C283: the last slot keeps what was mapped", "scan_test.c", (
+        Edit("bounce.c", CLEARS, "    if (start)\n        copy_clear(start, window_bytes(pool, slots - 1));"),)),
     Bug("C282: the padding before the data shows what was there", "copies_test.c", (
         Edit("bounce.c", "        copy_clear(start, offset);", "        ;"),)),
     Bug("C284: what was written before is not kept", "copies_test.c", (
         Edit("bounce.c", "    int error = copy_in(pool, orig, 0, data, size);", "    int error = 0;\n    (void)orig;"),)),
+    Bug("S18: what is from the device is not copied in", "scan_test.c", (
+        Edit("bounce.c", FILLS, "    if (request->direction != BOUNCE_FROM_DEVICE)\n    " + FILLS),)),
+    Bug("S29: a sync writes a byte behind what was asked for", "scan_test.c", (
+        Edit("bounce.c", "    return copy_out(pool, live.orig, offset, live.start + live.offset + offset, len);",
+             "    return copy_out(pool, live.orig, offset, live.start + live.offset + offset, len + (len != 0));"),)),
     Bug("C306: what the device wrote beside a partial sync is written over", "cache_test.c", (
         Edit("bounce.c", "    copy_begin_write(data, len);", "    ;"),)),
     Bug("C306: what the device wrote is not looked for", "cache_test.c", (
