@@ -264,6 +264,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("image", nargs="?", type=pathlib.Path, metavar="IMAGE", help="a disk image, or any other file")
     parser.add_argument("--board", choices=machine.BOARDS, default="riscv64")
+    parser.add_argument("--packed", action="store_true", help="disks with packed rings; split ones unless told")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "demo", help="folder for what is made")
     parser.add_argument("--depth", type=int, default=32, help="chunks of 64 KiB under way at most: 1 to 32")
     parser.add_argument("--slots", type=int, default=1536, help="slots of the bounce pool: 1 to 4096")
@@ -297,6 +298,8 @@ def demo(options: argparse.Namespace) -> int:
     size = image_size(image)
     copy = empty_copy(out / "copy.img", image, size)
     disks = disks_with_fault(options.fault, Disk(raw_file(image, True)), Disk(raw_file(copy, False)), size)
+    for disk in disks:
+        disk.properties = {**disk.properties, "packed": options.packed}
     line = machine.command(options.board, guest, disks, legacy=options.fault == "legacy", options={
         "bytes": size, "depth": options.depth, "slots": options.slots, "patience-ms": round(options.patience * 1000)})
     timeout = options.timeout or 60 + size / 2**20

@@ -74,7 +74,10 @@ def _step(command: list) -> None:
 
 @dataclasses.dataclass
 class Disk:
-    """One virtio-blk device. block is what QEMU calls a -blockdev, as a dictionary; or else socket is a daemon's."""
+    """
+    One virtio-blk device. block is what QEMU calls a -blockdev, as a dictionary; or else socket is a daemon's. properties
+    are those of the device: {"packed": True}.
+    """
 
     block: dict | None = None
     properties: dict = dataclasses.field(default_factory=dict)

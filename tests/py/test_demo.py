@@ -122,6 +122,28 @@ def test_the_pictures_show_ring_and_slots_in_the_middle_of_the_run(out: pathlib.
     assert "to the device" in words["bounce.svg"] and "from the device" in words["bounce.svg"]
 
 
+def test_disks_with_packed_rings_and_their_console(out: pathlib.Path, image: pathlib.Path) -> None:
+    done = run_demo(out, image, "--packed")
+    assert_passed(done, image, out)
+    kept = [json.loads(line) for line in (out / "snapshots.jsonl").read_text("utf-8").splitlines()]
+    assert [record["format"] for record in kept if "vring-snapshot" in record] == ["packed", "packed"]
+    shown = subprocess.run([sys.executable, "-m", "vring", "inspect", out / "snapshots.jsonl"], capture_output=True,
+                           text=True, timeout=LIMIT, check=True).stdout
+    for line in ("disk 0: packed ring, 64 entries, as its driver sees it", "bounce window: 1536 slots of 2 KiB",
+                 "s 8 staged, not yet visible; D 8 with the device; u 8 used, not yet taken back; . 16 descriptors free"):
+        assert line in shown, (line, shown)
+    assert re.search(r"D id \d+ at \d+ \(table\): r16 w65536 w1", shown), "tables are shown, too"
+    words = svg_words(out / "ring.svg")
+    assert "with the device" in words and "used, not yet taken back" in words
+    seen = int(re.search(r"(\d+) buffers in the snapshots", done.stdout)[1])  # type: ignore[index]
+    assert seen > 40, "addresses were looked at"
+
+
+def test_a_leak_into_a_packed_ring_is_caught(out: pathlib.Path, image: pathlib.Path) -> None:
+    done = run_demo(out, image, "--packed", "--fault", "leak")
+    assert done.returncode == 25 and re.search(FAULTS["leak"][1], done.stderr), done.stdout + done.stderr
+
+
 def svg_words(path: pathlib.Path) -> list[str]:
     """The texts of a well-formed SVG file."""
     root = xml.etree.ElementTree.parse(path).getroot()

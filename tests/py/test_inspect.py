@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+import vring
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / "bindings" / "python" / "vring" / "inspect"
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -435,3 +437,45 @@ def test_the_command_shows_and_draws(tmp_path: pathlib.Path) -> None:
         (tmp_path / "empty").touch()
         done = run(tmp_path, file)
         assert (done.returncode, done.stderr) == (1, f"vring inspect: {message}\n")
+
+
+# ---------------------------------------------------------------------------------------------------- whose view it is ---
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_snapshot_says_whose_view_it_is_and_in_which_order(packed: bool) -> None:
+    features = vring.Feature.VERSION_1 | vring.Feature.IN_ORDER | (vring.Feature.RING_PACKED if packed else 0)
+    memory = vring.GuestMemory(1 << 16)
+    areas = vring.allocate_areas(memory, 8, features)
+    driver, device = vring.Driver(memory, areas, features), vring.Device(memory, areas, features)
+    for token in range(3):
+        driver.add_avail([(memory.allocate(16), 16)], [(memory.allocate(16), 16)], token)
+    driver.publish()
+    assert device.get_avail() and device.get_avail()
+    views = [inspect.ring_record("mine", side.snapshot(), memory) for side in (driver, device)]
+    assert [(view["side"], view["in_order"]) for view in views] == [("driver", True), ("device", True)]
+    of_driver, of_device = (inspect.draw_text(json.loads(json.dumps(view))) for view in views)
+    title = f"mine: {'packed' if packed else 'split'} ring, 8 entries, IN_ORDER, as its"
+    assert of_driver.startswith(f"{title} driver sees it\n") and of_device.startswith(f"{title} device sees it\n")
+    assert "D 3 with the device" in of_driver and "D 2 taken and not yet used" in of_device
+    assert of_device.count(": 2 of the ring") == 2 and "next_used 0" in of_device
+    with pytest.raises(inspect.SnapshotError, match="device sees it"):
+        inspect.draw(views[1])
+    del views[0]["in_order"]
+    assert "IN_ORDER" not in inspect.draw_text(views[0])
+
+
+def test_tables_of_a_big_endian_ring_are_read_as_such() -> None:
+    memory = vring.GuestMemory(1 << 16)
+    areas = vring.SplitAreas.allocate(memory, 8)
+    driver = vring.Driver(memory, areas, vring.Feature.INDIRECT_DESC, legacy_order=vring.ByteOrder.BIG)
+    table = vring.IndirectTable.allocate(memory, 2)
+    driver.add_indirect(table, [(0x11111, 16)], [(0x22222, 32)])
+    driver.publish()
+    seen = inspect.ring_record("mine", driver.snapshot(), memory, big_endian=True)
+    bare = inspect.split_ring_record("bare", memory, areas, big_endian=True)
+    for record in seen, bare:
+        assert [(piece["addr"], piece["len"]) for piece in record["entries"][0]["table"]] == [(0x11111, 16), (0x22222, 32)]
+    assert bare["avail_idx"] == seen["avail_idx"] == 1
+    wrong = inspect.ring_record("mine", driver.snapshot(), memory)
+    assert wrong["entries"][0]["table"][0]["addr"] != 0x11111, "the negative control"

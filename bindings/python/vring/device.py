@@ -192,6 +192,7 @@ class Device(Queue):
         regions = [Region(memory)] if regions is None else list(regions)
         config = ffi.new("struct vring_device_config *")
         config.features = integer(call, "features", features, 64, RingCode.FEATURE)
+        self.features = Feature(config.features)
         layout = self._layout(call, areas, features)
         config.size = areas.size
         config.max_chain = integer(call, "max_chain", max_chain, 32, RingCode.CHAIN)
@@ -449,7 +450,8 @@ class Device(Queue):
     def snapshot(self) -> Snapshot:
         """The ring as it is now, shared words unjudged; changes nothing."""
         functions = lib.vring_device_snapshot, lib.vring_device_snapshot_entry
-        return Snapshot.take(self._queue, *functions, lambda code: self._answer(code, "snapshot"))
+        in_order = bool(self.features & Feature.IN_ORDER)
+        return Snapshot.take("device", in_order, self._queue, *functions, lambda code: self._answer(code, "snapshot"))
 
     def _fault(self) -> CData:
         return lib.vring_device_fault(self._queue)

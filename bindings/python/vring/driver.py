@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from vring.errors import BounceCode, CallerError, RingCode, caller_error, integer
-from vring.features import ByteOrder
+from vring.features import ByteOrder, Feature
 from vring.layout import Areas, PackedAreas, SplitAreas
 from vring.lowlevel import CData, ffi, lib
 from vring.memory import Buffer, GuestMemory, Segment, pin
@@ -195,7 +195,8 @@ class DriverQueue(Queue):
     def snapshot(self) -> Snapshot:
         """The ring as it is now, shared words unjudged; changes nothing."""
         functions = lib.vring_driver_snapshot, lib.vring_driver_snapshot_entry
-        return Snapshot.take(self._queue, *functions, lambda code: self._answer(code, "snapshot"))
+        in_order = bool(self.features & Feature.IN_ORDER)
+        return Snapshot.take("driver", in_order, self._queue, *functions, lambda code: self._answer(code, "snapshot"))
 
     def _fault(self) -> CData:
         return lib.vring_driver_fault(self._queue)
@@ -216,6 +217,7 @@ class DriverQueue(Queue):
         """Fill a ``struct vring_driver_config``; every number that C could not hold is refused by its name."""
         call = type(self).__name__
         config.features = integer(call, "features", features, 64, RingCode.FEATURE)
+        self.features = Feature(config.features)
         layout = self._layout(call, areas, features)
         config.size = areas.size
         config.max_chain = integer(call, "max_chain", max_chain, 32, RingCode.CHAIN)

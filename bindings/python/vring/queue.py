@@ -27,6 +27,8 @@ class Queue(ABC):
 
     memory: GuestMemory
     areas: Areas
+    features: Feature
+    """As negotiated."""
     work_waits: bool = False
     """After a restore: whether there was something to take already. ``publish`` says once that the peer is notified."""
     _formats: ClassVar[tuple[type[Areas], ...]] = (SplitAreas, PackedAreas)

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from vring.lowlevel import CData, ffi
 
@@ -33,10 +34,12 @@ class SnapshotEntry:
 @dataclass(frozen=True)
 class Snapshot:
     """
-    Indices, flags and entries of one side. ``avail_idx`` to ``used_flags`` are shared words, the others this side's
-    own.
+    Indices, flags and entries as one ``side`` sees them. ``avail_idx`` to ``used_flags`` are shared words, the others
+    this side's own.
     """
 
+    side: Literal["driver", "device"]
+    in_order: bool
     packed: bool
     size: int
     avail_idx: int
@@ -55,6 +58,8 @@ class Snapshot:
     @classmethod
     def take(
         cls,
+        side: Literal["driver", "device"],
+        in_order: bool,
         queue: CData,
         ring: Callable[[CData, CData], int],
         entry: Callable[[CData, int, CData], int],
@@ -68,5 +73,6 @@ class Snapshot:
         for position in range(head.size):
             judge(entry(queue, position, item))
             entries.append(SnapshotEntry(**{name: getattr(item, name) for name in SnapshotEntry.__dataclass_fields__}))
-        own = {name: getattr(head, name) for name in cls.__dataclass_fields__ if name != "entries"}
-        return cls(**own, entries=tuple(entries))
+        ours = ("side", "in_order", "entries")
+        own = {name: getattr(head, name) for name in cls.__dataclass_fields__ if name not in ours}
+        return cls(side=side, in_order=in_order, **own, entries=tuple(entries))

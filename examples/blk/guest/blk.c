@@ -18,6 +18,7 @@ enum {
     QUEUE = 0,
     DESC_F_NEXT = 1,
     DESC_F_INDIRECT = 4,
+    PLACE_ENTRY = 0x7fff, /* what of a place in a packed ring is not its wrap counter */
     /*
      * virtio-blk asks for no alignment. We ask that the device's address equals ours in the low 12 bits, as an NVMe
      * driver must, so that the pool has something to keep.
@@ -25,7 +26,7 @@ enum {
     MIN_ALIGN_MASK = 0xfff
 };
 
-/* As it lies in the ring and in tables (2.7.5). */
+/* As it lies in a split ring and in its tables (2.7.5); in those of a packed ring the last two are others (2.8.13). */
 struct descriptor {
     uint64_t addr;
     uint32_t len;
@@ -33,13 +34,39 @@ struct descriptor {
     uint16_t next;
 };
 
-_Static_assert(sizeof(struct descriptor) == 16, "virtio: split descriptor");
+_Static_assert(sizeof(struct descriptor) == 16, "virtio: descriptor");
 
 /* -------------------------------------------------------------------------------------------------- start, stop --- */
 
+/* Memory for the three areas, of the format that was negotiated. */
+static void take_areas(struct blk *blk)
+{
+    struct vring_split_areas split;
+    struct vring_packed_areas packed;
+    struct mmio_queue *ring = &blk->ring;
+    int error;
+
+    ring->size = BLK_QUEUE_SIZE;
+    if (blk->mmio.features & VRING_F_RING_PACKED) {
+        error = vring_packed_layout(ring->size, &packed);
+        ring->desc_size = packed.desc_size;
+        ring->driver_size = packed.driver_size;
+        ring->device_size = packed.device_size;
+    } else {
+        error = vring_split_layout(ring->size, 0, &split);
+        ring->desc_size = split.desc_size;
+        ring->driver_size = split.driver_size;
+        ring->device_size = split.device_size;
+    }
+    if (error)
+        fail(FAILED_QUEUE, "%s: %s", blk->name, vring_error_text(error));
+    ring->desc = shared_take(ring->desc_size, VRING_SPLIT_DESC_ALIGN); /* 16, as a packed ring; the others need 4 at most */
+    ring->driver_area = shared_take(ring->driver_size, VRING_SPLIT_DEVICE_AREA_ALIGN);
+    ring->device_area = shared_take(ring->device_size, VRING_SPLIT_DEVICE_AREA_ALIGN);
+}
+
 static void start_queue(struct blk *blk, struct bounce_pool *pool)
 {
-    struct vring_split_areas layout;
     struct bounced_driver_config config = {
         .ring = {
             .features = blk->mmio.features,
@@ -49,6 +76,7 @@ static void start_queue(struct blk *blk, struct bounce_pool *pool)
             .slot_count = BLK_QUEUE_SIZE,
             .notify_id = QUEUE,
             .used_len = VRING_USED_LEN_BREAK,
+            .len_without_write = true, /* QEMU gives lengths and leaves out the flag that makes them count */
         },
         .pool = pool,
         .buffers = blk->buffers,
@@ -66,18 +94,16 @@ static void start_queue(struct blk *blk, struct bounce_pool *pool)
     if (limit < BLK_QUEUE_SIZE)
         fail(FAILED_QUEUE, "%s: the device allows %lu entries in its queue; this driver wants %d", blk->name,
              (unsigned long)limit, BLK_QUEUE_SIZE);
-    error = vring_split_layout(config.ring.size, 0, &layout);
-    if (error)
-        fail(FAILED_QUEUE, "%s: %s", blk->name, vring_error_text(error));
-    config.ring.desc = shared_take(layout.desc_size, VRING_SPLIT_DESC_ALIGN);
-    config.ring.driver_area = shared_take(layout.driver_size, VRING_SPLIT_DRIVER_AREA_ALIGN);
-    config.ring.device_area = shared_take(layout.device_size, VRING_SPLIT_DEVICE_AREA_ALIGN);
+    take_areas(blk);
+    config.ring.desc = blk->ring.desc;
+    config.ring.driver_area = blk->ring.driver_area;
+    config.ring.device_area = blk->ring.device_area;
     config.tables = shared_take(BLK_QUEUE_SIZE * BLK_PIECES * sizeof(struct descriptor), sizeof(struct descriptor));
     config.tables_addr = shared_address(config.tables);
     error = bounced_driver_init(&blk->bounced, &config);
     if (error)
         fail(FAILED_QUEUE, "%s: the queue was refused: %s", blk->name, vring_error_text(error));
-    mmio_start_queue(&blk->mmio, QUEUE, &blk_ring(blk)->ring);
+    mmio_start_queue(&blk->mmio, QUEUE, &blk->ring);
 }
 
 static void start_requests(struct blk *blk)
@@ -92,7 +118,7 @@ static void start_requests(struct blk *blk)
 void blk_start(struct blk *blk, const char *name, struct bounce_pool *pool)
 {
     blk->name = name;
-    mmio_negotiate(&blk->mmio, BLK_F_RO | BLK_F_FLUSH, VRING_F_RING_PACKED);
+    mmio_negotiate(&blk->mmio, BLK_F_RO | BLK_F_FLUSH);
     blk->capacity = mmio_config64(&blk->mmio, CONFIG_CAPACITY);
     blk->read_only = (blk->mmio.features & BLK_F_RO) != 0;
     start_queue(blk, pool);
@@ -118,26 +144,24 @@ static struct descriptor read_descriptor(const struct blk *blk, const volatile s
     return (struct descriptor){list[i].addr, list[i].len, list[i].flags, list[i].next};
 }
 
-/*
- * Check every address of the buffer staged last, before the device is told of it: those in its descriptors, not those
- * that we meant to put there.
- */
-static void require_shared(const struct blk *blk)
+/* An entry of the ring, as the device finds it. */
+static struct vring_snapshot_entry entry_of(const struct blk *blk, uint32_t position)
 {
-    const struct vring_split_ring *ring = &blk_ring(blk)->ring;
-    const volatile struct descriptor *list = ring->desc;
-    uint32_t size = ring->size;
-    struct vring_snapshot now;
-    struct vring_snapshot_entry last;
-    struct descriptor descriptor;
-    const char *what = "header";
-    int error = vring_split_driver_snapshot(blk_ring(blk), &now);
+    struct vring_snapshot_entry entry;
+    int error = vring_driver_snapshot_entry(&blk->bounced.queue, position % blk->ring.size, &entry);
 
-    if (!error)
-        error = vring_split_driver_snapshot_entry(blk_ring(blk), (now.next_avail - 1u) % size, &last);
     if (error)
         fail(FAILED_RING, "%s: a staged request cannot be seen: %s", blk->name, vring_error_text(error));
-    descriptor = read_descriptor(blk, list, size, last.avail);
+    return entry;
+}
+
+static void require_split(const struct blk *blk, uint16_t next_avail)
+{
+    const volatile struct descriptor *list = blk->ring.desc;
+    uint32_t size = blk->ring.size;
+    struct descriptor descriptor = read_descriptor(blk, list, size, entry_of(blk, next_avail - 1u).avail);
+    const char *what = "header";
+
     if (descriptor.flags & DESC_F_INDIRECT) {
         size = BLK_PIECES;
         shared_require(descriptor.addr, size * sizeof descriptor, "indirect table");
@@ -150,6 +174,47 @@ static void require_shared(const struct blk *blk)
         what = "data";
     }
     shared_require(descriptor.addr, descriptor.len, descriptor.flags & DESC_F_NEXT ? what : "status");
+}
+
+/*
+ * The buffer ends before next_avail, and has as many entries as its id says in private memory. The flags of its first
+ * may not be there yet, but a request has two pieces at least: one entry alone is a table.
+ */
+static void require_packed(const struct blk *blk, uint16_t next_avail)
+{
+    uint32_t end = (next_avail & PLACE_ENTRY) + blk->ring.size;
+    uint32_t count = entry_of(blk, entry_of(blk, end - 1).id).count;
+    struct vring_snapshot_entry first = entry_of(blk, end - count);
+    const volatile struct descriptor *table = (const volatile struct descriptor *)(uintptr_t)first.addr;
+    uint32_t pieces = count == 1 ? first.len / sizeof *table : count;
+
+    if (pieces < 2 || pieces > BLK_PIECES)
+        fail(FAILED_RING, "%s: somebody else wrote into the ring: a request of %lu pieces", blk->name,
+             (unsigned long)pieces);
+    if (count == 1)
+        shared_require(first.addr, first.len, "indirect table");
+    for (uint32_t i = 0; i < pieces; i++) {
+        struct vring_snapshot_entry entry = count == 1 ? (struct vring_snapshot_entry){.addr = table[i].addr, .len = table[i].len}
+                                                       : entry_of(blk, end - count + i);
+        shared_require(entry.addr, entry.len, i == 0 ? "header" : i < pieces - 1 ? "data" : "status");
+    }
+}
+
+/*
+ * Check every address of the buffer staged last, before the device is told of it: those in its descriptors, not those
+ * that we meant to put there.
+ */
+static void require_shared(const struct blk *blk)
+{
+    struct vring_snapshot now;
+    int error = vring_driver_snapshot(&blk->bounced.queue, &now);
+
+    if (error)
+        fail(FAILED_RING, "%s: a staged request cannot be seen: %s", blk->name, vring_error_text(error));
+    if (now.packed)
+        require_packed(blk, now.next_avail);
+    else
+        require_split(blk, now.next_avail);
 }
 
 /* ---------------------------------------------------------------------------------------------- submit, publish --- */

@@ -65,6 +65,7 @@ struct blk_counts {
 struct blk {
     const char *name;
     struct mmio mmio;
+    struct mmio_queue ring; /* split or packed, as the device has it */
     struct bounced_driver bounced;
     struct vring_slot slots[BLK_QUEUE_SIZE];
     struct bounced_buffer buffers[BLK_QUEUE_SIZE];
@@ -83,12 +84,6 @@ struct blk_done {
     enum blk_type type;
     uint32_t tag;
 };
-
-/* The ring beneath the bounce queue: split, for this driver rules the packed format out. */
-static inline const struct vring_split_driver *blk_ring(const struct blk *blk)
-{
-    return &blk->bounced.queue.as.split;
-}
 
 /* Bring up the device that mmio_find() found. The pool is for its requests and may be shared with other disks. */
 void blk_start(struct blk *blk, const char *name, struct bounce_pool *pool);

@@ -117,13 +117,13 @@ static void report_progress(struct run *run)
     if (board_clock() < run->next_report)
         return;
     run->next_report = board_clock() + board.clock_hz;
-    json_object(NULL);
-    json_object("progress");
-    json_text("name", run->job->name);
-    json_number("bytes", run->next_hash * COPY_CHUNK);
-    json_number("of", run->job->bytes);
-    json_end();
-    json_end();
+    json_object(&report, NULL);
+    json_object(&report, "progress");
+    json_text(&report, "name", run->job->name);
+    json_number(&report, "bytes", run->next_hash * COPY_CHUNK);
+    json_number(&report, "of", run->job->bytes);
+    json_end(&report);
+    json_end(&report);
 }
 
 static uint32_t requests_in_flight(const struct copy_job *job)
@@ -183,15 +183,39 @@ static void step(struct run *run, uint64_t end_read, uint64_t end_write)
         wait(run);
 }
 
+/*
+ * Has the device used all that was published, whether or not it was taken back? In a packed ring used descriptors lie as
+ * far apart as their buffers are long (2.8.5), and each bears the wrap counter of its lap.
+ */
+static bool all_answered(const struct blk *disk)
+{
+    struct vring_snapshot ring;
+    struct vring_snapshot_entry entry, of_id;
+
+    if (vring_driver_snapshot(&disk->bounced.queue, &ring) != 0)
+        return true;
+    if (!ring.packed)
+        return ring.used_idx == ring.published;
+    for (uint32_t place = ring.next_used; place != ring.published;) {
+        uint32_t at = place & 0x7fff, wrap = place >> 15;
+
+        if (vring_driver_snapshot_entry(&disk->bounced.queue, at, &entry) != 0 || (entry.flags >> 7 & 1) != wrap ||
+            entry.flags >> 15 != (int)wrap ||
+            vring_driver_snapshot_entry(&disk->bounced.queue, entry.id, &of_id) != 0 || of_id.count == 0)
+            return false;
+        at += of_id.count;
+        place = at < ring.size ? at | wrap << 15 : (at - ring.size) | (wrap ^ 1) << 15;
+    }
+    return true;
+}
+
 /* Wait for the requests on a disk to be answered, but not for long, and without taking them back. */
 static void await_answers(const struct blk *disk)
 {
     uint64_t deadline = board_clock() + board.clock_hz;
-    struct vring_snapshot ring;
 
-    while (board_clock() < deadline)
-        if (vring_split_driver_snapshot(blk_ring(disk), &ring) != 0 || ring.used_idx == ring.published)
-            return;
+    while (!all_answered(disk) && board_clock() < deadline)
+        continue;
 }
 
 static void submit_reads(struct run *run, uint64_t count)

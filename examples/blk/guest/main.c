@@ -90,18 +90,18 @@ static void start_pool(uint32_t slots)
 
 static void report_disk(const struct blk *blk)
 {
-    json_object(NULL);
-    json_object("disk");
-    json_text("name", blk->name);
-    json_number("transport", (uint64_t)blk->mmio.transport);
-    json_number("sectors", blk->capacity);
-    json_bool("read_only", blk->read_only);
-    json_number("features", blk->mmio.features);
-    json_number("desc", shared_address(blk_ring(blk)->ring.desc));
-    json_number("driver_area", shared_address(blk_ring(blk)->ring.driver_area));
-    json_number("device_area", shared_address(blk_ring(blk)->ring.device_area));
-    json_end();
-    json_end();
+    json_object(&report, NULL);
+    json_object(&report, "disk");
+    json_text(&report, "name", blk->name);
+    json_number(&report, "transport", (uint64_t)blk->mmio.transport);
+    json_number(&report, "sectors", blk->capacity);
+    json_bool(&report, "read_only", blk->read_only);
+    json_number(&report, "features", blk->mmio.features);
+    json_number(&report, "desc", shared_address(blk->ring.desc));
+    json_number(&report, "driver_area", shared_address(blk->ring.driver_area));
+    json_number(&report, "device_area", shared_address(blk->ring.device_area));
+    json_end(&report);
+    json_end(&report);
 }
 
 /* The first disk on the board is the one to read, the second the one to write. */
@@ -145,41 +145,46 @@ static uint64_t judge_disks(uint64_t wanted)
 
 static void look(const struct copy_job *job)
 {
-    for (unsigned i = 0; i < job->disk_count; i++)
-        snapshot_ring(job->disks[i].name, blk_ring(&job->disks[i]));
-    snapshot_pool("bounce window", &pool, &pool_config);
+    int error = 0;
+
+    for (unsigned i = 0; i < job->disk_count && !error; i++)
+        error = snapshot_ring(&report, job->disks[i].name, &job->disks[i].bounced.queue, shared_parts(), SHARED_PARTS);
+    if (!error)
+        error = snapshot_pool(&report, "bounce window", &pool, &pool_config);
+    if (error)
+        fail(FAILED_RING, "no snapshot: %s", bounced_error_text(error));
 }
 
 static void report_pass(const char *name, const char *digest, uint64_t bytes, uint64_t ticks)
 {
-    json_object(NULL);
-    json_object("pass");
-    json_text("name", name);
-    json_text("sha256", digest);
-    json_number("bytes", bytes);
-    json_number("us", ticks * 1000000 / board.clock_hz);
-    json_end();
-    json_end();
+    json_object(&report, NULL);
+    json_object(&report, "pass");
+    json_text(&report, "name", name);
+    json_text(&report, "sha256", digest);
+    json_number(&report, "bytes", bytes);
+    json_number(&report, "us", ticks * 1000000 / board.clock_hz);
+    json_end(&report);
+    json_end(&report);
 }
 
 static void report_counts(const struct blk *blk)
 {
     const struct blk_counts *counts = &blk->counts;
 
-    json_object(NULL);
-    json_text("name", blk->name);
-    json_number("requests", counts->requests);
-    json_number("direct", counts->direct);
-    json_number("indirect", counts->indirect);
-    json_number("read", counts->read);
-    json_number("written", counts->written);
-    json_number("publishes", counts->publishes);
-    json_number("notifications", counts->notifications);
-    json_number("interrupts", counts->interrupts);
-    json_number("ring_full", counts->ring_full);
-    json_number("pool_full", counts->pool_full);
-    json_number("most_in_flight", counts->most_in_flight);
-    json_end();
+    json_object(&report, NULL);
+    json_text(&report, "name", blk->name);
+    json_number(&report, "requests", counts->requests);
+    json_number(&report, "direct", counts->direct);
+    json_number(&report, "indirect", counts->indirect);
+    json_number(&report, "read", counts->read);
+    json_number(&report, "written", counts->written);
+    json_number(&report, "publishes", counts->publishes);
+    json_number(&report, "notifications", counts->notifications);
+    json_number(&report, "interrupts", counts->interrupts);
+    json_number(&report, "ring_full", counts->ring_full);
+    json_number(&report, "pool_full", counts->pool_full);
+    json_number(&report, "most_in_flight", counts->most_in_flight);
+    json_end(&report);
 }
 
 static void report_result(uint64_t ticks)
@@ -189,19 +194,19 @@ static void report_result(uint64_t ticks)
 
     if (error)
         fail(FAILED_BOUNCE, "no usage: %s", bounce_error_text(error));
-    json_object(NULL);
-    json_object("result");
-    json_number("us", ticks * 1000000 / board.clock_hz);
-    json_number("slots", usage.slots);
-    json_number("slots_used", usage.used);
-    json_number("slots_high_water", usage.high_water);
-    json_number("mappings", usage.mappings);
-    json_array("disks");
+    json_object(&report, NULL);
+    json_object(&report, "result");
+    json_number(&report, "us", ticks * 1000000 / board.clock_hz);
+    json_number(&report, "slots", usage.slots);
+    json_number(&report, "slots_used", usage.used);
+    json_number(&report, "slots_high_water", usage.high_water);
+    json_number(&report, "mappings", usage.mappings);
+    json_array(&report, "disks");
     for (unsigned i = 0; i < DISKS; i++)
         report_counts(&disks[i]);
-    json_end();
-    json_end();
-    json_end();
+    json_end(&report);
+    json_end(&report);
+    json_end(&report);
 }
 
 /* -------------------------------------------------------------------------------------------------------- story --- */

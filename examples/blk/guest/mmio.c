@@ -85,7 +85,7 @@ static uint64_t offered_features(struct mmio *mmio)
     return (uint64_t)high << 32 | low;
 }
 
-void mmio_negotiate(struct mmio *mmio, uint64_t device_bits, uint64_t ring_bits_ruled_out)
+void mmio_negotiate(struct mmio *mmio, uint64_t device_bits)
 {
     volatile uint32_t *r = mmio->registers;
     uint64_t offered;
@@ -95,8 +95,8 @@ void mmio_negotiate(struct mmio *mmio, uint64_t device_bits, uint64_t ring_bits_
     add_status(mmio, STATUS_DRIVER);
 
     offered = offered_features(mmio);
-    mmio->features = vring_features_accept(
-        0, offered & ((device_bits & DEVICE_TYPE_BITS) | (RING_BITS & ~NOT_OVER_MMIO & ~ring_bits_ruled_out)));
+    mmio->features =
+        vring_features_accept(0, offered & ((device_bits & DEVICE_TYPE_BITS) | (RING_BITS & ~NOT_OVER_MMIO)));
     if (!(mmio->features & VRING_F_VERSION_1))
         fail(FAILED_FEATURES, "transport %d: the device does not offer VERSION_1 (features 0x%lx)", mmio->transport,
              (unsigned long)offered);
@@ -128,19 +128,15 @@ static void set_area(struct mmio *mmio, unsigned at, const void *area, size_t si
     mmio->registers[at + 1] = (uint32_t)(addr >> 32);
 }
 
-void mmio_start_queue(struct mmio *mmio, uint32_t queue, const struct vring_split_ring *ring)
+void mmio_start_queue(struct mmio *mmio, uint32_t number, const struct mmio_queue *queue)
 {
-    struct vring_split_areas layout;
-
-    if (vring_split_layout(ring->size, 0, &layout) != 0)
-        fail(FAILED_QUEUE, "transport %d: no layout for %u entries", mmio->transport, ring->size);
-    mmio->registers[QUEUE_SEL] = queue;
+    mmio->registers[QUEUE_SEL] = number;
     if (mmio->registers[QUEUE_READY] != 0)
-        fail(FAILED_QUEUE, "transport %d: queue %lu is in use already", mmio->transport, (unsigned long)queue);
-    mmio->registers[QUEUE_NUM] = ring->size;
-    set_area(mmio, QUEUE_DESC, ring->desc, layout.desc_size, "descriptor table");
-    set_area(mmio, QUEUE_DRIVER, ring->driver_area, layout.driver_size, "available ring");
-    set_area(mmio, QUEUE_DEVICE, ring->device_area, layout.device_size, "used ring");
+        fail(FAILED_QUEUE, "transport %d: queue %lu is in use already", mmio->transport, (unsigned long)number);
+    mmio->registers[QUEUE_NUM] = queue->size;
+    set_area(mmio, QUEUE_DESC, queue->desc, queue->desc_size, "descriptor area");
+    set_area(mmio, QUEUE_DRIVER, queue->driver_area, queue->driver_size, "driver area");
+    set_area(mmio, QUEUE_DEVICE, queue->device_area, queue->device_size, "device area");
     board_memory_before_doorbell();
     mmio->registers[QUEUE_READY] = 1;
 }

@@ -7,9 +7,15 @@
 #define MMIO_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-struct vring_split_ring;
+/* Where a queue lies, in the terms of virtio 1: of either format. */
+struct mmio_queue {
+    uint32_t size; /* entries */
+    void *desc, *driver_area, *device_area;
+    size_t desc_size, driver_size, device_size; /* bytes */
+};
 
 struct mmio {
     volatile uint32_t *registers;
@@ -30,15 +36,15 @@ uint32_t mmio_find(struct mmio *mmio, int transport, uint32_t type);
 
 /*
  * Reset the device, acknowledge it, and agree on the features: those of device_bits (0 to 23) that it offers, and of
- * the ring features what the library can carry out and the caller did not rule out.
+ * the ring features what the library can carry out.
  */
-void mmio_negotiate(struct mmio *mmio, uint64_t device_bits, uint64_t ring_bits_ruled_out);
+void mmio_negotiate(struct mmio *mmio, uint64_t device_bits);
 
 /* Entries that the device allows for a queue. */
 uint32_t mmio_queue_limit(struct mmio *mmio, uint32_t queue);
 
 /* Tell the device where the areas of a queue are, and that the queue is ready. */
-void mmio_start_queue(struct mmio *mmio, uint32_t queue, const struct vring_split_ring *ring);
+void mmio_start_queue(struct mmio *mmio, uint32_t number, const struct mmio_queue *queue);
 
 /* Tell the device that the driver is ready. */
 void mmio_start(struct mmio *mmio);

@@ -5,8 +5,7 @@
 #ifndef REPORT_H
 #define REPORT_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "json.h"
 
 /* The guest's exit code, which QEMU passes on. */
 enum outcome {
@@ -32,15 +31,7 @@ enum outcome {
 /* Say why, and end the machine. */
 void fail(enum outcome outcome, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
 
-/*
- * Writing one line: json_object(NULL), members, json_end() and so on. A name is NULL inside an array. The line goes
- * out with the end of the outermost object.
- */
-void json_object(const char *name);
-void json_array(const char *name);
-void json_end(void);
-void json_number(const char *name, uint64_t value);
-void json_bool(const char *name, bool value);
-void json_text(const char *name, const char *value);
+/* The console: json_object(&report, NULL), members, json_end(&report). */
+extern struct json report;
 
 #endif

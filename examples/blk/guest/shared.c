@@ -45,6 +45,11 @@ static int contains(const struct part *part, uint64_t addr, uint64_t len)
     return addr >= part->addr && addr - part->addr <= part->size && len <= part->size - (addr - part->addr);
 }
 
+static struct snapshot_memory as_memory(const struct part *part)
+{
+    return (struct snapshot_memory){part->name, part->addr, part->size, (const void *)(uintptr_t)part->addr};
+}
+
 void shared_require(uint64_t addr, uint64_t len, const char *what)
 {
     if (!contains(&rings, addr, len) && !contains(&window, addr, len))
@@ -52,19 +57,11 @@ void shared_require(uint64_t addr, uint64_t len, const char *what)
              (unsigned long)addr, (unsigned long)len, what);
 }
 
-static void report_part(const struct part *part)
+const struct snapshot_memory *shared_parts(void)
 {
-    json_object(NULL);
-    json_text("name", part->name);
-    json_number("addr", part->addr);
-    json_number("size", part->size);
-    json_end();
-}
+    static struct snapshot_memory parts[SHARED_PARTS];
 
-void shared_report(void)
-{
-    json_array("shared");
-    report_part(&window);
-    report_part(&rings);
-    json_end();
+    parts[0] = as_memory(&window);
+    parts[1] = as_memory(&rings);
+    return parts;
 }

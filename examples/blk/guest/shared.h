@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "snapshot.h"
+
 /*
  * Cut the shared memory of the board. The window takes window_size bytes; rings and tables have the rest.
  */
@@ -28,7 +30,8 @@ void *shared_window(void);
 /* Fails the guest unless all of [addr, addr + len) lies in one part of the shared memory. what says what it holds. */
 void shared_require(uint64_t addr, uint64_t len, const char *what);
 
-/* Write both parts as members of the JSON object that is open. */
-void shared_report(void);
+/* Both parts, for pictures of what lies there. */
+enum { SHARED_PARTS = 2 };
+const struct snapshot_memory *shared_parts(void);
 
 #endif

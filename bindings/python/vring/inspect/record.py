@@ -39,16 +39,16 @@ class SplitRing(Protocol):
     def device(self) -> int: ...
 
 
-def ring_record(name: str, snapshot: Any, memory: Memory | None = None) -> Record:
+def ring_record(name: str, snapshot: Any, memory: Memory | None = None, big_endian: bool = False) -> Record:
     """
-    The record of what ``driver.snapshot()`` returned; with ``memory``, with the tables of indirect buffers in flight.
+    The record of what ``snapshot()`` of a driver or a device returned; with ``memory``, with the tables of indirect
+    buffers in flight, ``big_endian`` where a legacy ring is.
     """
     fields = dataclasses.asdict(snapshot)
     record: Record = {
         "vring-snapshot": VERSION,
         "name": name,
         "format": "packed" if fields.pop("packed") else "split",
-        "side": "driver",
         **fields,
         "error": abs(snapshot.error),
     }
@@ -56,7 +56,7 @@ def ring_record(name: str, snapshot: Any, memory: Memory | None = None) -> Recor
     for head, entry in enumerate(record["entries"]):
         in_flight = entry["count"] > 0 or record["format"] == "packed" and _count(record, entry["id"])
         if memory and in_flight and entry["flags"] & DESC_F_INDIRECT:
-            table = _table(memory, entry["addr"], entry["len"])
+            table = _table(memory, entry["addr"], entry["len"], big_endian)
             if table:
                 record["entries"][head]["table"] = table
     return record
@@ -66,30 +66,29 @@ def _count(record: Record, number: int) -> int:
     return int(record["entries"][number]["count"]) if number < record["size"] else 0
 
 
-def _table(memory: Memory, addr: int, size: int) -> list[Record]:
+def _table(memory: Memory, addr: int, size: int, big_endian: bool) -> list[Record]:
     """The descriptors of a table, or none where it does not lie in memory."""
     try:
         raw = memory.read(addr, 16 * min(size // 16, TABLE_MAX))
     except IndexError:
         return []
-    return [
-        dict(zip(("addr", "len", "flags", "next"), fields, strict=True)) for fields in struct.iter_unpack("<QIHH", raw)
-    ]
+    form = ">QIHH" if big_endian else "<QIHH"
+    return [dict(zip(("addr", "len", "flags", "next"), fields, strict=True)) for fields in struct.iter_unpack(form, raw)]
 
 
-def split_ring_record(name: str, memory: Memory, areas: SplitRing) -> Record:
+def split_ring_record(name: str, memory: Memory, areas: SplitRing, big_endian: bool = False) -> Record:
     """
-    A split ring as its memory alone shows it, for drivers that cannot be asked. What only the driver knows is guessed:
-    that it has taken back all that is used, and that nothing is staged.
+    A split ring as its memory alone shows it, for drivers that cannot be asked; ``big_endian`` as a legacy ring may be.
+    What only the driver knows is guessed: that it has taken back all that is used, and that nothing is staged.
     """
-    size = areas.size
-    avail_flags, avail_idx = struct.unpack("<HH", memory.read(areas.driver, 4))
-    avail = struct.unpack(f"<{size}H", memory.read(areas.driver + 4, 2 * size))
-    used_flags, used_idx = struct.unpack("<HH", memory.read(areas.device, 4))
-    used = list(struct.iter_unpack("<II", memory.read(areas.device + 4, 8 * size)))
-    (used_event,) = struct.unpack("<H", memory.read(areas.driver + 4 + 2 * size, 2))
-    (avail_event,) = struct.unpack("<H", memory.read(areas.device + 4 + 8 * size, 2))
-    desc = list(struct.iter_unpack("<QIHH", memory.read(areas.desc, 16 * size)))
+    size, order = areas.size, ">" if big_endian else "<"
+    avail_flags, avail_idx = struct.unpack(order + "HH", memory.read(areas.driver, 4))
+    avail = struct.unpack(f"{order}{size}H", memory.read(areas.driver + 4, 2 * size))
+    used_flags, used_idx = struct.unpack(order + "HH", memory.read(areas.device, 4))
+    used = list(struct.iter_unpack(order + "II", memory.read(areas.device + 4, 8 * size)))
+    (used_event,) = struct.unpack(order + "H", memory.read(areas.driver + 4 + 2 * size, 2))
+    (avail_event,) = struct.unpack(order + "H", memory.read(areas.device + 4 + 8 * size, 2))
+    desc = list(struct.iter_unpack(order + "QIHH", memory.read(areas.desc, 16 * size)))
 
     entries = [
         {
@@ -111,7 +110,7 @@ def split_ring_record(name: str, memory: Memory, areas: SplitRing) -> Record:
         while desc[at][2] & 1 and desc[at][3] < size and count < size:
             count, at = count + 1, desc[at][3]
         entries[head]["count"] = count
-        if desc[head][2] & DESC_F_INDIRECT and (table := _table(memory, desc[head][0], desc[head][1])):
+        if desc[head][2] & DESC_F_INDIRECT and (table := _table(memory, desc[head][0], desc[head][1], big_endian)):
             entries[head]["table"] = table
     taken = sum(int(entry["count"]) for entry in entries)
     return {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .packed import wheel
 from .snapshot import Record, SnapshotError, check_ring
 from .states import DESC_F_INDIRECT, DESC_F_WRITE, STATES, Buffer
 from .svg import Sheet
@@ -29,13 +30,19 @@ def buffers(snapshot: Record) -> list[Buffer]:
 
 
 def visible_buffers(snapshot: Record) -> list[tuple[int, int]]:
-    """Address and length of all that the descriptors in flight name to the device: tables, and pieces of buffers."""
+    """
+    Address and length of all that the descriptors in flight name to the device: tables, and pieces of buffers. What a
+    packed ring's used descriptors have written over is not among them.
+    """
+    packed = snapshot.get("format") == "packed"
     found = []
-    for buffer in buffers(snapshot):
+    for buffer in wheel(snapshot).buffers if packed else buffers(snapshot):
+        if packed and buffer.state == "used":
+            continue
         for i in buffer.descriptors:
             found.append((snapshot["entries"][i]["addr"], snapshot["entries"][i]["len"]))
-        if snapshot["entries"][buffer.head]["flags"] & DESC_F_INDIRECT:
-            found += [(piece["addr"], piece["len"]) for piece in snapshot["entries"][buffer.head].get("table", [])]
+        table = snapshot["entries"][buffer.descriptors[0]].get("table", [])
+        found += [(piece["addr"], piece["len"]) for piece in table]
     return found
 
 

@@ -50,8 +50,8 @@ def read(lines: Iterable[str]) -> Iterator[Record]:
             yield record
 
 
-def check_ring(snapshot: Record) -> None:
-    """Raise SnapshotError unless this is a ring as its driver sees it, with everything that a picture needs."""
+def check_ring(snapshot: Record, sides: tuple[str, ...] = ("driver",)) -> None:
+    """Raise SnapshotError unless this is a ring as one of these sides sees it, with everything that a picture needs."""
     packed = snapshot.get("format") == "packed"
     _check(
         snapshot,
@@ -60,7 +60,7 @@ def check_ring(snapshot: Record) -> None:
         "entries",
         _ENTRY + (_PACKED_ENTRY if packed else _SPLIT_ENTRY),
     )
-    if snapshot["format"] not in ("split", "packed") or snapshot["side"] != "driver":
+    if snapshot["format"] not in ("split", "packed") or snapshot["side"] not in sides:
         raise SnapshotError(
             f"no picture of a {snapshot['format']} ring as its {snapshot['side']} sees it, only of a "
             "split or packed ring as its driver does"

@@ -32,7 +32,9 @@ def draw_text(snapshot: Record, *, colour: bool = False, width: int = 80) -> str
     pen = _Pen(colour)
     if "vring-snapshot" not in snapshot:
         return "\n".join(_pool(snapshot, pen, width)) + "\n"
-    check_ring(snapshot)
+    check_ring(snapshot, ("driver", "device"))
+    if snapshot["side"] == "device":
+        return "\n".join(_device(snapshot, pen, width)) + "\n"
     return "\n".join((_packed if snapshot["format"] == "packed" else _split)(snapshot, pen, width)) + "\n"
 
 
@@ -62,15 +64,40 @@ def _packed(snapshot: Record, pen: _Pen, width: int) -> list[str]:
     return lines + [_chain(snapshot, buffer, pen) for buffer in of.buffers]
 
 
+def _device(snapshot: Record, pen: _Pen, width: int) -> list[str]:
+    """What a device knows: which buffers it has taken, by head or id, and how far it is."""
+    counts = [entry["count"] for entry in snapshot["entries"]]
+    state = ["device" if count else None for count in counts]
+    taken = sum(count > 0 for count in counts)
+    lines = [_title(snapshot), f"  {pen(LETTERS['device'], COLOURS['device'])} {taken} taken and not yet used"]
+    lines += _strip(state, pen, width)
+    names = ("next_avail", "published", "next_used")
+    lines.append("  " + "; ".join(f"{name} {_place(snapshot, snapshot[name])}" for name in names))
+    kind = "id" if snapshot["format"] == "packed" else "head"
+    mark = pen(LETTERS["device"], COLOURS["device"])
+    return lines + [f"  {mark} {kind} {i}: {count} of the ring" for i, count in enumerate(counts) if count]
+
+
+def _place(snapshot: Record, word: int) -> str:
+    return f"{word & 0x7FFF}, wrap {word >> 15}" if snapshot["format"] == "packed" else str(word)
+
+
+def _title(snapshot: Record) -> str:
+    """What it is, and whose view of it."""
+    order = ", IN_ORDER" if snapshot.get("in_order") else ""
+    broken = f"  BROKEN: error {snapshot['error']}" if snapshot.get("error") else ""
+    ring = f"{snapshot['format']} ring, {snapshot['size']} entries{order}"
+    return f"{snapshot['name']}: {ring}, as its {snapshot['side']} sees it{broken}"
+
+
 def _heading(
     snapshot: Record, pen: _Pen, state: Sequence[str | None], found: Sequence[Buffer], counts: dict[str, int]
 ) -> list[str]:
     parts = [
         f"{pen(LETTERS[name], COLOURS[name])} {counts.get(name, 0)} {label}" for name, (label, _) in STATES.items()
     ]
-    broken = f"  BROKEN: error {snapshot['error']}" if snapshot.get("error") else ""
     return [
-        f"{snapshot['name']}: {snapshot['format']} ring, {snapshot['size']} entries{broken}",
+        _title(snapshot),
         f"  {'; '.join(parts)}; . {state.count(None)} descriptors free",
     ]
 

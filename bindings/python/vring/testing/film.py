@@ -66,7 +66,7 @@ def ring_records(driver: object, setup: RingSetup) -> list[Record]:
     """The ring of ``setup``: as its driver sees it, if it can say; a split ring otherwise as its memory shows it."""
     snapshot = getattr(driver, "snapshot", None)
     if snapshot is not None:
-        return [ring_record("ring", snapshot(), setup.memory)]
+        return [ring_record("ring", snapshot(), setup.memory, setup.big_endian)]
     if isinstance(setup.areas, SplitAreas):
-        return [split_ring_record("ring", setup.memory, setup.areas)]
+        return [split_ring_record("ring", setup.memory, setup.areas, setup.big_endian)]
     return []
