@@ -73,9 +73,8 @@ def _device(snapshot: Record, pen: _Pen, width: int) -> list[str]:
     lines += _strip(state, pen, width)
     names = ("next_avail", "published", "next_used")
     lines.append("  " + "; ".join(f"{name} {_place(snapshot, snapshot[name])}" for name in names))
-    kind = "id" if snapshot["format"] == "packed" else "head"
-    mark = pen(LETTERS["device"], COLOURS["device"])
-    return lines + [f"  {mark} {kind} {i}: {count} of the ring" for i, count in enumerate(counts) if count]
+    kind = "ids" if snapshot["format"] == "packed" else "heads"
+    return [*lines, f"  {kind} {', '.join(str(i) for i, count in enumerate(counts) if count)}"] if taken else lines
 
 
 def _place(snapshot: Record, word: int) -> str:
