@@ -138,8 +138,8 @@ TestPrivateList = PrivateListMachine.TestCase
 
 # Short runs shrink fast, one counterexample is enough, and what Hypothesis could explain besides takes it longest.
 SETTINGS = settings(
-    stateful_step_count=6,
-    max_examples=500,
+    stateful_step_count=12,
+    max_examples=1000,
     phases=[Phase.generate, Phase.shrink],
     report_multiple_bugs=False,
     deadline=None,

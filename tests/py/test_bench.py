@@ -267,9 +267,18 @@ def test_the_price_of_a_call_from_python_is_measured(tmp_path: Path) -> None:
     """That every figure is there; what they are is the machine's."""
     command = [sys.executable, str(BENCH / "python_calls.py")]
     done = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True, cwd=tmp_path)
-    *calls, example = done.stdout.splitlines()
+    calls, examples = done.stdout.splitlines()[:4], done.stdout.splitlines()[4:]
     shape = re.compile(r"(split|packed) +batches of +(1|32) +(\d+\.\d\d) us a buffer, both sides")
     found = {match.groups()[:2]: float(match[3]) for match in map(shape.fullmatch, calls) if match}
-    assert set(found) == {("split", "1"), ("split", "32"), ("packed", "1"), ("packed", "32")} and len(calls) == 4
+    assert set(found) == {("split", "1"), ("split", "32"), ("packed", "1"), ("packed", "32")}
     assert all(cost > 0 for cost in found.values())
-    assert re.fullmatch(r"RingMachine, 50 steps: \d+\.\d ms an example", example)
+    # Of the time for an example most is Hypothesis' own; a ring's 50 steps take less than 5 ms.
+    nothing, *machines = examples
+    assert re.fullmatch(r" +\d+\.\d ms for 50 steps that do nothing, all of it Hypothesis", nothing)
+    costs = {}
+    for line in machines:
+        match = re.fullmatch(r" +(\d+\.\d) ms for 50 steps of (\w+) *, +(\d+\.\d) with Hypothesis", line)
+        assert match, line
+        costs[match[2]] = float(match[1])
+        assert 0 < float(match[1]) < float(match[3]) / 2, line
+    assert len(costs) == 6 and costs["RingMachine"] < 5 and costs["PackedRingMachine"] < 5

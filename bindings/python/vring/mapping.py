@@ -5,9 +5,8 @@ import enum
 import types
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sized
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from vring.errors import Arguments, BounceCode, CallerError, CorruptError, RingCode, caller_error, integer
 from vring.lowlevel import CData, ffi, host_address, lib
@@ -55,8 +54,7 @@ NO_ROOM = frozenset(int(answer.value) for answer in NoRoom)
 MASKS = ("alloc_align_mask", "min_align_mask", "boundary_mask")
 
 
-@dataclass(frozen=True)
-class MappingInfo:
+class MappingInfo(NamedTuple):
     """
     One live mapping, as the pool's metadata have it (``struct bounce_mapping``). Sizes in bytes or, as named, in
     slots.

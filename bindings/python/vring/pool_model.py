@@ -103,11 +103,12 @@ class Search:
 
     def find(self, request: Request, bounds: range, cursor: int, used: set[int]) -> int | None:
         """A slot of ``bounds``, or None. ``cursor`` counts from the start of ``bounds``."""
+        slots = request.slots(self.geometry)
         for slot in self.cyclic(bounds, cursor):
-            if self.may_start(request, slot, bounds) and used.isdisjoint(
-                range(slot, slot + request.slots(self.geometry))
-            ):
-                return slot
+            # The first one by itself, because that spares most of the questions in a pool that is nearly full.
+            if slot not in used and self.may_start(request, slot, bounds):
+                if used.isdisjoint(range(slot, slot + slots)):
+                    return slot
         return None
 
     def cyclic(self, bounds: range, cursor: int) -> Iterator[int]:
@@ -187,14 +188,14 @@ class PoolModel:
         """Where the mapping goes, which is now taken; or why it goes nowhere, and nothing has changed."""
         if request.slots(self.geometry) > self.geometry.segment_slots:
             return BounceCode.TOO_LARGE
-        if not any(self.search.may_start(request, slot, bounds) for bounds in self.bounds for slot in bounds):
-            return BounceCode.UNSATISFIABLE
         for turn in range(self.geometry.areas):
             area = (request.area + turn) % self.geometry.areas
             cursor = 0 if self.geometry.first_fit else self.cursors[area]
             slot = self.search.find(request, self.bounds[area], cursor, self.used)
             if slot is not None:
                 return self._take(request, slot, area)
+        if not any(self.search.may_start(request, slot, bounds) for bounds in self.bounds for slot in bounds):
+            return BounceCode.UNSATISFIABLE
         # A mapping lies in one area, so that room enough in all of them together is no room.
         free = max(len(bounds) - used for bounds, used in zip(self.bounds, self.area_used))
         return BounceCode.FRAGMENTED if free >= request.slots(self.geometry) else BounceCode.FULL

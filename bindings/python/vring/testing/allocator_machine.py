@@ -33,9 +33,9 @@ class AllocatorMachine(RuleBasedStateMachine):
         self.allocator = self.make_allocator(geometry)
         self.live: dict[int, range] = {}  # slots, by address
 
-    @rule(data=st.data())
-    def alloc(self, data: st.DataObject) -> None:
-        self._alloc(data.draw(strategies.requests(self.geometry), label="request"))
+    @rule(request=strategies.REQUESTS)
+    def alloc(self, request: Request) -> None:
+        self._alloc(request)
 
     @rule(size=st.integers(1, 8192))
     def alloc_coherent(self, size: int) -> None:

@@ -76,19 +76,28 @@ class _HostileMachine(Filmed):
     What both have in common: a ring in shared memory, a peer that scribbles, an error that must stick.
 
     ``peer_errors`` are the exceptions by which the side under test says that its peer broke the protocol. Where they
-    do not stick, set ``sticky`` to False: then a new queue is set up after each.
+    do not stick, set ``sticky`` to False: then a new queue is set up after each. Otherwise the broken one is asked a
+    few times more, which is all that can come of it.
     """
+
+    PATIENCE = 3  # steps for which a broken queue is asked, and must say the same
 
     peer_errors: tuple[type[Exception], ...] = (PeerError,)
     sticky = True
+    steps_broken = 0
 
     def _start_over(self) -> None:
         raise NotImplementedError
 
-    @property
-    def _resettable(self) -> bool:
-        """Whether a broken queue has a verb that gives back what never returned."""
-        return self.sticky
+    def _replace_what_is_broken(self) -> None:
+        """After each step."""
+        self.steps_broken = self.steps_broken + 1 if self.broken else 0
+        if self.steps_broken > (self.PATIENCE if self.sticky else 0):
+            self._replace()
+
+    def _replace(self) -> None:
+        """A broken queue lives again after it has been set up anew."""
+        self._start_over()
 
     def _prepare(self, setup: RingSetup) -> None:
         areas, layout = setup.areas, setup.areas.layout
@@ -120,11 +129,6 @@ class _HostileMachine(Filmed):
             return None
         assert not self.broken, f"answered {answer} although {self.broken}"
         return answer
-
-    @precondition(lambda self: self.broken and not self._resettable)
-    @rule()
-    def set_up_anew(self) -> None:
-        self._start_over()
 
     @contextmanager
     def _untouched(self, *areas: memoryview) -> Iterator[None]:
@@ -171,10 +175,6 @@ class HostileDeviceMachine(_HostileMachine):
     is; reset gives back exactly what never returned, oldest first. Override ``make_driver`` to put your own driver
     under it.
     """
-
-    @property
-    def _resettable(self) -> bool:
-        return self.sticky and hasattr(self.driver, "reset")
 
     def make_driver(self, setup: RingSetup) -> DriverLike:
         """The driver under test."""
@@ -293,6 +293,16 @@ class HostileDeviceMachine(_HostileMachine):
     @precondition(lambda self: (self.sticky if self.broken else self.made > 8) and hasattr(self.driver, "reset"))
     @rule()
     def reset(self) -> None:
+        self._reset()
+
+    def _replace(self) -> None:
+        if self.sticky and hasattr(self.driver, "reset"):
+            self._reset()
+        else:
+            self._start_over()
+
+    def _reset(self) -> None:
+        """What never returned is given back, oldest first."""
         unused, expected = self.driver.reset(), [buffer.token for buffer in self.published + self.staged]
         assert unused == expected, f"reset gave back {unused} instead of {expected}"
         self.tables += [buffer.table for buffer in self.published + self.staged if buffer.table]
@@ -300,10 +310,25 @@ class HostileDeviceMachine(_HostileMachine):
 
     # --------------------------------------------------------------------------------------------------- the device ---
 
-    @rule(most=st.integers(1, 4), length=st.sampled_from([0, 0, 0, 1, 64, 65, 1 << 31, (1 << 32) - 1]))
-    def device_uses(self, most: int, length: int) -> None:
-        """As it should, but for the length."""
-        self._use(most, length)
+    @rule(
+        most=st.integers(1, 4),
+        length=st.sampled_from([0, 0, 0, 1, 64, 65, 1 << 31, (1 << 32) - 1]),
+        early=st.sampled_from([False, False, False, True]),
+        at_once=st.booleans(),
+    )
+    def device_uses(self, most: int, length: int, early: bool, at_once: bool) -> None:
+        """
+        As it should, but for the length; ``early``: also what is not available: what the driver has staged, or what was
+        there a lap ago. The driver may look at once.
+        """
+        if early:
+            self.honest = False
+            self.end.use(length, early=True)
+            self._has_used()
+        else:
+            self._use(most, length)
+        if at_once:
+            self._get_used()
 
     @rule(count=st.integers(1, 16))
     def round_trips(self, count: int) -> None:
@@ -330,12 +355,16 @@ class HostileDeviceMachine(_HostileMachine):
         used_id=st.one_of(st.integers(0, 17), st.sampled_from([0x10000, 0x10001, 0xFFFFFFFF])),
         length=st.sampled_from([0, 1, 64, (1 << 32) - 1]),
         step=st.integers(0, 2),
+        at_once=st.booleans(),
     )
-    def device_writes_used_element(self, back: int, used_id: int, length: int, step: int) -> None:
+    def device_writes_used_element(self, back: int, used_id: int, length: int, step: int, at_once: bool) -> None:
+        """The driver may look at once."""
         self.honest = False
         # Mostly one that there could be: what is wrong with those is harder to see.
         self.end.write_used(back, used_id % self.size if used_id < 16 else used_id, length, step)
         self._has_used()
+        if at_once:
+            self._get_used()
 
     @rule(value=BYTE)
     def device_scribbles_over_descriptors(self, value: int) -> None:
@@ -364,6 +393,7 @@ class HostileDeviceMachine(_HostileMachine):
 
     @invariant()
     def counts_add_up(self) -> None:
+        self._replace_what_is_broken()
         if not self.broken:
             in_flight = len(self.staged) + len(self.published)
             count = getattr(self.driver, "in_flight", in_flight)
@@ -423,12 +453,6 @@ class HostileDriverMachine(_HostileMachine):
         self.live: dict[int, tuple[Chain, Found]] = {}  # by handle
         self.refused: dict[int, Found] = {}  # unusable buffers that must be completed
         self.dead: list[int] = []
-
-    @precondition(lambda self: self.broken)
-    @rule()
-    def reset(self) -> None:
-        """A broken queue lives again after it has been set up anew."""
-        self._start_over()
 
     # --------------------------------------------------------------------------------------------------- the driver ---
 
@@ -579,6 +603,7 @@ class HostileDriverMachine(_HostileMachine):
 
     @invariant()
     def counts_add_up(self) -> None:
+        self._replace_what_is_broken()
         if not self.broken:
             taken = len(self.live) + len(self.refused)
             count = getattr(self.device, "in_flight", taken)

@@ -91,9 +91,12 @@ class SplitDeviceEnd:
             index = descriptor.next
         return found, chain
 
-    def use(self, length: int) -> bool:
-        """Use the next buffer as a device should, but for the length. False if there is none."""
-        if self.words.avail_idx == self.next:
+    def use(self, length: int, early: bool = False) -> bool:
+        """
+        Use the next buffer as a device should, but for the length; ``early``: also what is not available. False if
+        there is none.
+        """
+        if self.words.avail_idx == self.next and not early:
             return False
         self.words.set_used(self.words.used_idx, self.words.avail(self.next), length)
         self.words.used_idx = self.words.used_idx + 1
@@ -169,8 +172,8 @@ class PackedDeviceEnd(_PackedEnd):
                 return found, [buffer_id]
         return found, []
 
-    def use(self, length: int) -> bool:
-        if not self.is_available(self.next):
+    def use(self, length: int, early: bool = False) -> bool:
+        if not self.is_available(self.next) and not early:
             return False
         count = 1
         while self.words.flags(self.entry(self.next + count - 1)) & NEXT and count < self.size:

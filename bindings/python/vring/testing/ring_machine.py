@@ -327,6 +327,22 @@ class RingMachine(Filmed):
             if sleepy and not self.driver_sleeps:
                 self._driver_enables_notifications(False)
 
+    @rule(count=st.integers(1, 4), length=st.integers(1, CELL), far=st.sampled_from(["available", "taken", "used"]))
+    def some_go(self, count: int, length: int, far: str) -> None:
+        """
+        Some buffers go so far together, if the device is awake, and then it is another rule's turn: what a driver that
+        looks, or asks to be notified, finds in most runs.
+        """
+        for _ in range(count):
+            if self._free and len(self.cells) >= 2:
+                self._add(1, min(1, self._free - 1, self.most_pieces - 1), length, False)
+        self._publish_avail()
+        while far != "available" and self.available and not self.device_sleeps:
+            self._get_avail()
+        while far == "used" and self.taken:
+            self._add_used(0, 4)
+        self._publish_used()
+
     @precondition(lambda self: self.driver_sleeps or self.device_sleeps)
     @rule()
     def spurious_notification(self) -> None:

@@ -91,9 +91,9 @@ class ScheduleMachine(Filmed):
     def look(self) -> Sequence[Record]:
         return ring_records(self.driver, self.setup)
 
-    @initialize(data=st.data())
-    def start(self, data: st.DataObject) -> None:
-        self.setup = data.draw(self.setups)
+    @initialize(setup=st.runner().flatmap(lambda machine: machine.setups))
+    def start(self, setup: RingSetup) -> None:
+        self.setup = setup
         self.cells = [self.setup.memory.allocate(2 * WORD) for _ in range(CELLS)]
         self.tables = [IndirectTable.allocate(self.setup.memory, 2) for _ in range(CELLS)]
         self._start_over()
