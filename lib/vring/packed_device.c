@@ -181,16 +181,15 @@ static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct
         step = vring_chain_table(&rest->walk, desc, list->at.offset, vq->indirect);
         return step == CHAIN_MORE ? packed_device_walk_table(vq, &rest->walk, table) : step;
     }
-    for (;; rest->judged = false) {
+    for (;; *desc = packed_device_next(vq, list), rest->judged = false) {
+        if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT)) /* 2.8.19: a list is direct or indirect, not both */
+            return vring_chain_broken(&rest->walk, VRING_E_PEER_INDIRECT, list->at.offset, desc->flags);
         if (!rest->judged)
             step = vring_chain_take(&rest->walk, desc, list->at.offset, NO_LINKS, &vq->regions);
         if (step != CHAIN_MORE)
             return step;
         if (PEER_BAD(list->descriptors >= list->limit))
             return vring_chain_broken(&rest->walk, VRING_E_PEER_LOOP, list->at.offset, desc->flags);
-        *desc = packed_device_next(vq, list);
-        if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT)) /* 2.8.19: a list is direct or indirect, not both */
-            return vring_chain_broken(&rest->walk, VRING_E_PEER_INDIRECT, list->at.offset, desc->flags);
     }
 }
 
@@ -713,15 +712,16 @@ int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct v
         struct vring_iov *to = iov ? iov + taken : NULL;
         struct chain_desc first;
 
-        if (row == 0)
+        if (row == 0) {
             error = packed_device_get_each(vq, to, room, chains + taken, left, &now);
-        else
+        } else {
             error = packed_device_get_singles(vq, to, chains + taken, row, &now, &first);
-        taken += now;
-        if (error == OTHER) {
-            error = packed_device_get_lists(vq, to + now, room - now, chains + taken, left - now, &now, &first);
-            taken += now;
+            if (error == OTHER) {
+                taken += now;
+                error = packed_device_get_lists(vq, to + now, room - now, chains + taken, left - now, &now, &first);
+            }
         }
+        taken += now;
     }
     *n = taken;
     return capacity == 0 ? VRING_E_ROOM : batch_answer(error, taken);

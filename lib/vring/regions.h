@@ -22,13 +22,14 @@ static inline bool regions_hold(const struct vring_region *region, uint64_t addr
     return addr - region->addr < region->size;
 }
 
+/* The last region is the first of the table until another was asked for. */
 static inline void regions_start(struct vring_regions *regions, const struct vring_region *table, uint32_t count)
 {
     static const struct vring_region nowhere = {0};
 
     regions->table = table;
     regions->count = count;
-    regions->last = nowhere;
+    regions->last = count > 0 ? table[0] : nowhere;
 }
 
 /* Make the region that holds addr the last one. False if there is none. Binary search: O(log count). */

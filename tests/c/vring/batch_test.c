@@ -271,34 +271,51 @@ RING_TEST(C088_a_batch_leaves_what_so_many_calls_leave)
     }
 }
 
-/* Pieces of all sorts of buffers, wherever the ring begins again in their midst: whatever fits is taken, and nothing else. */
+static const uint16_t ones[BUFFERS + 2] = {1, 1, 1, 1, 1, 1, 1, 1};
+
+/* A batch of these, at most capacity, where a ring of 16 begins again behind before entries: what fits is taken. */
+static void ends_where_room_ends(VTEST, const struct format *format, const uint16_t n_pieces[], uint16_t before,
+                                 bool tracked, uint32_t n_iov, uint32_t capacity)
+{
+    static uint64_t region[128];
+    uint32_t fits = 0, need = 0;
+
+    ring_configure(&r, 16, format->plain, index_before_wrap(format, 16, before));
+    memset(region, 0, sizeof region);
+    if (tracked) {
+        r.device_config.inflight = region;
+        r.device_config.inflight_size = sizeof region;
+    }
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_device_init(&r.device, &r.device_config));
+    CHECK_OK(add_avail(BUFFERS, n_pieces));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    while (fits < capacity && need + n_pieces[fits] <= n_iov)
+        need += n_pieces[fits++];
+    r.iov[n_iov].base = NULL;
+    chains[capacity].handle = 0xabcd;
+    CHECK_EQ(get_avail(n_iov, capacity), fits > 0 ? 0 : VRING_E_ROOM);
+    CHECK_EQ(n, fits);
+    CHECK(!r.iov[n_iov].base && chains[capacity].handle == 0xabcd);
+    CHECK_EQ(vring_device_in_flight(&r.device), fits);
+    CHECK_EQ(get_avail(64, 8), fits < BUFFERS ? 0 : VRING_E_EMPTY);
+    CHECK_EQ(n, BUFFERS - fits);
+}
+
 RING_TEST(C062_C081_a_batch_of_all_sorts_ends_where_room_or_budget_end)
 {
     for (uint16_t before = 0; before < 12; before++)
         for (uint32_t n_iov = 0; n_iov <= 11; n_iov++)
             for (uint32_t capacity = 1; capacity <= BUFFERS; capacity++) {
-                uint32_t fits = 0, need = 0;
-
-                CHECK_OK(ring_start(&r, 16, format->plain, index_before_wrap(format, 16, before)));
-                CHECK_OK(add_avail(BUFFERS, n_pieces_of));
-                CHECK(vring_driver_publish(&r.driver) >= 0);
-                while (fits < capacity && need + n_pieces_of[fits] <= n_iov)
-                    need += n_pieces_of[fits++];
-                r.iov[n_iov].base = NULL;
-                chains[capacity].handle = 0xabcd;
-                CHECK_EQ(get_avail(n_iov, capacity), fits > 0 ? 0 : VRING_E_ROOM);
-                CHECK_EQ(n, fits);
-                CHECK(!r.iov[n_iov].base && chains[capacity].handle == 0xabcd);
-                CHECK_EQ(vring_device_in_flight(&r.device), fits);
-                CHECK_EQ(get_avail(64, 8), fits < BUFFERS ? 0 : VRING_E_EMPTY);
-                CHECK_EQ(n, BUFFERS - fits);
+                ends_where_room_ends(VTEST_PASS, format, n_pieces_of, before, false, n_iov, capacity);
+                ends_where_room_ends(VTEST_PASS, format, ones, before, false, n_iov, capacity);
+                ends_where_room_ends(VTEST_PASS, format, n_pieces_of, before, format->plain != 0, n_iov, capacity);
             }
 }
 
 /* Round the ring in batches of every number: nothing depends on where it begins again. */
 RING_TEST(C088_batches_of_single_pieces_go_round_the_ring)
 {
-    static const uint16_t ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
     static const uint32_t lens[8] = {0};
 
     for (int in_order = 0; in_order < (format->plain ? 2 : 1); in_order++)
@@ -324,8 +341,6 @@ RING_TEST(C088_batches_of_single_pieces_go_round_the_ring)
 /* A driver that offers what the device still holds, to one that takes in batches. */
 RING_TEST(C148_a_batch_does_not_take_what_is_held)
 {
-    static const uint16_t ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-
     CHECK_OK(ring_start(&r, 8, format->plain, 0));
     CHECK_OK(add_avail(8, ones));
     CHECK(vring_driver_publish(&r.driver) >= 0);
@@ -337,6 +352,19 @@ RING_TEST(C148_a_batch_does_not_take_what_is_held)
     put16(desc_at(&r, 0) + 14, VRING_DESC_USED); /* available in the next lap */
     CHECK_ERR(get_avail(64, 5), VRING_E_PEER_LOOP);
     CHECK_EQ(n, 0);
+}
+
+RING_TEST(a_batch_of_single_pieces_is_added_up_to_what_has_no_room)
+{
+    for (uint16_t before = 0; before < 4; before++) {
+        CHECK_OK(ring_start(&r, 4, format->plain, index_before_wrap(format, 4, before)));
+        CHECK_OK(add_avail(8, ones));
+        CHECK_EQ(n, 4);
+        CHECK_EQ(vring_driver_free(&r.driver), 0);
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        CHECK_OK(get_avail(64, 8));
+        CHECK_EQ(n, 4);
+    }
 }
 
 RING_TEST(a_batch_is_added_up_to_what_has_no_room)

@@ -83,9 +83,12 @@ TEST(regions_whole_answers_for_the_last_region_alone)
     struct vring_regions world;
     void *here;
 
+    regions_start(&world, NULL, 0);
+    for (uint64_t addr = 0; addr < 40; addr++)
+        CHECK(!regions_whole(&world, addr, 1, false, &here)); /* there are none */
     regions_start(&world, regions, 2);
     for (uint64_t addr = 0; addr < 40; addr++)
-        CHECK(!regions_whole(&world, addr, 1, false, &here)); /* nothing was looked up before */
+        CHECK_EQ(regions_whole(&world, addr, 1, false, &here), addr >= 10 && addr < 20); /* at first, it is the first */
     for (uint32_t last = 0; last < 2; last++)
         for (uint64_t addr = 0; addr < 40; addr++)
             for (uint32_t len = 0; len < 40; len++)
