@@ -12,6 +12,8 @@
 
 #include <bounce/bounce.h>
 
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -174,14 +176,22 @@ bool same_placement(State &state, size_t size)
     return slot != PLAIN_WALK_NONE;
 }
 
+std::string place_id(size_t slots, int occupied, size_t size)
+{
+    return std::to_string(slots) + "/" + std::to_string(occupied) + "/" + std::to_string(size);
+}
+
+constexpr size_t pools[] = {small_pool, large_pool}, sizes[] = {512, 4096, 16384, 65536};
+constexpr int occupancies[] = {0, 25, 50, 90, 98};
+
 void add_occupancies(bench::Suite &suite, std::vector<std::unique_ptr<State>> &states, void *window)
 {
-    for (size_t slots : {small_pool, large_pool})
-        for (int occupied : {0, 25, 50, 90, 98}) {
+    for (size_t slots : pools)
+        for (int occupied : occupancies) {
             states.push_back(std::make_unique<State>(window, static_cast<uint32_t>(slots), occupied, 1));
             State &state = *states.back();
-            for (size_t size : {512, 4096, 16384, 65536}) {
-                std::string id = std::to_string(slots) + "/" + std::to_string(occupied) + "/" + std::to_string(size);
+            for (size_t size : sizes) {
+                std::string id = place_id(slots, occupied, size);
                 bench::Params params = {{"slots", std::to_string(slots)},
                                         {"occupied_percent", std::to_string(occupied)},
                                         {"size", std::to_string(size)}};
@@ -200,18 +210,47 @@ void add_occupancies(bench::Suite &suite, std::vector<std::unique_ptr<State>> &s
         }
 }
 
-std::string threads_id(int threads, uint32_t areas)
+/* What a pool's time is over the walk's that does what a kernel's does, round by round. */
+void print_to_counted(bench::Suite &suite)
 {
-    return "threads/" + std::to_string(threads) + "/" + std::to_string(areas);
+    for (size_t slots : pools)
+        for (int occupied : occupancies)
+            for (size_t size : sizes)
+                suite.print_ratio("bounce.to_counted", {{"slots", std::to_string(slots)},
+                                                        {"occupied_percent", std::to_string(occupied)},
+                                                        {"size", std::to_string(size)}},
+                                  place_id(slots, occupied, size) + "/pool", place_id(slots, occupied, size) + "/counted");
 }
 
 constexpr uint32_t maps_per_thread = 10000;
 
+/* What threads work on: areas of one pool, or pools of their own, which share nothing at all; or areas of a walk. */
+struct Layout {
+    const char *name;
+    uint32_t areas, pools;
+    size_t way; /* in ways */
+};
+
+constexpr Layout layouts[] = {{"one area", 1, 1, 0}, {"two areas", 2, 1, 0}, {"two pools", 1, 2, 0},
+                              {"two areas of the counted walk", 2, 1, 2}};
+
+/* A row of the table of threads: how full, how large a pool, how much is mapped. */
+struct Load {
+    size_t slots;
+    int occupied;
+    size_t size;
+};
+
+constexpr Load loads[] = {{small_pool, 0, 512},   {small_pool, 0, 4096},  {small_pool, 0, 16384},
+                          {small_pool, 50, 512},  {small_pool, 50, 4096}, {small_pool, 50, 16384},
+                          {small_pool, 90, 512},  {small_pool, 90, 4096}, {large_pool, 50, 512},
+                          {large_pool, 50, 4096}, {large_pool, 90, 4096}};
+
 /*
- * Threads that map 4096 bytes in a half full pool, each starting at an area of its own where there are so many. Returns
- * the nanoseconds from when the first begins, and all are there, to when the last ends.
+ * Threads that map and unmap, each on a CPU and, where there are so many, in an area or a pool of its own. Returns the
+ * nanoseconds from when the first begins, and all are there, to when the last ends.
  */
-double run_threads(State &state, uint32_t count)
+double run_threads(const std::vector<State *> &states, const Layout &layout, size_t size, uint32_t count)
 {
     using clock = std::chrono::steady_clock;
     std::atomic<uint32_t> ready{0};
@@ -220,14 +259,19 @@ double run_threads(State &state, uint32_t count)
 
     for (uint32_t i = 0; i < count; i++)
         threads.emplace_back([&, i] {
-            bounce_request request = request_of(4096);
+            bounce_request request = request_of(size);
+            State &state = *states[i % layout.pools];
+            cpu_set_t cpu;
+            CPU_ZERO(&cpu);
+            CPU_SET(i % std::thread::hardware_concurrency(), &cpu);
+            must(pthread_setaffinity_np(pthread_self(), sizeof(cpu), &cpu) == 0, "no CPU for a thread");
             request.area = i;
             ready++;
             while (ready < count) {
             }
             begins[i] = clock::now();
             for (uint32_t map = 0; map < maps_per_thread; map++)
-                must(map_and_unmap(state, request) != PLAIN_WALK_NONE, "no place");
+                must(ways[layout.way].once(state, request) != PLAIN_WALK_NONE, "no place");
             ends[i] = clock::now();
         });
     for (std::thread &thread : threads)
@@ -236,23 +280,37 @@ double run_threads(State &state, uint32_t count)
                                                     *std::min_element(begins.begin(), begins.end())).count();
 }
 
-std::string threads_id(uint32_t threads, uint32_t areas)
+bench::Params threads_params(const Layout &layout, const Load &load)
 {
-    return "threads/" + std::to_string(threads) + "/" + std::to_string(areas);
+    return {{"layout", bench::quoted(layout.name)}, {"slots", std::to_string(load.slots)},
+            {"occupied_percent", std::to_string(load.occupied)}, {"size", std::to_string(load.size)}};
+}
+
+std::string threads_id(const Layout &layout, const Load &load, uint32_t threads)
+{
+    return std::string(layout.name) + "/" + place_id(load.slots, load.occupied, load.size) + "/" +
+        std::to_string(threads);
 }
 
 void add_threads(bench::Suite &suite, std::vector<std::unique_ptr<State>> &states, void *window)
 {
-    for (uint32_t areas : {1u, 2u}) {
-        states.push_back(std::make_unique<State>(window, static_cast<uint32_t>(small_pool), 50, areas));
-        State &state = *states.back();
-        for (uint32_t threads : {1u, 2u})
-            suite.add(threads_id(threads, areas), "bounce.threads",
-                      {{"threads", std::to_string(threads)}, {"areas", std::to_string(areas)}},
-                      double(maps_per_thread) * threads, [&state, threads](benchmark::State &running) {
-                for (auto _ : running)
-                    running.SetIterationTime(run_threads(state, threads) / 1e9);
-            }, true);
+    auto state_of = [&](const Load &load, uint32_t areas) {
+        states.push_back(std::make_unique<State>(window, static_cast<uint32_t>(load.slots), load.occupied, areas));
+        return states.back().get();
+    };
+    for (const Load &load : loads) {
+        std::vector<State *> one = {state_of(load, 1), state_of(load, 1)}, two = {state_of(load, 2)};
+        for (const Layout &layout : layouts)
+            for (uint32_t threads : {1u, 2u}) {
+                bench::Params params = threads_params(layout, load);
+                params.emplace_back("threads", std::to_string(threads));
+                suite.add(threads_id(layout, load, threads), "bounce.threads", params,
+                          double(maps_per_thread) * threads,
+                          [of = layout.areas == 1 ? one : two, &layout, &load, threads](benchmark::State &running) {
+                    for (auto _ : running)
+                        running.SetIterationTime(run_threads(of, layout, load.size, threads) / 1e9);
+                }, true);
+            }
     }
 }
 
@@ -268,8 +326,10 @@ int main(int argc, char **argv)
     add_occupancies(suite, states, window);
     add_threads(suite, states, window);
     suite.run();
-    for (uint32_t areas : {1u, 2u})
-        suite.print_ratio("bounce.gain_of_second_thread", {{"areas", std::to_string(areas)}}, threads_id(1, areas),
-                          threads_id(2, areas));
+    print_to_counted(suite);
+    for (const Load &load : loads)
+        for (const Layout &layout : layouts)
+            suite.print_ratio("bounce.gain_of_second_thread", threads_params(layout, load),
+                              threads_id(layout, load, 1), threads_id(layout, load, 2));
     return 0;
 }

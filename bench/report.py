@@ -123,11 +123,13 @@ PLACES = """\
 ## A place in a bounce pool
 
 `bounce_map()` and `bounce_unmap()` of one buffer, no data copied and nothing cleared, in nanoseconds; after the slash
-two others that choose the same slots. First, a slot walk that keeps what a kernel's pool keeps: a lock, a count of the
-free slots that follow each slot, an original and a size per slot, totals (`bench/counted_walk.c`); but it has no
-handles, no owners, no checks of a request or of what is unmapped. Then the plain slot walk of the tests, a statement of
-the rule and not a competitor: one byte per slot and nothing else. Occupied slots are a random choice of single ones.
-*None*: no place for so much, and the time is that of finding out.
+two others that choose the same slots. First, a slot walk that does what a kernel's pool does (`bench/counted_walk.c`):
+masks and boundary of the device, areas with libbounce's lock, a count of the free slots that follow each slot, an
+original, a size and padding per slot, the look-up that a copy begins with, totals by atomic operations; but it has no
+handles, no owners, no checks of a request or of what is unmapped. In brackets, our time over that one's, round by
+round. Then the plain slot walk of the tests, a statement of the rule and not a competitor: one byte per slot and
+nothing else. Occupied slots are a random choice of single ones. *None*: no place for so much, and the time is that of
+finding out.
 
 ![What a place costs, over how much is occupied](performance/places.svg)
 
@@ -136,9 +138,11 @@ the rule and not a competitor: one byte per slot and nothing else. Occupied slot
 THREADS = """\
 ## Two threads on a bounce pool
 
-Map and unmap of 4096 bytes in a half full pool of 32768 slots, wall-clock time over the mappings of all threads. The
-second thread's gain is the time of one thread over that of two, taken round by round: 2 would be linear. Two threads
-need both cores, so other work on them takes from the gain; the least times are those of the quietest rounds.
+Map and unmap, wall-clock time over the mappings of all threads, in nanoseconds: of one thread, and of two; then the
+second thread's gain, which is the time of one over that of two, taken round by round: 2 would be linear. Each thread is
+pinned to a CPU and begins at an area of its own, where there are two. Two pools share nothing whatever: what they gain
+is what the machine gives, and areas of one pool can gain no more. Two threads need both cores, so other work on them
+takes from the gain; the least times are those of the quietest rounds.
 
 """
 
@@ -331,9 +335,11 @@ def places(results: Results) -> str:
                 where = {"slots": slots, "occupied_percent": occupied, "size": size}
                 ours = results.one("bounce.place", **where, way="pool")
                 others = [results.one("bounce.place", **where, way=way) for way in ("counted", "walk")]
+                ratio = results.one("bounce.to_counted", **where)
                 if ours:
                     none = "" if ours.params["fits"] else "None: "
-                    row.append(" / ".join([f"{none}{spread(ours)}", *(number(r.median) for r in others if r)]))
+                    over = f" [{number(ratio.median)}]" if ratio else ""
+                    row.append(" / ".join([f"{none}{spread(ours)}", *(number(r.median) for r in others if r)]) + over)
             rows.append(row)
         text += f"### {slots} slots\n\n" + table([f"occupied of {slots}", *(f"{size} bytes" for size in sizes)], rows)
     return PLACES + text if text else ""
@@ -342,10 +348,11 @@ def places(results: Results) -> str:
 def threads(results: Results) -> str:
     rows = []
     for gain in results.of("bounce.gain_of_second_thread"):
-        areas = gain.params["areas"]
-        times = [results.one("bounce.threads", areas=areas, threads=count) for count in (1, 2)]
-        rows.append([str(areas), *(spread(time) for time in times if time), spread(gain)])
-    return THREADS + table(["areas", "1 thread, ns", "2 threads, ns", "gain"], rows) if rows else ""
+        times = [results.one("bounce.threads", **gain.params, threads=count) for count in (1, 2)]
+        where = [str(gain.params[key]) for key in ("layout", "slots", "occupied_percent", "size")]
+        rows.append([*where, *(spread(time) for time in times if time), spread(gain)])
+    head = ["on", "slots", "occupied, %", "bytes", "1 thread, ns", "2 threads, ns", "gain"]
+    return THREADS + table(head, rows) if rows else ""
 
 
 SECTIONS = (introduction, goals_table, rings, sides, cores, peers, places, threads)

@@ -232,6 +232,15 @@ def test_bounce(programs: Path, tmp_path: Path) -> None:
     results = run(programs / "bench_bounce", rounds=1)
     placed = [result["params"] for result in results if result["bench"] == "bounce.place"]
     assert len(placed) == 2 * 5 * 4 * 3, "pools, occupancies, sizes, ways"
+    assert len([result for result in results if result["bench"] == "bounce.to_counted"]) == 2 * 5 * 4
+    threads = [result["params"] for result in results if result["bench"] == "bounce.threads"]
+    assert {(params["layout"], params["threads"]) for params in threads} == {
+        (layout, count)
+        for layout in ("one area", "two areas", "two pools", "two areas of the counted walk")
+        for count in (1, 2)
+    }
+    assert {params["slots"] for params in threads} == {32768, 524288}
+    assert len({params["occupied_percent"] for params in threads}) == len({params["size"] for params in threads}) == 3
     empty = {params["fits"] for params in placed if params["occupied_percent"] == 0}
     crowded = {params["fits"] for params in placed if params["occupied_percent"] == 98 and params["size"] == 65536}
     assert (empty, crowded) == ({True}, {False})
@@ -241,10 +250,11 @@ def test_bounce(programs: Path, tmp_path: Path) -> None:
 
 def test_the_report_shows_the_numbers_of_the_lines(tmp_path: Path) -> None:
     result = lines_of(12.34, "bounce.threads") | {"unit": "ns", "low": 10.0, "high": 20.0, "min": 1.5, "max": 678.9}
-    gain = result | {"bench": "bounce.gain_of_second_thread", "params": {"areas": 1}}
-    times = [result | {"params": {"areas": 1, "threads": threads}} for threads in (1, 2)]
+    where = {"layout": "one area", "slots": 64, "occupied_percent": 50, "size": 512}
+    gain = result | {"bench": "bounce.gain_of_second_thread", "params": where}
+    times = [result | {"params": where | {"threads": threads}} for threads in (1, 2)]
     page = report([*times, gain], tmp_path)
-    assert "| 1 | 12.3 (1.50–679) | 12.3 (1.50–679) | 12.3 (1.50–679) |" in page
+    assert "| one area | 64 | 50 | 512 | 12.3 (1.50–679) | 12.3 (1.50–679) | 12.3 (1.50–679) |" in page
     assert "the CPU" in page and "`-O`" in page and "Commit: abc" in page
 
 

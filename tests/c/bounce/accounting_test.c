@@ -325,3 +325,24 @@ TEST(the_longest_free_run_is_what_still_fits)
         }
     }
 }
+
+TEST(areas_share_no_cache_line_wherever_the_metadata_lie)
+{
+    for (uint32_t areas = 2; areas <= 16; areas *= 2)
+        for (size_t shift = 0; shift < 128; shift += 8) {
+            struct bounce_config config = rig_config(0x90000000, 3000);
+            struct bounce_pool pool;
+
+            config.areas = areas;
+            config.meta = (unsigned char *)rig_meta + shift;
+            config.meta_size -= shift;
+            pool = rig_start(&config);
+            for (uint32_t number = 0; number < areas; number++) {
+                struct area area = area_of(&pool, number);
+                CHECK_EQ((uintptr_t)area.block % 128, 0);
+                CHECK(area.block + pool.longest_at + area.segments * sizeof(uint16_t) <=
+                      pool.meta + (number + 1) * pool.block_size);
+            }
+            CHECK(pool.meta + pool.meta_size <= (unsigned char *)config.meta + config.meta_size);
+        }
+}
