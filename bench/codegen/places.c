@@ -87,9 +87,9 @@ bool place_split_device_enable(const struct vring_split_ring *r, uint16_t next)
 
 /* ------------------------------------------------------------------------------------------ the packed driver --- */
 
-bool place_packed_driver_poll(const struct vring_packed_ring *r, uint16_t offset, bool wrap)
+bool place_packed_driver_poll(const struct vring_packed_ring *r, struct vring_packed_position at)
 {
-    return packed_is_used(packed_observe_flags(r, offset), wrap);
+    return packed_is_used(packed_observe_flags(r, at.offset), at);
 }
 
 int place_packed_driver_get(const struct vring_packed_ring *r, uint16_t offset, const uint64_t *tokens,
@@ -111,18 +111,18 @@ bool place_packed_driver_kick(const struct vring_packed_ring *r, uint16_t next, 
     return event_word_is_due(packed_load_event(r->device_area), true, next, added, r->size);
 }
 
-bool place_packed_driver_delayed(const struct vring_packed_ring *r, uint16_t offset, bool wrap, uint16_t place)
+bool place_packed_driver_delayed(const struct vring_packed_ring *r, struct vring_packed_position at, uint16_t place)
 {
     packed_store_event(r->driver_area, packed_event(VRING_EVENT_DESC, place));
     packed_fence(r);
-    return packed_is_used(packed_observe_flags(r, offset), wrap);
+    return packed_is_used(packed_observe_flags(r, at.offset), at);
 }
 
 /* ------------------------------------------------------------------------------------------ the packed device --- */
 
-bool place_packed_device_poll(const struct vring_packed_ring *r, uint16_t offset, bool wrap)
+bool place_packed_device_poll(const struct vring_packed_ring *r, struct vring_packed_position at)
 {
-    return packed_is_avail(packed_observe_flags(r, offset), wrap);
+    return packed_is_avail(packed_observe_flags(r, at.offset), at);
 }
 
 /* One descriptor whose flags were observed. */
@@ -142,9 +142,9 @@ bool place_packed_device_notify(const struct vring_packed_ring *r, uint16_t next
     return event_word_is_due(packed_load_event(r->driver_area), true, next, added, r->size);
 }
 
-bool place_packed_device_enable(const struct vring_packed_ring *r, uint16_t offset, bool wrap, uint16_t place)
+bool place_packed_device_enable(const struct vring_packed_ring *r, struct vring_packed_position at, uint16_t place)
 {
     packed_store_event(r->device_area, packed_event(VRING_EVENT_DESC, place));
     packed_fence(r);
-    return packed_is_avail(packed_observe_flags(r, offset), wrap);
+    return packed_is_avail(packed_observe_flags(r, at.offset), at);
 }

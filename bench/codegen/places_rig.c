@@ -36,30 +36,24 @@ static const uint64_t tokens[SIZE] = {1, 2, 3, 4, 5, 6, 7, 8};
 static struct place_used used;
 static struct chain_desc desc;
 
-static struct vring_slot slots[SIZE];
-static struct vring_split_driver split_driver;
-static struct vring_packed_driver packed_driver;
-static const struct vring_split_ring *volatile s = &split_driver.ring;
-static const struct vring_packed_ring *volatile p = &packed_driver.ring;
+static const struct vring_split_ring split_ring = {.desc = shared_split_desc, .driver_area = shared_split_driver,
+    .device_area = shared_split_device, .size = SIZE, .mask = SIZE - 1};
+static const struct vring_packed_ring packed_ring = {.desc = shared_packed_desc, .driver_area = shared_packed_driver,
+    .device_area = shared_packed_device, .size = SIZE};
+static const struct vring_split_ring *volatile s = &split_ring;
+static const struct vring_packed_ring *volatile p = &packed_ring;
+static const struct vring_packed_position used_at = {1, VRING_DESC_AVAIL | VRING_DESC_USED};
+static const struct vring_packed_position avail_at = {NEXT, VRING_DESC_AVAIL | VRING_DESC_USED};
 
 /* Four buffers were offered and two of them used; each side wants to hear of the next one. */
 static void lay_out(void)
 {
-    struct vring_driver_config config = {.features = VRING_F_VERSION_1, .size = SIZE, .desc = shared_split_desc,
-        .driver_area = shared_split_driver, .device_area = shared_split_device, .slots = slots, .slot_count = SIZE};
-
-    vring_split_driver_init(&split_driver, &config);
-    config.features |= VRING_F_RING_PACKED;
-    config.desc = shared_packed_desc;
-    config.driver_area = shared_packed_driver;
-    config.device_area = shared_packed_device;
-    vring_packed_driver_init(&packed_driver, &config);
-
     for (unsigned i = 0; i < SIZE; i++) {
         uint32_t *used_elem = (uint32_t *)(void *)&shared_split_device[2 + 4 * i];
 
         shared_split_desc[4 * i] = shared_packed_desc[i].addr[0] = le32(0x1000 * i);
         shared_split_desc[4 * i + 2] = shared_packed_desc[i].len = le32(64);
+        shared_split_desc[4 * i + 1] = shared_split_desc[4 * i + 3] = shared_packed_desc[i].addr[1] = 0;
         shared_split_driver[2 + i] = shared_packed_desc[i].id = le16((uint16_t)i);
         shared_packed_desc[i].flags = le16(VRING_DESC_AVAIL | (i < 2 ? VRING_DESC_USED : 0));
         used_elem[0] = le32(i);
@@ -84,11 +78,11 @@ PLACE(split_device_poll) { rig_result = place_split_device_poll(s, NEXT); }
 PLACE(split_device_get) { rig_result = (uint64_t)place_split_device_get(s, NEXT, &desc); }
 PLACE(split_device_notify) { rig_result = place_split_device_notify(s, NEXT + 1, NEXT); }
 PLACE(split_device_enable) { rig_result = place_split_device_enable(s, NEXT); }
-PLACE(packed_driver_poll) { rig_result = place_packed_driver_poll(p, 1, true); }
+PLACE(packed_driver_poll) { rig_result = place_packed_driver_poll(p, used_at); }
 PLACE(packed_driver_get) { rig_result = (uint64_t)place_packed_driver_get(p, 1, tokens, &used); }
 PLACE(packed_driver_kick) { rig_result = place_packed_driver_kick(p, 0x8000 | (NEXT + 1), 1); }
-PLACE(packed_driver_delayed) { rig_result = place_packed_driver_delayed(p, 1, true, 0x8000 | NEXT); }
-PLACE(packed_device_poll) { rig_result = place_packed_device_poll(p, NEXT, true); }
+PLACE(packed_driver_delayed) { rig_result = place_packed_driver_delayed(p, used_at, 0x8000 | NEXT); }
+PLACE(packed_device_poll) { rig_result = place_packed_device_poll(p, avail_at); }
 PLACE(packed_device_get) { rig_result = (uint64_t)place_packed_device_get(p, NEXT, &desc); }
 PLACE(packed_device_notify) { rig_result = place_packed_device_notify(p, 0x8000 | (NEXT + 1), 1); }
-PLACE(packed_device_enable) { rig_result = place_packed_device_enable(p, NEXT, true, 0x8000 | NEXT); }
+PLACE(packed_device_enable) { rig_result = place_packed_device_enable(p, avail_at, 0x8000 | NEXT); }

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
+import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from vring.report import asm, budget, build, cycles, judge, measure, races, targets
+from vring.report import asm, budget, build, cycles, emulate, judge, measure, races, targets
 from vring.report.answer import PATCHED
 from vring.report.emulate import Access
 
@@ -47,12 +49,7 @@ def of(rows: list[measure.Row], target: str, access: str, function: str) -> meas
 
 @pytest.mark.parametrize("target", [where.name for where in targets.TARGETS])
 def test_what_was_planted_is_found(rows: list[measure.Row], target: str) -> None:
-    kick, get = "place_split_driver_kick", "place_split_driver_get"
-    assert of(rows, target, "double_load", kick).findings == {"repeated": 1}
-    assert of(rows, target, "double_load", kick).shared_loads == 2
-    assert of(rows, target, "tear", get).findings == {"torn": 2}
-    assert of(rows, target, "fence", get).findings == {}
-    assert of(rows, target, "fence", get).fences == of(rows, target, "VOLATILE", get).fences + 2
+    assert missed(rows, target) == set()
 
 
 @pytest.mark.parametrize("target", [where.name for where in targets.TARGETS])
@@ -64,11 +61,84 @@ def test_where_nothing_was_planted_nothing_is_found(rows: list[measure.Row], tar
         assert row.bytes > 0 and 0 < row.executed <= row.instructions and row.loads >= row.shared_loads > 0
 
 
+def missed(rows: list[measure.Row], target: str) -> set[str]:
+    """The planted faults that these rows do not show."""
+    kick, get = "place_split_driver_kick", "place_split_driver_get"
+    twice, fenced, torn = (of(rows, target, fault, where) for fault, where in zip(PLANTED, (kick, get, get), strict=True))
+    found = {"double_load": twice.findings == {"repeated": 1} and twice.shared_loads == 2, "tear": torn.findings == {"torn": 2},
+             "fence": fenced.findings == {} and fenced.fences == of(rows, target, "VOLATILE", get).fences + 2}
+    return {fault for fault in PLANTED if not found[fault]}
+
+
+def sees_an_access_once(asked: list[Access], made: list[Access]) -> dict[str, int]:
+    return judge.findings(asked, dict.fromkeys(dataclasses.replace(a, step=0) for a in made))
+
+
+def sees_whole_words(asked: list[Access], made: list[Access]) -> dict[str, int]:
+    return judge.findings(asked, [a for a in made if a.width != 2 or a.offset % 4 == 0])
+
+
+KIND_OF = asm.kind_of
+
+
+def knows_no_fence(isa: str, mnemonic: str, operands: str) -> int:
+    return KIND_OF(isa, mnemonic, operands) & ~asm.FENCE
+
+
+@pytest.mark.parametrize("target", [where.name for where in targets.TARGETS])
+@pytest.mark.parametrize(
+    ("name", "broken", "misses"),
+    [("measure.findings", sees_an_access_once, "double_load"), ("measure.findings", sees_whole_words, "tear"),
+     ("asm.kind_of", knows_no_fence, "fence")],
+)
+def test_a_finder_that_is_broken_misses_what_was_planted(
+    sources: build.Sources, rows: list[measure.Row], target: str, name: str, broken: Callable[..., object], misses: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(f"vring.report.{name}", broken)
+    fault = build.Access(misses, FIXTURES / f"planted_{misses}.h")
+    some = [fault] if name.startswith("measure") else [fault, build.Access("VOLATILE")]
+    compiler = build.compilers(targets.target(target))[-1]
+    bits = 32 if target in targets.BITS_32 else 64
+    asm.disassemble.cache_clear()  # of what was read by eyes that were not broken
+    again = [row for access in some
+             for row in measure.measure(sources, measure.Job(("places",), target, compiler, "-O2", access), intents(sources, bits))]
+    asm.disassemble.cache_clear()
+    seen = {(row.function, row.access) for row in again}
+    assert missed([*again, *(row for row in rows if row.target == target and (row.function, row.access) not in seen)], target) == {misses}
+
+
+@functools.cache
+def intents(sources: build.Sources, bits: int) -> dict[str, list[Access]]:
+    return measure.intents_of(sources, ("places",), bits)
+
+
 def test_every_build_computes_the_same(rows: list[measure.Row]) -> None:
     """A fault planted in how memory is read changes no result, on big-endian and little-endian CPUs of either width."""
     for function in {row.function for row in rows}:
         results = {row.result & 0xFFFFFFFF for row in rows if row.function == function and targets.target(row.target).unicorn}
         assert len(results) == 1, function
+
+
+def test_what_ran_before_a_call_changes_no_count(sources: build.Sources) -> None:
+    """Verbs that bring a queue to where another verb is measured, too, were once counted as no instructions."""
+    where = targets.target("x86-64")
+    job = measure.Job(("verbs",), where.name, build.compilers(where)[-1], "-O2", build.Access("VOLATILE"))
+    program = build.link(sources, measure.objects_of(sources, job))
+    names = [name for _, name in measure.functions_of(sources, job)]
+    runs = emulate.run_all(program, where, names)
+    for name in ("vring_split_device_add_used", "vring_packed_device_get_avail", "vring_split_driver_get_used_batch"):
+        alone = emulate.Machine(program, where).run(name)
+        assert runs[name] == alone and len(alone.steps) > 20, name
+    assert not [name for name in names if not runs[name].steps or runs[name].result >> 63], "each verb does what it is to do"
+
+
+def test_branches_name_where_they_go(sources: build.Sources) -> None:
+    where = targets.target("x86-64")
+    job = measure.Job(("places",), where.name, build.compilers(where)[0], "-O2", build.Access("VOLATILE"))
+    code = asm.disassemble(build.link(sources, measure.objects_of(sources, job)), where.isa)
+    jumps = [i.operands for name, body in code.items() if name.startswith("place_") for i in body if i.mnemonic.startswith("j")]
+    assert jumps and all(re.fullmatch(r"place_\w+(\+0x[0-9a-f]+)?", jump) for jump in jumps), jumps
 
 
 def test_cycles_are_those_of_the_model(rows: list[measure.Row]) -> None:
@@ -196,6 +266,96 @@ def test_the_page_needs_nothing_else_and_begins_with_the_answer(page: Path) -> N
     assert html.count('class="tag') == 5, "five claims, each with a verdict"
 
 
+# ------------------------------------------------------------------------------------------------------- the kernel ---
+
+#: A tree of the kernel's shape, with as many reads of what a device writes as `--kernel` wants to find, and one that it
+#: is to leave alone. Ours; no line of it is Linux'.
+STAND_IN = {
+    "include/linux/kconfig.h": "",
+    "tools/virtio/linux/kernel.h": """
+        #include <stdbool.h>
+        #include <stddef.h>
+        #include <stdint.h>
+        typedef uint16_t u16;
+        typedef uint32_t u32;
+        #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+    """,
+    "drivers/virtio/virtio_ring.c": """
+        struct desc { u16 flags, id; u32 len; };
+        struct used_elem { u32 id, len; };
+        struct used { u16 flags, idx; struct used_elem ring[256]; };
+        struct vring { struct used *used; u16 *avail_event; struct desc *desc; };
+        struct virtqueue { struct { struct vring vring; } split, packed; u16 last, shadow; };
+        static inline u16 virtio16_to_cpu(const struct virtqueue *vq, u16 v) { (void)vq; return v; }
+        static inline u32 virtio32_to_cpu(const struct virtqueue *vq, u32 v) { (void)vq; return v; }
+        static inline u16 le16_to_cpu(u16 v) { return v; }
+        bool virtqueue_kick_prepare(struct virtqueue *vq)
+        {
+            if (vq->split.vring.used->flags & 1)
+                return false;
+            return virtio16_to_cpu(vq, *vq->split.vring.avail_event) == virtio16_to_cpu(vq, vq->shadow);
+        }
+        u32 virtqueue_get_buf_ctx(struct virtqueue *vq, u32 *len)
+        {
+            *len = virtio32_to_cpu(vq, vq->split.vring.used->ring[vq->last].len);
+            return virtio32_to_cpu(vq, vq->split.vring.used->ring[vq->last].id);
+        }
+        bool virtqueue_poll(struct virtqueue *vq, u16 old) { return virtio16_to_cpu(vq, vq->split.vring.used->idx) != old; }
+        bool virtqueue_enable_cb_delayed(struct virtqueue *vq)
+        {
+            return virtio16_to_cpu(vq, vq->split.vring.used->idx) == vq->last ||
+                (le16_to_cpu(vq->packed.vring.desc[vq->last].flags) & 1);
+        }
+        u16 virtqueue_enable_cb_prepare(struct virtqueue *vq) { return le16_to_cpu(vq->packed.vring.desc[vq->last].id); }
+    """,
+}
+
+
+def kernel(tree: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    only = ["--target", "aarch64", "--no-verbs", "--no-races", "--optimisation=-O2"]
+    return report("codegen", "--kernel", tree, "--out", out, *only, *arguments, cwd=out.parent)
+
+
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kernel")
+    for name, text in STAND_IN.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_the_kernel_is_compared_marked_and_unmarked(stand_in: Path, tmp_path: Path) -> None:
+    done = kernel(stand_in, tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    marked = (tmp_path / "out/kernel/virtio_ring.VOLATILE.c").read_text()
+    assert marked.count("READ_ONCE(") == 8 and "READ_ONCE(vq->shadow)" not in marked
+    assert "READ_ONCE(vq->split.vring.used->flags) & 1" in marked
+    assert (tmp_path / "out/kernel/virtio_ring.PLAIN.c").read_text() == STAND_IN["drivers/virtio/virtio_ring.c"]
+    with (tmp_path / "out/codegen.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["suite"] == "kernel"]
+    assert not [row["error"] for row in rows if row["error"]]
+    columns = {compiler.column for compiler in build.compilers(targets.target("aarch64"))}
+    whole = {(r["column"], r["optimisation"], r["access"]): int(r["bytes"]) for r in rows if r["function"].startswith("virtio_ring.c")}
+    assert whole.keys() == {(column, level + lto, access) for column in columns for level in ("-O2", "-Os")
+                            for lto in ("", " CONFIG_LTO") for access in ("PLAIN", "VOLATILE")}
+    data = json.loads((tmp_path / "out/codegen.json").read_text())["rows"]
+    polls = {(r["column"], r["optimisation"], r["access"]): "\n".join(r["assembly"]) for r in data if r["function"] == "virtqueue_poll"}
+    for (_, level, access), code in polls.items():
+        assert bool(re.search(r"\blda(p)?rh\b", code)) == (level.endswith("LTO") and access == "VOLATILE"), code
+    grown = [whole[column, "-O2", "VOLATILE"] - whole[column, "-O2", "PLAIN"] for column in columns]
+    assert f"changes by {min(grown):+d} to" in done.stdout and "CONFIG_LTO on AArch64" in done.stdout
+    assert "virtio_ring.c of Debian’s linux-source" in (tmp_path / "out/codegen.html").read_text()
+
+
+def test_a_kernel_that_is_none_or_another_is_told(stand_in: Path, tmp_path: Path) -> None:
+    (tmp_path / "other/drivers/virtio").mkdir(parents=True)
+    (tmp_path / "other/drivers/virtio/virtio_ring.c").write_text("int virtqueue_poll(void) { return 0; }\n")
+    for tree, complaint in (("other", "in 0 places that are known"), ("none", "holds no drivers/virtio/virtio_ring.c")):
+        done = kernel(tmp_path / tree, tmp_path / "out", "--compiler", "clang 19")
+        assert done.returncode == 1 and complaint in done.stderr and "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -277,3 +437,4 @@ def test_stack_is_that_of_the_deepest_call(tmp_path: Path) -> None:
 def test_the_documented_sizes_are_the_recorded_ones() -> None:
     page = (ROOT / "docs" / "codegen.md").read_text()
     assert page == budget.replace_table(page, budget.read((FIXTURES / "budget.csv").read_text()))
+

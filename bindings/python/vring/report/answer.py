@@ -55,10 +55,17 @@ def differences(rows: Iterable[Row], functions: Iterable[str], base: str = "PLAI
             if access == base or some.keys() != plain.keys():
                 continue
             executed = [some[name].executed - plain[name].executed for name in some]
-            size = sum(row.bytes for row in plain.values())
+            size = bytes_together(plain.values())
             found.append(Difference(target, compiler, column, optimisation, access, size,
-                                    sum(row.bytes for row in some.values()) - size, sum(executed), max(executed)))
+                                    bytes_together(some.values()) - size, sum(executed), max(executed)))
     return found
+
+
+def bytes_together(rows: Iterable[Row]) -> int:
+    """Of functions of one build: a helper that several of them call is there once."""
+    rows = list(rows)
+    helpers = {name: size for row in rows for name, size in row.helpers.items()}
+    return sum(row.bytes - sum(row.helpers.values()) for row in rows) + sum(helpers.values())
 
 
 def tally(rows: Iterable[Row], kinds: Iterable[str]) -> list[Row]:

@@ -70,6 +70,7 @@ S390_STORES = re.compile(r"st.*|mvh.*|mvg.*|mvi.*")
 S390_BOTH = re.compile(r"mvc\w*|xc|nc|oc|ni\w?|oi\w?|xi\w?|a[gl]?g?si|la.g?")
 
 
+@functools.cache
 def kind_of(isa: str, mnemonic: str, operands: str) -> int:
     """LOAD, STORE, both, FENCE, BRANCH or 0. Accesses to the stack count like others."""
     if isa == "x86":
@@ -148,25 +149,34 @@ def mark_address_arithmetic(isa: str, code: list[Instruction]) -> list[Instructi
     return marked
 
 
-@functools.lru_cache(4)
 def symbols(program: Path) -> dict[str, Symbol]:
-    """Functions and objects of an ELF file by name; the lowest bit of a Thumb function's address is cleared."""
+    """Functions and objects of an ELF file by name: of those that several sources have for themselves, the first."""
+    found: dict[str, Symbol] = {}
+    for symbol in all_symbols(program):
+        found.setdefault(symbol.name, symbol)
+    return found
+
+
+@functools.lru_cache(4)
+def all_symbols(program: Path) -> list[Symbol]:
+    """Functions and objects of an ELF file; the lowest bit of a Thumb function's address is cleared."""
     with program.open("rb") as file:
         elf = ELFFile(file)
         thumb = elf["e_machine"] == "EM_ARM"
         table: Any = elf.get_section_by_name(".symtab")
-        found = {}
+        found = []
         for entry in table.iter_symbols():
             kind = entry["st_info"]["type"]
             if kind in ("STT_FUNC", "STT_OBJECT") and entry["st_shndx"] != "SHN_UNDEF":
                 address = entry["st_value"] & ~1 if thumb and kind == "STT_FUNC" else entry["st_value"]
-                found[entry.name] = Symbol(entry.name, address, entry["st_size"])
+                found.append(Symbol(entry.name, address, entry["st_size"]))
         return found
 
 
 LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)(?:\s+(.*))?$")
 
 
+@functools.lru_cache(2)
 def disassemble(program: Path, isa: str) -> dict[str, list[Instruction]]:
     """Every function of a program. Comments of the disassembler are dropped, names of targets are kept."""
     command = [llvm("llvm-objdump"), "-d", "--no-show-raw-insn", str(program)]
@@ -174,7 +184,7 @@ def disassemble(program: Path, isa: str) -> dict[str, list[Instruction]]:
         command.insert(2, "--x86-asm-syntax=intel")
     if isa == "s390":  # else it knows the oldest CPU alone
         command.insert(2, "--mcpu=z14")
-    starts = sorted((symbol.address, name) for name, symbol in symbols(program).items())
+    starts = sorted((symbol.address, symbol.name) for symbol in all_symbols(program))
 
     def named(address: int) -> str:
         """An address as the symbol before it and the distance."""
@@ -196,6 +206,6 @@ def disassemble(program: Path, isa: str) -> dict[str, list[Instruction]]:
             # Of a branch the name of its target; elsewhere the disassembler guesses.
             operands = re.sub(r"(?:-?(?:0x)?[0-9a-f]+ )?<([^>]*)>", r"\1" if kind & BRANCH else "", operands).strip()
             if kind & BRANCH:
-                operands = re.sub(r"\b0x[0-9a-f]+$", lambda m: named(int(m[0], 16)), operands)
+                operands = re.sub(r"(?<!\+)\b0x[0-9a-f]+$", lambda m: named(int(m[0], 16)), operands)
             current.append(Instruction(int(found[1], 16), mnemonic, operands, kind))
     return functions

@@ -126,6 +126,12 @@ class Sources:
     output: Path
 
     @property
+    def seldom(self) -> list[Path]:
+        """What is there to save, restore and look at a queue, and the split cells of the other byte order."""
+        return [path for path in (self.root / "lib" / "vring").glob("*.c") if path.stem.endswith(("_resume", "_snapshot"))
+                or path.stem.startswith("split_be_")]
+
+    @property
     def cells(self) -> list[Path]:
         """What a buffer passes through: everything of the library but what follows."""
         return sorted(set(self.library) - set(self.support))
@@ -134,7 +140,7 @@ class Sources:
     def support(self) -> list[Path]:
         """What runs once per queue or in case of an error, and the facade."""
         once = ("device", "driver", "error", "features", "inflight", "layout", "peer")
-        return [path for path in self.library if path.stem in once or path.stem.endswith("_resume")]
+        return [path for path in self.library if path.stem in once or path.stem.endswith(("_resume", "_snapshot"))]
 
     @property
     def library(self) -> list[Path]:

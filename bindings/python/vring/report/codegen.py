@@ -61,7 +61,7 @@ def run(request: Request) -> list[Row]:
         from .kernel import kernel_rows
 
         rows += kernel_rows(request, sources)
-    fill_cycles(rows)
+    fill_cycles(rows, request.jobs)
     verdicts, why_not = verdicts_of(request, sources, accesses)
     about = describe(request, sources, rows, why_not)
     request.output.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def verdicts_of(request: Request, sources: Sources, accesses: list[Access]) -> t
     if not request.races:
         return [], "left out as asked for."
     try:
-        return judge_all(sources, accesses), ""
+        return judge_all(sources, accesses, request.jobs), ""
     except ReportError as error:
         print(f"vring.report: {error}", file=sys.stderr)
         return [], str(error)

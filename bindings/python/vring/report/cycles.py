@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from .build import ReportError, llvm
 from .measure import Row
@@ -24,21 +25,26 @@ CALLS = {"call", "bl", "blx", "brasl", "basr", "jal", "jalr"}  # what is called 
 COMMENT = {"arm": "@", "aarch64": "//"}
 
 
-def fill_cycles(rows: Iterable[Row]) -> None:
+def fill_cycles(rows: Iterable[Row], parallel: int = 2) -> None:
     """Sets cycles per call in every row whose target has a model; the others keep None."""
     by_target: dict[str, list[Row]] = {}
     for row in rows:
         if row.path and target(row.target).mca:
             by_target.setdefault(row.target, []).append(row)
-    for name, some in by_target.items():
-        paths = {path: f"p{i}" for i, path in enumerate(dict.fromkeys(tuple(row.path) for row in some))}
-        try:
-            cycles = run_mca(target(name), {region: path for path, region in paths.items()})
-        except ReportError as error:  # it has been seen to crash
-            print(f"vring.report: no cycles for {name}: {str(error).splitlines()[0]}", file=sys.stderr)
-            continue
-        for row in some:
-            row.cycles = cycles.get(paths[tuple(row.path)])
+    with ThreadPoolExecutor(parallel) as pool:
+        list(pool.map(_fill, by_target.items()))
+
+
+def _fill(of_target: tuple[str, list[Row]]) -> None:
+    name, rows = of_target
+    paths = {path: f"p{i}" for i, path in enumerate(dict.fromkeys(tuple(row.path) for row in rows))}
+    try:
+        cycles = run_mca(target(name), {region: path for path, region in paths.items()})
+    except ReportError as error:  # it has been seen to crash
+        print(f"vring.report: no cycles for {name}: {str(error).splitlines()[0]}", file=sys.stderr)
+        return
+    for row in rows:
+        row.cycles = cycles.get(paths[tuple(row.path)])
 
 
 def run_mca(where: Target, regions: dict[str, tuple[str, ...]]) -> dict[str, float]:

@@ -155,6 +155,8 @@ class Machine:
             self.uc.hook_add(unicorn.UC_HOOK_CODE, stepped),
             self.uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, touched),
         ]
+        # Code that ran before the hooks were there is kept translated without them.
+        self.uc.ctl_flush_tb()
         self.call(f"run_{name}")
         for hook in hooks:
             self.uc.hook_del(hook)

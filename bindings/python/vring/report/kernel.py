@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,17 +42,20 @@ def kernel_rows(request: Request, sources: Sources) -> list[Row]:
     folder.mkdir(parents=True, exist_ok=True)
     original = (tree / "drivers/virtio/virtio_ring.c").read_text()
     texts = {"PLAIN": original, "VOLATILE": mark(original)}
-    rows = []
     for access, text in texts.items():
-        copy = folder / f"virtio_ring.{access}.c"
-        copy.write_text(text)
-        for name in ("x86-64", "aarch64"):
-            for compiler in compilers(target(name)):
-                for optimisation in ("-O2", "-Os"):
-                    rows += build(tree, sources, copy, name, compiler, optimisation, access, ())
-                    if name == "aarch64":
-                        rows += build(tree, sources, copy, name, compiler, optimisation, access, LTO)
-    return rows
+        copy_of(folder, access).write_text(text)
+    builds = [
+        (tree, sources, copy_of(folder, access), name, compiler, optimisation, access, extra)
+        for access in texts for name in ("x86-64", "aarch64") if not request.targets or name in request.targets
+        for compiler in compilers(target(name), request.columns)
+        for optimisation in ("-O2", "-Os") for extra in ((), LTO) if name == "aarch64" or not extra
+    ]
+    with ThreadPoolExecutor(request.jobs) as pool:
+        return [row for rows in pool.map(lambda arguments: build(*arguments), builds) for row in rows]
+
+
+def copy_of(folder: Path, access: str) -> Path:
+    return folder / f"virtio_ring.{access}.c"
 
 
 def find_tree(request: Request, sources: Sources) -> Path:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import emulate
-from .asm import ADDRESS, FENCE, LOAD, STORE, Instruction, Symbol, disassemble, mark_address_arithmetic, symbols
+from .asm import ADDRESS, BRANCH, FENCE, LOAD, STORE, Instruction, Symbol, disassemble, mark_address_arithmetic, symbols
 from .build import Access, Compiler, ReportError, Sources, compile_object, compilers, link
 from .judge import findings
 from .qemu_user import start_source
@@ -52,6 +52,7 @@ class Row:
     shared_stores: int = 0
     result: int = 0
     cycles: float | None = None
+    helpers: dict[str, int] = field(default_factory=dict)  # what it calls, in bytes, which other functions may call, too
     findings: dict[str, int] = field(default_factory=dict)
     assembly: list[tuple[int, str]] = field(default_factory=list)  # kind and text of each instruction
     path: list[str] = field(default_factory=list)  # texts of the executed ones, for llvm-mca
@@ -93,10 +94,8 @@ def objects_of(sources: Sources, job: Job) -> list[Path]:
             made.append(build(sources.fixtures / f"{suite}.c", job.optimisation, job.access))
     if "verbs" in job.suites:
         made += [build(source, job.optimisation, job.access) for source in sources.cells]
-        return made + [build(source, "-O1", neutral) for source in sources.support]
-    # The rig of the places has drivers set up its rings.
-    setup = ("split_driver", "packed_driver", "features", "layout", "peer")
-    return made + [build(source, "-O0", neutral) for source in sources.library if source.stem in setup]
+        made += [build(source, "-O1", neutral) for source in sources.support if source not in sources.seldom]
+    return made
 
 
 def write_once(path: Path, text: str) -> None:
@@ -137,6 +136,7 @@ def measure(sources: Sources, job: Job, intents: dict[str, list[emulate.Access]]
     for row in blank:
         run, body = runs[row.function], body_of(row.function, code, table)
         row.bytes = sum(symbol.size for symbol, _ in body)
+        row.helpers = {symbol.name: symbol.size for symbol, _ in body if not symbol.name.startswith(row.function)}
         fill_static(row, [i for _, function in body for i in mark_address_arithmetic(isa, function)])
         row.executed = len(run.steps)
         row.shared_loads = sum(a.kind == "load" for a in run.accesses)
@@ -156,18 +156,25 @@ def fill_static(row: Row, code: list[Instruction]) -> None:
     row.assembly = [(i.kind, i.text) for i in code]
 
 
+#: Functions in their own right, and what has the name of a C library's.
+NO_HELPER = re.compile(r"vring_|place_|gallery_|virtqueue_\w+\Z(?<!_split)(?<!_packed)|run_|prepare_|rig_|mem|__aeabi_mem")
+
+
 def body_of(name: str, code: dict[str, list[Instruction]], table: dict[str, Symbol]) -> list[tuple[Symbol, list[Instruction]]]:
-    """A function with the pieces that the compiler split off it; a verb also with the helpers that it calls."""
+    """
+    A function with the pieces that the compiler split off it, and with the helpers that it calls: accessors that were not
+    inlined, what several verbs share. Not with other verbs, nor with what a C library would have.
+    """
     wanted, seen = [name], set()
     while wanted:
         current = wanted.pop()
         if current in seen or current not in table:
             continue
         seen.add(current)
+        end = table[current].address + table[current].size
+        named = {word for i in code[current] if i.kind & BRANCH and i.address < end for word in re.split(r"[\s,+]+", i.operands)}
         for other in code:
-            if other.startswith(f"{current}.") or (
-                name.startswith("vring_") and not re.match(r"vring_|run_|prepare_|rig_|mem", other) and any(re.search(rf"\b{re.escape(other)}(?![\w.])", i.operands) for i in code[current])
-            ):
+            if (other in named and not NO_HELPER.match(other)) or other.startswith(f"{current}."):
                 wanted.append(other)
     parts = [table[part] for part in sorted(seen, key=lambda part: (part != name, part))]
     # What fills the gap to the next function is nobody's.

@@ -28,7 +28,7 @@ from .measure import Row
 from .races import Verdict
 from .targets import TARGETS
 
-COLUMNS = [f.name for f in dataclasses.fields(Row) if f.name not in ("assembly", "path", "findings", "error")]
+COLUMNS = [f.name for f in dataclasses.fields(Row) if f.name not in ("assembly", "path", "helpers", "findings", "error")]
 METRICS = {
     "bytes": "bytes of code",
     "executed": "instructions executed by one call",

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from .asm import LOAD, STORE, Instruction, disassemble
+from .asm import LOAD, STORE, Instruction, all_symbols, disassemble
 from .build import ReportError, tool
 from .emulate import Access, Layout, Run
 from .targets import Target
@@ -40,7 +40,7 @@ def run_under_qemu(program: Path, target: Target, names: Iterable[str]) -> dict[
     rigs = [s for n, s in layout.symbols.items() if n.startswith(("prepare_", "run_")) or n == "rig_start"]
     with tempfile.NamedTemporaryFile() as log:
         command = [tool(f"qemu-{target.name}"), "-singlestep", "-d", "cpu,nochain", "-D", log.name]
-        command += ["-dfilter", ",".join(interesting(layout, names)), str(program)]
+        command += ["-dfilter", ",".join(interesting(program)), str(program)]
         # It ends in a trap, which is one signal or another.
         done = subprocess.run(command, capture_output=True, timeout=60, check=False)
         states = re.split(r"^(?: PC=|NIP |pc=0x)", Path(log.name).read_text(), flags=re.M)[1:]
@@ -64,12 +64,10 @@ def run_under_qemu(program: Path, target: Target, names: Iterable[str]) -> dict[
     return runs
 
 
-def interesting(layout: Layout, names: Iterable[str]) -> list[str]:
-    """Ranges of addresses to log: not how memory is laid out, unless that uses what is measured."""
-    alone = all(name.startswith(("place_", "gallery_")) for name in names)
-    wanted = ("place_", "gallery_", "run_", "rig_start") if alone else ("",)
-    return [f"{s.address:#x}..{s.address + s.size - 1:#x}" for name, s in layout.symbols.items() if name.startswith(wanted) and s.size
-            and not name.startswith("shared_")]
+def interesting(program: Path) -> list[str]:
+    """Ranges of addresses to log: not how memory is laid out before each call."""
+    return [f"{s.address:#x}..{s.address + s.size - 1:#x}" for s in all_symbols(program)
+            if s.size and not s.name.startswith(("shared_", "lay_out", "fill"))]
 
 
 def _access(layout: Layout, isa: str, instruction: Instruction, state: str, step: int) -> Access | None:

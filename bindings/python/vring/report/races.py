@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,10 +44,11 @@ def program(sources: Sources, access: Access, rule: str) -> Path:
         raise ReportError("ThreadSanitizer's verdicts need clang and its runtime (Debian: clang-19, libclang-rt-19-dev)")
     made = sources.output / "races" / f"threads.{access.name}.{rule}"
     made.parent.mkdir(parents=True, exist_ok=True)
+    library = sorted(set((sources.root / "lib" / "vring").glob("*.c")) - set(sources.seldom))
     fixtures = [sources.fixtures / name for name in ("threads.c", *(["kcsan_rule.c"] if rule == "Linux" else []))]
     includes = [f"-I{sources.root / 'include'}", "-iquote", str(sources.root / "lib" / "vring")]
-    command = [clangs()[-1], "-std=gnu11", "-O1", "-g", "-fsanitize=thread", *RULES[rule], *access.flags(), *includes,
-               *map(str, fixtures), *map(str, sorted((sources.root / "lib" / "vring").glob("*.c"))), "-lpthread", "-o", str(made)]
+    command = [clangs()[-1], "-std=gnu11", "-O0", "-g1", "-fsanitize=thread", *RULES[rule], *access.flags(), *includes,
+               *map(str, fixtures), *map(str, library), "-fuse-ld=lld", "-Wl,--unresolved-symbols=ignore-all", "-lpthread", "-o", str(made)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode != 0:
         raise ReportError(f"{' '.join(command)}\n{done.stderr[:2000]}")
@@ -76,8 +78,9 @@ def judge(sources: Sources, access: Access, rule: str, rounds: int = 400) -> lis
     return verdicts
 
 
-def judge_all(sources: Sources, accesses: list[Access]) -> list[Verdict]:
+def judge_all(sources: Sources, accesses: list[Access], parallel: int = 2) -> list[Verdict]:
     """Every accessor by the rule of C11; by that of Linux those that are no atomics, for which it is the same."""
     both = ("PLAIN", "VOLATILE")
-    return [verdict for access in accesses for rule in RULES
-            if rule == "C11" or access.name in both or access.header for verdict in judge(sources, access, rule)]
+    asked = [(access, rule) for access in accesses for rule in RULES if rule == "C11" or access.name in both or access.header]
+    with ThreadPoolExecutor(parallel) as pool:
+        return [verdict for verdicts in pool.map(lambda some: judge(sources, *some), asked) for verdict in verdicts]
