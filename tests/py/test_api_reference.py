@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import vring
+import vring._pytest_plugin
+import vring.devices
 import vring.inspect
 import vring.testing
 
@@ -27,7 +29,7 @@ def test_the_reference_has_every_name_that_is_offered(tmp_path: Path) -> None:
     done = build(SOURCES, tmp_path)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "index.html").read_text()
-    modules = vring, vring.inspect, vring.testing
+    modules = vring, vring.devices, vring.inspect, vring.testing, vring._pytest_plugin
     offered = {f"{module.__name__}.{name}" for module in modules for name in module.__all__}
     offered -= {"vring.__version__", "vring.testing.strategies"}
     # Names for types: autodoc writes out what they stand for, wherever they are used.

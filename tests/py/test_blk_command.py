@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from devices import qemu_storage_daemon
+from vring.devices import qemu_storage_daemon
 from images import same_bytes
 
 ROOT = Path(__file__).resolve().parents[2]

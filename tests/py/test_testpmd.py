@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devices import dpdk_testpmd
+from vring.devices import dpdk_testpmd
 from vring import Driver, Feature, IndirectTable, PackedAreas, PackedDriver, SplitAreas, SplitDriver
 from vring.vhost_user import Frontend, SharedMemory
 

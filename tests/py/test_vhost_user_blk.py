@@ -12,7 +12,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from devices import qemu_storage_daemon
+from vring.devices import qemu_storage_daemon
 from images import same_bytes
 from vhost_user_peer import Daemon
 from vring import Feature

@@ -3,14 +3,16 @@
 Fixtures for pytest, there as soon as the package is installed (entry point ``pytest11``). Needs no Hypothesis.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from vring import BouncePool, Device, Driver, Feature, GuestMemory, allocate_areas
+from vring.devices import GuestRun, qemu_storage_daemon, run_guest
 
-__all__ = ["RingPair"]
+__all__ = ["BlkDevice", "RingPair"]
 
 
 class RingPair(NamedTuple):
@@ -19,6 +21,13 @@ class RingPair(NamedTuple):
     driver: Driver
     device: Device
     memory: GuestMemory
+
+
+class BlkDevice(NamedTuple):
+    """A disk that is served behind a vhost-user socket, and the file that it is stored in, byte for byte."""
+
+    socket: Path
+    image: Path
 
 
 @pytest.fixture
@@ -43,3 +52,22 @@ def bounce_pool() -> Iterator[BouncePool]:
     """A pool of 512 slots of 2 KiB. A test that passes must have unmapped everything: otherwise it fails here."""
     with BouncePool(GuestMemory(1 << 20)) as pool:
         yield pool
+
+
+@pytest.fixture
+def virtio_blk_device(tmp_path: Path) -> Iterator[BlkDevice]:
+    """
+    QEMU's virtio-blk over an empty disk of 1 MiB (``qemu-storage-daemon``, which must be installed: otherwise an
+    error says so). :class:`vring.vhost_user_blk.Disk` or a front-end of your own connects to it. A device that ended
+    before its test did fails here.
+    """
+    device = BlkDevice(tmp_path / "blk.sock", tmp_path / "blk.img")
+    device.image.write_bytes(bytes(1 << 20))
+    with qemu_storage_daemon(device.image, device.socket):
+        yield device
+
+
+@pytest.fixture
+def qemu_guest() -> Callable[..., GuestRun]:
+    """:func:`vring.devices.run_guest`: runs a bare-metal guest of yours, and says how it ended."""
+    return run_guest
