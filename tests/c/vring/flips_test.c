@@ -7,7 +7,8 @@
  * overwritten right before the access (before access n + 1 is after access n; before the first is what the peer had
  * left there). Whatever the peer did, this must hold:
  *
- *   once     no shared byte is loaded twice, unless the chain itself leads to the same descriptor again
+ *   once     no shared byte is loaded twice, unless the chain itself leads to the same descriptor again, or another buffer
+ *            of a batch does
  *   same     answer, results, private state and stores are those of the verb on memory at rest that holds what the
  *            verb read: so the peer could have had the same without any race
  *   inside   every access lies in the areas and tables; every piece handed out lies in the regions
@@ -24,7 +25,7 @@ enum {
     SIZE = 4,
     MEMORY = 0x40 + 3 * 16,     /* bytes of the guest's memory, all shared: pieces, and at its end a table */
     TABLE = MEMORY - 3 * 16,
-    PIECES = 5,                 /* room for them; guard words follow */
+    PIECES = 6,                 /* room for them; guard words follow */
     STEPS_MAX = 16 + 24 * SIZE, /* accesses of one verb: a descriptor is at most 16, in bytes of a table */
     TRACE_MAX = 1024
 };
@@ -171,8 +172,9 @@ void vring_hook_fence(void)
 static struct {
     int answer;
     uint64_t token;
-    struct vring_used_buffer used;
-    struct vring_chain chain;
+    uint32_t n;
+    struct vring_used_buffer used, batch_used[3];
+    struct vring_chain chain, chains[3];
     struct vring_snapshot snapshot;
     struct vring_snapshot_entry entry;
 } out;
@@ -246,6 +248,30 @@ static int add_used_second(void) { return vring_device_add_used(&r.device, held[
 static int device_publish(void) { return vring_device_publish(&r.device); }
 static int device_enable(void) { return vring_device_enable_notify(&r.device); }
 static int device_disable(void) { return vring_device_disable_notify(&r.device); }
+
+/* Batches: a piece, a list and a table, which fill the ring; used in full as far as that goes, but for the last. */
+static vring_handle batch_held[3];
+
+static int add_batch(void)
+{
+    static const struct vring_avail_buffer buffers[] = {{segments, 4, 1, 0}, {segments, 5, 1, 1}};
+
+    return vring_driver_add_avail_batch(&r.driver, buffers, 2, &out.n);
+}
+
+static int get_avail_batch(void)
+{
+    return vring_device_get_avail_batch(&r.device, r.iov, PIECES, out.chains, 3, &out.n);
+}
+
+static int add_used_batch(void)
+{
+    const struct vring_used_chain used[] = {{batch_held[0], 0}, {batch_held[1], 32}, {batch_held[2], 3}};
+
+    return vring_device_add_used_batch(&r.device, used, 3, &out.n);
+}
+
+static int get_used_batch(void) { return vring_driver_get_used_batch(&r.driver, out.batch_used, 3, &out.n); }
 static int driver_snapshot(void) { return vring_driver_snapshot(&r.driver, &out.snapshot); }
 static int driver_snapshot_entry(void) { return vring_driver_snapshot_entry(&r.driver, 1, &out.entry); }
 static int device_snapshot(void) { return vring_device_snapshot(&r.device, &out.snapshot); }
@@ -278,18 +304,26 @@ static int device_restore(void)
 /* A direct descriptor in front of the table (2.7.5.3.2): our driver does not make these, others may. */
 static int mix(void)
 {
+    uint32_t taken = held[0] & 0xffff, head = (taken + 1) % SIZE, second = (taken + 3) % SIZE;
+
     if (r.driver.packed)
         return 0;
-    raw_desc(&r, 3, GUEST, 8, VRING_DESC_NEXT, 1);
-    raw_desc(&r, 1, GUEST + TABLE, 3 * 16, VRING_DESC_INDIRECT, 0);
+    raw_desc(&r, head, GUEST, 8, VRING_DESC_NEXT, second);
+    raw_desc(&r, second, GUEST + TABLE, 3 * 16, VRING_DESC_INDIRECT, 0);
     raw_entry(r.guest + TABLE, GUEST + 64, 8, VRING_DESC_NEXT, 2);
-    raw_avail(&r, 3);
+    raw_avail(&r, head);
     return 0;
 }
 
 static bool walks(int (*run)(void))
 {
-    return run == get_avail || run == peek;
+    return run == get_avail || run == peek || run == get_avail_batch;
+}
+
+/* Accesses that this verb may make. */
+static unsigned steps_max(int (*run)(void))
+{
+    return run == get_avail_batch ? 3 * STEPS_MAX : STEPS_MAX;
 }
 
 /* A step of the story: what is done, and what comes of it when the peer is quiet; 1 stands for any count, too. */
@@ -345,6 +379,14 @@ static const struct verb story[] = {
     {"device_restore", device_restore, 1, 1, TWO_IN_ONE},
     SAME(driver_publish, 1),
     SAME(device_publish, 1),
+    SAME(add_batch, 0),
+    SAME(add_table, 0),
+    SAME(driver_publish, 1),
+    SAME(get_avail_batch, 0),
+    SAME(add_used_batch, 0),
+    SAME(get_used_batch, VRING_E_EMPTY),
+    SAME(device_publish, 1),
+    SAME(get_used_batch, 0),
     SAME(add_one, 0),
     SAME(driver_publish, 1),
     SAME(device_enable, 1),
@@ -356,6 +398,8 @@ static const struct verb story[] = {
 /* Only without IN_ORDER is the second handed out first; taken handles are kept oldest first. */
 static void remember(const struct verb *verb)
 {
+    for (uint32_t i = 0; verb->run == get_avail_batch && i < 3; i++)
+        batch_held[i] = out.chains[i].handle;
     if (verb->run != get_avail || out.answer != 0)
         return;
     if (vring_device_in_flight(&r.device) == 1)
@@ -370,6 +414,8 @@ static bool pieces_are_inside(void)
 {
     uint32_t n = out.chain.n_readable + out.chain.n_writable;
 
+    for (uint32_t i = 0; i < out.n; i++)
+        n += out.chains[i].n_readable + out.chains[i].n_writable;
     if (n > PIECES)
         return false;
     for (uint32_t i = 0; i < n; i++) {
@@ -400,14 +446,31 @@ static void run(const struct verb *verb, const unsigned char *from, struct outco
     repeats = false;
     out.answer = verb->run();
     findings.runs++;
-    findings.unbounded += traced > STEPS_MAX;
+    findings.unbounded += traced > steps_max(verb->run);
     findings.outside += !guards_hold() || (walks(verb->run) && out.answer == 0 && !pieces_are_inside());
     observe(outcome);
 }
 
+/* Was a word of a packed ring read twice? After a whole lap the next buffer is looked for where the first one was. */
+static bool is_read_before(unsigned i)
+{
+    unsigned flags = 0;
+
+    for (unsigned j = i; j-- > 0;) {
+        const unsigned char *at = (const unsigned char *)trace[j].at, *again = (const unsigned char *)trace[i].at;
+
+        flags += trace[j].width == 2 && block_of(at, 1) == &shared[0] && (at - shared[0].at) % 16 == 14;
+        if (at < again + trace[i].width && again < at + trace[j].width)
+            return flags < SIZE;
+    }
+    return false;
+}
+
 /*
  * Was every entry that was read twice one to which the entry read before it had led? The chain then goes over it again,
- * and is as long as if it went over another. Loads that follow one another in memory make an entry of 16 bytes.
+ * and is as long as if it went over another. What two buffers of a batch have in common is read for each of them: one
+ * begins where the driver area is read, or in a packed ring the ring itself, no word of which is read twice. Loads that
+ * follow one another in memory make an entry of 16 bytes.
  */
 static bool is_a_loop(void)
 {
@@ -419,8 +482,14 @@ static bool is_a_loop(void)
     for (unsigned i = 0; i < traced; i++) {
         const unsigned char *at = (const unsigned char *)trace[i].at;
 
-        if (block_of(at, 1) == &shared[1])
-            continue; /* avail.idx and its entry */
+        if (block_of(at, 1) == &shared[1] || (r.device.packed && block_of(at, 1) == &shared[0])) {
+            if (r.device.packed && is_read_before(i))
+                return false;
+            entries = 0;
+            have = 0;
+            first = NULL;
+            continue;
+        }
         if (have == 0 || have == 16) {
             uint32_t next = get16(bytes + 14);
             bool in_table = block_of(at, 1) == &shared[3];
