@@ -341,144 +341,116 @@ static PORT_NOINLINE int packed_device_get_again(struct vring_packed_device *vq,
 
 enum { OTHER = 1 }; /* a buffer that a straight path does not take */
 
-/*
- * A straight walk: each descriptor one piece, in the region that the last one was in; first those that the device reads,
- * then those that it writes. It judges nothing: from a descriptor that it does not take the general walk goes on.
- */
-struct packed_device_run {
-    struct vring_iov *iov; /* where the next piece goes */
-    uint32_t most;         /* so many pieces fit there, and in a list */
-    uint32_t n;
-    uint64_t bytes;
-    uint32_t writes;       /* 0, or VRING_DESC_WRITE from the first such descriptor on ... */
-    uint32_t n_readable;   /* ... and what was before it */
-    uint64_t readable;
-};
-
-/* Take desc, of the ring or of a table, if it is such a piece. */
-static PORT_INLINE bool packed_device_run_piece(struct packed_device_run *run, const struct chain_desc *desc,
-                                                const struct vring_regions *regions)
+/* Walk straight over direct descriptors: from *desc, at list->at, on. Both say then where that ended. */
+static PORT_NOINLINE enum chain_step packed_device_run_list(const struct vring_packed_device *vq,
+                                                            struct packed_device_list *list, struct chain_desc *desc,
+                                                            struct vring_iov *iov, uint32_t room, struct vring_chain *chain)
 {
-    uint32_t kind = desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT);
-    void *host;
+    const struct vring_packed_ring r = vq->ring;
+    const struct vring_region last = vq->regions.last;
+    struct vring_packed_position at = list->at;
+    struct chain_run run = chain_run_start(iov, room);
+    struct chain_desc here = *desc;
+    enum chain_step step;
 
-    if (kind != run->writes) {
-        if (kind != VRING_DESC_WRITE || (regions->last.flags & VRING_REGION_READ_ONLY))
-            return false;
-        run->writes = kind;
-        run->n_readable = run->n;
-        run->readable = run->bytes;
-    }
-    if (run->n == run->most || !regions_whole(regions, desc->addr, desc->len, false, &host))
-        return false;
-    if (run->bytes + desc->len > UINT64_C(1) << 32)
-        return false;
-    run->iov->base = host;
-    run->iov->len = desc->len;
-    run->iov++;
-    run->n++;
-    run->bytes += desc->len;
-    return true;
-}
-
-/* A walk that has just been started goes on where the run ended. */
-static void packed_device_walk_on(struct chain_walk *walk, const struct packed_device_run *run)
-{
-    bool writes = run->writes != 0;
-
-    walk->left -= run->n;
-    walk->n_readable = writes ? run->n_readable : run->n;
-    walk->n_writable = run->n - walk->n_readable;
-    walk->readable = writes ? run->readable : run->bytes;
-    walk->writable = run->bytes - walk->readable;
-    walk->writing = walk->n_writable > 0;
-}
-
-/* Tell the caller what was found. */
-static PORT_INLINE void packed_device_run_report(const struct packed_device_run *run, struct vring_chain *chain)
-{
-    uint32_t n_readable = run->writes ? run->n_readable : run->n;
-    uint64_t readable = run->writes ? run->readable : run->bytes;
-
-    chain->n_readable = n_readable;
-    chain->n_writable = run->n - n_readable;
-    chain->readable = readable;
-    chain->writable = run->bytes - readable;
-}
-
-/*
- * Run over a table all of which lies in the region that the last buffer was in. What is asked of outer is asked in
- * vring_chain_table(), too, and refused there. False: not to its end; *table says where the walk has to go on, if not at
- * its beginning.
- */
-static PORT_INLINE bool packed_device_run_table(bool negotiated, struct packed_device_run *run,
-                                                const struct chain_desc *outer, const struct vring_regions *regions,
-                                                uint32_t max_chain, struct packed_device_table *table)
-{
-    uint32_t entries = outer->len / 16;
-    void *memory;
-
-    if (!negotiated || (outer->flags & VRING_DESC_NEXT) || outer->len % 16 != 0 || entries > max_chain)
-        return false;
-    if (!regions_whole(regions, outer->addr, outer->len, false, &memory) || (uintptr_t)memory % 8 != 0)
-        return false;
-    for (uint32_t i = 0; i < entries; i++) {
-        struct chain_desc desc = packed_fetch_entry(memory, i, i + 1 == entries);
-
-        if (PORT_UNLIKELY(!packed_device_run_piece(run, &desc, regions))) {
-            struct packed_device_table rest = {outer->addr, entries, i, true, desc};
-
-            *table = rest;
-            return false;
+    for (;;) {
+        step = chain_run_take(&run, &here, NO_LINKS, &last);
+        if (step == CHAIN_MORE && run.room > 0) {
+            at = packed_forward(&r, at, 1);
+            here = packed_fetch_desc(&r, at.offset, packed_load_flags(&r, at.offset));
+        } else if (step != CHAIN_STRAYS || !chain_run_turn(&run, room, &here, &last, chain)) {
+            break;
         }
     }
-    return true;
+    chain_run_tell(&run, room, chain);
+    list->at = at;
+    list->descriptors = room - run.room + (step == CHAIN_STRAYS);
+    *desc = here;
+    return step;
+}
+
+/* The same over a table all of which we see in memory. */
+static PORT_NOINLINE enum chain_step packed_device_run_table(const struct vring_packed_device *vq, const void *memory,
+                                                             struct packed_device_table *table, struct vring_iov *iov,
+                                                             uint32_t room, struct vring_chain *chain)
+{
+    const struct vring_region last = vq->regions.last;
+    struct chain_run run = chain_run_start(iov, room);
+    uint32_t i = 0, entries = table->entries;
+    struct chain_desc here = packed_fetch_entry(memory, i, entries == 1);
+    enum chain_step step;
+
+    for (;;) {
+        step = chain_run_take(&run, &here, entries, &last);
+        if (step == CHAIN_MORE) {
+            i++;
+            here = packed_fetch_entry(memory, i, i + 1 == entries);
+        } else if (step == CHAIN_DONE || !chain_run_turn(&run, room, &here, &last, chain)) {
+            break;
+        }
+    }
+    chain_run_tell(&run, room, chain);
+    table->i = i;
+    table->desc = here;
+    return step;
 }
 
 /*
- * Take the buffer at taking->at, of which *desc is the first descriptor, if a run takes all of it. 0, or what broke the
- * queue; OTHER, with *rest saying what is left.
+ * Where we see all of the table that outer names, if it lies in the region that the last buffer was in; otherwise null.
+ * What is asked of outer is asked in vring_chain_table(), too, and refused there.
+ */
+static PORT_INLINE const void *packed_device_see_table(const struct vring_packed_device *vq, const struct chain_desc *outer)
+{
+    void *memory;
+
+    if (!vq->indirect || (outer->flags & VRING_DESC_NEXT) || outer->len % 16 != 0 || outer->len / 16 > vq->max_chain)
+        return NULL;
+    if (!regions_whole(&vq->regions, outer->addr, outer->len, false, &memory) || (uintptr_t)memory % 8 != 0)
+        return NULL;
+    return memory;
+}
+
+/*
+ * Take the buffer at taking->at, of which *desc is the first descriptor, if a straight walk takes all of it. 0, or what
+ * broke the queue; OTHER, with *rest saying what is left.
  */
 static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, const struct vring_packed_ring *r,
                                               struct vring_head *heads, struct packed_device_taking *taking,
-                                              struct chain_desc desc, const struct vring_regions *regions,
-                                              struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain,
-                                              struct packed_device_rest *rest)
+                                              const struct chain_desc *first, struct vring_iov *iov, uint32_t n_iov,
+                                              struct vring_chain *chain, struct packed_device_rest *rest)
 {
-    struct packed_device_run run = {iov, n_iov, 0, 0, 0, 0, 0};
     struct packed_device_list list = {.at = taking->at, .descriptors = 1, .limit = r->size - taking->held};
-    bool judged = false, whole;
+    uint32_t room = n_iov < vq->max_chain ? n_iov : vq->max_chain;
+    enum chain_step step = CHAIN_STRAYS;
 
+    rest->desc = *first;
+    rest->list = list;
     rest->table.entries = 0;
-    if (desc.flags & VRING_DESC_INDIRECT) {
-        whole = packed_device_run_table(vq->indirect, &run, &desc, regions, vq->max_chain, &rest->table);
-    } else {
-        if (run.most > vq->max_chain)
-            run.most = vq->max_chain;
-        if (run.most > list.limit)
-            run.most = list.limit;
-        while ((whole = judged = packed_device_run_piece(&run, &desc, regions)) && (desc.flags & VRING_DESC_NEXT)) {
-            whole = false;
-            if (PORT_UNLIKELY(run.n == run.most))
-                break;
-            list.at = packed_forward(r, list.at, 1);
-            desc = packed_fetch_desc(r, list.at.offset, packed_load_flags(r, list.at.offset));
+    if (first->flags & VRING_DESC_INDIRECT) {
+        const void *memory = packed_device_see_table(vq, first);
+        struct packed_device_table table = {first->addr, first->len / 16, 0, memory != NULL, *first};
+
+        chain->n_readable = chain->n_writable = 0;
+        chain->readable = chain->writable = 0;
+        if (memory) {
+            rest->table = table;
+            step = packed_device_run_table(vq, memory, &rest->table, iov, room, chain);
         }
-        list.descriptors = run.n + !judged;
+    } else {
+        step = packed_device_run_list(vq, &rest->list, &rest->desc, iov, room < list.limit ? room : list.limit, chain);
     }
-    if (PORT_UNLIKELY(!whole)) {
-        rest->desc = desc;
-        rest->list = list;
-        rest->judged = judged;
+    if (PORT_UNLIKELY(step != CHAIN_DONE)) {
+        rest->judged = step == CHAIN_MORE;
         chain_start(&rest->walk, iov, n_iov, vq->max_chain);
-        packed_device_walk_on(&rest->walk, &run);
+        chain_go_on(&rest->walk, chain);
         return OTHER;
     }
 
-    if (!packed_device_may_take(r, heads, desc.next))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, taking->at.offset, desc.next);
-    packed_device_run_report(&run, chain);
-    packed_device_take(r, heads, taking, desc.next, list.descriptors, chain->writable, false, chain);
+    uint32_t id = rest->desc.next;
+
+    if (!packed_device_may_take(r, heads, id))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, taking->at.offset, id);
+    packed_device_take(r, heads, taking, id, rest->list.descriptors, chain->writable, false, chain);
     return 0;
 }
 
@@ -499,39 +471,21 @@ static PORT_INLINE int packed_device_look(struct vring_packed_device *vq, const 
     return 0;
 }
 
-/* Flags of a descriptor that cannot be a buffer of one piece in the region that the last one was in. */
-static PORT_INLINE uint32_t packed_device_strays(const struct vring_regions *regions)
-{
-    bool read_only = (regions->last.flags & VRING_REGION_READ_ONLY) != 0;
-
-    return VRING_DESC_NEXT | VRING_DESC_INDIRECT | (read_only ? VRING_DESC_WRITE : 0u);
-}
-
 /*
- * Take the buffer at this place if desc is all of it: such a piece. There is room for it. 0, or what broke the queue, or
- * OTHER.
+ * Take the buffer at this place if desc is all of it: one piece, in the region that the last one was in. There is room for
+ * it. 0, or what broke the queue, or OTHER.
  */
 static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, const struct vring_packed_ring *r,
                                                 struct vring_head *heads, struct vring_head *place,
                                                 struct packed_device_taking *taking, struct vring_packed_position at,
-                                                const struct chain_desc *desc, const struct vring_regions *regions,
-                                                uint32_t strays, struct vring_iov *iov, struct vring_chain *chain)
+                                                const struct chain_desc *desc, const struct vring_region *last,
+                                                struct vring_iov *iov, struct vring_chain *chain)
 {
-    uint32_t writes = desc->flags / VRING_DESC_WRITE & 1, written = desc->len & (0 - writes);
-    void *host;
-
-    if ((desc->flags & strays) || !regions_whole(regions, desc->addr, desc->len, false, &host))
+    if (!chain_piece(desc, last, iov, chain))
         return OTHER;
-
     if (!packed_device_may_take(r, heads, desc->next))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, desc->next);
-    iov->base = host;
-    iov->len = desc->len;
-    chain->n_readable = 1 - writes;
-    chain->n_writable = writes;
-    chain->readable = desc->len - written;
-    chain->writable = written;
-    packed_device_hold(heads, place, taking, desc->next, 1, written, false, chain);
+    packed_device_hold(heads, place, taking, desc->next, 1, chain->writable, false, chain);
     return 0;
 }
 
@@ -544,10 +498,9 @@ static PORT_NOINLINE int packed_device_get_singles(struct vring_packed_device *v
                                                    struct chain_desc *first)
 {
     struct packed_device_taking taking = packed_device_taking(vq);
-    const struct vring_regions regions = vq->regions;
+    const struct vring_region last = vq->regions.last;
     struct vring_packed_ring here = packed_from(&vq->ring, taking.at.offset);
     struct vring_packed_position at = taking.at;
-    uint32_t strays = packed_device_strays(&regions);
     struct vring_head *heads = vq->heads, *place = heads + taking.taken, *end = place + most;
     int error = 0;
 
@@ -557,7 +510,7 @@ static PORT_NOINLINE int packed_device_get_singles(struct vring_packed_device *v
         error = packed_device_look(vq, &here, 0, at, true, &desc);
         if (PORT_UNLIKELY(error))
             break;
-        error = packed_device_take_piece(vq, &here, heads, place, &taking, at, &desc, &regions, strays, iov, chains);
+        error = packed_device_take_piece(vq, &here, heads, place, &taking, at, &desc, &last, iov, chains);
         if (PORT_UNLIKELY(error)) {
             *first = desc;
             break;
@@ -578,7 +531,6 @@ static PORT_NOINLINE int packed_device_get_lists(struct vring_packed_device *vq,
 {
     struct packed_device_taking taking = packed_device_taking(vq);
     const struct vring_packed_ring r = vq->ring;
-    struct vring_regions regions = vq->regions;
     struct vring_head *heads = vq->heads;
     struct chain_desc desc = *first;
     uint32_t taken = 0;
@@ -587,13 +539,12 @@ static PORT_NOINLINE int packed_device_get_lists(struct vring_packed_device *vq,
     for (;; chains++) {
         struct packed_device_rest rest;
 
-        error = packed_device_take_run(vq, &r, heads, &taking, desc, &regions, iov, n_iov, chains, &rest);
+        error = packed_device_take_run(vq, &r, heads, &taking, &desc, iov, n_iov, chains, &rest);
         if (PORT_UNLIKELY(error == OTHER)) {
             packed_device_taken(vq, &taking);
             error = packed_device_take_rest(vq, &rest, chains);
             taken += vring_error_blame(error) == VRING_BLAME_CHAIN;
             taking = packed_device_taking(vq);
-            regions = vq->regions;
         }
         if (PORT_UNLIKELY(error) || ++taken == capacity)
             break;
@@ -619,7 +570,7 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
     if (PORT_FAST && !vq->inflight.region) {
         const struct vring_packed_ring r = vq->ring;
 
-        error = packed_device_take_run(vq, &r, vq->heads, &taking, *first, &vq->regions, iov, n_iov, chain, &rest);
+        error = packed_device_take_run(vq, &r, vq->heads, &taking, first, iov, n_iov, chain, &rest);
         packed_device_taken(vq, &taking);
     } else {
         struct packed_device_list list = {.at = taking.at, .descriptors = 1, .limit = vq->ring.size - taking.held};
@@ -654,7 +605,7 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
     if (!PORT_FAST || n_iov == 0 || vq->inflight.region)
         return packed_device_take_any(vq, &desc, iov, n_iov, chain);
     answer = packed_device_take_piece(vq, &vq->ring, vq->heads, &vq->heads[taking.taken], &taking, taking.at, &desc,
-                                      &vq->regions, packed_device_strays(&vq->regions), iov, chain);
+                                      &vq->regions.last, iov, chain);
     if (answer)
         return answer == OTHER ? packed_device_take_any(vq, &desc, iov, n_iov, chain) : answer;
     taking.at = packed_forward(&vq->ring, taking.at, 1);
@@ -865,15 +816,6 @@ static PORT_NOINLINE void packed_device_stage_in_order(struct vring_packed_devic
     }
 }
 
-/* May the buffer that the handle names be given back with len bytes written? 0, VRING_E_HANDLE or VRING_E_LEN. */
-static PORT_INLINE int packed_device_check_use(const struct vring_head *heads, uint32_t size, vring_handle handle,
-                                               uint32_t len)
-{
-    if (PORT_UNLIKELY(!heads_hold(heads, size, handle)))
-        return VRING_E_HANDLE;
-    return PORT_UNLIKELY(len > heads[handle_head(handle)].writable) ? VRING_E_LEN : 0;
-}
-
 /*
  * Use buffers with IN_ORDER and without an inflight region, as long as it is their turn and they are used in full: nothing
  * is written until their batch ends. Returns how many there were.
@@ -890,7 +832,7 @@ static PORT_INLINE uint32_t packed_device_add_in_turn(struct vring_packed_device
     for (; added < count; added++) {
         uint16_t id = handle_head(used[added].handle);
 
-        if (heads[oldest].order != id || packed_device_check_use(heads, r.size, used[added].handle, used[added].len) != 0 ||
+        if (heads[oldest].order != id || heads_check_use(heads, r.size, used[added].handle, used[added].len) != 0 ||
             !heads_used_in_full(heads, id, used[added].len))
             break;
         oldest = packed_after(&r, oldest);
@@ -915,7 +857,7 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
     if (vq->live <= 0)
         return peer_verdict(vq->live);
 
-    int error = packed_device_check_use(vq->heads, vq->ring.size, handle, len);
+    int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
 
     if (error)
         return error;
@@ -958,7 +900,7 @@ static PORT_NOINLINE int packed_device_add_straight(struct vring_packed_device *
         uint32_t len = used[added].len;
         uint16_t id = handle_head(used[added].handle);
 
-        error = packed_device_check_use(heads, r.size, used[added].handle, len);
+        error = heads_check_use(heads, r.size, used[added].handle, len);
         if (error)
             break;
         packed_device_write_used(&r, progress.at, id, len, NULL);

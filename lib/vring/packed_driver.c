@@ -171,7 +171,7 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
                                                 uint32_t n_readable, uint32_t count, uint64_t token, uint16_t *kept)
 {
     uint32_t writable, last = 0;
-    int error = vring_segments_check(segments, n_readable, count, &writable);
+    int error = segments_check(segments, n_readable, count, &writable);
 
     if (PORT_UNLIKELY(error))
         return error;
@@ -334,7 +334,7 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
     if (!segments)
         return VRING_E_NULL;
 
-    int error = vring_segments_check(segments, n_readable, count, &writable);
+    int error = segments_check(segments, n_readable, count, &writable);
 
     if (!error)
         error = vring_segments_check_table(table, count);
