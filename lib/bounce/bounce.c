@@ -154,7 +154,8 @@ enum birth {
 static POOL_WITHIN int begin_mapping(const struct bounce_pool *restrict pool, const struct bounce_request *request,
                              enum birth birth, const struct spot *spot, struct bounce_mapping *mapping)
 {
-    unsigned char *start = window_at(pool, &spot->area, spot->slot);
+    uint64_t from = pool_bytes(pool, spot->area.first_slot + spot->slot);
+    unsigned char *start = pool->window + (size_t)from;
     int error = 0;
 
     /*
@@ -171,7 +172,7 @@ static POOL_WITHIN int begin_mapping(const struct bounce_pool *restrict pool, co
     }
     mapping->handle = handle_seal(pool->key, spot->parts);
     mapping->size = request->size;
-    mapping_set_place(pool, &spot->area, spot->slot, spot->slots, spot->offset, mapping);
+    mapping_set_place(pool, &spot->area, spot->slot, spot->slots, spot->offset, from, mapping);
     mapping_set_use(request->owner, request->direction, mapping);
     return 0;
 }
@@ -377,32 +378,32 @@ int bounce_commit(struct bounce_pool *pool, bounce_handle handle, enum bounce_di
 }
 
 /* bounce_unmap() where something is to be copied or cleared between the end of the handle and that of the slots. */
-static POOL_APART int unmap_window(const struct bounce_pool *pool, const struct ask *ask, bool copies, bool keep)
+static POOL_APART int unmap_window(const struct bounce_pool *pool, bounce_handle handle,
+                                   enum bounce_direction direction, size_t written)
 {
+    bool copies = direction != BOUNCE_TO_DEVICE && written != 0, keep = (pool->flags & BOUNCE_KEEP_CONTENTS) != 0;
+    struct ask ask = {handle, (unsigned)direction, 0, written, ASK_ENDING, false};
     struct live live;
-    int copied = 0, error = look_up_apart(pool, ask, &live);
+    int copied = 0, error = look_up_apart(pool, &ask, &live);
 
     if (error)
         return error;
     if (copies && !live.reserved)
-        copied = copy_out(pool, live.orig, 0, live.start + live.offset, ask->len == BOUNCE_WHOLE ? live.size : ask->len);
+        copied = copy_out(pool, live.orig, 0, live.start + live.offset, written == BOUNCE_WHOLE ? live.size : written);
     error = release(pool, live.area.number, live.i, keep ? NULL : live.start, live.slots);
     return error ? error : copied;
 }
 
 int bounce_unmap(struct bounce_pool *pool, bounce_handle handle, enum bounce_direction direction, size_t written)
 {
-    bool keep = pool && (pool->flags & BOUNCE_KEEP_CONTENTS) != 0;
-    bool copies = direction != BOUNCE_TO_DEVICE && written != 0;
+    struct ask ask = {handle, (unsigned)direction, 0, written, ASK_ENDING, true};
+    struct live live;
 
-    if (keep && !copies) {
-        struct ask ask = {handle, (unsigned)direction, 0, written, ASK_ENDING, true};
-        struct live live;
-        return look_up_streaming(pool, &ask, &live);
-    } else {
-        struct ask ask = {handle, (unsigned)direction, 0, written, ASK_ENDING, false};
-        return unmap_window(pool, &ask, copies, keep);
-    }
+    if (!pool)
+        return BOUNCE_E_NULL;
+    if ((pool->flags & BOUNCE_KEEP_CONTENTS) == 0 || (direction != BOUNCE_TO_DEVICE && written != 0))
+        return unmap_window(pool, handle, direction, written);
+    return look_up_streaming(pool, &ask, &live);
 }
 
 int bounce_free(struct bounce_pool *pool, bounce_handle handle)

@@ -17,14 +17,12 @@ static inline struct handle_parts mapping_parts(const struct bounce_pool *pool, 
     return parts;
 }
 
-/* Where n slots from one of the area's on are, whose data begin after offset bytes. */
+/* Where n slots from one of the area's on are, whose data begin after offset bytes. start: of the slots, from slot 0. */
 static inline void mapping_set_place(const struct bounce_pool *pool, const struct area *area, uint32_t slot,
-                                     uint32_t n, uint32_t offset, struct bounce_mapping *mapping)
+                                     uint32_t n, uint32_t offset, uint64_t start, struct bounce_mapping *mapping)
 {
-    uint64_t start = pool_bytes(pool, area->first_slot + slot) + offset;
-
-    mapping->addr = pool->window_addr + start;
-    mapping->data = pool->window + (size_t)start;
+    mapping->addr = pool->window_addr + start + offset;
+    mapping->data = pool->window + (size_t)start + offset;
     mapping->slot = area->first_slot + slot;
     mapping->slots = n;
     mapping->pad_slots = offset >> pool->slot_shift;

@@ -56,9 +56,15 @@ static POOL_WITHIN bool near_plan(const struct bounce_pool *restrict pool, const
     near->slots = ((uint32_t)request->size + pool->slot_mask) >> pool->slot_shift;
     near->offset = 0;
     near->granule = 0;
-    near->stride_mask = request->size > pool->page_mask ? pool->page_mask >> pool->slot_shift : 0;
-    near->first = (0 - (uint32_t)pool_slots(pool, pool->window_addr)) & near->stride_mask;
-    return near->slots <= BITS_WIDTH && near->stride_mask < BITS_WIDTH && near->stride_mask < pool->slots;
+    near->stride_mask = 0;
+    near->first = 0;
+    if (request->size > pool->page_mask) {
+        near->stride_mask = pool->page_mask >> pool->slot_shift;
+        near->first = (0 - (uint32_t)pool_slots(pool, pool->window_addr)) & near->stride_mask;
+        if (near->stride_mask >= BITS_WIDTH || near->stride_mask >= pool->slots)
+            return false;
+    }
+    return near->slots <= BITS_WIDTH;
 }
 
 /* Where in word w of an area's bitmap a place may start. last: the last word of that segment. */

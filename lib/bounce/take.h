@@ -100,8 +100,8 @@ static POOL_WITHIN void write_record(const struct bounce_pool *restrict pool, co
 
 /*
  * Turn the spot's slots, which lie in one segment, from free to used, and write down what lies there now. Whether the
- * longest run of the segment is shorter then is found out when a longest run is taken elsewhere: mappings follow one
- * another through a segment, and often end as soon. Too long is no mistake: a search looks in vain, once.
+ * longest run of the segment is shorter then is found out when slots are taken elsewhere: mappings follow one another
+ * through a segment, and often end as soon. Too long is no mistake: a search looks in vain, once.
  * Returns 0, or BOUNCE_E_CORRUPT with nothing changed.
  */
 static POOL_WITHIN int take_slots(const struct bounce_pool *restrict pool, const struct bounce_request *request,
@@ -110,13 +110,12 @@ static POOL_WITHIN int take_slots(const struct bounce_pool *restrict pool, const
     const struct area *area = &spot->area;
     uint32_t segment = spot->slot >> pool->segment_shift, at = spot->slot & pool->segment_mask, n = spot->slots;
     bits_word *free = area_free(pool, area, segment);
-    uint32_t run = runs_around(free, pool->segment_words, at), longest = *area_longest(pool, area, segment);
 
-    if (run > longest || n > run || spot->slot >= area->slots || n > area->slots - spot->slot)
+    if (spot->slot >= area->slots || n > area->slots - spot->slot)
         return BOUNCE_E_CORRUPT;
-    runs_flip(free, at, n);
-    if (run == longest && segment != area_head(area)->loose)
+    if (segment != area_head(area)->loose)
         loosen(pool, area->number, segment);
+    runs_flip(free, at, n);
     count_taken(area, spot->slot, n);
     write_record(pool, request, granule, orig, reserved, spot);
     return 0;

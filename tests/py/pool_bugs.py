@@ -42,9 +42,8 @@ BUGS = (
         Edit("plan.h", "    alloc_align_mask |= pool->slot_mask;",
              "    alloc_align_mask = request->orig ? alloc_align_mask | pool->slot_mask : pool->slot_mask;"),)),
     Bug("S2: the stride is umax(stride, PAGE_SHIFT - IO_TLB_SHIFT + 1)", "walk_test.c", (
-        Edit("near.h", "    near->stride_mask = request->size > pool->page_mask ? pool->page_mask >> pool->slot_shift : 0;",
-             "    near->stride_mask = request->size > pool->page_mask"
-             " ? bits_exponent((pool->page_mask >> pool->slot_shift) + 1) : 0;"),
+        Edit("near.h", "        near->stride_mask = pool->page_mask >> pool->slot_shift;",
+             "        near->stride_mask = bits_exponent((pool->page_mask >> pool->slot_shift) + 1);"),
         Edit("plan.h",
              "    uint32_t stride_mask = request->size > pool->page_mask ? pool->page_mask >> pool->slot_shift : 0;",
              "    uint32_t stride_mask = request->size > pool->page_mask"

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from pool_bugs import BUGS, ROOT, SOURCES, write_tree
+from pool_bugs import BUGS, ROOT, SOURCES
 
 TESTS = ROOT / "tests" / "c"
 # The first rounds of the dice are enough: a bug that shows in one state of a thousand is found in a second.
@@ -22,9 +23,11 @@ COMPILE = ["gcc", "-std=c11", "-O1", "-w", "-DVTEST_QUICK", f"-I{ROOT / 'include
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sources with the switch."""
+    """The sources with the switch, as the documents say that one gets them."""
     folder = tmp_path_factory.mktemp("seeded")
-    write_tree(folder)
+    command = [sys.executable, ROOT / "tests" / "py" / "pool_bugs.py", folder]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [int(number) for line in listed for number in re.findall(r"^-DBOUNCE_SEED_BUG=(\d+) ", line)] == list(range(1, len(BUGS) + 1))
     return folder
 
 
