@@ -33,9 +33,10 @@ static uint32_t moved;
 /* How far the buffers have come when the verb is called. */
 enum stage { NOTHING, STAGED, OFFERED, TAKEN, USED, RETURNED };
 
-static void bring_to(enum stage stage, bool packed, uint32_t count)
+static void bring_to(enum stage stage, uint64_t format, uint32_t count)
 {
-    uint64_t features = VRING_F_VERSION_1 | VRING_F_EVENT_IDX | (packed ? VRING_F_RING_PACKED : 0);
+    uint64_t features = VRING_F_VERSION_1 | VRING_F_EVENT_IDX | format;
+    bool packed = format == VRING_F_RING_PACKED;
     struct vring_driver_config ours = {.features = features, .size = SIZE, .slots = slots, .slot_count = SIZE};
     struct vring_device_config theirs = {.features = features, .size = SIZE, .heads = heads, .head_count = SIZE,
         .regions = &region, .region_count = 1};
@@ -63,8 +64,8 @@ static void bring_to(enum stage stage, bool packed, uint32_t count)
         vring_device_publish(&device);
 }
 
-#define SPLIT(name, stage, count) PREPARE(vring_split_##name) { bring_to(stage, false, count); } RUN(vring_split_##name)
-#define PACKED(name, stage, count) PREPARE(vring_packed_##name) { bring_to(stage, true, count); } RUN(vring_packed_##name)
+#define SPLIT(name, stage, count) PREPARE(vring_split_##name) { bring_to(stage, 0, count); } RUN(vring_split_##name)
+#define PACKED(name, stage, count) PREPARE(vring_packed_##name) { bring_to(stage, VRING_F_RING_PACKED, count); } RUN(vring_packed_##name)
 
 /* Sign-extended on every target alike. */
 static void keep(int result)

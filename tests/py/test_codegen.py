@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import dataclasses
 import functools
@@ -10,6 +11,7 @@ import json
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -109,7 +111,7 @@ def test_a_finder_that_is_broken_misses_what_was_planted(
 
 
 @functools.cache
-def intents(sources: build.Sources, bits: int) -> dict[str, list[Access]]:
+def intents(sources: build.Sources, bits: int) -> dict[str, emulate.Run]:
     return measure.intents_of(sources, ("places",), bits)
 
 
@@ -131,6 +133,17 @@ def test_what_ran_before_a_call_changes_no_count(sources: build.Sources) -> None
         alone = emulate.Machine(program, where).run(name)
         assert runs[name] == alone and len(alone.steps) > 20, name
     assert not [name for name in names if not runs[name].steps or runs[name].result >> 63], "each verb does what it is to do"
+
+
+def test_an_emulator_that_goes_astray_is_not_believed(sources: build.Sources) -> None:
+    where = targets.target("x86-64")
+    job = measure.Job(("places",), where.name, build.compilers(where)[-1], "-O2", build.Access("VOLATILE"))
+    asked = dict(intents(sources, 64))
+    asked["place_split_driver_kick"] = dataclasses.replace(asked["place_split_driver_kick"], result=17, intents=[])
+    astray = {row.function: row for row in measure.measure(sources, job, asked) if row.error}
+    assert astray.keys() == {"place_split_driver_kick"}
+    row = astray["place_split_driver_kick"]
+    assert "another result" in row.error and (row.bytes, row.findings) == (0, {})
 
 
 def test_branches_name_where_they_go(sources: build.Sources) -> None:
@@ -264,6 +277,8 @@ def test_the_page_needs_nothing_else_and_begins_with_the_answer(page: Path) -> N
     assert first.replace("\N{NON-BREAKING HYPHEN}", "-").replace("&#39;", "'") in said
     assert html.index('class="answer"') < html.index("<figure>") < html.index('id="race"') < html.index('id="look"')
     assert html.count('class="tag') == 5, "five claims, each with a verdict"
+    [packed] = re.findall(r'id="data">([^<]*)<', html)
+    assert json.loads(zlib.decompress(base64.b64decode(packed)))["columns"][1:] == ["clang"], "a compiler that is missing is a grey column"
 
 
 # ------------------------------------------------------------------------------------------------------- the kernel ---

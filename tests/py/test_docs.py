@@ -20,6 +20,7 @@ COMMANDS = {
     "./run bench": "test_bench.py runs the programs and the report that it runs, for a shorter time",
     "./run bench peers": "the same, with builds of our own in the place of other people's",
     "./run codegen": "test_codegen.py runs what it runs, for fewer targets",
+    "./run codegen --kernel /usr/src/linux": "the same, with a tree of that shape",
     "./run demo": "test_demo.py runs what it runs",
     "./run test": "this is part of it",
     "pytest test_mine.py": "test_tutorial.py runs it, before and after the mistake is mended",

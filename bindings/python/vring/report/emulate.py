@@ -123,6 +123,7 @@ class Machine:
                 self.set("X2", top)
                 self.set("X1", RETURN)
             case "s390":
+                self.set("CR0", 1 << 18)  # else only four floating-point registers, where gcc keeps integers
                 self.set("R15", top)
                 self.set("R14", RETURN)
         try:

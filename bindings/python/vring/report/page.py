@@ -133,7 +133,10 @@ def packed(rows: list[Row]) -> str:
     def found(row: Row) -> str:
         return ", ".join(f"{kind}" for kind in sorted(row.findings))
 
+    columns = list(dict.fromkeys(row.column for row in rows))
+    columns += [family for family in ("gcc", "clang") if not any(column.startswith(family) for column in columns)]
     data = {
+        "columns": columns,
         "rows": [[r.suite, r.function, r.target, r.column, r.optimisation, r.access,
                   [found(r) if m == "findings" else getattr(r, m) for m in METRICS], number(r), r.error[:400]] for r in rows],
         "metrics": list(METRICS), "labels": list(METRICS.values()), "assembly": list(texts),
