@@ -17,7 +17,7 @@ __all__ = ["Geometry", "Place", "PoolModel", "PreFixSearch", "Request", "Search"
 
 @dataclass(frozen=True)
 class Geometry:
-    """A pool; the fields are those of :class:`vring.BouncePool`."""
+    """A pool; the fields are those of :class:`vring.BouncePool`, and two of its flags."""
 
     window_addr: int
     slots: int
@@ -27,6 +27,7 @@ class Geometry:
     areas: int = 1
     cursor: int = 0
     first_fit: bool = False
+    keep_padding: bool = False
 
     def area_bounds(self) -> list[range]:
         """
@@ -57,6 +58,7 @@ class Request:
     boundary_mask: int = 0
     area: int = 0
     rounded: bool = True
+    limit: int = 0
 
     @classmethod
     def coherent(cls, geometry: Geometry, size: int, area: int = 0) -> "Request":
@@ -125,6 +127,7 @@ class Search:
             self.fits_segment(request, slot, bounds)
             and self.is_aligned(request, slot)
             and self.fits_boundary(request, slot)
+            and self.is_reached(request, slot)
         )
 
     def fits_segment(self, request: Request, slot: int, bounds: range) -> bool:
@@ -149,6 +152,11 @@ class Search:
             return True
         first, last = self.address(slot), self.address(slot + request.slots(self.geometry)) - 1
         return first // (request.boundary_mask + 1) == last // (request.boundary_mask + 1)
+
+    def is_reached(self, request: Request, slot: int) -> bool:
+        """The device reaches the last byte of the data; what pads them may lie above."""
+        last = self.address(slot) + request.offset(self.geometry) + request.size - 1
+        return not request.limit or last <= request.limit
 
     def address(self, slot: int) -> int:
         """Device address of a slot."""

@@ -2,7 +2,7 @@
 """A bounce pool against the model of it, with a look at every byte of the window after every step."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
@@ -34,6 +34,12 @@ class Held:
     expected: bytearray | None = None
 
 
+def flags_of(geometry: Geometry) -> PoolFlag:
+    """Those that a pool of this geometry is made with."""
+    wanted = {PoolFlag.FIRST_FIT: geometry.first_fit, PoolFlag.KEEP_PADDING: geometry.keep_padding}
+    return PoolFlag(sum(flag for flag, is_wanted in wanted.items() if is_wanted))
+
+
 class PoolMachine(Filmed):
     """
     Map, sync and unmap anything, in any order, with every kind of mask, until the pool is full, and misuse it now and
@@ -42,10 +48,14 @@ class PoolMachine(Filmed):
     nothing (of mappings that ended, of the padding); dead mappings and ranges that reach too far are refused with
     nothing changed; counts add up; the device's scribbling over the whole window changes no decision.
 
-    Override ``make_pool`` to put your own allocator under it, ``search`` if it looks for room by another rule.
+    Override ``make_pool`` to put your own allocator under it, ``search`` if it looks for room by another rule. Set
+    ``limits`` to True if its ``map`` knows devices that do not reach everything, ``keep_padding`` if it knows pools that
+    do not clear what lies around the data.
     """
 
     search = Search
+    limits = False
+    keep_padding = False
 
     def make_pool(self, memory: GuestMemory, geometry: Geometry) -> PoolLike:
         """The pool under test, over all of ``memory``."""
@@ -58,7 +68,7 @@ class PoolMachine(Filmed):
             page_size=geometry.page_size,
             areas=geometry.areas,
             cursor=geometry.cursor,
-            flags=PoolFlag.FIRST_FIT if geometry.first_fit else 0,
+            flags=flags_of(geometry),
         )
 
     def look(self) -> Sequence[Record]:
@@ -77,9 +87,9 @@ class PoolMachine(Filmed):
             )
         ]
 
-    @initialize(geometry=strategies.geometries())
+    @initialize(geometry=strategies.geometries(keep_padding=True))
     def start(self, geometry: Geometry) -> None:
-        self.geometry = geometry
+        self.geometry = geometry = replace(geometry, keep_padding=geometry.keep_padding and self.keep_padding)
         self.memory = GuestMemory(geometry.slots * geometry.slot_size)
         self.memory.view(self.memory.base, self.memory.size)[:] = b"\xdd" * self.memory.size
         self.pool = self.make_pool(self.memory, geometry)
@@ -95,15 +105,23 @@ class PoolMachine(Filmed):
     def map(self, request: Request, direction: Direction) -> None:
         self._map(request, direction)
 
+    @precondition(lambda self: self.limits)
+    @rule(request=strategies.REQUESTS, direction=DIRECTIONS, reach=st.integers(0, 128))
+    def map_for_a_device_that_does_not_reach_all(self, request: Request, direction: Direction, reach: int) -> None:
+        last = self.geometry.window_addr + len(self.window) * reach // 128
+        self._map(replace(request, limit=last), direction)
+
     def _map(self, request: Request, direction: Direction) -> None:
         self.made += 1
         original = _original(self.made, request.size)
         expected = self.model.map(request)
         answer: Mapping | NoRoom | BounceCode
+        besides = {"limit": request.limit} if request.limit else {}
         try:
             answer = self.pool.map(
                 original,
                 direction,
+                **besides,
                 orig_addr=request.orig_addr,
                 alloc_align_mask=request.alloc_align_mask,
                 min_align_mask=request.min_align_mask,
@@ -136,7 +154,7 @@ class PoolMachine(Filmed):
             answer = BounceCode(error.code)
         held = self._compare(answer, expected)
         if held:
-            self._show(held.place, bytes(size))
+            self._clear(held.place)  # all of it, whatever becomes of padding
 
     @precondition(lambda self: self.held)
     @rule(which=st.integers(0, 63), part=st.sampled_from([None, 0, 1, 2, 4]))
@@ -278,7 +296,8 @@ class PoolMachine(Filmed):
         return place.addr - self.geometry.window_addr
 
     def _show(self, place: Place, data: bytes | bytearray) -> None:
-        self._clear(place)
+        if not self.geometry.keep_padding:
+            self._clear(place)
         self.window[self._data(place) : self._data(place) + len(data)] = data
 
     def _clear(self, place: Place) -> None:

@@ -108,7 +108,7 @@ def masks(low: int, high: int) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _geometries(draw: st.DrawFn) -> Geometry:
+def _geometries(draw: st.DrawFn, keep_padding: bool) -> Geometry:
     slot_size = draw(_SLOT_SIZES)
     segment_slots = draw(_SEGMENT_SLOTS)
     areas = draw(_AREAS)
@@ -124,16 +124,17 @@ def _geometries(draw: st.DrawFn) -> Geometry:
         areas=areas,
         cursor=draw(_CURSORS) % (slots // areas),
         first_fit=draw(_BOOLEANS),
+        keep_padding=keep_padding and draw(_BOOLEANS),
     )
 
 
 @cache
-def geometries() -> st.SearchStrategy[Geometry]:
+def geometries(keep_padding: bool = False) -> st.SearchStrategy[Geometry]:
     """
     Small pools, of which many are full or fragmented after a few requests; some with a tail that is no whole
-    segment.
+    segment; with ``keep_padding`` some that do not clear what lies around the data.
     """
-    return _geometries()
+    return _geometries(keep_padding)
 
 
 def requests(geometry: Geometry) -> st.SearchStrategy[Request]:
