@@ -702,8 +702,7 @@ static PORT_NOINLINE uint32_t split_device_add_next(struct vring_split_device *v
         vring_handle handle = used[added].handle;
         uint16_t head = hot.heads[next_used & hot.ring->mask].order;
 
-        if (handle_head(handle) != head || hot.heads[head].handle != handle ||
-            !heads_used_in_full(hot.heads, head, used[added].len))
+        if (hot.heads[head].handle != handle || !heads_used_in_full(hot.heads, head, used[added].len))
             break;
         heads_hold_back(hot.heads, head, used[added].len);
         heads_release(hot.heads, head);

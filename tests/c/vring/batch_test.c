@@ -483,3 +483,39 @@ RING_TEST(batches_of_a_queue_that_is_not_live)
     CHECK_ERR(add_used(0, lens), VRING_E_STATE);
     CHECK_EQ(n, 0);
 }
+
+/* Single pieces, with less room than there are of them: in the ring, in the list of pieces, in what is given back. */
+RING_TEST(C036_C062_a_batch_of_pieces_ends_where_there_is_no_room)
+{
+    static const uint16_t n_pieces[] = {1, 1, 1, 1, 1, 1};
+    static const uint32_t lens[] = {0, 0, 0, 0};
+
+    for (int in_order = 0; in_order < (format->plain ? 2 : 1); in_order++) {
+        CHECK_OK(ring_start(&r, 4, format->plain | (in_order ? VRING_F_IN_ORDER : 0), 0));
+        memset(r.iov, 0x5a, sizeof r.iov);
+        CHECK_OK(add_avail(6, n_pieces));
+        CHECK_EQ(n, 4);
+        CHECK_EQ(vring_driver_free(&r.driver), 0);
+        CHECK_ERR(add_avail(6, n_pieces), VRING_E_FULL);
+        CHECK_EQ(n, 0);
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        CHECK_OK(get_avail(3, 8));
+        CHECK_EQ(n, 3);
+        CHECK_EQ(((unsigned char *)&r.iov[3])[0], 0x5a);
+        CHECK_ERR(get_avail(0, 8), VRING_E_ROOM);
+        CHECK_EQ(n, 0);
+        CHECK_OK(vring_device_get_avail(&r.device, r.iov, 1, &chains[3]));
+        for (uint32_t i = 0; i < 4; i++)
+            done[i] = (struct vring_used_chain){chains[i].handle, 0};
+        CHECK_OK(vring_device_add_used_batch(&r.device, done, 2, &n)); /* two more follow in the array, and are not meant */
+        CHECK_EQ(n, 2);
+        CHECK_EQ(vring_device_in_flight(&r.device), 2);
+        chains[0] = chains[2];
+        chains[1] = chains[3];
+        CHECK_OK(add_used(2, lens));
+        CHECK_EQ(vring_device_in_flight(&r.device), 0);
+        CHECK(vring_device_publish(&r.device) >= 0);
+        CHECK_OK(get_used(8));
+        CHECK_EQ(n, 4);
+    }
+}
