@@ -219,7 +219,8 @@ void print_to_counted(bench::Suite &suite)
                 suite.print_ratio("bounce.to_counted", {{"slots", std::to_string(slots)},
                                                         {"occupied_percent", std::to_string(occupied)},
                                                         {"size", std::to_string(size)}},
-                                  place_id(slots, occupied, size) + "/pool", place_id(slots, occupied, size) + "/counted");
+                                  place_id(slots, occupied, size) + "/pool",
+                                  place_id(slots, occupied, size) + "/counted");
 }
 
 constexpr uint32_t maps_per_thread = 10000;

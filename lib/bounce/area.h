@@ -27,9 +27,16 @@
 /* What keeps two areas off each other's cache lines, with prefetched neighbours. */
 #define AREA_LINE 128u
 
-/* What seldom has to be called stays out of the way of what always is. */
+/*
+ * Most requests go one way through several small functions, which are one piece of code then; what is seldom called
+ * stays out of its way, and its registers.
+ */
 #define POOL_APART __attribute__((noinline))
+#ifdef __OPTIMIZE_SIZE__
+#define POOL_WITHIN inline
+#else
 #define POOL_WITHIN inline __attribute__((always_inline))
+#endif
 
 #define POOL_READY UINT32_C(0xb0c1c0de)
 

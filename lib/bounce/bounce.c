@@ -52,7 +52,8 @@ static POOL_APART int check_original(const struct bounce_pool *pool, const void 
     return 0;
 }
 
-static inline int copy_in(const struct bounce_pool *pool, unsigned char *orig, size_t offset, unsigned char *data, size_t len)
+static inline int copy_in(const struct bounce_pool *pool, unsigned char *orig, size_t offset, unsigned char *data,
+                          size_t len)
 {
     int error = 0;
 
@@ -125,8 +126,8 @@ static inline int fill(const struct bounce_pool *pool, unsigned char *orig, size
 }
 
 /*
- * Clear the slots of a mapping that nobody else can reach any more, unless start is null, and free them. A try view may wait here: whoever it
- * interrupted did not hold the lock when it was first taken, and others let go of it soon.
+ * Clear the slots of a mapping that nobody else can reach any more, unless start is null, and free them. A try view may
+ * wait here: whoever it interrupted did not hold the lock when it was first taken, and others let go of it soon.
  */
 static POOL_APART int release(const struct bounce_pool *pool, uint32_t number, uint32_t i, unsigned char *start,
                               uint32_t slots)
@@ -152,7 +153,7 @@ enum birth {
 
 /* Put in a new mapping's slots what belongs there, and tell. If that fails, it is none. */
 static POOL_WITHIN int begin_mapping(const struct bounce_pool *restrict pool, const struct bounce_request *request,
-                             enum birth birth, const struct spot *spot, struct bounce_mapping *mapping)
+                                     enum birth birth, const struct spot *spot, struct bounce_mapping *mapping)
 {
     uint64_t from = pool_bytes(pool, spot->area.first_slot + spot->slot);
     unsigned char *start = pool->window + (size_t)from;
@@ -177,7 +178,7 @@ static POOL_WITHIN int begin_mapping(const struct bounce_pool *restrict pool, co
     return 0;
 }
 
-/* Take slots for a request with nothing wrong in itself, and give birth to a mapping. */
+/* Take slots for a request with nothing wrong in itself, and begin the mapping. */
 static POOL_APART int take(const struct bounce_pool *pool, const struct bounce_request *request, enum birth birth,
                            struct bounce_mapping *mapping)
 {
@@ -276,7 +277,8 @@ struct ask {
 };
 
 /* The record that a handle leads to, if it can lead anywhere in this pool. Says nothing about what lives there. */
-static POOL_WITHIN bool find_place(const struct bounce_pool *pool, bounce_handle handle, struct live *live, uint32_t *number)
+static POOL_WITHIN bool find_place(const struct bounce_pool *pool, bounce_handle handle, struct live *live,
+                                   uint32_t *number)
 {
     struct handle_parts parts = handle_open(pool->key, handle);
     uint32_t place = parts.place ^ pool->place;
@@ -334,7 +336,8 @@ static POOL_WITHIN int look_up(const struct bounce_pool *restrict pool, const st
 }
 
 /* The mapping that an ask with a direction is about. */
-static POOL_WITHIN int look_up_streaming(const struct bounce_pool *restrict pool, const struct ask *ask, struct live *live)
+static POOL_WITHIN int look_up_streaming(const struct bounce_pool *restrict pool, const struct ask *ask,
+                                         struct live *live)
 {
     if (!pool)
         return BOUNCE_E_NULL;

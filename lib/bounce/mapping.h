@@ -17,7 +17,9 @@ static inline struct handle_parts mapping_parts(const struct bounce_pool *pool, 
     return parts;
 }
 
-/* Where n slots from one of the area's on are, whose data begin after offset bytes. start: of the slots, from slot 0. */
+/*
+ * Where n slots from one of the area's on are, whose data begin after offset bytes. start: bytes from slot 0 to them.
+ */
 static inline void mapping_set_place(const struct bounce_pool *pool, const struct area *area, uint32_t slot,
                                      uint32_t n, uint32_t offset, uint64_t start, struct bounce_mapping *mapping)
 {

@@ -101,7 +101,8 @@ static inline int nearer(int a, int b)
 
 /*
  * Find the slots, beginning with the area asked for, take them, and write down what the mapping is. The allocation is a
- * multiple of granule_mask + 1 long. orig: 0 for a reservation, and for coherent memory, whose request has no direction.
+ * multiple of granule_mask + 1 long. orig: 0 for a reservation, and for coherent memory, whose request has no
+ * direction.
  * Returns 0, BOUNCE_E_TOO_LARGE, BOUNCE_E_UNSATISFIABLE, BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED, BOUNCE_E_MAPPINGS,
  * BOUNCE_E_BUSY or BOUNCE_E_CORRUPT.
  */

@@ -12,7 +12,7 @@
 
 /* One mapping. Read and written under the lock; by the mapping's own caller, who alone can change it, also without. */
 struct record {
-    uint32_t address[sizeof(uintptr_t) / sizeof(uint32_t)]; /* of the original: in words, for records are 4-byte aligned */
+    uint32_t address[sizeof(uintptr_t) / sizeof(uint32_t)]; /* of the original; records are 4-byte aligned */
     uint32_t number;        /* never 0 for a mapping; 0: a free record, in which slot is the next free one */
     uint32_t owner;
     uint32_t slot;          /* the first, of the area */

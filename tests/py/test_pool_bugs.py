@@ -27,7 +27,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("seeded")
     command = [sys.executable, ROOT / "tests" / "py" / "pool_bugs.py", folder]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [int(number) for line in listed for number in re.findall(r"^-DBOUNCE_SEED_BUG=(\d+) ", line)] == list(range(1, len(BUGS) + 1))
+    numbers = [int(number) for line in listed for number in re.findall(r"^-DBOUNCE_SEED_BUG=(\d+) ", line)]
+    assert numbers == list(range(1, len(BUGS) + 1))
     return folder
 
 

@@ -51,6 +51,11 @@ static size_t start_of(const struct live *live)
     return (size_t)live->mapping.slot * SLOT;
 }
 
+static size_t end_of(const struct live *live)
+{
+    return start_of(live) + (size_t)live->mapping.slots * SLOT;
+}
+
 static size_t data_of(const struct live *live)
 {
     return (size_t)((unsigned char *)live->mapping.data - window);
@@ -59,7 +64,7 @@ static size_t data_of(const struct live *live)
 static uint32_t live_slot(size_t byte)
 {
     for (uint32_t i = 0; i < scan.lives; i++)
-        if (byte >= start_of(&scan.live[i]) && byte < start_of(&scan.live[i]) + (size_t)scan.live[i].mapping.slots * SLOT)
+        if (byte >= start_of(&scan.live[i]) && byte < end_of(&scan.live[i]))
             return i;
     return LIVE;
 }
@@ -70,11 +75,9 @@ static size_t exposed(void)
     size_t count = 0;
 
     for (size_t byte = 0; byte < WINDOW; byte++) {
-        uint32_t i;
-        if (window[byte] == 0)
-            continue;
-        i = live_slot(byte);
-        count += i == LIVE || byte < data_of(&scan.live[i]) || byte >= data_of(&scan.live[i]) + scan.live[i].mapping.size;
+        const struct live *live = &scan.live[live_slot(byte) % LIVE];
+        bool given = live_slot(byte) != LIVE && byte >= data_of(live) && byte < data_of(live) + live->mapping.size;
+        count += window[byte] != 0 && !given;
     }
     return count;
 }
