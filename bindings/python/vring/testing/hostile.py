@@ -283,6 +283,7 @@ class HostileDeviceMachine(_HostileMachine):
         assert buffer, f"{used} returned twice, or before it was published"
         assert used.length <= buffer.room, f"{used} is longer than the {buffer.room} writable bytes"
         self.published.remove(buffer)
+        self.end.taken_back(buffer.descriptors)
         self.tables += [buffer.table] if buffer.table else []
         self.taken += 1
 

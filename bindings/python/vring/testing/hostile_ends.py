@@ -70,6 +70,9 @@ class SplitDeviceEnd:
         """One buffer more is available, of so many descriptors."""
         self.avail = (self.avail + 1) % 65536
 
+    def taken_back(self, descriptors: int) -> None:
+        """The driver has taken a buffer back that has so many."""
+
     def read(self, most: int) -> tuple[list[Piece], list[int]]:
         """
         The pieces of the buffer that is published next, one more than ``most`` at most; its numbers, none of which
@@ -152,7 +155,10 @@ class PackedDeviceEnd(_PackedEnd):
 
     def __init__(self, setup: RingSetup) -> None:
         super().__init__(setup)
-        self.avail = self.next = self.used = self.start
+        self.avail = self.next = self.used = self.looks = self.start
+
+    def taken_back(self, descriptors: int) -> None:
+        self.looks += descriptors
 
     def published(self, descriptors: int) -> None:
         self.avail += descriptors
@@ -188,8 +194,9 @@ class PackedDeviceEnd(_PackedEnd):
         self.words.set_flags(self.entry(place), self.used_flags(place) | (WRITE if length else 0))
 
     def write_used(self, back: int, used_id: int, length: int, step: int) -> None:
-        self._write(self.used - back, used_id, length)
-        self.used += step
+        """Behind where the driver looks: elsewhere it would not be seen, nor would anything after it."""
+        self._write(self.looks - back, used_id, length)
+        self.used = self.looks + step
 
     def jump(self, distance: int) -> None:
         place = self.used + distance
