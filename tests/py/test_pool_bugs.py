@@ -25,7 +25,7 @@ COMPILE = ["gcc", "-std=c11", "-O1", "-w", "-DVTEST_QUICK", f"-I{ROOT / 'include
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sources with the switch, as the documents say that one gets them."""
     folder = tmp_path_factory.mktemp("seeded")
-    command = [sys.executable, ROOT / "tests" / "py" / "pool_bugs.py", folder]
+    command: list[str | Path] = [sys.executable, ROOT / "tests" / "py" / "pool_bugs.py", folder]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     numbers = [int(number) for line in listed for number in re.findall(r"^-DBOUNCE_SEED_BUG=(\d+) ", line)]
     assert numbers == list(range(1, len(BUGS) + 1))
@@ -58,7 +58,7 @@ def test_the_tests_pass_with_the_switch_at_0(test: str, tree: Path) -> None:
 @pytest.mark.parametrize("source", sorted(path.name for path in SOURCES.glob("*.c")))
 def test_with_the_switch_at_0_the_compiler_sees_what_is_shipped(source: str, tree: Path) -> None:
     def without_space(folder: Path) -> str:
-        command = ["gcc", "-std=c11", "-E", "-P", "-DBOUNCE_SEED_BUG=0", f"-I{ROOT / 'include'}", folder / source]
+        command: list[str | Path] = ["gcc", "-std=c11", "-E", "-P", "-DBOUNCE_SEED_BUG=0", f"-I{ROOT / 'include'}", folder / source]
         preprocessed = subprocess.run(command, capture_output=True, text=True, check=True)
         return "".join(preprocessed.stdout.split())
 
