@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from pool_bugs import BUGS, ROOT, SOURCES
+from test_compilers import CLANG
 
 TESTS = ROOT / "tests" / "c"
 # The first rounds of the dice are enough: a bug that shows in one state of a thousand is found in a second.
@@ -73,3 +74,25 @@ def test_S1_S2_S3_S4_S5_S24_S26_S27_S28_S29_S30_S32_every_bug_of_the_past_is_fou
     with ThreadPoolExecutor(2) as pool:
         survivors = [BUGS[n - 1].what for n, lives in zip(numbers, pool.map(survives, numbers), strict=True) if lives]
     assert not survivors
+
+
+def test_the_fuzzer_finds_them_too(tree: Path) -> None:
+    """A harness that knows no bug and no story, for the bugs of placement, bounds and handles."""
+    harness = TESTS / "fuzz" / "pool_fuzz.c"
+    sources = sorted((tree / "bounce").glob("*.c"))
+
+    def found(number: int) -> bool:
+        program = tree / f"fuzz_{number}"
+        command = [CLANG, "-std=gnu11", "-O1", "-w", "-fsanitize=fuzzer", f"-DBOUNCE_SEED_BUG={number}",
+                   f"-I{ROOT / 'include'}", f"-I{tree}", harness, *sources, "-o", program]
+        subprocess.run(command, capture_output=True, check=True, timeout=120)
+        runs = 400_000 if number else 20_000  # a bug ends them as soon as it is found
+        done = subprocess.run([program, "-seed=1", f"-runs={runs}", "-max_len=400", f"-artifact_prefix={program}-"],
+                              capture_output=True, check=False, timeout=300)
+        return b"not so: " in done.stderr
+
+    numbers = [n for n, bug in enumerate(BUGS, 1) if re.match("S[0-9]+: ", bug.what) and bug.test != "cache_test.c"]
+    assert len(numbers) > 10 and not found(0)
+    with ThreadPoolExecutor(2) as pool:
+        unseen = [BUGS[n - 1].what for n, seen in zip(numbers, pool.map(found, numbers), strict=True) if not seen]
+    assert not unseen

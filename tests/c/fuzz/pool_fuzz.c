@@ -19,7 +19,6 @@ enum {
     SLOT = 256,
     SLOTS_MAX = 96,
     ORIGINALS = 4096,
-    ORIG_ADDR = 0x7000,
     LIVE_MAX = 24
 };
 
@@ -29,6 +28,7 @@ static struct {
     size_t window_size;
     unsigned char *window, *window_mirror;
     unsigned char *orig, *orig_mirror;
+    uint64_t orig_addr; /* of the first original, in the numbering that alignments mean */
     struct {
         struct bounce_mapping mapping;
         struct bounce_request request;
@@ -110,10 +110,10 @@ static uint64_t draw_mask(struct input *input)
 
 static void map(struct input *input, bool reserve)
 {
-    size_t offset = (size_t)take_below(input, 256) * 7 + take(input);
+    size_t offset = take_below(input, 4) ? (size_t)take(input) * 7 + take(input) : 0;
     struct bounce_request request = {
         .orig = w.orig + offset,
-        .orig_addr = ORIG_ADDR + offset,
+        .orig_addr = w.orig_addr + offset,
         .size = 1 + ((size_t)take(input) * take_below(input, 9)) % (ORIGINALS - offset),
         .direction = (enum bounce_direction)(1 + take_below(input, 3)),
         .alloc_align_mask = draw_mask(input),
@@ -153,7 +153,9 @@ static void coherent(struct input *input)
     if (w.n_live + 1 == LIVE_MAX || bounce_alloc(&w.pool, none.size, take(input), none.owner, &mapping) != 0)
         return;
     judge(&mapping, &none);
-    PROMISE(mapping.coherent);
+    PROMISE(mapping.coherent && mapping.data == w.window + mapping.slot * (size_t)w.config.slot_size);
+    for (uint64_t unit = w.config.page_size; unit / 2 < none.size; unit *= 2)
+        PROMISE(mapping.addr % unit == 0); /* to a power of two of pages that it fits */
     mirror_allocation(&mapping, true);
     w.live[w.n_live].request = none;
     w.live[w.n_live].reserved = false;
@@ -290,6 +292,7 @@ static void start(struct input *input)
     config->window = w.window = (unsigned char *)allocate(w.window_size, 4096);
     w.window_mirror = (unsigned char *)allocate(w.window_size, 4096);
     memset(w.window_mirror, 0, w.window_size);
+    w.orig_addr = take_below(input, 2) ? 0x7000 : 0;
     w.orig = (unsigned char *)allocate(ORIGINALS, 16);
     w.orig_mirror = (unsigned char *)allocate(ORIGINALS, 16);
 
