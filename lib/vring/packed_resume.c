@@ -93,7 +93,7 @@ static bool packed_driver_restore_buffer(struct vring_packed_driver *vq, struct 
     if (!vq->in_order)
         return true;
 
-    uint16_t next = (uint16_t)((id + age) % vq->ring.size);
+    uint16_t next = (uint16_t)(((uint32_t)id + age) % vq->ring.size);
 
     if (age == 0 || age > buffers || (vq->free_head != next && *entries > count))
         return false;
