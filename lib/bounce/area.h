@@ -167,12 +167,21 @@ static inline uint32_t area_segment_slots(const struct bounce_pool *pool, const 
     return (left < pool->segment_mask ? left : pool->segment_mask) + 1;
 }
 
+/* No run is longer than a segment, whatever overwritten metadata say: the index has no rows for such. */
+static inline uint32_t area_run(const struct bounce_pool *pool, uint32_t slots)
+{
+    return slots < segment_slots(pool) ? slots : segment_slots(pool);
+}
+
 /* The longest run of a segment's free slots is another now. */
 static inline void area_set_longest(const struct bounce_pool *pool, const struct area *area, uint32_t segment,
                                     uint32_t longest)
 {
-    index_update(area_index(pool, area), pool->index_words, segment, *area_longest(pool, area, segment), longest);
-    *area_longest(pool, area, segment) = (uint16_t)longest;
+    uint16_t *known = area_longest(pool, area, segment);
+    uint32_t was = area_run(pool, *known), is = area_run(pool, longest);
+
+    index_update(area_index(pool, area), pool->index_words, segment, was, is);
+    *known = (uint16_t)is;
 }
 
 /* What is written down of the longest runs is right, of all segments. */

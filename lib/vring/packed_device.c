@@ -654,6 +654,9 @@ int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct v
 
     if (!vq || !n || (!iov && n_iov > 0) || (!chains && capacity > 0))
         return VRING_E_NULL;
+    *n = 0;
+    if (capacity == 0)
+        return vq->live == LIVE ? VRING_E_ROOM : peer_verdict(vq->live);
 
     bool straight = PORT_FAST && vq->live == LIVE && vq->waiting == 0 && !vq->inflight.region;
 
@@ -675,7 +678,7 @@ int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct v
         taken += now;
     }
     *n = taken;
-    return capacity == 0 ? VRING_E_ROOM : batch_answer(error, taken);
+    return batch_answer(error, taken);
 }
 
 int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)

@@ -606,9 +606,13 @@ int vring_packed_driver_get_used_batch(struct vring_packed_driver *vq, struct vr
     if (!vq || !n || (!used && capacity > 0))
         return VRING_E_NULL;
 
+    *n = 0;
+    if (capacity == 0)
+        return vq->live > 0 ? VRING_E_ROOM : peer_verdict(vq->live);
+
     int error = packed_driver_get_most(vq, used, capacity, n);
 
-    return capacity == 0 ? VRING_E_ROOM : batch_answer(error, *n);
+    return batch_answer(error, *n);
 }
 
 /* ------------------------------------------------------------------------------------------------ notifications --- */

@@ -535,7 +535,7 @@ int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vri
         return VRING_E_NULL;
     *n = 0;
     if (capacity == 0)
-        return VRING_E_ROOM;
+        return vq->live == LIVE ? VRING_E_ROOM : peer_verdict(vq->live);
 
     int ready = split_device_announced(vq, capacity);
 

@@ -379,7 +379,7 @@ static void came_back(const struct vring_used_buffer *used)
 static void get_used(struct input *input, bool batch)
 {
     struct vring_used_buffer used[TOKENS];
-    uint32_t n = 0, capacity = batch ? 1 + take_below(input, TOKENS) : 1;
+    uint32_t n = 0, capacity = batch ? take_below(input, TOKENS + 1) : 1;
     unsigned waiting = w.used.n;
     int answer = driver_answered(batch ? vring_driver_get_used_batch(&w.driver, used, capacity, &n)
                                        : vring_driver_get_used(&w.driver, used));
@@ -392,7 +392,7 @@ static void get_used(struct input *input, bool batch)
     if (!honest || w.driver_broke)
         return;
     PROMISE(n == (waiting < capacity ? waiting : capacity));
-    PROMISE(answer == (n > 0 ? 0 : VRING_E_EMPTY));
+    PROMISE(answer == (n > 0 ? 0 : capacity > 0 ? VRING_E_EMPTY : VRING_E_ROOM));
 }
 
 static void driver_notifications(unsigned how)
@@ -554,7 +554,7 @@ static void get_avail_batch(struct input *input)
 {
     struct vring_iov iov[3 * PIECES];
     struct vring_chain chains[3];
-    uint32_t capacity = 1 + take_below(input, 3), n = 0, first = 0;
+    uint32_t capacity = take_below(input, 4), n = 0, first = 0;
     unsigned offered = w.avail.n + waiting();
     int answer = device_answered(vring_device_get_avail_batch(&w.device, iov, 3 * PIECES, chains, capacity, &n));
 
@@ -566,7 +566,7 @@ static void get_avail_batch(struct input *input)
         first += chains[i].n_readable + chains[i].n_writable;
     }
     PROMISE(!honest || n == (offered < capacity ? offered : capacity));
-    PROMISE(!honest || answer == (offered > 0 ? 0 : VRING_E_EMPTY));
+    PROMISE(!honest || answer == (n > 0 ? 0 : capacity > 0 ? VRING_E_EMPTY : VRING_E_ROOM));
 }
 
 static void forget_held(unsigned i)
