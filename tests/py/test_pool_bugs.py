@@ -84,7 +84,7 @@ def test_the_fuzzer_finds_them_too(tree: Path) -> None:
     def found(number: int) -> bool:
         program = tree / f"fuzz_{number}"
         command = [CLANG, "-std=gnu11", "-O1", "-w", "-fsanitize=fuzzer", f"-DBOUNCE_SEED_BUG={number}",
-                   f"-I{ROOT / 'include'}", f"-I{tree}", harness, *sources, "-o", program]
+                   f"-I{ROOT / 'include'}", f"-I{tree}", str(harness), *map(str, sources), "-o", str(program)]
         subprocess.run(command, capture_output=True, check=True, timeout=120)
         runs = 400_000 if number else 20_000  # a bug ends them as soon as it is found
         done = subprocess.run([program, "-seed=1", f"-runs={runs}", "-max_len=400", f"-artifact_prefix={program}-"],
