@@ -226,7 +226,7 @@ TEST(C265_pools_that_overlap_are_refused)
     other.window = entries;
     CHECK_ERR(refused(&other), BOUNCE_E_OVERLAP);
     other = pool_of(1, 16);
-    other.meta = &entries[1];
+    other.meta = (void *)(((uintptr_t)&entries[1] + 7) / 8 * 8);
     CHECK_ERR(refused(&other), BOUNCE_E_OVERLAP);
 
     /* Side by side is well. */
