@@ -11,7 +11,7 @@
  *            of a batch does
  *   same     answer, results, private state and stores are those of the verb on memory at rest that holds what the
  *            verb read: so the peer could have had the same without any race
- *   inside   every access lies in the areas and tables; every piece handed out lies in the regions
+ *   inside   every access lies in the areas and tables, aligned to its width; every piece handed out lies in the regions
  *   bounded  the number of accesses is bounded by the size of the queue
  *
  * Built on access_torn.h, the same program has to find that words are read twice, and that it matters. Built on
@@ -121,7 +121,7 @@ static bool step(const void *at, size_t width, uint64_t stored, bool is_store)
     if (traced == TRACE_MAX)
         abort();
     trace[traced++] = (struct access){at, width, stored, {0}, is_store};
-    if (!at || block_of(at, width))
+    if (!at || (block_of(at, width) && (uintptr_t)at % width == 0))
         return true;
     findings.outside++;
     return false;
