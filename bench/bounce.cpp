@@ -2,16 +2,19 @@
 /*
  * What a place in a pool costs: map and unmap of one buffer, no data copied, at every occupancy. Beside it, at the same
  * places: the plain walk over the slots that the tests compare placement with, and a walk that does what a kernel's
- * pool does. Where a request finds no place, that is what is measured.
+ * pool does; and somebody else's pool, if its file is named on the command line. Where a request finds no place, that
+ * is what is measured.
  *
  * Occupied is a random choice of single slots, the same for all.
  */
 #include "counted_walk.h"
 #include "harness.h"
 #include "plain_walk.h"
+#include "pool_peer.h"
 
 #include <bounce/bounce.h>
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -61,14 +64,28 @@ int copy_nothing(void *, void *, size_t, void *, size_t, bool)
     return 0;
 }
 
-/* A pool and two walks in the same state. */
+/* Somebody else's, or none. */
+const pool_peer *peer;
+
+void load_peer(const std::string &path)
+{
+    void *file = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+
+    must(file, "no such file of a pool");
+    peer = static_cast<const pool_peer *>(dlsym(file, "pool_peer"));
+    must(peer, "no pool in the file");
+}
+
+/* A pool and two walks in the same state, and the peer's pool, which has one area. */
 struct State {
     bounce_pool pool;
     std::vector<uint64_t> meta;
     std::unique_ptr<walk, decltype(&plain_walk_delete)> plain;
     std::unique_ptr<counted_walk, decltype(&counted_walk_delete)> counted;
+    std::unique_ptr<void, void (*)(void *)> of_peer{nullptr, [](void *at) { peer->destroy(at); }};
 
-    State(void *window, uint32_t slots, int occupied_percent, uint32_t areas);
+    State(void *window, uint32_t slots, int occupied_percent, uint32_t areas, bool with_peer = false);
+    void fill_peer(const std::vector<uint32_t> &order, size_t occupied);
 };
 
 char original[64 * 1024];
@@ -86,7 +103,7 @@ bounce_request request_of(size_t size)
     return request;
 }
 
-State::State(void *window, uint32_t slots, int occupied_percent, uint32_t areas)
+State::State(void *window, uint32_t slots, int occupied_percent, uint32_t areas, bool with_peer)
     : plain(plain_walk_new(window_addr, slots), plain_walk_delete),
       counted(counted_walk_new(window_addr, slots, areas, copy_nothing), counted_walk_delete)
 {
@@ -125,6 +142,20 @@ State::State(void *window, uint32_t slots, int occupied_percent, uint32_t areas)
     }
     for (uint64_t i = 0; i < uint64_t(slots) * static_cast<uint64_t>(occupied_percent) / 100; i++)
         counted_walk_set_used(counted.get(), filled[order[i]].slot);
+    if (with_peer)
+        fill_peer(order, size_t(slots) * static_cast<size_t>(occupied_percent) / 100);
+}
+
+/* The peer's pool: filled as ours was, and as many of the same slots freed. */
+void State::fill_peer(const std::vector<uint32_t> &order, size_t occupied)
+{
+    of_peer.reset(peer->create(window_addr, static_cast<uint32_t>(order.size())));
+    must(of_peer != nullptr, "no memory for the peer's pool");
+    for (size_t slot = 0; slot < order.size(); slot++)
+        must(peer->map(of_peer.get(), reinterpret_cast<uintptr_t>(original), slot_size) ==
+                 window_addr + slot * slot_size, "the peer fills a pool in another order");
+    for (size_t i = occupied; i < order.size(); i++)
+        peer->unmap(of_peer.get(), window_addr + order[i] * slot_size, slot_size);
 }
 
 /* Each answers the slot, or PLAIN_WALK_NONE, and leaves the slots as they were. */
@@ -154,12 +185,23 @@ uint32_t counted_map_and_unmap(State &state, const bounce_request &request)
     return static_cast<uint32_t>((addr - window_addr) / slot_size);
 }
 
+uint32_t peer_map_and_unmap(State &state, const bounce_request &request)
+{
+    uint64_t addr = peer->map(state.of_peer.get(), reinterpret_cast<uintptr_t>(request.orig), request.size);
+
+    if (addr == POOL_PEER_NONE)
+        return PLAIN_WALK_NONE;
+    peer->unmap(state.of_peer.get(), addr, request.size);
+    return static_cast<uint32_t>((addr - window_addr) / slot_size);
+}
+
 struct Way {
     const char *name;
     uint32_t (*once)(State &, const bounce_request &);
 };
 
-constexpr Way ways[] = {{"pool", map_and_unmap}, {"walk", walk_and_give}, {"counted", counted_map_and_unmap}};
+/* And the peer's, if there is one. */
+std::vector<Way> ways = {{"pool", map_and_unmap}, {"walk", walk_and_give}, {"counted", counted_map_and_unmap}};
 
 /* All choose the same slots, or there is nothing to compare. Returns whether there is any place. */
 bool same_placement(State &state, size_t size)
@@ -172,6 +214,7 @@ bool same_placement(State &state, size_t size)
         slot = map_and_unmap(state, request);
         must(slot == walk_and_give(state, request), "the pool and the walk disagree on a place");
         must(slot == counted_map_and_unmap(state, request), "the pool and the counted walk disagree on a place");
+        must(!peer || slot == peer_map_and_unmap(state, request), "the pool and the peer's disagree on a place");
     }
     return slot != PLAIN_WALK_NONE;
 }
@@ -188,7 +231,8 @@ void add_occupancies(bench::Suite &suite, std::vector<std::unique_ptr<State>> &s
 {
     for (size_t slots : pools)
         for (int occupied : occupancies) {
-            states.push_back(std::make_unique<State>(window, static_cast<uint32_t>(slots), occupied, 1));
+            states.push_back(std::make_unique<State>(window, static_cast<uint32_t>(slots), occupied, 1,
+                                                     peer != nullptr));
             State &state = *states.back();
             for (size_t size : sizes) {
                 std::string id = place_id(slots, occupied, size);
@@ -210,17 +254,17 @@ void add_occupancies(bench::Suite &suite, std::vector<std::unique_ptr<State>> &s
         }
 }
 
-/* What a pool's time is over the walk's that does what a kernel's does, round by round. */
-void print_to_counted(bench::Suite &suite)
+/* What a pool's time is over another way's, round by round. */
+void print_ratios(bench::Suite &suite, const std::string &way)
 {
     for (size_t slots : pools)
         for (int occupied : occupancies)
             for (size_t size : sizes)
-                suite.print_ratio("bounce.to_counted", {{"slots", std::to_string(slots)},
-                                                        {"occupied_percent", std::to_string(occupied)},
-                                                        {"size", std::to_string(size)}},
+                suite.print_ratio("bounce.to_" + way, {{"slots", std::to_string(slots)},
+                                                       {"occupied_percent", std::to_string(occupied)},
+                                                       {"size", std::to_string(size)}},
                                   place_id(slots, occupied, size) + "/pool",
-                                  place_id(slots, occupied, size) + "/counted");
+                                  place_id(slots, occupied, size) + "/" + way);
 }
 
 constexpr uint32_t maps_per_thread = 10000;
@@ -319,15 +363,22 @@ void add_threads(bench::Suite &suite, std::vector<std::unique_ptr<State>> &state
 
 int main(int argc, char **argv)
 {
-    bench::Options options(argc, argv);
+    bench::Options options(argc, argv, true);
     bench::Suite suite(options);
     std::vector<std::unique_ptr<State>> states;
     void *window = make_window();
 
+    must(options.others.size() <= 1, "one peer at most");
+    for (const std::string &path : options.others) {
+        load_peer(path);
+        ways.push_back({peer->name, peer_map_and_unmap});
+    }
     add_occupancies(suite, states, window);
     add_threads(suite, states, window);
     suite.run();
-    print_to_counted(suite);
+    print_ratios(suite, "counted");
+    if (peer)
+        print_ratios(suite, peer->name);
     for (const Load &load : loads)
         for (const Layout &layout : layouts)
             suite.print_ratio("bounce.gain_of_second_thread", threads_params(layout, load),

@@ -12,6 +12,7 @@ from results import Results
 # How each way to find a place is drawn, and called.
 WAYS = {
     "pool": ("libbounce", "#2a6f97", "o-"),
+    "linux": ("Linux' swiotlb", "#e09f3e", "d-."),
     "counted": ("slot walk with a kernel's bookkeeping", "#c1121f", "s--"),
     "walk": ("plain slot walk, nothing kept", "#a3a3a3", "^:"),
 }

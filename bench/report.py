@@ -135,6 +135,14 @@ finding out.
 
 """
 
+PLACES_OF_LINUX = """\
+Before these two, and first in the brackets: Linux' own pool, swiotlb (`kernel/dma/swiotlb.c`, {linux}), built for user
+space and set up as for a device that has a pool of its own: one area. Its lock is inline here, one compare-and-swap and
+one store, and interrupts stay as they are; its copy function is called and copies nothing, as ours. It has no handles,
+no owners and no checks of what is unmapped, and counts no totals, which later versions do.
+
+"""
+
 THREADS = """\
 ## Two threads on a bounce pool
 
@@ -323,9 +331,9 @@ def peers(results: Results, linux: str = "6.1") -> str:
     return text
 
 
-def places(results: Results) -> str:
-    text = ""
+def places(results: Results, linux: str = "6.1") -> str:
     found = results.of("bounce.place")
+    text = PLACES_OF_LINUX.format(linux=linux) if results.of("bounce.to_linux") else ""
     for slots in dict.fromkeys(r.params["slots"] for r in found):
         sizes = list(dict.fromkeys(r.params["size"] for r in found))
         rows = []
@@ -334,15 +342,16 @@ def places(results: Results) -> str:
             for size in sizes:
                 where = {"slots": slots, "occupied_percent": occupied, "size": size}
                 ours = results.one("bounce.place", **where, way="pool")
-                others = [results.one("bounce.place", **where, way=way) for way in ("counted", "walk")]
-                ratio = results.one("bounce.to_counted", **where)
+                others = [results.one("bounce.place", **where, way=way) for way in ("linux", "counted", "walk")]
+                ratios = [results.one(f"bounce.to_{way}", **where) for way in ("linux", "counted")]
                 if ours:
                     none = "" if ours.params["fits"] else "None: "
-                    over = f" [{number(ratio.median)}]" if ratio else ""
-                    row.append(" / ".join([f"{none}{spread(ours)}", *(number(r.median) for r in others if r)]) + over)
+                    over = ", ".join(number(r.median) for r in ratios if r)
+                    cell = " / ".join([f"{none}{spread(ours)}", *(number(r.median) for r in others if r)])
+                    row.append(f"{cell} [{over}]" if over else cell)
             rows.append(row)
         text += f"### {slots} slots\n\n" + table([f"occupied of {slots}", *(f"{size} bytes" for size in sizes)], rows)
-    return PLACES + text if text else ""
+    return PLACES + text if found else ""
 
 
 def threads(results: Results) -> str:

@@ -248,6 +248,70 @@ def test_bounce(programs: Path, tmp_path: Path) -> None:
     assert page.count("| 98 % |") == 2 and "None: " in page and "## Two threads" in page
 
 
+POOL_PEER = """
+#include "counted_walk.h"
+#include "pool_peer.h"
+
+static struct counted_device device = {0, 0, UINT64_MAX};
+
+static int copy(void *context, void *orig, size_t offset, void *window, size_t len, bool to_window)
+{
+    return 0;
+}
+
+static void *create(uint64_t addr, uint32_t slots)
+{
+    return counted_walk_new(addr, slots, 1, copy);
+}
+
+static void destroy(void *pool)
+{
+    counted_walk_delete(pool);
+}
+
+static uint64_t map(void *pool, uint64_t orig_addr, size_t size)
+{
+    return counted_walk_map(pool, &device, orig_addr, size, START_MASK, 0);
+}
+
+static void unmap(void *pool, uint64_t addr, size_t size)
+{
+    counted_walk_unmap(pool, &device, addr);
+}
+
+const struct pool_peer pool_peer = {"linux", create, destroy, map, unmap};
+"""
+
+
+def pool_peer(folder: Path, start_mask: int = 0) -> Path:
+    """A file of a pool as the bench loads it. It is our own counted walk: what other people's need is not installed."""
+    (folder / "peer.c").write_text(POOL_PEER)
+    made = folder / "peer.so"
+    sources = f"{folder}/peer.c {BENCH}/counted_walk.c -I {BENCH} -I {ROOT}/lib"
+    command = f"cc -O2 -shared -fPIC -DSTART_MASK={start_mask} -o {made} {sources}"
+    subprocess.run(command.split(), check=True, timeout=60)
+    return made
+
+
+def test_somebody_elses_pool(programs: Path, tmp_path: Path) -> None:
+    results = run(programs / "bench_bounce", 1, pool_peer(tmp_path))
+    places = [result["params"] for result in results if result["bench"] == "bounce.place"]
+    assert len([params for params in places if params["way"] == "linux"]) == 2 * 5 * 4
+    assert len([result for result in results if result["bench"] == "bounce.to_linux"]) == 2 * 5 * 4
+    page = report(results, tmp_path)
+    assert "swiotlb (`kernel/dma/swiotlb.c`, 6.1)" in page
+    row = next(line for line in page.splitlines() if line.startswith("| 98 % |"))
+    assert all(
+        re.search(r" / .* / .* / .* \[[^,]+, [^,]+\]$", cell.strip()) for cell in row.strip("| ").split(" | ")[1:]
+    )
+
+
+def test_a_pool_that_chooses_other_places_is_not_measured(programs: Path, tmp_path: Path) -> None:
+    command = [programs / "bench_bounce", "--rounds=1", pool_peer(tmp_path, start_mask=8191)]
+    done = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "the peer fills a pool in another order" in done.stderr
+
+
 def test_the_report_shows_the_numbers_of_the_lines(tmp_path: Path) -> None:
     result = lines_of(12.34, "bounce.threads") | {"unit": "ns", "low": 10.0, "high": 20.0, "min": 1.5, "max": 678.9}
     where = {"layout": "one area", "slots": 64, "occupied_percent": 50, "size": 512}
