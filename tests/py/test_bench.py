@@ -307,7 +307,7 @@ def test_somebody_elses_pool(programs: Path, tmp_path: Path) -> None:
 
 
 def test_a_pool_that_chooses_other_places_is_not_measured(programs: Path, tmp_path: Path) -> None:
-    command = [programs / "bench_bounce", "--rounds=1", pool_peer(tmp_path, start_mask=8191)]
+    command = [str(programs / "bench_bounce"), "--rounds=1", str(pool_peer(tmp_path, start_mask=8191))]
     done = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
     assert done.returncode != 0 and "the peer fills a pool in another order" in done.stderr
 
