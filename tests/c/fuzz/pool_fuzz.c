@@ -103,6 +103,27 @@ static void mirror_allocation(const struct bounce_mapping *mapping, bool clear_a
         memset(w.window_mirror + data, 0, mapping->size);
 }
 
+static void end(unsigned i, size_t written)
+{
+    struct bounce_mapping mapping = w.live[i].mapping;
+    bool to_device = mapping.direction == BOUNCE_TO_DEVICE;
+    int answer = mapping.coherent ? bounce_free(&w.pool, mapping.handle)
+                                  : bounce_unmap(&w.pool, mapping.handle, mapping.direction, written);
+
+    if (!mapping.coherent && written != BOUNCE_WHOLE && written > mapping.size) {
+        PROMISE(answer == BOUNCE_E_RANGE);
+        return;
+    }
+    PROMISE(answer == 0);
+    if (!mapping.coherent && !to_device && !w.live[i].reserved)
+        memcpy(w.orig_mirror + ((unsigned char *)w.live[i].request.orig - w.orig), w.window_mirror + at(&mapping),
+               written < mapping.size ? written : mapping.size);
+    if (!keeps(BOUNCE_KEEP_CONTENTS))
+        mirror_allocation(&mapping, true);
+    w.dead = mapping.handle;
+    w.live[i] = w.live[--w.n_live];
+}
+
 static uint64_t draw_mask(struct input *input)
 {
     return (UINT64_C(1) << (take_below(input, 2) ? 0 : take_below(input, 14))) - 1;
@@ -141,8 +162,7 @@ static void map(struct input *input, bool reserve)
     w.live[w.n_live].reserved = reserve;
     w.live[w.n_live++].mapping = mapping;
     if (w.n_live == LIVE_MAX) /* no more than are looked after here */
-        PROMISE(bounce_unmap(&w.pool, mapping.handle, mapping.direction, 0) == 0 && w.n_live-- &&
-                (keeps(BOUNCE_KEEP_CONTENTS) || (mirror_allocation(&mapping, true), true)));
+        end(LIVE_MAX - 1, 0);
 }
 
 static void coherent(struct input *input)
@@ -178,27 +198,6 @@ static void commit(struct input *input)
         if (take_below(input, 2))
             return;
     }
-}
-
-static void end(unsigned i, size_t written)
-{
-    struct bounce_mapping mapping = w.live[i].mapping;
-    bool to_device = mapping.direction == BOUNCE_TO_DEVICE;
-    int answer = mapping.coherent ? bounce_free(&w.pool, mapping.handle)
-                                  : bounce_unmap(&w.pool, mapping.handle, mapping.direction, written);
-
-    if (!mapping.coherent && written != BOUNCE_WHOLE && written > mapping.size) {
-        PROMISE(answer == BOUNCE_E_RANGE);
-        return;
-    }
-    PROMISE(answer == 0);
-    if (!mapping.coherent && !to_device && !w.live[i].reserved)
-        memcpy(w.orig_mirror + ((unsigned char *)w.live[i].request.orig - w.orig), w.window_mirror + at(&mapping),
-               written < mapping.size ? written : mapping.size);
-    if (!keeps(BOUNCE_KEEP_CONTENTS))
-        mirror_allocation(&mapping, true);
-    w.dead = mapping.handle;
-    w.live[i] = w.live[--w.n_live];
 }
 
 static void sync(struct input *input, bool for_cpu)

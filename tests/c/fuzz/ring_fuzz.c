@@ -86,8 +86,6 @@ static void step(const void *at, size_t width)
 
 uint64_t vring_hook_load(const void *p, size_t width, enum vring_hook_order order)
 {
-    uint64_t value = 0;
-
     (void)order;
     step(p, width);
     switch (width) {
@@ -98,7 +96,6 @@ uint64_t vring_hook_load(const void *p, size_t width, enum vring_hook_order orde
     case 2:
         return *(const uint16_t *)p;
     default:
-        memcpy(&value, p, 1);
         return *(const uint8_t *)p;
     }
 }
