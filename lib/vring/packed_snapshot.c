@@ -4,10 +4,14 @@
 
 #include "packed_ring.h"
 
-/* What both sides see; what one alone knows is added by its own function. */
-static void packed_snapshot(const struct vring_packed_ring *r, struct vring_snapshot *snapshot)
+/* What both sides see, of a queue that is or was live; what one alone knows is added by its own function. */
+static int packed_snapshot(const struct vring_packed_ring *r, int live, struct vring_snapshot *snapshot)
 {
     static const struct vring_snapshot empty = {0};
+
+    if (live == 0)
+        return VRING_E_STATE;
+
     uint32_t driver = packed_load_event(r->driver_area), device = packed_load_event(r->device_area);
 
     *snapshot = empty;
@@ -17,18 +21,25 @@ static void packed_snapshot(const struct vring_packed_ring *r, struct vring_snap
     snapshot->avail_event = (uint16_t)device;
     snapshot->avail_flags = (uint16_t)(driver >> 16);
     snapshot->used_flags = (uint16_t)(device >> 16);
+    return 0;
 }
 
-static void packed_snapshot_entry(const struct vring_packed_ring *r, uint16_t offset,
-                                  struct vring_snapshot_entry *entry)
+static int packed_snapshot_entry(const struct vring_packed_ring *r, int live, uint32_t position,
+                                 struct vring_snapshot_entry *entry)
 {
     static const struct vring_snapshot_entry empty = {0};
+    uint16_t offset = (uint16_t)position;
 
+    if (live == 0)
+        return VRING_E_STATE;
+    if (position >= r->size)
+        return VRING_E_SIZE;
     *entry = empty;
     entry->flags = packed_observe_flags(r, offset);
     entry->addr = packed_load_addr(r, offset);
     entry->len = packed_load_len(r, offset);
     entry->id = packed_load_id(r, offset);
+    return 0;
 }
 
 /* -------------------------------------------------------------------------------------------------- driver side --- */
@@ -37,9 +48,11 @@ int vring_packed_driver_snapshot(const struct vring_packed_driver *vq, struct vr
 {
     if (!vq || !snapshot)
         return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    packed_snapshot(&vq->ring, snapshot);
+
+    int error = packed_snapshot(&vq->ring, vq->live, snapshot);
+
+    if (error)
+        return error;
     snapshot->next_avail = packed_place(vq->next_avail);
     snapshot->next_used = packed_place(vq->next_used);
     snapshot->published = packed_place(vq->published);
@@ -53,11 +66,11 @@ int vring_packed_driver_snapshot_entry(const struct vring_packed_driver *vq, uin
 {
     if (!vq || !entry)
         return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    if (position >= vq->ring.size)
-        return VRING_E_SIZE;
-    packed_snapshot_entry(&vq->ring, (uint16_t)position, entry);
+
+    int error = packed_snapshot_entry(&vq->ring, vq->live, position, entry);
+
+    if (error)
+        return error;
     entry->token = vq->slots[position].token;
     entry->count = vq->slots[position].count;
     entry->link = vq->slots[position].next;
@@ -70,9 +83,11 @@ int vring_packed_device_snapshot(const struct vring_packed_device *vq, struct vr
 {
     if (!vq || !snapshot)
         return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    packed_snapshot(&vq->ring, snapshot);
+
+    int error = packed_snapshot(&vq->ring, vq->live, snapshot);
+
+    if (error)
+        return error;
     snapshot->next_avail = packed_place(vq->next_avail);
     snapshot->next_used = packed_place(vq->next_used);
     snapshot->published = packed_place(vq->published);
@@ -85,11 +100,11 @@ int vring_packed_device_snapshot_entry(const struct vring_packed_device *vq, uin
 {
     if (!vq || !entry)
         return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    if (position >= vq->ring.size)
-        return VRING_E_SIZE;
-    packed_snapshot_entry(&vq->ring, (uint16_t)position, entry);
+
+    int error = packed_snapshot_entry(&vq->ring, vq->live, position, entry);
+
+    if (error)
+        return error;
     entry->count = vq->heads[position].taken;
     return 0;
 }

@@ -4,11 +4,13 @@
 
 #include "split_ring.h"
 
-/* What both sides see; what one alone knows is added by its own function. */
-static void split_snapshot(const struct vring_split_ring *r, struct vring_snapshot *snapshot)
+/* What both sides see, of a queue that is or was live; what one alone knows is added by its own function. */
+static int split_snapshot(const struct vring_split_ring *r, int live, struct vring_snapshot *snapshot)
 {
     static const struct vring_snapshot empty = {0};
 
+    if (live == 0)
+        return VRING_E_STATE;
     *snapshot = empty;
     snapshot->size = r->size;
     snapshot->avail_idx = split_observe_avail(r);
@@ -17,12 +19,19 @@ static void split_snapshot(const struct vring_split_ring *r, struct vring_snapsh
     snapshot->avail_event = split_load_avail_event(r);
     snapshot->avail_flags = split_load_avail_flags(r);
     snapshot->used_flags = split_load_used_flags(r);
+    return 0;
 }
 
-static void split_snapshot_entry(const struct vring_split_ring *r, uint16_t position,
-                                 struct vring_snapshot_entry *entry)
+static int split_snapshot_entry(const struct vring_split_ring *r, int live, uint32_t position,
+                                struct vring_snapshot_entry *entry)
 {
     static const struct vring_snapshot_entry empty = {0};
+
+    if (live == 0)
+        return VRING_E_STATE;
+    if (position >= r->size)
+        return VRING_E_SIZE;
+
     struct chain_desc desc = split_fetch_desc(r->desc, position);
 
     *entry = empty;
@@ -33,6 +42,7 @@ static void split_snapshot_entry(const struct vring_split_ring *r, uint16_t posi
     entry->avail = split_load_avail_entry(r, position);
     entry->used_id = split_load_used_id(r, position);
     entry->used_len = split_load_used_len(r, position);
+    return 0;
 }
 
 /* -------------------------------------------------------------------------------------------------- driver side --- */
@@ -41,9 +51,11 @@ int vring_split_driver_snapshot(const struct vring_split_driver *vq, struct vrin
 {
     if (!vq || !snapshot)
         return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    split_snapshot(&vq->ring, snapshot);
+
+    int error = split_snapshot(&vq->ring, vq->live, snapshot);
+
+    if (error)
+        return error;
     snapshot->next_avail = vq->next_avail;
     snapshot->next_used = vq->next_used;
     snapshot->published = vq->published;
@@ -57,11 +69,11 @@ int vring_split_driver_snapshot_entry(const struct vring_split_driver *vq, uint3
 {
     if (!vq || !entry)
         return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    if (position >= vq->ring.size)
-        return VRING_E_SIZE;
-    split_snapshot_entry(&vq->ring, (uint16_t)position, entry);
+
+    int error = split_snapshot_entry(&vq->ring, vq->live, position, entry);
+
+    if (error)
+        return error;
     entry->token = vq->slots[position].token;
     entry->count = vq->slots[position].count;
     entry->link = vq->slots[position].next;
@@ -74,9 +86,11 @@ int vring_split_device_snapshot(const struct vring_split_device *vq, struct vrin
 {
     if (!vq || !snapshot)
         return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    split_snapshot(&vq->ring, snapshot);
+
+    int error = split_snapshot(&vq->ring, vq->live, snapshot);
+
+    if (error)
+        return error;
     snapshot->next_avail = vq->next_avail;
     snapshot->next_used = vq->next_used;
     snapshot->published = vq->published;
@@ -89,11 +103,11 @@ int vring_split_device_snapshot_entry(const struct vring_split_device *vq, uint3
 {
     if (!vq || !entry)
         return VRING_E_NULL;
-    if (vq->live == 0)
-        return VRING_E_STATE;
-    if (position >= vq->ring.size)
-        return VRING_E_SIZE;
-    split_snapshot_entry(&vq->ring, (uint16_t)position, entry);
+
+    int error = split_snapshot_entry(&vq->ring, vq->live, position, entry);
+
+    if (error)
+        return error;
     entry->count = vq->heads[position].taken;
     return 0;
 }
