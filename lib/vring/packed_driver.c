@@ -337,7 +337,7 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
     int error = segments_check(segments, n_readable, count, &writable);
 
     if (!error)
-        error = vring_segments_check_table(table, count);
+        error = segments_check_table(table, count);
     if (error)
         return error;
     if (vq->free_count == 0)

@@ -52,9 +52,6 @@ static PORT_INLINE int segments_check(const struct vring_segment *segments, uint
     return 0;
 }
 
-/* The same as a call. */
-int vring_segments_check(const struct vring_segment *segments, uint32_t n_readable, uint32_t count, uint32_t *writable);
-
 /* Can this memory hold a table of count entries? 0, VRING_E_NULL, VRING_E_ALIGN, VRING_E_CHAIN or VRING_E_ADDR. */
 static PORT_INLINE int segments_check_table(const struct vring_table *table, uint32_t count)
 {
@@ -68,8 +65,5 @@ static PORT_INLINE int segments_check_table(const struct vring_table *table, uin
         return VRING_E_ADDR;
     return 0;
 }
-
-/* The same as a call. */
-int vring_segments_check_table(const struct vring_table *table, uint32_t count);
 
 #endif
