@@ -4,6 +4,16 @@
 
 #include <vring/types.h>
 
+/*
+ * The features that a build carries out, of those it could: what is not among them is refused by init, and its code folds
+ * away. For firmware that knows its device.
+ */
+#ifndef VRING_BUILD_FEATURES
+#define VRING_BUILD_FEATURES (~UINT64_C(0))
+#endif
+
+#define FEATURE_BUILT(feature) ((VRING_BUILD_FEATURES & (feature)) != 0)
+
 /* Do these features (bits 0 to 63) name the packed format? */
 static inline bool vring_features_packed(uint64_t negotiated)
 {
