@@ -35,4 +35,7 @@ void vring_split_device_start(struct vring_split_device *vq, uint16_t next_used,
 void vring_packed_device_start(struct vring_packed_device *vq, struct vring_packed_position next_used,
                                struct vring_packed_position next_avail);
 
+/* Are there buffers that were in flight before a restart and are still to be handed out again? */
+bool vring_packed_device_waits(struct vring_packed_device *vq);
+
 #endif

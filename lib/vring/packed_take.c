@@ -1,0 +1,637 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device side of the packed virtqueue: taking what the driver made available. Reads beside split_take.c, in the same
+ * order. A verb goes straight for buffers as most are, and to a walk that judges descriptor by descriptor for all others.
+ */
+#include <vring/packed.h>
+
+#include "batch.h"
+#include "chain.h"
+#include "heads.h"
+#include "indirect.h"
+#include "inflight.h"
+#include "packed_ring.h"
+#include "peer.h"
+#include "regions.h"
+#include "resume.h"
+
+/* An indirect table that is being walked (2.8.7). */
+struct packed_device_table {
+    uint64_t addr;
+    uint32_t entries;
+    uint32_t i;             /* the entry at hand ... */
+    bool loaded;
+    struct chain_desc desc; /* ... if it is loaded */
+};
+
+/* Walk a table from the entry at hand: as many entries as its length says, in order. */
+static enum chain_step packed_device_walk_table(struct vring_packed_device *vq, struct chain_walk *walk,
+                                                struct packed_device_table table)
+{
+    struct vring_regions here = vq->regions; /* a table mostly lies elsewhere than the buffers that it lists */
+    enum chain_step step = CHAIN_MORE;
+
+    for (; step == CHAIN_MORE; table.i++, table.loaded = false) {
+        uint64_t words[2];
+
+        if (!table.loaded) {
+            if (PEER_BAD(!indirect_fetch(&here, table.addr + 16 * (uint64_t)table.i, words)))
+                return vring_chain_no_table(walk, &here, table.i, table.addr);
+            table.desc = packed_decode_entry(words, table.i + 1 == table.entries);
+        }
+        step = vring_chain_take(walk, &table.desc, table.i, table.entries, &vq->regions);
+    }
+    return step;
+}
+
+enum { NO_LINKS = 0x10000 }; /* a packed descriptor has no next that could lie outside its table */
+
+/* Where a list of descriptors is read from. */
+struct packed_device_list {
+    struct vring_packed_position at; /* in the ring */
+    uint32_t descriptors; /* ring entries: found so far ... */
+    uint32_t limit;       /* ... and at most */
+    uint16_t record;      /* with an inflight region: where the next is noted there */
+    bool noted;           /* ... and is read from: the ring's has been overwritten since */
+};
+
+/* The next descriptor of the list; next is its id. */
+static struct chain_desc packed_device_next(struct vring_packed_device *vq, struct packed_device_list *list)
+{
+    struct chain_desc desc;
+
+    list->descriptors++;
+    list->at = packed_forward(&vq->ring, list->at, 1);
+    if (list->noted) {
+        desc = inflight_packed_fetch(&vq->inflight, list->record);
+        list->record = inflight_after(vq->heads, list->record);
+        return desc;
+    }
+    desc = packed_fetch_desc(&vq->ring, list->at.offset, packed_load_flags(&vq->ring, list->at.offset));
+    if (vq->inflight.region)
+        list->record = inflight_packed_note(&vq->inflight, vq->heads, list->record, &desc);
+    return desc;
+}
+
+/* What is left to walk of a buffer, in the general way. */
+struct packed_device_rest {
+    struct chain_walk walk;
+    struct packed_device_list list;
+    struct packed_device_table table; /* of no entries: we are not in one */
+    struct chain_desc desc;           /* the direct descriptor at hand; then the last, which has the id (2.8.6) */
+    bool judged;                      /* it has been taken already */
+};
+
+/* Walk a list: direct descriptors, or one that names a table. The others were written before the first. */
+static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct packed_device_rest *rest)
+{
+    struct packed_device_list *list = &rest->list;
+    struct chain_desc *desc = &rest->desc;
+    enum chain_step step = CHAIN_MORE;
+
+    if (rest->table.entries > 0)
+        return packed_device_walk_table(vq, &rest->walk, rest->table);
+    if ((desc->flags & VRING_DESC_INDIRECT) && list->descriptors == 1) {
+        struct packed_device_table table = {.addr = desc->addr, .entries = desc->len / 16};
+
+        step = vring_chain_table(&rest->walk, desc, list->at.offset, vq->indirect);
+        return step == CHAIN_MORE ? packed_device_walk_table(vq, &rest->walk, table) : step;
+    }
+    for (;; *desc = packed_device_next(vq, list), rest->judged = false) {
+        if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT)) /* 2.8.19: a list is direct or indirect, not both */
+            return vring_chain_broken(&rest->walk, VRING_E_PEER_INDIRECT, list->at.offset, desc->flags);
+        if (!rest->judged)
+            step = vring_chain_take(&rest->walk, desc, list->at.offset, NO_LINKS, &vq->regions);
+        if (step != CHAIN_MORE)
+            return step;
+        if (PEER_BAD(list->descriptors >= list->limit))
+            return vring_chain_broken(&rest->walk, VRING_E_PEER_LOOP, list->at.offset, desc->flags);
+    }
+}
+
+/*
+ * What taking moves. Copied out of the queue and back, once for a whole batch: what is stored through a caller's pointer
+ * could be the queue, as far as the compiler knows, and it would load everything again behind each.
+ */
+struct packed_device_taking {
+    struct vring_packed_position at; /* next_avail */
+    uint32_t held;
+    uint32_t taken;
+    uint32_t generation;
+};
+
+static PORT_INLINE struct packed_device_taking packed_device_taking(const struct vring_packed_device *vq)
+{
+    struct packed_device_taking taking = {vq->next_avail, vq->held, vq->taken, vq->generation};
+
+    return taking;
+}
+
+static PORT_INLINE void packed_device_taken(struct vring_packed_device *vq, const struct packed_device_taking *taking)
+{
+    vq->in_flight = (uint16_t)(vq->in_flight + (uint16_t)(taking->generation - vq->generation));
+    vq->next_avail = taking->at;
+    vq->held = (uint16_t)taking->held;
+    vq->taken = taking->taken;
+    vq->generation = (uint16_t)taking->generation;
+}
+
+/*
+ * The buffer of this id, of which chain has been told, is ours until it is used or rewound; place is where the order in
+ * which buffers are taken goes on.
+ */
+static PORT_INLINE void packed_device_hold(struct vring_head *heads, struct vring_head *place,
+                                           struct packed_device_taking *taking, uint32_t id, uint32_t descriptors,
+                                           uint64_t writable, bool refused, struct vring_chain *chain)
+{
+    place->order = (uint16_t)id;
+    chain->handle = heads_take(heads, (uint16_t)id, (uint16_t)descriptors, writable, refused, (uint16_t)taking->generation++);
+}
+
+/* The same, of the buffer at taking->at. */
+static PORT_INLINE void packed_device_take(const struct vring_packed_ring *r, struct vring_head *heads,
+                                           struct packed_device_taking *taking, uint32_t id, uint32_t descriptors,
+                                           uint64_t writable, bool refused, struct vring_chain *chain)
+{
+    packed_device_hold(heads, &heads[taking->taken], taking, id, descriptors, writable, refused, chain);
+    taking->taken = packed_after(r, taking->taken);
+    taking->held += descriptors;
+    taking->at = packed_forward(r, taking->at, descriptors);
+}
+
+/* Is this the id of a buffer that could be given to us? */
+static PORT_INLINE bool packed_device_may_take(const struct vring_packed_ring *r, const struct vring_head *heads,
+                                               uint32_t peer_id)
+{
+    if (PEER_BAD(peer_id >= r->size))
+        return false;
+
+    uint32_t id = peer_id;
+
+    if (PEER_BAD(heads[id].taken))
+        return false;
+    return true;
+}
+
+/* Walk what is left, and take the buffer at next_avail, whatever it is. */
+static PORT_NOINLINE int packed_device_take_rest(struct vring_packed_device *vq, struct packed_device_rest *rest,
+                                                 struct vring_chain *chain)
+{
+    struct packed_device_taking taking = packed_device_taking(vq);
+    struct chain_walk *walk = &rest->walk;
+
+    if (packed_device_walk(vq, rest) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk->fault.error, walk->fault.position, walk->fault.value);
+
+    uint16_t id = rest->desc.next;
+
+    if (!packed_device_may_take(&vq->ring, vq->heads, id))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, id);
+
+    int error = chain_report(walk, chain);
+
+    if (error)
+        return error;
+    if (vq->inflight.region)
+        inflight_packed_take(&vq->inflight, vq->heads, id, (uint16_t)rest->list.descriptors);
+    packed_device_take(&vq->ring, vq->heads, &taking, id, rest->list.descriptors, chain->writable, walk->refused != 0,
+                       chain);
+    packed_device_taken(vq, &taking);
+    return walk->refused;
+}
+
+/* The oldest buffer that is still to be handed out again; those used before their turn are not. */
+static uint16_t packed_device_oldest_waiting(const struct vring_packed_device *vq)
+{
+    return vq->heads[packed_before_by(&vq->ring, vq->taken, vq->waiting)].order;
+}
+
+bool vring_packed_device_waits(struct vring_packed_device *vq)
+{
+    for (; vq->waiting > 0 && heads_held_back(vq->heads, packed_device_oldest_waiting(vq)); vq->waiting--)
+        vq->waiting_at = packed_forward(&vq->ring, vq->waiting_at, vq->heads[packed_device_oldest_waiting(vq)].taken);
+    return vq->waiting > 0;
+}
+
+/* Hand out again what was in flight before a restart: as the inflight region has it, or else the ring. */
+static PORT_NOINLINE int packed_device_get_again(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                 struct vring_chain *chain)
+{
+    uint16_t id = packed_device_oldest_waiting(vq);
+    uint32_t at = vq->waiting_at.offset;
+    struct packed_device_rest rest = {
+        .list = {
+            .at = vq->waiting_at,
+            .descriptors = 1,
+            .limit = vq->heads[id].taken,
+            .record = vq->heads[id].record,
+            .noted = vq->inflight.region != NULL,
+        },
+    };
+    struct chain_walk *walk = &rest.walk;
+
+    if (rest.list.noted) {
+        rest.desc = inflight_packed_fetch(&vq->inflight, rest.list.record);
+        rest.list.record = inflight_after(vq->heads, rest.list.record);
+    } else {
+        rest.desc = packed_fetch_desc(&vq->ring, at, packed_observe_flags(&vq->ring, at)); /* A */
+    }
+    chain_start(walk, iov, n_iov, vq->max_chain);
+    if (packed_device_walk(vq, &rest) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk->fault.error, walk->fault.position, walk->fault.value);
+
+    uint16_t peer_id = rest.desc.next;
+
+    if (PEER_BAD(peer_id != id || rest.list.descriptors != rest.list.limit))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
+
+    int error = chain_report(walk, chain);
+
+    if (error)
+        return error;
+    chain->handle = heads_take_again(vq->heads, id, chain->writable, walk->refused != 0);
+    vq->waiting_at = packed_forward(&vq->ring, vq->waiting_at, rest.list.limit);
+    vq->waiting--;
+    return walk->refused;
+}
+
+enum { OTHER = 1 }; /* a buffer that a straight path does not take */
+
+/* Walk straight over direct descriptors: from *desc, at list->at, on. Both say then where that ended. */
+static PORT_NOINLINE enum chain_step packed_device_run_list(const struct vring_packed_device *vq,
+                                                            struct packed_device_list *list, struct chain_desc *desc,
+                                                            struct vring_iov *iov, uint32_t room, struct vring_chain *chain)
+{
+    const struct vring_packed_ring r = vq->ring;
+    const struct vring_region last = vq->regions.last;
+    struct vring_packed_position at = list->at;
+    struct chain_run run = chain_run_start(iov, room);
+    struct chain_desc here = *desc;
+    enum chain_step step;
+
+    for (;;) {
+        step = chain_run_take(&run, &here, NO_LINKS, &last);
+        if (step == CHAIN_MORE && run.room > 0) {
+            at = packed_forward(&r, at, 1);
+            here = packed_fetch_desc(&r, at.offset, packed_load_flags(&r, at.offset));
+        } else if (step != CHAIN_STRAYS || !chain_run_turn(&run, room, &here, &last, chain)) {
+            break;
+        }
+    }
+    chain_run_tell(&run, room, chain);
+    list->at = at;
+    list->descriptors = room - run.room + (step == CHAIN_STRAYS);
+    *desc = here;
+    return step;
+}
+
+/* The same over a table all of which we see in memory. */
+static PORT_NOINLINE enum chain_step packed_device_run_table(const struct vring_packed_device *vq, const void *memory,
+                                                             struct packed_device_table *table, struct vring_iov *iov,
+                                                             uint32_t room, struct vring_chain *chain)
+{
+    const struct vring_region last = vq->regions.last;
+    struct chain_run run = chain_run_start(iov, room);
+    uint32_t i = 0, entries = table->entries;
+    struct chain_desc here = packed_fetch_entry(memory, i, entries == 1);
+    enum chain_step step;
+
+    for (;;) {
+        step = chain_run_take(&run, &here, entries, &last);
+        if (step == CHAIN_MORE) {
+            i++;
+            here = packed_fetch_entry(memory, i, i + 1 == entries);
+        } else if (step == CHAIN_DONE || !chain_run_turn(&run, room, &here, &last, chain)) {
+            break;
+        }
+    }
+    chain_run_tell(&run, room, chain);
+    table->i = i;
+    table->desc = here;
+    return step;
+}
+
+/*
+ * Where we see all of the table that outer names, if it lies in the region that the last buffer was in; otherwise null.
+ * What is asked of outer is asked in vring_chain_table(), too, and refused there.
+ */
+static PORT_INLINE const void *packed_device_see_table(const struct vring_packed_device *vq, const struct chain_desc *outer)
+{
+    void *memory;
+
+    if (!vq->indirect || (outer->flags & VRING_DESC_NEXT) || outer->len % 16 != 0 || outer->len / 16 > vq->max_chain)
+        return NULL;
+    if (!regions_whole(&vq->regions, outer->addr, outer->len, false, &memory) || (uintptr_t)memory % 8 != 0)
+        return NULL;
+    return memory;
+}
+
+/*
+ * Take the buffer at taking->at, of which *desc is the first descriptor, if a straight walk takes all of it. 0, or what
+ * broke the queue; OTHER, with *rest saying what is left.
+ */
+static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, const struct vring_packed_ring *r,
+                                              struct vring_head *heads, struct packed_device_taking *taking,
+                                              const struct chain_desc *first, struct vring_iov *iov, uint32_t n_iov,
+                                              struct vring_chain *chain, struct packed_device_rest *rest)
+{
+    struct packed_device_list list = {.at = taking->at, .descriptors = 1, .limit = r->size - taking->held};
+    uint32_t room = n_iov < vq->max_chain ? n_iov : vq->max_chain;
+    enum chain_step step = CHAIN_STRAYS;
+
+    rest->desc = *first;
+    rest->list = list;
+    rest->table.entries = 0;
+    if (first->flags & VRING_DESC_INDIRECT) {
+        const void *memory = packed_device_see_table(vq, first);
+        struct packed_device_table table = {first->addr, first->len / 16, 0, memory != NULL, *first};
+
+        chain->n_readable = chain->n_writable = 0;
+        chain->readable = chain->writable = 0;
+        if (memory) {
+            rest->table = table;
+            step = packed_device_run_table(vq, memory, &rest->table, iov, room, chain);
+        }
+    } else {
+        step = packed_device_run_list(vq, &rest->list, &rest->desc, iov, room < list.limit ? room : list.limit, chain);
+    }
+    if (PORT_UNLIKELY(step != CHAIN_DONE)) {
+        rest->judged = step == CHAIN_MORE;
+        chain_start(&rest->walk, iov, n_iov, vq->max_chain);
+        chain_go_on(&rest->walk, chain);
+        return OTHER;
+    }
+
+    uint32_t id = rest->desc.next;
+
+    if (!packed_device_may_take(r, heads, id))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, taking->at.offset, id);
+    packed_device_take(r, heads, taking, id, rest->list.descriptors, chain->writable, false, chain);
+    return 0;
+}
+
+/*
+ * Is there a buffer at this place, which is entry i of r? 0 and its first descriptor; VRING_E_EMPTY, or what broke the
+ * queue.
+ */
+static PORT_INLINE int packed_device_look(struct vring_packed_device *vq, const struct vring_packed_ring *r, uint32_t i,
+                                          struct vring_packed_position at, bool room, struct chain_desc *first)
+{
+    uint16_t flags = packed_observe_flags(r, i); /* A */
+
+    if (PORT_UNLIKELY(!packed_is_avail(flags, at)))
+        return VRING_E_EMPTY;
+    if (PEER_BAD(!room))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, at.offset, flags);
+    *first = packed_fetch_desc(r, i, flags);
+    return 0;
+}
+
+/*
+ * Take the buffer at this place if desc is all of it: one piece, in the region that the last one was in. There is room for
+ * it. 0, or what broke the queue, or OTHER.
+ */
+static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, const struct vring_packed_ring *r,
+                                                struct vring_head *heads, struct vring_head *place,
+                                                struct packed_device_taking *taking, struct vring_packed_position at,
+                                                const struct chain_desc *desc, const struct vring_region *last,
+                                                struct vring_iov *iov, struct vring_chain *chain)
+{
+    if (!chain_piece(desc, last, iov, chain))
+        return OTHER;
+    if (!packed_device_may_take(r, heads, desc->next))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, desc->next);
+    packed_device_hold(heads, place, taking, desc->next, 1, chain->writable, false, chain);
+    return 0;
+}
+
+/*
+ * Take buffers as long as they are such: at most so many as there is room for, and to where the ring, or the list of what
+ * was taken, begins again. Returns why there are no more than *n; with OTHER, *first is the first descriptor of the next.
+ */
+static PORT_NOINLINE int packed_device_get_singles(struct vring_packed_device *vq, struct vring_iov *iov,
+                                                   struct vring_chain *chains, uint32_t most, uint32_t *n,
+                                                   struct chain_desc *first)
+{
+    struct packed_device_taking taking = packed_device_taking(vq);
+    const struct vring_region last = vq->regions.last;
+    struct vring_packed_ring here = packed_from(&vq->ring, taking.at.offset);
+    struct vring_packed_position at = taking.at;
+    struct vring_head *heads = vq->heads, *place = heads + taking.taken, *end = place + most;
+    int error = 0;
+
+    for (; place != end; here = packed_from(&here, 1), at.offset++, place++, iov++, chains++) {
+        struct chain_desc desc;
+
+        error = packed_device_look(vq, &here, 0, at, true, &desc);
+        if (PORT_UNLIKELY(error))
+            break;
+        error = packed_device_take_piece(vq, &here, heads, place, &taking, at, &desc, &last, iov, chains);
+        if (PORT_UNLIKELY(error)) {
+            *first = desc;
+            break;
+        }
+    }
+    *n = (uint32_t)(place - heads) - taking.taken;
+    taking.at = packed_forward(&here, taking.at, *n);
+    taking.taken = place < heads + here.size ? taking.taken + *n : 0;
+    taking.held += *n;
+    packed_device_taken(vq, &taking);
+    return error;
+}
+
+/* Take up to capacity buffers, whatever they are; *first is the first descriptor of the first. Returns why no more than *n. */
+static PORT_NOINLINE int packed_device_get_lists(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                 struct vring_chain *chains, uint32_t capacity, uint32_t *n,
+                                                 const struct chain_desc *first)
+{
+    struct packed_device_taking taking = packed_device_taking(vq);
+    const struct vring_packed_ring r = vq->ring;
+    struct vring_head *heads = vq->heads;
+    struct chain_desc desc = *first;
+    uint32_t taken = 0;
+    int error;
+
+    for (;; chains++) {
+        struct packed_device_rest rest;
+
+        error = packed_device_take_run(vq, &r, heads, &taking, &desc, iov, n_iov, chains, &rest);
+        if (PORT_UNLIKELY(error == OTHER)) {
+            packed_device_taken(vq, &taking);
+            error = packed_device_take_rest(vq, &rest, chains);
+            taken += vring_error_blame(error) == VRING_BLAME_CHAIN;
+            taking = packed_device_taking(vq);
+        }
+        if (PORT_UNLIKELY(error) || ++taken == capacity)
+            break;
+        iov += chains->n_readable + chains->n_writable;
+        n_iov -= chains->n_readable + chains->n_writable;
+        error = packed_device_look(vq, &r, taking.at.offset, taking.at, taking.held < r.size, &desc);
+        if (error)
+            break;
+    }
+    packed_device_taken(vq, &taking);
+    *n = taken;
+    return error;
+}
+
+/* Take the buffer at next_avail, whatever it is; *first is its first descriptor. */
+static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, const struct chain_desc *first,
+                                                struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
+{
+    struct packed_device_taking taking = packed_device_taking(vq);
+    struct packed_device_rest rest;
+    int error = OTHER;
+
+    if (PORT_FAST && !vq->inflight.region) {
+        const struct vring_packed_ring r = vq->ring;
+
+        error = packed_device_take_run(vq, &r, vq->heads, &taking, first, iov, n_iov, chain, &rest);
+        packed_device_taken(vq, &taking);
+    } else {
+        struct packed_device_list list = {.at = taking.at, .descriptors = 1, .limit = vq->ring.size - taking.held};
+
+        if (vq->inflight.region)
+            list.record = inflight_packed_note(&vq->inflight, vq->heads, vq->inflight.free_head, first);
+        chain_start(&rest.walk, iov, n_iov, vq->max_chain);
+        rest.list = list;
+        rest.table.entries = 0;
+        rest.desc = *first;
+        rest.judged = false;
+    }
+    return error == OTHER ? packed_device_take_rest(vq, &rest, chain) : error;
+}
+
+int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                  struct vring_chain *chain)
+{
+    if (!vq || !chain || (!iov && n_iov > 0))
+        return VRING_E_NULL;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (PORT_UNLIKELY(vq->waiting > 0) && vring_packed_device_waits(vq))
+        return packed_device_get_again(vq, iov, n_iov, chain);
+
+    struct packed_device_taking taking = packed_device_taking(vq);
+    struct chain_desc desc;
+    int answer = packed_device_look(vq, &vq->ring, taking.at.offset, taking.at, taking.held < vq->ring.size, &desc);
+
+    if (answer)
+        return answer;
+    if (!PORT_FAST || n_iov == 0 || vq->inflight.region)
+        return packed_device_take_any(vq, &desc, iov, n_iov, chain);
+    answer = packed_device_take_piece(vq, &vq->ring, vq->heads, &vq->heads[taking.taken], &taking, taking.at, &desc,
+                                      &vq->regions.last, iov, chain);
+    if (answer)
+        return answer == OTHER ? packed_device_take_any(vq, &desc, iov, n_iov, chain) : answer;
+    taking.at = packed_forward(&vq->ring, taking.at, 1);
+    taking.taken = packed_after(&vq->ring, taking.taken);
+    taking.held++;
+    packed_device_taken(vq, &taking);
+    return 0;
+}
+
+/* Up to capacity buffers, by so many calls. */
+static PORT_NOINLINE int packed_device_get_each(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                struct vring_chain *chains, uint32_t capacity, uint32_t *n)
+{
+    uint32_t taken = 0, pieces = 0;
+    int error = 0;
+
+    while (!error && taken < capacity) {
+        struct vring_chain *chain = &chains[taken];
+
+        error = vring_packed_device_get_avail(vq, iov ? &iov[pieces] : NULL, n_iov - pieces, chain);
+        taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;
+        pieces += error ? 0 : chain->n_readable + chain->n_writable;
+    }
+    *n = taken;
+    return error;
+}
+
+/* How many buffers of one piece can be taken in a row, of so many and with room for as many pieces. */
+static PORT_INLINE uint32_t packed_device_row(const struct vring_packed_device *vq, uint32_t capacity, uint32_t n_iov)
+{
+    uint32_t size = vq->ring.size, most = capacity < n_iov ? capacity : n_iov;
+    uint32_t entries = size - vq->next_avail.offset, places = size - vq->taken, room = size - vq->held;
+
+    if (entries > places)
+        entries = places;
+    if (entries > room)
+        entries = room;
+    return most < entries ? most : entries;
+}
+
+int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                       struct vring_chain *chains, uint32_t capacity, uint32_t *n)
+{
+    uint32_t taken = 0;
+    int error = 0;
+
+    if (!vq || !n || (!iov && n_iov > 0) || (!chains && capacity > 0))
+        return VRING_E_NULL;
+    *n = 0;
+    if (capacity == 0)
+        return vq->live == LIVE ? VRING_E_ROOM : peer_verdict(vq->live);
+
+    bool straight = PORT_FAST && vq->live == LIVE && vq->waiting == 0 && !vq->inflight.region;
+
+    while (!error && taken < capacity) {
+        uint32_t left = capacity - taken, room = n_iov - taken, now = 0; /* what was taken so far had a piece each */
+        uint32_t row = straight ? packed_device_row(vq, left, room) : 0;
+        struct vring_iov *to = iov ? iov + taken : NULL;
+        struct chain_desc first;
+
+        if (row == 0) {
+            error = packed_device_get_each(vq, to, room, chains + taken, left, &now);
+        } else {
+            error = packed_device_get_singles(vq, to, chains + taken, row, &now, &first);
+            if (error == OTHER) {
+                taken += now;
+                error = packed_device_get_lists(vq, to + now, room - now, chains + taken, left - now, &now, &first);
+            }
+        }
+        taken += now;
+    }
+    *n = taken;
+    return batch_answer(error, taken);
+}
+
+int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!heads_hold(vq->heads, vq->ring.size, handle))
+        return VRING_E_HANDLE;
+    if (vq->heads[packed_before_by(&vq->ring, vq->taken, vq->waiting + 1u)].order != handle_head(handle))
+        return VRING_E_HANDLE;
+
+    struct vring_head *head = &vq->heads[handle_head(handle)];
+
+    if (head->used & HEAD_AGAIN) {
+        heads_wait_again(vq->heads, handle_head(handle));
+        vq->waiting++;
+        vq->waiting_at = packed_back(&vq->ring, vq->waiting_at, head->taken);
+        return 0;
+    }
+    if (vq->inflight.region)
+        inflight_packed_drop(&vq->inflight, vq->heads, handle_head(handle));
+    vq->next_avail = packed_back(&vq->ring, vq->next_avail, head->taken);
+    vq->held = (uint16_t)(vq->held - head->taken);
+    vq->taken = packed_before(&vq->ring, vq->taken);
+    heads_release(vq->heads, handle_head(handle));
+    vq->in_flight--;
+    return 0;
+}
+
+int vring_packed_device_peek(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                             struct vring_chain *chain)
+{
+    int answer = vring_packed_device_get_avail(vq, iov, n_iov, chain);
+
+    if (answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN)
+        (void)vring_packed_device_rewind(vq, chain->handle);
+    return answer;
+}
