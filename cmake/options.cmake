@@ -1,7 +1,39 @@
 # SPDX-License-Identifier: MIT
 # What a user may choose. Nothing here touches a target that is not ours.
 
-option(VRING_BUILD_TESTS "Build the C tests" ${PROJECT_IS_TOP_LEVEL})
+# Which features of a ring are carried out, for firmware that knows its device: what is left out is refused by init, and its
+# code folds away. The names are the spec's; those that there are stand in features.c alone.
+set(VRING_BUILD_FEATURES "ALL" CACHE STRING "ALL, or those that are built, as VERSION_1;EVENT_IDX")
+file(READ "${CMAKE_CURRENT_LIST_DIR}/../lib/vring/features.c" features_source)
+string(REGEX MATCHALL "VRING_F_[A-Z0-9_]+" vring_known_features "${features_source}")
+list(REMOVE_DUPLICATES vring_known_features)
+list(TRANSFORM vring_known_features REPLACE "^VRING_F_" "")
+list(SORT vring_known_features)
+set(vring_features_definition)
+if(NOT VRING_BUILD_FEATURES STREQUAL "ALL")
+    if(NOT VRING_BUILD_FEATURES)
+        set(VRING_BUILD_FEATURES nothing)
+    endif()
+    foreach(feature IN LISTS VRING_BUILD_FEATURES)
+        if(NOT feature IN_LIST vring_known_features)
+            list(JOIN vring_known_features ", " known)
+            message(FATAL_ERROR "vring: VRING_BUILD_FEATURES names '${feature}': it is ALL, or some of ${known}.")
+        endif()
+    endforeach()
+    list(TRANSFORM VRING_BUILD_FEATURES PREPEND "VRING_F_" OUTPUT_VARIABLE features_built)
+    list(JOIN features_built "|" features_built)
+    set(vring_features_definition "VRING_BUILD_FEATURES=(${features_built})")
+endif()
+
+# The tests are about all features.
+set(vring_build_tests ${PROJECT_IS_TOP_LEVEL})
+if(vring_features_definition)
+    set(vring_build_tests OFF)
+endif()
+option(VRING_BUILD_TESTS "Build the C tests" ${vring_build_tests})
+if(VRING_BUILD_TESTS AND vring_features_definition)
+    message(FATAL_ERROR "vring: VRING_BUILD_TESTS wants all features, and VRING_BUILD_FEATURES leaves some out.")
+endif()
 option(VRING_BUILD_EXAMPLES "Build the examples that run on this system" ${PROJECT_IS_TOP_LEVEL})
 option(VRING_BUILD_BENCH "Build the benchmarks, which need C++ and google-benchmark" OFF)
 option(VRING_BENCH_PEERS "Build other people's rings too, from what package registries have" OFF)

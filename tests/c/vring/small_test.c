@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A build that carries out fewer features than all (VRING_BUILD_FEATURES): it says so, refuses the others, and does what
+ * it has. Built twice, for such a library and for a whole one, which has to be told apart from it.
+ */
+#include "fixture.h"
+
+#include "vring/features.h"
+
+/* What init can be asked for, each with what it needs besides. */
+static const struct {
+    uint64_t feature;
+    uint64_t with;
+} asked[] = {
+    {VRING_F_VERSION_1, 0},
+    {VRING_F_INDIRECT_DESC, VRING_F_VERSION_1},
+    {VRING_F_EVENT_IDX, VRING_F_VERSION_1},
+    {VRING_F_ACCESS_PLATFORM, VRING_F_VERSION_1},
+    {VRING_F_RING_PACKED, VRING_F_VERSION_1},
+    {VRING_F_IN_ORDER, VRING_F_VERSION_1},
+    {VRING_F_ORDER_PLATFORM, VRING_F_VERSION_1},
+    {VRING_F_NOTIFICATION_DATA, VRING_F_VERSION_1},
+    {VRING_F_NOTIF_CONFIG_DATA, VRING_F_VERSION_1},
+    {VRING_F_RING_RESET, VRING_F_VERSION_1},
+    {VRING_F_SUSPEND, VRING_F_VERSION_1},
+    {VRING_F_NOTIFY_ON_EMPTY, 0},
+    {VRING_F_ANY_LAYOUT, 0},
+};
+
+TEST(what_is_left_out_is_neither_supported_nor_accepted)
+{
+    uint64_t all = 0;
+
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        all |= asked[i].feature;
+    CHECK_EQ(vring_features_supported(0), VRING_BUILD_FEATURES & all);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        uint64_t offered = asked[i].feature | asked[i].with;
+
+        CHECK_EQ(vring_features_accept(0, offered), offered & VRING_BUILD_FEATURES);
+    }
+    CHECK_EQ(vring_features_accept(0, 1u << 5), 1u << 5); /* the device type's are its own */
+}
+
+TEST(what_is_left_out_is_refused_by_init_on_both_sides)
+{
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        struct ring r;
+        int answer = FEATURE_BUILT(asked[i].feature) ? 0 : VRING_E_FEATURE;
+
+        ring_configure(&r, 8, asked[i].feature | asked[i].with, 0);
+        CHECK_ERR(vring_driver_init(&r.driver, &r.driver_config), answer);
+        CHECK_ERR(vring_device_init(&r.device, &r.device_config), answer);
+    }
+}
+
+TEST(what_is_built_moves_buffers)
+{
+    struct ring r;
+    struct vring_segment pieces[] = {{GUEST, 16}, {GUEST + 64, 64}};
+
+    CHECK_OK(ring_start(&r, 8, VRING_F_VERSION_1, 65500));
+    for (uint64_t i = 0; i < 100; i++) {
+        struct vring_used_buffer used;
+        struct vring_chain chain;
+
+        CHECK_OK(vring_driver_add_avail(&r.driver, pieces, 1, 1, i));
+        CHECK_EQ(vring_driver_publish(&r.driver), 1);
+        CHECK_OK(ring_get_avail(&r, &chain));
+        CHECK_EQ(chain.readable, 16);
+        CHECK_EQ(chain.writable, 64);
+        CHECK_OK(vring_device_add_used(&r.device, chain.handle, 7));
+        CHECK_EQ(vring_device_publish(&r.device), 1);
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+        CHECK_EQ(used.token, i);
+        CHECK_EQ(used.len, 7);
+    }
+    CHECK_EQ(vring_driver_disable_notify(&r.driver), 0);
+    CHECK_EQ(vring_driver_enable_notify(&r.driver), 0);
+}
+
+TEST(a_table_breaks_the_ring_where_tables_are_left_out)
+{
+    struct ring r;
+    struct vring_chain chain;
+
+    CHECK_OK(ring_start(&r, 8, VRING_F_VERSION_1, 0));
+    raw_desc(&r, 0, GUEST, 16, 4, 0); /* VIRTQ_DESC_F_INDIRECT */
+    raw_avail(&r, 0);
+    CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_PEER_INDIRECT);
+    CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_PEER_INDIRECT);
+}
