@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libvring as something to be measured: both formats, used directly as one would who knows the format; and several buffers
- * by one call where they come in batches, as one would who cares about speed. Linux and the other peers have no such
- * calls, and are called for each buffer. A table cannot be added by that call: add_indirect is called for each.
+ * by one call where they come in batches, as one would who cares about speed; with IN_ORDER a batch is used by naming its
+ * last. Linux and the other peers have no such calls, and are called for each buffer.
  */
 #include "side.h"
 
@@ -35,6 +35,7 @@ struct Split {
     static constexpr auto device_get_avail_batch = vring_split_device_get_avail_batch;
     static constexpr auto device_add_used = vring_split_device_add_used;
     static constexpr auto device_add_used_batch = vring_split_device_add_used_batch;
+    static constexpr auto device_add_used_through = vring_split_device_add_used_through;
     static constexpr auto device_publish = vring_split_device_publish;
     static constexpr auto device_enable_notify = vring_split_device_enable_notify;
     static constexpr auto device_disable_notify = vring_split_device_disable_notify;
@@ -59,6 +60,7 @@ struct Packed {
     static constexpr auto device_get_avail_batch = vring_packed_device_get_avail_batch;
     static constexpr auto device_add_used = vring_packed_device_add_used;
     static constexpr auto device_add_used_batch = vring_packed_device_add_used_batch;
+    static constexpr auto device_add_used_through = vring_packed_device_add_used_through;
     static constexpr auto device_publish = vring_packed_device_publish;
     static constexpr auto device_enable_notify = vring_packed_device_enable_notify;
     static constexpr auto device_disable_notify = vring_packed_device_disable_notify;
@@ -115,6 +117,7 @@ template <class Ring> struct alignas(128) Driver {
     bool indirect;
     vring_segment segments[RING_MOST_PIECES];
     vring_avail_buffer offers[RING_MOST_BATCH]; /* the tokens change */
+    vring_table table_of[RING_MOST_ENTRIES];    /* ... and with each the table */
     vring_used_buffer used[RING_MOST_BATCH];
     vring_slot slots[RING_MOST_ENTRIES];
 
@@ -136,7 +139,9 @@ template <class Ring> struct alignas(128) Driver {
         driver->segments[1] = {addr_of(shared->data + 16), 64};
         driver->segments[2] = {addr_of(shared->data + 80), 1};
         for (vring_avail_buffer &offer : driver->offers)
-            offer = {driver->segments, 0, 1, static_cast<uint16_t>(config->chain - 1)};
+            offer = {driver->segments, 0, 1, static_cast<uint16_t>(config->chain - 1), nullptr};
+        for (size_t i = 0; i < RING_MOST_ENTRIES; i++)
+            driver->table_of[i] = {driver->tables->of[i], addr_of(driver->tables->of[i]), RING_MOST_PIECES};
         wanted.features = features_of(*config);
         wanted.size = config->size;
         wanted.desc = memory->desc;
@@ -154,13 +159,10 @@ template <class Ring> struct alignas(128) Driver {
     {
         uint16_t n_writable = static_cast<uint16_t>(chain - 1);
 
-        if (indirect) {
-            unsigned char *at = tables->of[given & mask];
-            vring_table table = {at, addr_of(at), RING_MOST_PIECES};
-            must(Ring::driver_add_indirect(&queue, &table, segments, 1, n_writable, given) == 0, "add_indirect");
-        } else {
+        if (indirect)
+            must(Ring::driver_add_indirect(&queue, &table_of[given & mask], segments, 1, n_writable, given) == 0, "add_indirect");
+        else
             must(Ring::driver_add_avail(&queue, segments, 1, n_writable, given) == 0, "add_avail");
-        }
         given++;
         dawdle();
     }
@@ -170,6 +172,8 @@ template <class Ring> struct alignas(128) Driver {
         uint32_t added;
 
         for (uint32_t i = 0; i < n; i++) {
+            if (indirect)
+                offers[i].table = &table_of[given & mask];
             offers[i].token = given++;
             dawdle();
         }
@@ -180,9 +184,8 @@ template <class Ring> struct alignas(128) Driver {
     {
         auto &driver = *static_cast<Driver *>(side);
 
-        if (n == 1 || driver.indirect)
-            for (uint32_t i = 0; i < n; i++)
-                driver.give_one();
+        if (n == 1)
+            driver.give_one();
         else
             driver.give_batch(n);
         int notify = Ring::driver_publish(&driver.queue);
@@ -228,6 +231,7 @@ template <class Ring> struct alignas(128) Driver {
 template <class Ring> struct alignas(128) Device {
     typename Ring::Device queue;
     uint32_t used_len;
+    bool in_order;  /* every buffer is used in full but the last of a batch */
     uint64_t bytes; /* of each buffer */
     vring_region region;
     vring_iov iov[RING_MOST_PIECES * RING_MOST_BATCH];
@@ -241,6 +245,7 @@ template <class Ring> struct alignas(128) Device {
         vring_device_config wanted = {};
 
         std::memset(static_cast<void *>(device), 0, sizeof *device);
+        device->in_order = config->in_order;
         device->used_len = config->chain == 1 ? 0 : 65;
         device->bytes = config->chain == 1 ? 64 : 81;
         device->region = {addr_of(shared->base), RING_SHARED_SIZE, shared->base, 0};
@@ -271,16 +276,20 @@ template <class Ring> struct alignas(128) Device {
 
     uint32_t turn_batch(uint32_t n)
     {
-        uint32_t taken, done;
+        uint32_t taken, done = 0;
         int answer = Ring::device_get_avail_batch(&queue, iov, RING_MOST_PIECES * n, chains, n, &taken);
 
         if (answer == VRING_E_EMPTY)
             return 0;
         must(answer == 0, "get_avail_batch");
-        for (uint32_t i = 0; i < taken; i++) {
+        for (uint32_t i = 0; i < taken; i++)
             must(chains[i].readable + chains[i].writable == bytes, "get_avail_batch, whole");
-            used[i] = {chains[i].handle, used_len};
+        if (in_order) {
+            must(Ring::device_add_used_through(&queue, chains[taken - 1].handle, used_len) == 0, "add_used_through");
+            return taken;
         }
+        for (uint32_t i = 0; i < taken; i++)
+            used[i] = {chains[i].handle, used_len};
         must(Ring::device_add_used_batch(&queue, used, taken, &done) == 0 && done == taken, "add_used_batch");
         return taken;
     }

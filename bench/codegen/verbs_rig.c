@@ -23,7 +23,8 @@ static struct vring_region region;
 static const struct vring_segment segment = {.addr = 0x10000, .len = sizeof buffer};
 static struct vring_driver driver;
 static struct vring_device device;
-static const struct vring_avail_buffer buffers[BATCH] = {{&segment, 7, 0, 1}, {&segment, 7, 0, 1}, {&segment, 7, 0, 1}, {&segment, 7, 0, 1}};
+static const struct vring_avail_buffer buffers[BATCH] = {
+    {&segment, 7, 0, 1, NULL}, {&segment, 7, 0, 1, NULL}, {&segment, 7, 0, 1, NULL}, {&segment, 7, 0, 1, NULL}};
 static struct vring_used_buffer used[BATCH];
 static struct vring_chain chains[BATCH];
 static struct vring_used_chain done[BATCH];

@@ -34,6 +34,7 @@ int vring_device_get_avail_batch(struct vring_device *vq, struct vring_iov *iov,
 int vring_device_rewind(struct vring_device *vq, vring_handle handle);
 int vring_device_add_used(struct vring_device *vq, vring_handle handle, uint32_t len);
 int vring_device_add_used_batch(struct vring_device *vq, const struct vring_used_chain *used, uint32_t count, uint32_t *n);
+int vring_device_add_used_through(struct vring_device *vq, vring_handle handle, uint32_t len);
 int vring_device_publish(struct vring_device *vq);
 int vring_device_enable_notify(struct vring_device *vq);
 int vring_device_disable_notify(struct vring_device *vq);

@@ -249,6 +249,9 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
 int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const struct vring_used_chain *used, uint32_t count,
                                        uint32_t *n);
 
+/* As vring_split_device_add_used_through(). */
+int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_handle handle, uint32_t len);
+
 /*
  * As vring_split_device_publish(): one store, of the first staged used descriptor's flags, makes the batch visible
  * (2.8.9).

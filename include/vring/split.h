@@ -135,13 +135,14 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
                                  uint16_t n_writable, uint64_t token);
 
 /*
- * Stage several buffers, in this order, up to the first that cannot be: as so many calls of add_avail, for less.
+ * Stage several buffers, in this order, up to the first that cannot be: as so many calls of add_avail, or of add_indirect
+ * for those with a table, for less.
  *
  * n   receives how many were staged: those before the one that the answer is about; abort takes them back, the last first.
  *     Written unless vq, n or buffers is null.
  *
  * Returns 0 when at least one was staged and those behind it wait for room alone, and for a count of 0; otherwise as
- * add_avail about buffers[*n].
+ * add_avail or add_indirect about buffers[*n].
  */
 int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const struct vring_avail_buffer *buffers,
                                        uint32_t count, uint32_t *n);
@@ -415,6 +416,18 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
  */
 int vring_split_device_add_used_batch(struct vring_split_device *vq, const struct vring_used_chain *used, uint32_t count,
                                       uint32_t *n);
+
+/*
+ * With IN_ORDER: stage all buffers up to and including this one, in the order of taking. Those before it count as used in
+ * full, as a driver takes for granted (2.7.9), but for two kinds: one that was held back keeps the length that add_used
+ * was told, and one that was refused (VRING_E_CHAIN_*) has 0. For a device that finishes in order, the least there is to do.
+ *
+ * len   bytes written into the buffer of this handle, from the first device-writable byte, without gaps
+ *
+ * Returns 0, and the handles of all of them are dead. Otherwise nothing has changed: VRING_E_FEATURE without IN_ORDER, or
+ * as add_used.
+ */
+int vring_split_device_add_used_through(struct vring_split_device *vq, vring_handle handle, uint32_t len);
 
 /*
  * Make everything staged visible to the driver, with one store, and decide once whether to notify it (2.7.7.2). With

@@ -150,12 +150,13 @@ struct vring_table {
     uint32_t entries; /* capacity: 16 bytes each */
 };
 
-/* A buffer for the device, as one of a batch: what add_avail takes. */
+/* A buffer for the device, as one of a batch: what add_avail takes, or with a table add_indirect. */
 struct vring_avail_buffer {
     const struct vring_segment *segments; /* n_readable pieces that the device reads, then n_writable that it writes; copied */
     uint64_t token;                       /* handed back by get_used; any value, 0 included */
     uint16_t n_readable;
     uint16_t n_writable;
+    const struct vring_table *table;      /* null: the pieces go into the ring; otherwise they are listed there */
 };
 
 /* A buffer that has come back from the device. */

@@ -79,6 +79,15 @@ int vring_device_add_used_batch(struct vring_device *vq, const struct vring_used
                             : vring_split_device_add_used_batch(&vq->as.split, used, count, n);
 }
 
+int vring_device_add_used_through(struct vring_device *vq, vring_handle handle, uint32_t len)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_device_add_used_through(&vq->as.packed, handle, len)
+           : vq->big_endian ? vring_split_be_device_add_used_through(&vq->as.split, handle, len)
+                            : vring_split_device_add_used_through(&vq->as.split, handle, len);
+}
+
 int vring_device_publish(struct vring_device *vq)
 {
     if (!vq)

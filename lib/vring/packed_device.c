@@ -319,6 +319,30 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
     return batch_answer(error, added);
 }
 
+int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!vq->in_order)
+        return VRING_E_FEATURE;
+
+    int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
+
+    if (error)
+        return error;
+
+    uint16_t id;
+
+    for (uint32_t at = vq->oldest; (id = vq->heads[at].order) != handle_head(handle); at = packed_after(&vq->ring, at))
+        if (!heads_held_back(vq->heads, id))
+            heads_hold_back(vq->heads, id, vq->heads[id].writable);
+    heads_hold_back(vq->heads, id, len);
+    packed_device_stage_in_order(vq);
+    return 0;
+}
+
 /* ------------------------------------------------------------------------------------------------------ publish --- */
 
 int vring_packed_device_publish(struct vring_packed_device *vq)

@@ -253,7 +253,7 @@ static PORT_NOINLINE uint32_t packed_driver_add_singles(struct vring_packed_driv
     for (; added < count; added++, at.offset++, buffers++) {
         uint32_t n_writable = buffers->n_writable;
 
-        if (buffers->n_readable + n_writable != 1 || !buffers->segments)
+        if (buffers->n_readable + n_writable != 1 || buffers->table || !buffers->segments)
             break;
         if (packed_driver_stage_single(&r, slots, &adding, at, buffers->segments, n_writable, buffers->token, NULL) != 0)
             break;
@@ -276,7 +276,7 @@ static PORT_NOINLINE uint32_t packed_driver_add_lists(struct vring_packed_driver
     for (; added < count; added++, buffers++) {
         uint32_t n_readable = buffers->n_readable, pieces = n_readable + buffers->n_writable;
 
-        if (pieces < 2 || pieces > max_pieces || !buffers->segments)
+        if (pieces < 2 || pieces > max_pieces || buffers->table || !buffers->segments)
             break;
         if (packed_driver_stage_list(&r, slots, &adding, buffers->segments, n_readable, pieces, buffers->token, NULL) != 0)
             break;
@@ -309,7 +309,10 @@ int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const st
 
         const struct vring_avail_buffer *buffer = &buffers[added];
 
-        error = vring_packed_driver_add_avail(vq, buffer->segments, buffer->n_readable, buffer->n_writable, buffer->token);
+        error = buffer->table ? vring_packed_driver_add_indirect(vq, buffer->table, buffer->segments, buffer->n_readable,
+                                                                 buffer->n_writable, buffer->token)
+                              : vring_packed_driver_add_avail(vq, buffer->segments, buffer->n_readable,
+                                                              buffer->n_writable, buffer->token);
         added += !error;
     }
     *n = added;

@@ -33,6 +33,7 @@
 #define vring_split_device_rewind                vring_split_be_device_rewind
 #define vring_split_device_add_used              vring_split_be_device_add_used
 #define vring_split_device_add_used_batch        vring_split_be_device_add_used_batch
+#define vring_split_device_add_used_through      vring_split_be_device_add_used_through
 #define vring_split_device_publish               vring_split_be_device_publish
 #define vring_split_device_enable_notify         vring_split_be_device_enable_notify
 #define vring_split_device_disable_notify        vring_split_be_device_disable_notify
@@ -85,6 +86,7 @@ __typeof__(vring_split_device_get_avail_batch) vring_split_be_device_get_avail_b
 __typeof__(vring_split_device_rewind) vring_split_be_device_rewind;
 __typeof__(vring_split_device_add_used) vring_split_be_device_add_used;
 __typeof__(vring_split_device_add_used_batch) vring_split_be_device_add_used_batch;
+__typeof__(vring_split_device_add_used_through) vring_split_be_device_add_used_through;
 __typeof__(vring_split_device_publish) vring_split_be_device_publish;
 __typeof__(vring_split_device_enable_notify) vring_split_be_device_enable_notify;
 __typeof__(vring_split_device_disable_notify) vring_split_be_device_disable_notify;

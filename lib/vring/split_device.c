@@ -746,6 +746,28 @@ int vring_split_device_add_used_batch(struct vring_split_device *vq, const struc
     return error;
 }
 
+int vring_split_device_add_used_through(struct vring_split_device *vq, vring_handle handle, uint32_t len)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!vq->in_order)
+        return VRING_E_FEATURE;
+
+    int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
+
+    if (error)
+        return error;
+
+    uint16_t head;
+
+    for (uint16_t at = vq->next_used; (head = vq->heads[at & vq->ring.mask].order) != handle_head(handle); at++)
+        if (!heads_held_back(vq->heads, head))
+            heads_hold_back(vq->heads, head, vq->heads[head].writable);
+    return split_device_add_in_order(vq, head, len);
+}
+
 /* ------------------------------------------------------------------------------------------------------ publish --- */
 
 /* Everything that the driver has made available has been used. */

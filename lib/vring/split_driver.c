@@ -240,7 +240,7 @@ static PORT_NOINLINE uint32_t split_driver_add_pieces(struct vring_split_driver 
         const struct vring_segment *segment = buffer->segments;
         uint32_t n_writable = buffer->n_writable;
 
-        if (buffer->n_readable + n_writable != 1 || !segment || segment_check(segment->addr, segment->len))
+        if (buffer->n_readable + n_writable != 1 || buffer->table || !segment || segment_check(segment->addr, segment->len))
             break;
         split_driver_stage_piece(&hot, segment->addr, segment->len, n_writable, buffer->token);
     }
@@ -259,7 +259,7 @@ static PORT_NOINLINE uint32_t split_driver_add_lists(struct vring_split_driver *
         const struct vring_avail_buffer *buffer = &buffers[added];
         uint32_t n_readable = buffer->n_readable, pieces = n_readable + buffer->n_writable, writable;
 
-        if (pieces < 2 || pieces > max_pieces || pieces > hot.free_count || !buffer->segments ||
+        if (pieces < 2 || pieces > max_pieces || pieces > hot.free_count || buffer->table || !buffer->segments ||
             segments_check(buffer->segments, n_readable, pieces, &writable))
             break;
         split_driver_stage_list(&hot, buffer->segments, n_readable, pieces, writable, buffer->token);
@@ -287,7 +287,10 @@ int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const stru
         added += run;
         if (run > 0)
             continue;
-        error = vring_split_driver_add_avail(vq, buffer->segments, buffer->n_readable, buffer->n_writable, buffer->token);
+        error = buffer->table ? vring_split_driver_add_indirect(vq, buffer->table, buffer->segments, buffer->n_readable,
+                                                                buffer->n_writable, buffer->token)
+                              : vring_split_driver_add_avail(vq, buffer->segments, buffer->n_readable,
+                                                             buffer->n_writable, buffer->token);
         added += !error;
     }
     *n = added;

@@ -212,6 +212,52 @@ def test_a_batch_grows_its_room_for_pieces(ring: Ring) -> None:
     assert [[len(piece) for piece in chain.readable] for chain in taken] == [list(range(1, 9))] * 3
 
 
+def test_a_batch_lists_pieces_in_tables(ring: Ring) -> None:
+    """Each takes one descriptor of the ring, and the table stays alive until its token returns."""
+    tables = [IndirectTable.allocate(ring.memory, 8) for _ in range(2)]
+    pieces = [(ring.data + 16 * j, 1 + j) for j in range(8)]
+    listed = [Offer(pieces, token=i, table=table) for i, table in enumerate(tables)]
+    assert ring.driver.add_avail_batch([*listed, *ring.offers(1)]) == 3
+    assert ring.driver.free == ring.areas.size - 3
+    assert [table for _, table in ring.driver._tokens.values()] == [*tables, None]
+    ring.driver.publish()
+    taken: list[Chain] = []
+    while more := ring.device.get_avail_batch():
+        taken += more
+    assert [[len(piece) for piece in chain.readable] for chain in taken] == [list(range(1, 9))] * 2 + [[]]
+
+    small = IndirectTable(ring.memory, tables[0].addr, 7)
+    with pytest.raises(CallerError, match="add_avail_batch.*number of pieces = 8"):
+        ring.driver.add_avail_batch([*ring.offers(1), Offer(pieces, table=small)])
+    assert ring.driver.in_flight == 3
+
+
+def test_all_through_one_are_used_with_in_order() -> None:
+    ring = Ring(FORMATS[0] | Feature.IN_ORDER)
+    ring.driver.add_avail_batch(ring.offers(4))
+    ring.driver.publish()
+    chains = ring.device.get_avail_batch()
+    ring.device.add_used(chains[1], 1)
+    with pytest.raises(CallerError, match="written = 5"):
+        ring.device.add_used_through(chains[2], 5)
+    chains[2].write(b"ab")
+    ring.device.add_used_through(chains[2])
+    with pytest.raises(CallerError, match="chain"):
+        ring.device.add_used_through(chains[2])
+    ring.device.publish()
+    assert [used.length for used in ring.driver.get_used_batch()] == [4, 1, 2]
+    assert ring.device.in_flight == 1
+
+
+def test_without_in_order_none_is_used_through_another(ring: Ring) -> None:
+    ring.driver.add_avail_batch(ring.offers(2))
+    ring.driver.publish()
+    chains = ring.device.get_avail_batch()
+    with pytest.raises(CallerError, match="features") as error:
+        ring.device.add_used_through(chains[1])
+    assert error.value.code == RingCode.FEATURE and ring.device.in_flight == 2
+
+
 def test_an_unusable_buffer_in_a_batch_is_told_after_the_sound_ones(ring: Ring) -> None:
     ring.driver.add_avail_batch(
         [*ring.offers(2), Offer(readable=[(1 << 40, 1)], token="outside"), Offer([(ring.data, 1)], token="behind")]

@@ -398,6 +398,28 @@ class Device(Queue):
                 {RingCode.HANDLE: (f"chain{place}", chain), RingCode.LEN: (f"written{place}", written)},
             )
 
+    def add_used_through(self, chain: Chain | int, written: int | None = None) -> None:
+        """
+        With IN_ORDER: stage all buffers up to and including this one as used, in the order of taking
+        (``vring_device_add_used_through``). ``written`` as for :meth:`add_used`, of this one alone: the driver takes it
+        for granted that those before it were written in full (2.7.9), but for those that were refused, or used already
+        before their turn.
+
+        Raises CallerError as :meth:`add_used`, and FEATURE without IN_ORDER; then none is staged.
+        """
+        handle, written = self._used("add_used_through", chain, written)
+        code = lib.vring_device_add_used_through(self._queue, handle, written)
+        if code:
+            self._answer(
+                code,
+                "add_used_through",
+                {
+                    RingCode.HANDLE: ("chain", chain),
+                    RingCode.LEN: ("written", written),
+                    RingCode.FEATURE: ("features", int(self.features)),
+                },
+            )
+
     def _used(self, verb: str, chain: Chain | int, written: int | None) -> tuple[int, int]:
         """Handle and length as C takes them."""
         call = f"{type(self).__name__}.{verb}"

@@ -50,14 +50,6 @@ class Used(NamedTuple):
     length: int
 
 
-class Offer(NamedTuple):
-    """One buffer of a batch: pieces (device address, bytes) to read, pieces to write, and the token."""
-
-    readable: Sequence[Segment] = ()
-    writable: Sequence[Segment] = ()
-    token: object = None
-
-
 @dataclass(frozen=True)
 class IndirectTable:
     """Memory for one indirect table (2.7.5.3): ``entries`` descriptors of 16 bytes at device address ``addr``."""
@@ -70,6 +62,15 @@ class IndirectTable:
     def allocate(cls, memory: GuestMemory, entries: int) -> "IndirectTable":
         """A fresh table in ``memory``. Raises MemoryError."""
         return cls(memory, memory.allocate(16 * entries), entries)
+
+
+class Offer(NamedTuple):
+    """One buffer of a batch: pieces (device address, bytes) to read, pieces to write, the token; or listed in a table."""
+
+    readable: Sequence[Segment] = ()
+    writable: Sequence[Segment] = ()
+    token: object = None
+    table: IndirectTable | None = None
 
 
 class SavedDriver(NamedTuple):
@@ -391,32 +392,29 @@ class Driver(DriverQueue):
         Stage one buffer whose pieces are listed in ``table``, so that it takes one descriptor of the ring (2.7.5.3).
         The table is the caller's again when the token returns. Otherwise as :meth:`add_avail`.
         """
-        call = f"{type(self).__name__}.add_indirect"
         segments = self._segments("add_indirect", [*readable, *writable], readable, writable)
         number = next(self._numbers)
-        c_table = ffi.new("struct vring_table *")
-        c_table.entries = integer(call, "table.entries", table.entries, 28, RingCode.CHAIN)
-        c_table.memory = table.memory.pointer(table.addr, 16 * table.entries)
-        c_table.addr = table.addr
+        c_table = self._c_table("add_indirect", table)
         code = lib.vring_driver_add_indirect(self._queue, c_table, segments, len(readable), len(writable), number)
         return self._stage(code, "add_indirect", number, token, table, readable, writable)
 
     def add_avail_batch(self, offers: Iterable[Offer | tuple[Sequence[Segment], Sequence[Segment], object]]) -> int:
         """
         Stage buffers, one after the other, crossing into C once: ``(readable, writable, token)`` each, as
-        :meth:`add_avail` takes them.
+        :meth:`add_avail` takes them, or with a table, as :meth:`add_indirect` does.
 
         Returns how many were staged: all of them, or those before the first for which too few descriptors were free.
         Raises CallerError for a buffer that never fits or is malformed; then none is staged.
         """
-        offered = list(offers)
-        pieces = [piece for readable, writable, _ in offered for piece in (*readable, *writable)]
-        parts = [part for readable, writable, _ in offered for part in (readable, writable)]
+        offered = [Offer(*offer) for offer in offers]
+        pieces = [piece for readable, writable, *_ in offered for piece in (*readable, *writable)]
+        parts = [part for readable, writable, *_ in offered for part in (readable, writable)]
         segments = self._segments("add_avail_batch", pieces, *parts)
         numbers = [next(self._numbers) for _ in offered]
+        tables = [offer.table and self._c_table("add_avail_batch", offer.table) for offer in offered]
         buffers, start = [], 0
-        for number, (readable, writable, _) in zip(numbers, offered):
-            buffers.append((segments + start, number, len(readable), len(writable)))
+        for number, (readable, writable, *_), table in zip(numbers, offered, tables):
+            buffers.append((segments + start, number, len(readable), len(writable), table or ffi.NULL))
             start += len(readable) + len(writable)
         c_buffers = ffi.new("struct vring_avail_buffer[]", buffers)
         n = ffi.new("uint32_t *")
@@ -425,9 +423,9 @@ class Driver(DriverQueue):
         if code not in (0, FULL):
             for _ in range(count):
                 lib.vring_driver_abort(self._queue, ffi.NULL)
-            readable, writable, token = offered[count]
-            self._stage(code, "add_avail_batch", 0, token, None, readable, writable)
-        self._tokens.update((number, (offer[2], None)) for number, offer in zip(numbers[:count], offered))
+            readable, writable, token, table = offered[count]
+            self._stage(code, "add_avail_batch", 0, token, table, readable, writable)
+        self._tokens.update((number, (offer.token, offer.table)) for number, offer in zip(numbers[:count], offered))
         return count
 
     def get_used_batch(self, most: int | None = None) -> list[Used]:
@@ -444,6 +442,14 @@ class Driver(DriverQueue):
             self._answer(code, "get_used_batch")
         pop = self._tokens.pop
         return [Used(pop(item.token)[0], item.len) for item in used[0:count]]
+
+    def _c_table(self, verb: str, table: IndirectTable) -> CData:
+        """Where C finds the table's memory."""
+        c_table = ffi.new("struct vring_table *")
+        c_table.entries = integer(f"{type(self).__name__}.{verb}", "table.entries", table.entries, 28, RingCode.CHAIN)
+        c_table.memory = table.memory.pointer(table.addr, 16 * table.entries)
+        c_table.addr = table.addr
+        return c_table
 
     def _segments(self, verb: str, pieces: list[Segment], *parts: Sequence[Segment]) -> CData:
         """``pieces`` as one C array; or an exception that names the one of ``parts`` that C cannot hold."""

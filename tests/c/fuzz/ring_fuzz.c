@@ -273,16 +273,23 @@ static int adding(const struct buffer *buffer, bool indirect)
     return model_free() < (indirect ? 1 : count) ? VRING_E_FULL : 0;
 }
 
+/* Memory for the table of the buffer with this token. */
+static struct vring_table table_of(unsigned token)
+{
+    size_t at = 16 * (size_t)ENTRIES * token;
+
+    return (struct vring_table){blocks[GUEST_TABLES].at + at, TABLES + at, ENTRIES};
+}
+
 static void add(struct input *input, bool indirect)
 {
     struct buffer buffer;
     unsigned token = draw_buffer(input, &buffer);
-    size_t table_at = 16 * (size_t)ENTRIES * token;
-    struct vring_table table = {blocks[GUEST_TABLES].at + table_at, TABLES + table_at, ENTRIES};
 
     if (token == TOKENS)
         return;
 
+    struct vring_table table = table_of(token);
     int answer = driver_answered(indirect ? vring_driver_add_indirect(&w.driver, &table, buffer.segments,
                                                                       buffer.n_readable, buffer.n_writable, token)
                                           : vring_driver_add_avail(&w.driver, buffer.segments, buffer.n_readable,
@@ -299,6 +306,7 @@ static void add_batch(struct input *input)
 {
     struct buffer drawn[3];
     struct vring_avail_buffer batch[3];
+    struct vring_table tables[3];
     unsigned tokens[3], count = 0;
     uint32_t n = 0;
 
@@ -308,7 +316,9 @@ static void add_batch(struct input *input)
         if (w.buffers[token].live)
             continue;
         (void)draw_buffer(input, buffer);
-        batch[count] = (struct vring_avail_buffer){buffer->segments, token, buffer->n_readable, buffer->n_writable};
+        tables[count] = table_of(token);
+        batch[count] = (struct vring_avail_buffer){buffer->segments, token, buffer->n_readable, buffer->n_writable,
+                                                   take_below(input, 2) ? &tables[count] : NULL};
         tokens[count++] = token;
     }
 
@@ -317,13 +327,14 @@ static void add_batch(struct input *input)
     if (w.driver_broke)
         return;
     for (unsigned i = 0; i < count; i++) {
-        int expected = adding(&drawn[i], false);
+        bool indirect = batch[i].table != NULL;
+        int expected = adding(&drawn[i], indirect);
 
         if (expected != 0) {
             PROMISE(i == n && answer == (expected == VRING_E_FULL && n > 0 ? 0 : expected));
             return;
         }
-        note_added(tokens[i], &drawn[i], (uint16_t)(drawn[i].n_readable + drawn[i].n_writable));
+        note_added(tokens[i], &drawn[i], (uint16_t)(indirect ? 1 : drawn[i].n_readable + drawn[i].n_writable));
     }
     PROMISE(answer == 0 && n == count);
 }
@@ -662,6 +673,35 @@ static void add_used_batch(struct input *input)
         note_used(held_number(0), w.held[held_number(0)].writable);
 }
 
+/* All up to one of those that may be used: with their lengths if they have any, otherwise in full. */
+static void add_used_through(struct input *input)
+{
+    unsigned i = held_number(take_below(input, TOKENS));
+
+    if (i == w.n_held)
+        return;
+
+    uint32_t most = w.held[i].writable, len = take_below(input, 2) ? most : take_below(input, most + 2);
+    vring_handle last = w.held[i].handle;
+    int answer = device_answered(vring_device_add_used_through(&w.device, last, len));
+
+    if (w.device_broke)
+        return;
+    PROMISE(answer == (!w.in_order ? VRING_E_FEATURE : len > most ? VRING_E_LEN : 0));
+    if (answer != 0)
+        return;
+    PROMISE(vring_device_add_used_through(&w.device, last, 0) == VRING_E_HANDLE);
+    PROMISE(accesses == 0);
+    for (unsigned before = i; before-- > 0;)
+        if (is_ours(before)) {
+            PROMISE(!w.held[before].waiting);
+            if (honest)
+                w.buffers[w.held[before].token].used_len = w.held[before].writable;
+            w.held[before].finished = true;
+        }
+    note_used(i, len);
+}
+
 static void device_publish(void)
 {
     unsigned n = w.done.n;
@@ -734,6 +774,8 @@ static void forged_handle(struct input *input)
             return;
     PROMISE(device_answered(vring_device_add_used(&w.device, handle, 0)) == (w.device_broke ? w.device_broke : VRING_E_HANDLE));
     PROMISE(device_answered(vring_device_rewind(&w.device, handle)) == (w.device_broke ? w.device_broke : VRING_E_HANDLE));
+    PROMISE(device_answered(vring_device_add_used_through(&w.device, handle, 0)) ==
+            (w.device_broke ? w.device_broke : w.in_order ? VRING_E_HANDLE : VRING_E_FEATURE));
 }
 
 /* --------------------------------------------------------------------------------------------------- whole runs --- */
@@ -834,7 +876,7 @@ static int start(struct input *input)
 
 static void act(struct input *input)
 {
-    switch (take_below(input, 28)) {
+    switch (take_below(input, 29)) {
     case 0: case 1: case 2: add(input, false); break;
     case 3: case 4: add(input, true); break;
     case 5: add_batch(input); break;
@@ -856,6 +898,7 @@ static void act(struct input *input)
     case 24: device_notifications(false); break;
     case 25: take_below(input, 2) ? driver_successor(input) : device_successor(input); break;
     case 26: forged_handle(input); break;
+    case 27: add_used_through(input); break;
     default: draw_scribble(input, take_below(input, 2)); break;
     }
 }

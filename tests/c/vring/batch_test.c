@@ -27,7 +27,7 @@ static const struct vring_segment pieces[] = {{GUEST, 16}, {GUEST + 64, 32}, {GU
 static int add_avail(uint32_t count, const uint16_t n_pieces[])
 {
     for (uint32_t i = 0; i < count; i++)
-        offers[i] = (struct vring_avail_buffer){pieces, i, 1, (uint16_t)(n_pieces[i] - 1)};
+        offers[i] = (struct vring_avail_buffer){pieces, i, 1, (uint16_t)(n_pieces[i] - 1), NULL};
     n = UINT32_MAX;
     return vring_driver_add_avail_batch(&r.driver, offers, count, &n);
 }
@@ -405,15 +405,15 @@ RING_TEST(a_batch_is_added_up_to_a_slip_of_the_caller)
         struct vring_avail_buffer buffer;
         int error;
     } slips[] = {
-        {{pieces, 1, 0, 0}, VRING_E_CHAIN},
-        {{pieces, 1, UINT16_MAX, UINT16_MAX}, VRING_E_CHAIN},
-        {{pieces, 1, 3, 2}, VRING_E_CHAIN}, /* of at most four */
-        {{NULL, 1, 1, 0}, VRING_E_NULL},
-        {{NULL, 1, 1, 1}, VRING_E_NULL},
-        {{&empty, 1, 1, 0}, VRING_E_LEN},
-        {{&empty, 1, 0, 1}, VRING_E_LEN},
-        {{&wraps, 1, 0, 1}, VRING_E_ADDR},
-        {{long_ones, 1, 1, 1}, VRING_E_LEN},
+        {{pieces, 1, 0, 0, NULL}, VRING_E_CHAIN},
+        {{pieces, 1, UINT16_MAX, UINT16_MAX, NULL}, VRING_E_CHAIN},
+        {{pieces, 1, 3, 2, NULL}, VRING_E_CHAIN}, /* of at most four */
+        {{NULL, 1, 1, 0, NULL}, VRING_E_NULL},
+        {{NULL, 1, 1, 1, NULL}, VRING_E_NULL},
+        {{&empty, 1, 1, 0, NULL}, VRING_E_LEN},
+        {{&empty, 1, 0, 1, NULL}, VRING_E_LEN},
+        {{&wraps, 1, 0, 1, NULL}, VRING_E_ADDR},
+        {{long_ones, 1, 1, 1, NULL}, VRING_E_LEN},
     };
 
     for (size_t i = 0; i < sizeof slips / sizeof *slips; i++) {
@@ -423,7 +423,7 @@ RING_TEST(a_batch_is_added_up_to_a_slip_of_the_caller)
         r.driver_config.max_chain = 4;
         CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
         CHECK_OK(vring_device_init(&r.device, &r.device_config));
-        offers[0] = offers[2] = (struct vring_avail_buffer){pieces, 7, 1, 1};
+        offers[0] = offers[2] = (struct vring_avail_buffer){pieces, 7, 1, 1, NULL};
         offers[1] = slips[i].buffer;
         n = UINT32_MAX;
         CHECK_ERR(vring_driver_add_avail_batch(&r.driver, offers, 3, &n), slips[i].error);
@@ -473,6 +473,93 @@ RING_TEST(C065_C131_a_batch_is_used_up_to_a_slip_of_the_caller)
             for (uint32_t i = 0; i < 3; i++)
                 CHECK(used[i].token == i && used[i].len == lens[i]);
         }
+}
+
+static VRING_ALIGNAS(16) unsigned char table_memory[4][16 * 3];
+
+/* Buffers of a piece and of three in turn, with a table where with_table has a bit. */
+static int add_with_tables(uint32_t count, unsigned with_table)
+{
+    static struct vring_table tables[4];
+
+    for (uint32_t i = 0; i < count; i++) {
+        tables[i] = (struct vring_table){table_memory[i], GUEST + 0x1000 + sizeof table_memory[i] * i, 3};
+        offers[i] = (struct vring_avail_buffer){pieces, i, 1, i & 1 ? 2 : 0, with_table >> i & 1 ? &tables[i] : NULL};
+    }
+    n = UINT32_MAX;
+    return vring_driver_add_avail_batch(&r.driver, offers, count, &n);
+}
+
+/* Tables in a batch, in any mix with lists: all that add_indirect would have written, in the ring and in the tables. */
+RING_TEST(V43_a_batch_with_tables_leaves_what_so_many_calls_leave)
+{
+    for (unsigned with_table = 0; with_table < 16; with_table++) {
+        unsigned char memory[2][sizeof table_memory];
+        uint64_t sums[2];
+
+        CHECK_OK(ring_start(&r, 16, format->all, index_before_wrap(format, 16, 3)));
+        for (int in_batches = 0; in_batches < 2; in_batches++) {
+            CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+            CHECK_OK(vring_device_init(&r.device, &r.device_config));
+            memset(table_memory, 0x5a, sizeof table_memory);
+            for (uint32_t i = 0; !in_batches && i < 4; i++) {
+                struct vring_table table = {table_memory[i], GUEST + 0x1000 + sizeof table_memory[i] * i, 3};
+
+                CHECK_OK(with_table >> i & 1 ? vring_driver_add_indirect(&r.driver, &table, pieces, 1, i & 1 ? 2 : 0, i)
+                                             : vring_driver_add_avail(&r.driver, pieces, 1, i & 1 ? 2 : 0, i));
+            }
+            if (in_batches)
+                CHECK_OK(add_with_tables(4, with_table));
+            CHECK(vring_driver_publish(&r.driver) >= 0);
+            sums[in_batches] = sum_of(0);
+            memcpy(memory[in_batches], table_memory, sizeof table_memory);
+            memcpy(r.guest + 0x1000, table_memory, sizeof table_memory);
+            CHECK_OK(get_avail(64, 8));
+            CHECK_EQ(n, 4);
+            for (uint32_t i = 0; i < 4; i++)
+                CHECK(chains[i].n_readable == 1 && chains[i].n_writable == (i & 1 ? 2 : 0));
+        }
+        CHECK(sums[0] == sums[1] && memcmp(memory[0], memory[1], sizeof table_memory) == 0);
+    }
+}
+
+/* Each slip of add_indirect, in the middle of a batch: as about lists. */
+RING_TEST(a_batch_is_added_up_to_a_slip_in_a_table)
+{
+    static const struct vring_segment empty[] = {{GUEST, 1}, {GUEST, 0}};
+    static struct vring_table good, bad[] = {{NULL, GUEST, 3}, {table_memory[1] + 8, GUEST, 2}, {table_memory[1], GUEST, 2},
+                                             {table_memory[1], UINT64_MAX - 46, 3}};
+    const struct {
+        struct vring_avail_buffer buffer;
+        int error;
+    } slips[] = {
+        {{pieces, 1, 1, 1, &bad[0]}, VRING_E_NULL},  {{pieces, 1, 1, 1, &bad[1]}, VRING_E_ALIGN},
+        {{pieces, 1, 1, 2, &bad[2]}, VRING_E_CHAIN}, {{pieces, 1, 1, 2, &bad[3]}, VRING_E_ADDR},
+        {{pieces, 1, 0, 0, &good}, VRING_E_CHAIN},   {{NULL, 1, 1, 0, &good}, VRING_E_NULL},
+        {{empty, 1, 1, 1, &good}, VRING_E_LEN},      {{pieces, 1, 3, 2, &good}, VRING_E_CHAIN}, /* of at most four */
+    };
+
+    good = (struct vring_table){table_memory[0], GUEST + 0x1000, 3};
+    for (size_t i = 0; i < sizeof slips / sizeof *slips; i++) {
+        ring_configure(&r, 8, format->all, 0);
+        r.driver_config.max_chain = 4;
+        CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+        offers[0] = offers[2] = (struct vring_avail_buffer){pieces, 7, 1, 1, &good};
+        offers[1] = slips[i].buffer;
+        n = UINT32_MAX;
+        CHECK_ERR(vring_driver_add_avail_batch(&r.driver, offers, 3, &n), slips[i].error);
+        CHECK_EQ(n, 1);
+        CHECK_EQ(vring_driver_free(&r.driver), 7);
+        CHECK_ERR(vring_driver_add_avail_batch(&r.driver, offers + 1, 2, &n), slips[i].error);
+        CHECK_EQ(n, 0);
+    }
+    CHECK_OK(ring_start(&r, 8, format->plain, 0));
+    CHECK_ERR(vring_driver_add_avail_batch(&r.driver, offers, 1, &n), VRING_E_FEATURE);
+    CHECK_OK(ring_start(&r, 2, format->all, 0));
+    offers[1] = offers[0];
+    CHECK_OK(vring_driver_add_avail_batch(&r.driver, offers, 3, &n)); /* and then there is no room */
+    CHECK_EQ(n, 2);
+    CHECK_ERR(vring_driver_add_avail_batch(&r.driver, offers, 3, &n), VRING_E_FULL);
 }
 
 RING_TEST(batches_of_a_queue_that_is_not_live)

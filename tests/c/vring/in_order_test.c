@@ -108,6 +108,112 @@ MODERN_RING_TEST(V87_a_refused_buffer_is_told_to_be_empty)
     comes_back(VTEST_PASS, 102, 0);
 }
 
+static uint32_t early_len(uint32_t i)
+{
+    return i == 3 ? 16 : 3;
+}
+
+/*
+ * Six buffers of 16 bytes are taken, those of refused are no memory, and those of early have been used before their turn,
+ * buffer 3 in full and the others with 3 bytes; then all through the one at last, with len.
+ */
+static void use_through(VTEST, const struct format *format, unsigned refused, unsigned early, uint32_t last, uint32_t len)
+{
+    CHECK_OK(ring_start(&r, 8, format->all | VRING_F_IN_ORDER, index_before_wrap(format, 8, 3)));
+    for (uint32_t i = 0; i < 6; i++) {
+        struct vring_segment segment = {refused >> i & 1 ? 0 : GUEST + 64 * i, 16};
+
+        CHECK_OK(vring_driver_add_avail(&r.driver, &segment, 0, 1, 100 + i));
+    }
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
+    for (uint32_t i = 0; i < 6; i++)
+        CHECK_ERR(ring_get_avail(&r, &chains[i]), refused >> i & 1 ? VRING_E_CHAIN_ADDR : 0);
+    for (uint32_t i = 0; i < last; i++)
+        if (early >> i & 1)
+            CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, early_len(i)));
+    CHECK_OK(vring_device_add_used_through(&r.device, chains[last].handle, refused >> last & 1 ? 0 : len));
+    for (uint32_t i = 0; i <= last; i++)
+        CHECK_ERR(vring_device_add_used_through(&r.device, chains[i].handle, 0), VRING_E_HANDLE);
+    CHECK_EQ(vring_device_in_flight(&r.device), 5 - last);
+}
+
+MODERN_RING_TEST(V87_C188_all_through_one_are_used_in_full_or_as_they_were)
+{
+    for (unsigned mix = 0; mix < 64; mix++)
+        for (uint32_t last = 0; last < 6; last++) {
+            unsigned refused = mix & 21, early = mix & 42; /* of every other buffer each */
+
+            use_through(VTEST_PASS, format, refused, early, last, 7);
+            CHECK_EQ(vring_device_publish(&r.device), 1);
+            for (uint32_t i = 0; i <= last; i++)
+                comes_back(VTEST_PASS, 100 + i, refused >> i & 1 ? 0 : i == last ? 7 : early >> i & 1 ? early_len(i) : 16);
+            CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
+            for (uint32_t i = last + 1; i < 6; i++) /* the others as ever */
+                CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, 0));
+            CHECK(vring_device_publish(&r.device) >= 0);
+            for (uint32_t i = last + 1; i < 6; i++)
+                comes_back(VTEST_PASS, 100 + i, 0);
+        }
+}
+
+/* What is not whole on the way there is told, and what is whole needs no telling: one entry for as many as can be. */
+MODERN_RING_TEST(V85_V90_all_through_one_take_the_fewest_entries)
+{
+    uint32_t places = 0;
+
+    use_through(VTEST_PASS, format, 1 << 2, 1 << 1 | 1 << 3, 5, 16);
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    for (uint32_t i = 1; i < 6; i++)
+        comes_back(VTEST_PASS, 100 + i, i == 2 ? 0 : i == 1 ? 3 : 16);
+    for (uint32_t i = 0; i < 6; i++) /* of buffers 0 and 1, of 2, of 3 to 5: where the first of each lies */
+        if (r.device.packed)
+            places |= (uint32_t)(get16(desc_at(&r, (5 + i) % 8) + 12) != i) << i;
+        else
+            places |= (uint32_t)(get32(used_at(&r, 4 + 8 * ((5 + i) % 8))) != 0) << i;
+    CHECK_EQ(places, r.device.packed ? 1u << 0 | 1u << 3 : 1u << 0 | 1u << 2 | 1u << 3); /* 2 names itself */
+}
+
+/* What comes behind the last one and was used before its turn has it now. */
+MODERN_RING_TEST(V84_what_waits_behind_all_through_one_follows)
+{
+    start_with(VTEST_PASS, format, 8, 4, 2);
+    CHECK_OK(vring_device_add_used(&r.device, chains[2].handle, 12));
+    CHECK_OK(vring_device_add_used_through(&r.device, chains[1].handle, 11));
+    CHECK_EQ(vring_device_in_flight(&r.device), 1);
+    CHECK_EQ(vring_device_publish(&r.device), 1);
+    for (uint32_t i = 0; i < 3; i++)
+        comes_back(VTEST_PASS, 100 + i, i == 0 ? 16 : 10 + i);
+}
+
+MODERN_RING_TEST(C064_C065_C131_through_a_handle_that_is_none_nothing_is_used)
+{
+    struct vring_device before;
+
+    start_with(VTEST_PASS, format, 8, 4, 2);
+    CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 16));
+    CHECK_OK(vring_device_add_used(&r.device, chains[2].handle, 16)); /* held back: its handle is dead, too */
+    before = r.device;
+    CHECK_ERR(vring_device_add_used_through(&r.device, chains[0].handle, 16), VRING_E_HANDLE);
+    CHECK_ERR(vring_device_add_used_through(&r.device, chains[2].handle, 16), VRING_E_HANDLE);
+    CHECK_ERR(vring_device_add_used_through(&r.device, chains[3].handle + 0x10000, 16), VRING_E_HANDLE);
+    CHECK_ERR(vring_device_add_used_through(&r.device, UINT32_MAX, 16), VRING_E_HANDLE);
+    CHECK_ERR(vring_device_add_used_through(&r.device, chains[3].handle, 17), VRING_E_LEN);
+    CHECK_ERR(vring_device_add_used_through(NULL, chains[3].handle, 16), VRING_E_NULL);
+    CHECK(memcmp(&before, &r.device, sizeof before) == 0);
+    CHECK_OK(vring_device_add_used(&r.device, chains[1].handle, 16)); /* still with the device */
+    CHECK_OK(vring_device_add_used_through(&r.device, chains[3].handle, 16));
+    vring_device_reset(&r.device);
+    CHECK_ERR(vring_device_add_used_through(&r.device, chains[3].handle, 16), VRING_E_STATE);
+
+    CHECK_OK(ring_start(&r, 8, format->all, 0));
+    CHECK_OK(ring_add(&r, 0, 16, true, 100));
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
+    CHECK_OK(ring_get_avail(&r, &chains[0]));
+    CHECK_ERR(vring_device_add_used_through(&r.device, chains[0].handle, 16), VRING_E_FEATURE);
+    CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 16));
+}
+
 MODERN_RING_TEST(V91_an_event_within_a_batch_is_passed_with_it)
 {
     start_with(VTEST_PASS, format, 8, 4, 2);
