@@ -426,7 +426,7 @@ def test_no_verb_needs_more_stack_than_is_promised(sizes: list[budget.Entry]) ->
 
 
 def test_growth_wants_a_reason() -> None:
-    old = budget.Entry("x86-64", "gcc 12", "-O2", "split_driver", "", 1000, 100)
+    old = budget.Entry("x86-64", "gcc 12", "-O2", "ALL", "split_driver", "", 1000, 100)
     verb = dataclasses.replace(old, function="vring_split_driver_publish", bytes=100)
     grown, deep = dataclasses.replace(old, bytes=1051), dataclasses.replace(verb, stack=117)
     silent = "# Changelog\n\n## Unreleased\n\n- `split_driver` is faster.\n"

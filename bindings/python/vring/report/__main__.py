@@ -72,8 +72,8 @@ def run_budget(options: argparse.Namespace) -> int:
         return 1
     if options.update:
         # What cannot be built here stays as it was.
-        built = {entry.key[:3] for entry in now}
-        kept = [entry for entry in before if entry.key[:3] not in built]
+        built = {entry.build for entry in now}
+        kept = [entry for entry in before if entry.build not in built]
         recorded.write_text(budget.write(now + kept))
         page = sources.root / "docs" / "codegen.md"
         page.write_text(budget.replace_table(page.read_text(), now + kept))

@@ -2,8 +2,8 @@
 """
 How large the library is and how deep its stack goes, recorded per function and target, and held.
 
-A cell (split_driver.c and its like) may grow by 5 % and a verb's stack by 16 bytes before someone has to say why: a line
-of CHANGELOG.md that begins with "- Size:" or "- Stack:" and names the cell or the verb. After that
+A cell (a format's driver or device, with all that it needs) may grow by 5 % and a verb's stack by 16 bytes before someone
+has to say why: a line of CHANGELOG.md that begins with "- Size:" or "- Stack:" and names the cell or the verb. After that
 ``python -m vring.report budget --update`` records the new numbers.
 """
 
@@ -13,61 +13,125 @@ import csv
 import io
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from elftools.elf.elffile import ELFFile
+
 from .asm import symbols
-from .build import Access, Compiler, ReportError, Sources, compile_object, compilers
+from .build import Access, Compiler, ReportError, Sources, compile_object, compilers, linker, run_tool
 from .targets import target
 
-#: What is recorded: gcc, since it also writes down the frame of every function and who calls whom.
-RECORDED = (("x86-64", "-O2"), ("x86-64", "-Os"), ("aarch64", "-O2"), ("riscv64", "-O2"), ("cortex-m4", "-Os"), ("s390x", "-O2"))
+#: What is recorded, and with which features: gcc, since it also writes down the frame of every function and who calls whom.
+ALL = "ALL"
+RECORDED = (
+    ("x86-64", "-O2", ALL), ("x86-64", "-Os", ALL), ("x86-64", "-Os", "VERSION_1 RING_PACKED"), ("aarch64", "-O2", ALL),
+    ("riscv64", "-O2", ALL), ("cortex-m4", "-Os", ALL), ("cortex-m4", "-Os", "VERSION_1"), ("s390x", "-O2", ALL),
+)
 GROWTH = 1.05
 STACK_SLACK = 16
 CELLS = ("split_driver", "split_device", "packed_driver", "packed_device")
-FIELDS = ("target", "compiler", "optimisation", "cell", "function", "bytes", "stack")
+#: The verbs that a buffer passes through, which are what other people's sizes are of.
+PLAIN_VERBS = {"driver": ("add_avail", "publish", "get_used"), "device": ("get_avail", "add_used", "publish")}
+#: Cells that are linked together, by the name under which they are recorded.
+PLAIN = {
+    "split_driver, plain verbs": ("split_driver",), "split_device, plain verbs": ("split_device",),
+    "split, plain verbs": ("split_driver", "split_device"), "split and packed, plain verbs": CELLS,
+}
+FIELDS = ("target", "compiler", "optimisation", "features", "cell", "function", "bytes", "stack")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One function; or a whole cell, with function "" and stack the deepest of its functions."""
+    """One function; or with function "" a whole cell or the plain verbs of some, and the deepest stack of its functions."""
 
     target: str
     compiler: str  # family and major version
     optimisation: str
+    features: str
     cell: str
     function: str
     bytes: int
     stack: int
 
     @property
-    def key(self) -> tuple[str, str, str, str, str]:
-        return (self.target, self.compiler, self.optimisation, self.cell, self.function)
+    def key(self) -> tuple[str, str, str, str, str, str]:
+        return (*self.build, self.cell, self.function)
+
+    @property
+    def build(self) -> tuple[str, str, str, str]:
+        return (self.target, self.compiler, self.optimisation, self.features)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """At most so many bytes, of the first of some features that a build has recorded."""
+
+    target: str
+    optimisation: str
+    features: str
+    cell: str
+    bytes: int
+
+
+GOALS = (
+    Goal("cortex-m4", "-Os", "VERSION_1", "split, plain verbs", 1300),
+    Goal("cortex-m4", "-Os", "VERSION_1", "split_driver, plain verbs", 700),
+    Goal("cortex-m4", "-Os", "VERSION_1", "split_device, plain verbs", 650),
+    Goal("x86-64", "-Os", "VERSION_1 RING_PACKED", "split and packed, plain verbs", 3000),
+)
 
 
 def measure(sources: Sources) -> list[Entry]:
     """Every public function of the cells, as the default accessors make it. A target without its gcc has no entries."""
     found: list[Entry] = []
-    for name, optimisation in RECORDED:
+    for name, optimisation, features in RECORDED:
         for compiler in compilers(target(name), ["gcc"]):
-            found += measure_one(sources, name, compiler, optimisation)
+            found += measure_one(sources, name, compiler, optimisation, features)
     return found
 
 
-def measure_one(sources: Sources, name: str, compiler: Compiler, optimisation: str) -> list[Entry]:
-    objects = {path.stem: compile_object(sources, compiler, optimisation, Access("ACQREL"), path, ("-fcallgraph-info=su",))
-               for path in sources.library}
+def measure_one(sources: Sources, name: str, compiler: Compiler, optimisation: str, features: str = ALL) -> list[Entry]:
+    flags = ("-fcallgraph-info=su", *features_flags(features))
+    objects = {path.stem: compile_object(sources, compiler, optimisation, Access("ACQREL"), path, flags) for path in sources.library}
     depth = stack_depths([path.with_suffix(".ci") for path in objects.values()])
+    sizes: dict[str, int] = defaultdict(int)
+    for stem in (path.stem for path in sources.cells):
+        for symbol in symbols(objects[stem]).values():
+            sizes[symbol.name.split(".")[0]] += symbol.size
     found = []
     for cell in CELLS:
-        sizes: dict[str, int] = defaultdict(int)
-        for symbol in symbols(objects[cell]).values():
-            sizes[symbol.name.split(".")[0]] += symbol.size
-        verbs = {function: depth[function] for function in sizes if function.startswith("vring_")}
-        found.append(Entry(name, compiler.column, optimisation, cell, "", sum(sizes.values()), max(verbs.values())))
-        found += [Entry(name, compiler.column, optimisation, cell, function, sizes[function], stack)
-                  for function, stack in sorted(verbs.items())]
+        verbs = sorted(function for function in sizes if function.startswith(f"vring_{cell}_"))
+        together = {cell: verbs}
+        if cell == CELLS[-1]:
+            together |= {what: [verb for one in cells for verb in plain_verbs(one)] for what, cells in PLAIN.items()}
+        found += [Entry(name, compiler.column, optimisation, features, what, "", linked_size(sources, objects.values(), some),
+                        max(depth[verb] for verb in some)) for what, some in together.items()]
+        found += [Entry(name, compiler.column, optimisation, features, cell, verb, sizes[verb], depth[verb]) for verb in verbs]
     return found
+
+
+def features_flags(features: str) -> tuple[str, ...]:
+    """What tells a compiler to build no other features than those, by the spec's names."""
+    if features == ALL:
+        return ()
+    return (f"-DVRING_BUILD_FEATURES=({'|'.join(f'VRING_F_{feature}' for feature in features.split())})",)
+
+
+def plain_verbs(cell: str) -> list[str]:
+    return [f"vring_{cell}_{verb}" for verb in PLAIN_VERBS[cell.split("_")[1]]]
+
+
+def linked_size(sources: Sources, objects: Iterable[Path], functions: Iterable[str]) -> int:
+    """Bytes of code and constants in a program of these functions and all that they call; memcpy and its like are not ours."""
+    made = sources.output / "programs" / "size.elf"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    wanted = [word for function in functions for word in ("-u", function)]
+    run_tool([linker(), "--gc-sections", "--unresolved-symbols=ignore-all", "--no-relax", "-e", "0", *wanted, "-o", str(made), *map(str, objects)])
+    with made.open("rb") as file:
+        return sum(section["sh_size"] for section in ELFFile(file).iter_sections()
+                   if section["sh_flags"] & 2 and section.name.startswith((".text", ".rodata", ".data", ".bss")))  # SHF_ALLOC
 
 
 def stack_depths(graphs: list[Path]) -> dict[str, int]:
@@ -105,8 +169,8 @@ def stack_depths(graphs: list[Path]) -> dict[str, int]:
 
 
 def read(text: str) -> list[Entry]:
-    return [Entry(row["target"], row["compiler"], row["optimisation"], row["cell"], row["function"], int(row["bytes"]),
-                  int(row["stack"])) for row in csv.DictReader(io.StringIO(text))]
+    return [Entry(row["target"], row["compiler"], row["optimisation"], row["features"], row["cell"], row["function"],
+                  int(row["bytes"]), int(row["stack"])) for row in csv.DictReader(io.StringIO(text))]
 
 
 def write(entries: list[Entry]) -> str:
@@ -125,7 +189,7 @@ def complaints(recorded: list[Entry], now: list[Entry], changelog: str) -> list[
         old = before.get(entry.key)
         if old is None:
             continue
-        build = f"{entry.compiler} {entry.optimisation} for {entry.target}"
+        build = f"{entry.compiler} {entry.optimisation} for {entry.target}" + ("" if entry.features == ALL else f", {entry.features} alone")
         if not entry.function and entry.bytes > old.bytes * GROWTH and not explained("Size", entry.cell, changelog):
             said.append(f"{entry.cell}: {old.bytes} -> {entry.bytes} bytes by {build}; a line \"- Size: ... `{entry.cell}` ...\" "
                         "of CHANGELOG.md has to say why")
@@ -142,18 +206,42 @@ def explained(what: str, name: str, changelog: str) -> bool:
 
 
 def table(entries: list[Entry]) -> str:
-    """Markdown: bytes of the cells, and the deepest stack of each verb, per target."""
-    builds = list(dict.fromkeys((e.target, e.compiler, e.optimisation) for e in entries))
-    head = [f"{t} {o}" for t, _, o in builds]
-    lines = ["| bytes | " + " | ".join(head) + " |", "|---|" + "---:|" * len(builds)]
+    """Markdown: the goals, bytes of the cells and of the plain verbs, and the deepest stack of each verb, per build."""
+    builds = list(dict.fromkeys(e.build for e in entries))
+    head = " | ".join(map(title, builds))
     by = {e.key: e for e in entries}
-    for cell in CELLS:
-        lines.append(f"| {cell} | " + " | ".join(str(by[(*build, cell, "")].bytes) for build in builds) + " |")
-    lines += ["", "| stack, bytes | " + " | ".join(head) + " |", "|---|" + "---:|" * len(builds)]
+    lines = ["| goal, bytes | at most | reached | with all features |", "|---|---:|---:|---:|"]
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in goals(entries)]
+    lines += ["", f"| bytes | {head} |", "|---|" + "---:|" * len(builds)]
+    lines += ["| " + " | ".join(map(str, [cell, *sizes])) + " |" for cell, sizes in cells_table(entries, builds)]
+    lines += ["", f"| stack, bytes | {head} |", "|---|" + "---:|" * len(builds)]
     for cell, function in dict.fromkeys((e.cell, e.function) for e in entries if e.function):
         depths = [str(by[(*build, cell, function)].stack) if (*build, cell, function) in by else "-" for build in builds]
         lines.append(f"| {function} | " + " | ".join(depths) + " |")
     return "\n".join(lines) + "\n"
+
+
+def title(build: tuple[str, str, str, str]) -> str:
+    """Of a column: "cortex-m4 -Os, VERSION_1 alone"."""
+    name, _, optimisation, features = build
+    return f"{name} {optimisation}" + ("" if features == ALL else f", {features.replace(' ', ', ')} alone")
+
+
+def cells_table(entries: list[Entry], builds: list[tuple[str, str, str, str]]) -> list[tuple[str, list[int]]]:
+    """(cell, its bytes in each build), for the cells and for what is linked of some."""
+    by = {e.key: e.bytes for e in entries}
+    return [(cell, [by[(*build, cell, "")] for build in builds]) for cell in (*CELLS, *PLAIN)]
+
+
+def goals(entries: list[Entry]) -> list[tuple[str, int, int, int]]:
+    """(what, goal, reached, the same with all features) in bytes, for every goal whose builds are recorded."""
+    by = {(e.target, e.optimisation, e.features, e.cell): e.bytes for e in entries if not e.function}
+    found = []
+    for goal in GOALS:
+        small, whole = ((goal.target, goal.optimisation, features, goal.cell) for features in (goal.features, ALL))
+        if small in by and whole in by:
+            found.append((f"{goal.cell}: {title((goal.target, '', goal.optimisation, goal.features))}", goal.bytes, by[small], by[whole]))
+    return found
 
 
 BEGIN, END = "<!-- sizes: made by python -m vring.report budget --update -->\n", "<!-- end of sizes -->\n"

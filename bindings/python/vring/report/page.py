@@ -21,6 +21,7 @@ import pygments
 import pygments.formatters
 import pygments.lexers
 
+from . import budget
 from .answer import PATCHED, claims, differences, kernel_sentence, sentences
 from .asm import ADDRESS, BRANCH, FENCE, LOAD, STORE
 from .build import VARIANTS, Sources
@@ -171,6 +172,18 @@ def findings_table(rows: list[Row], suite: str) -> dict[str, Any]:
     return {"columns": columns, "table": table}
 
 
+def sizes_table(sources: Sources) -> dict[str, Any]:
+    """What is recorded of the library's size, with its goals; empty where nothing is."""
+    recorded = sources.fixtures / "budget.csv"
+    entries = budget.read(recorded.read_text()) if recorded.exists() else []
+    builds = list(dict.fromkeys(e.build for e in entries))
+    return {
+        "titles": list(map(budget.title, builds)), "compilers": sorted({compiler for _, compiler, _, _ in builds}),
+        "features": ["all" if features == budget.ALL else features.replace(" ", ", ") for _, _, _, features in builds],
+        "cells": budget.cells_table(entries, builds), "goals": budget.goals(entries),
+    } if entries else {}
+
+
 def write_page(rows: list[Row], verdicts: list[Verdict], about: dict[str, Any], sources: Sources, path: Path) -> None:
     """The HTML file."""
     environment = jinja2.Environment(
@@ -186,7 +199,7 @@ def write_page(rows: list[Row], verdicts: list[Verdict], about: dict[str, Any], 
         functions=list(dict.fromkeys((r.suite, r.function) for r in shown)),
         code={name: c_of(sources, suite, name) for suite, name in dict.fromkeys((r.suite, r.function) for r in shown)},
         findings={suite: findings_table(shown, suite) for suite in suites if suite in ("places", "gallery")},
-        kernel=kernel_sentence(shown),
+        kernel=kernel_sentence(shown), sizes=sizes_table(sources),
         kinds={"load": LOAD, "store": STORE, "fence": FENCE, "branch": BRANCH, "address": ADDRESS},
         styles=pygments.formatters.HtmlFormatter(style="default").get_style_defs(".c"),
     )
