@@ -14,7 +14,7 @@ from vring.inspect import Record, draw, draw_heat, pool_record, read, ring_recor
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 
 
-def packed() -> str:
+def packed(side: str) -> str:
     """A packed ring in the middle of its work, just after its index has wrapped, buffers used out of order."""
     features = Feature.VERSION_1 | Feature.RING_PACKED | Feature.INDIRECT_DESC | Feature.EVENT_IDX
     memory = GuestMemory(1 << 20)
@@ -44,7 +44,12 @@ def packed() -> str:
     driver.get_used()
     add(1, 1)
     add(1, 3)
-    return draw(ring_record("a disk", driver.snapshot(), memory))
+    if side == "driver":
+        return draw(ring_record("a disk", driver.snapshot(), memory))
+    device.add_used(taken[2] or 0)
+    driver.publish()
+    assert device.get_avail() and device.get_avail()
+    return draw(ring_record("a disk", device.snapshot(), memory))
 
 
 def heat() -> str:
@@ -91,7 +96,8 @@ def stride() -> str:
 
 
 PICTURES: dict[str, Callable[[], str]] = {
-    "packed.svg": packed,
+    "packed.svg": lambda: packed("driver"),
+    "device.svg": lambda: packed("device"),
     "heat.svg": heat,
     "stride.svg": stride,
     "ring.svg": lambda: demo("vring-snapshot"),

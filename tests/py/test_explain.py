@@ -12,6 +12,7 @@ import pytest
 
 from pictures import FOLDER, PICTURES
 from vring.explain import Question, answer_before_the_fix, answer_of_the_library, draw_stride
+from vring.inspect.svg import COLOURS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -45,11 +46,11 @@ def fills(svg: str) -> list[str | None]:
 def test_misaligned_results_are_red_and_only_they() -> None:
     question = Question()
     before, after = answer_before_the_fix(question), answer_of_the_library(question)
-    assert fills(draw_stride(question, before, after)) == ["#d64545"] * 3 + ["#e09f3e"] + ["#34a26f"] * 3
+    assert fills(draw_stride(question, before, after)) == [COLOURS["red"]] * 3 + [COLOURS["amber"]] + [COLOURS["green"]] * 3
     # Where the original has an address the rule before the fix was right, too, and the pictures agree.
     question = Question(orig=0x7C0, min_align=4096, alloc_align=1)
     before, after = answer_before_the_fix(question), answer_of_the_library(question)
-    assert before == after and "#d64545" not in fills(draw_stride(question, before, after))
+    assert before == after and COLOURS["red"] not in fills(draw_stride(question, before, after))
     assert [answer.addr & 0xFFF for answer in after] == [0x7C0] * 3 and question.stride == 2
 
 

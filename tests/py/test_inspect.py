@@ -34,6 +34,7 @@ def load() -> Any:
 
 
 inspect: Any = load()
+RED = importlib.import_module(inspect.__name__ + ".svg").COLOURS["red"]
 
 
 def entry(**fields: Any) -> dict[str, Any]:
@@ -152,8 +153,8 @@ def test_what_the_device_can_follow_includes_tables_and_what_they_list() -> None
 
 def test_a_ring_is_drawn_with_its_counts_and_cursors() -> None:
     seen = words(inspect.draw(ring()))
-    assert seen.count("1 buffers, 1 descriptors") == 2
-    assert "1 buffers, 2 descriptors" in seen and "4 descriptors" in seen
+    assert seen.count("1 buffer, 1 descriptor") == 2
+    assert "1 buffer, 2 descriptors" in seen and "4 descriptors" in seen
     for cursor in ("avail.idx 0", "next_avail (private) 1", "used.idx 65535", "next_used (private) 65534"):
         assert cursor in seen
 
@@ -161,13 +162,13 @@ def test_a_ring_is_drawn_with_its_counts_and_cursors() -> None:
 @pytest.mark.parametrize("size", [1, 2, 256, 1024])
 def test_an_empty_ring_of_any_size_is_drawn(size: int) -> None:
     snapshot = ring() | {"size": size, "entries": [entry() for _ in range(size)], "next_avail": 0, "used_idx": 65534}
-    assert f"{size} descriptors" in words(inspect.draw(snapshot))
+    assert f"{size} descriptor{'s' * (size > 1)}" in words(inspect.draw(snapshot))
 
 
 def test_what_a_hostile_device_wrote_is_shown_and_not_believed() -> None:
     snapshot = ring()
     snapshot["entries"][6]["used_id"] = 0xDEADBEEF
-    red = [part for part in parts(inspect.draw(snapshot), "rect") if part.get("fill") == "#d64545"]
+    red = [part for part in parts(inspect.draw(snapshot), "rect") if part.get("fill") == RED]
     assert len(red) == 1
     assert [b.state for b in inspect.buffers(snapshot)] == ["device", "device", "staged"]
     snapshot["used_idx"] = 30000
@@ -186,7 +187,7 @@ def test_a_pool_is_drawn_with_what_its_data_do_not_fill() -> None:
     svg = inspect.draw(pool())
     seen = words(svg)
     assert "4 slots used" in seen and "most so far: 6" in seen and "6 slots" in seen
-    assert "1 mappings, 300 bytes" in seen and "1 mappings, 256 bytes" in seen
+    assert "1 mapping, 300 bytes" in seen and "1 mapping, 256 bytes" in seen
     assert "296 bytes before the data" in seen and "172 bytes after it" in seen  # 3 * 256 = 296 + 300 + 172
     assert [word for word in seen if word.startswith("0x")] == ["0x10000", "0x10400", "0x10800"]
 
@@ -205,9 +206,9 @@ def test_names_are_text_and_not_markup() -> None:
     ("change", "message"),
     [
         ({"vring-snapshot": 2}, "version 1: 2"),
-        ({"format": "round"}, "a round ring as its driver"),
+        ({"format": "round"}, "a round ring as its driver sees it: there are split"),
         ({"format": "packed"}, "entries\\[\\].id missing"),
-        ({"side": "device"}, "device sees it"),
+        ({"side": "bystander"}, "as its bystander sees it"),
         ({"size": 16}, "16 entries, but 8"),
         ({"published": None}, "published missing"),
         ({"entries": [{}]}, "entries\\[\\].addr, entries\\[\\].len"),
@@ -292,7 +293,7 @@ def test_a_used_descriptor_that_names_nobody_is_shown_and_not_believed() -> None
         snapshot = wheel()
         snapshot["entries"][4]["id"] = number
         assert inspect.wheel(snapshot).state[:5] == ["device", "device", "staged", None, "bad"]
-        assert len([part for part in parts(inspect.draw(snapshot), "path") if part.get("fill") == "#d64545"]) == 1
+        assert len([part for part in parts(inspect.draw(snapshot), "path") if part.get("fill") == RED]) == 1
         assert "used, but no such buffer is in flight" in words(inspect.draw(snapshot))
 
 
@@ -303,7 +304,7 @@ def test_a_wheel_is_drawn_with_its_bits_hands_and_wishes() -> None:
         "next_avail 3, wrap 0",
         "published 2, wrap 0",
         "next_used 4, wrap 1",
-        "1 buffers, 1 descriptors",
+        "1 buffer, 1 descriptor",
         "the driver asks to be notified at 3, wrap 1",
         "the device asks to be notified for none",
     ):
@@ -321,7 +322,7 @@ def test_an_empty_wheel_of_any_size_is_drawn(size: int) -> None:
         "published": 0,
         "next_used": 0,
     }
-    assert f"{size} descriptors" in words(inspect.draw(snapshot))
+    assert f"{size} descriptor{'s' * (size > 1)}" in words(inspect.draw(snapshot))
 
 
 def test_a_place_outside_the_ring_is_reported() -> None:
@@ -457,10 +458,10 @@ def test_a_snapshot_says_whose_view_it_is_and_in_which_order(packed: bool) -> No
     of_driver, of_device = (inspect.draw_text(json.loads(json.dumps(view))) for view in views)
     title = f"mine: {'packed' if packed else 'split'} ring, 8 entries, IN_ORDER, as its"
     assert of_driver.startswith(f"{title} driver sees it\n") and of_device.startswith(f"{title} device sees it\n")
-    assert "D 3 with the device" in of_driver and "D 2 taken and not yet used" in of_device
-    assert of_device.endswith("  ids 0, 1\n" if packed else "  heads 0, 2\n") and "next_used 0" in of_device
-    with pytest.raises(inspect.SnapshotError, match="device sees it"):
-        inspect.draw(views[1])
+    assert "D 3 with the device" in of_driver and "w 1 available, not yet taken; D 2 taken, not yet used" in of_device
+    assert of_device.count("  D ") == 2 and of_device.count("  w ") == 2 and "as its device sees it" in " ".join(words(inspect.draw(views[1])))
+    with pytest.raises(inspect.SnapshotError, match="known to a driver"):
+        inspect.visible_buffers(views[1])
     del views[0]["in_order"]
     assert "IN_ORDER" not in inspect.draw_text(views[0])
 

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from pictures import FOLDER, PICTURES
-from vring import BouncePool, Direction, Driver, Feature, GuestMemory, SplitAreas, SplitDevice
+from vring import BouncePool, Device, Direction, Driver, Feature, GuestMemory, SplitAreas, SplitDevice, allocate_areas
 from vring.inspect import Record, draw, draw_heat, pool_record, ring_record
+from vring.inspect.svg import COLOURS
 from vring.inspect.page import Step, draw_page
 
 # Runs in the page, and leaves what it found as JSON in the last element.
@@ -132,6 +133,25 @@ def rings(steps: int = 4) -> list[Record]:
     return records
 
 
+def views() -> list[str]:
+    """Rings of both formats as a device sees them that has taken one, staged one and left one, each of several pieces."""
+    drawn = []
+    for size, packed in ((8, False), (128, False), (7, True), (64, True)):
+        features = Feature.VERSION_1 | Feature.INDIRECT_DESC | (Feature.RING_PACKED if packed else Feature(0))
+        memory = GuestMemory(1 << 16)
+        areas = allocate_areas(memory, size, features)
+        driver, device = Driver(memory, areas, features), Device(memory, areas, features)
+        data = memory.allocate(64)
+        for _ in range(3):
+            driver.add_avail([(data, 16)], [(data + 16, 16)])
+        driver.publish()
+        device.add_used(device.get_avail() or 0)
+        before = ring_record("a device", device.snapshot(), memory)
+        device.get_avail()
+        drawn.append(draw(ring_record("a device", device.snapshot(), memory), before))
+    return drawn
+
+
 def pools() -> list[str]:
     """Pools from small to large, at the end of the address space, with mappings that are padded, tiny and whole."""
     drawn = []
@@ -153,7 +173,7 @@ def pools() -> list[str]:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_picture_is_legible(dark: bool, tmp_path: Path) -> None:
     pictures = [(FOLDER / name).read_text("utf-8") for name in PICTURES]
-    pictures += [draw(rings()[-1], rings()[-2]), *pools()]
+    pictures += [draw(rings()[-1], rings()[-2]), *views(), *pools()]
     seen = browse(on_a_page(*pictures), tmp_path, dark)["first"]
     judge(seen)
     assert seen["texts"] > 150
@@ -168,6 +188,21 @@ def test_a_page_can_be_stepped_through(tmp_path: Path) -> None:
     at = [(state["shown"], int(state["slider"]), state["rule"]) for state in report["steps"]]
     assert at == [([n], n, f"rule_{n}(x={n})") for n in (4, 3, 4, 0, 1, 2)]
     assert report["steps"][0]["count"] == "step 4 of 4"
+
+
+def test_words_on_a_hue_are_legible_and_hues_on_both_papers() -> None:
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(one: str, other: str) -> float:
+        low, high = sorted((luminance(one), luminance(other)))
+        return (high + 0.05) / (low + 0.05)
+
+    for name, hue in COLOURS.items():
+        assert contrast(hue, "#ffffff") > 4.5 and contrast(hue, "#0d1117") > 3.9, name
+    assert contrast("#e09f3e", "#ffffff") < 3, "the negative control: a lighter amber"
 
 
 def test_the_browser_notices(tmp_path: Path) -> None:

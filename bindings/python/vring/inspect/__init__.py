@@ -11,11 +11,14 @@ This package uses the standard library alone, and neither the rest of ``vring`` 
 """
 
 from .heat import draw_heat
-from .packed import draw_wheel, wheel
+from .owners import visible_buffers
+from .packed import wheel
+from .packed_svg import draw_wheel
 from .record import pool_record, ring_record, split_ring_record
-from .ring import buffers, draw_ring, visible_buffers
 from .slots import draw_slots
 from .snapshot import Record, SnapshotError, read
+from .split import buffers
+from .split_svg import draw_ring
 from .states import Buffer
 from .text import draw_text
 

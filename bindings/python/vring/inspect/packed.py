@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""A packed ring as its driver sees it: a wheel of descriptors with their two bits, and hands where each side stands."""
+"""Who owns what in a packed ring, as one of its sides knows it: its places, and the bits of the descriptors."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from .snapshot import Record, SnapshotError, check_ring
-from .states import DESC_F_INDIRECT, DESC_F_WRITE, STATES, Buffer
-from .svg import Sheet
+from .states import DESC_F_NEXT, Buffer
 
 AVAIL_BIT, USED_BIT = 1 << 7, 1 << 15
-EVENTS = ("for every one", "for none", "at")  # what one side asks of the other (2.8.10), by its number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +19,10 @@ class Place:
     wrap: int
 
     @classmethod
-    def of(cls, word: int, size: int) -> Place:
+    def of(cls, word: int, size: int, side: str) -> Place:
         place = cls(word & 0x7FFF, word >> 15)
         if place.entry >= size:
-            raise SnapshotError(f"entry {place.entry} of a ring of {size}: the driver's own state is damaged")
+            raise SnapshotError(f"entry {place.entry} of a ring of {size}: the {side}'s own state is damaged")
         return place
 
     def distance(self, other: Place, size: int) -> int:
@@ -50,62 +47,87 @@ class Wheel:
     next_avail: Place
     published: Place
     next_used: Place
-    state: list[
-        str | None
-    ]  # of each entry: a key of STATES, "bad" for what the device should not have written, or None
-    buffers: list[Buffer]
+    # Of each entry: a key of STATES, "bad" for what the device should not have written, or None if it is nobody's.
+    state: list[str | None]
+    buffers: list[Buffer]  # those that can be made out
+    counts: dict[str, int]  # buffers in each state, made out or not
 
 
 def wheel(snapshot: Record) -> Wheel:
     """
-    The entries from the next to be taken back up to the next to be filled are the buffers in flight. Those at the
-    front that bear the bits of used ones are used; a used descriptor stands for as many entries as its buffer took.
-    Where buffers are used out of order, descriptors of others are overwritten: their entries belong to the device, and
-    which is whose cannot be seen any more.
+    Who owns what in a packed ring. Where buffers are used out of order, descriptors of others are overwritten: their
+    entries belong to the device, and which is whose cannot be seen any more. Raises SnapshotError if it is none, or if
+    its side's own state is damaged.
     """
     check_ring(snapshot)
-    size, entries = snapshot["size"], snapshot["entries"]
+    size, side = snapshot["size"], snapshot["side"]
     next_avail, published, next_used = (
-        Place.of(snapshot[key], size) for key in ("next_avail", "published", "next_used")
+        Place.of(snapshot[key], size, side) for key in ("next_avail", "published", "next_used")
     )
-    state: list[str | None] = [None] * size
-    found: list[Buffer] = []
-    taken = 0
-    in_flight = next_used.distance(next_avail, size)
-    waiting = max(in_flight - published.distance(next_avail, size), 0)
-
-    while taken < waiting:
-        at = next_used.after(taken, size)
-        entry = entries[at.entry]
-        if _bits(entry["flags"]) != (at.wrap, at.wrap):
-            break
-        count = entries[entry["id"]]["count"] if entry["id"] < size else 0
-        covered = [at.after(i, size).entry for i in range(min(max(count, 1), waiting - taken))]
-        for i in covered:
-            state[i] = "used" if count else "bad"
-        if count:
-            found.append(Buffer(entry["id"], "used", covered, []))
-        taken += len(covered)
-    while taken < in_flight:
-        at = next_used.after(taken, size)
-        of = "device" if taken < waiting else "staged"
-        chain = _chain(snapshot, at, in_flight - taken)
-        head = entries[at.entry]["id"]
-        if chain and head not in [b.head for b in found]:
-            found.append(Buffer(head, of, chain, entries[at.entry].get("table") or [entries[i] for i in chain]))
-        else:
-            chain = [at.entry]
-        for i in chain:
-            state[i] = of
-        taken += len(chain)
-    return Wheel(next_avail, published, next_used, state, found)
+    found = Wheel(next_avail, published, next_used, [None] * size, [], {})
+    if side == "driver":
+        _of_driver(snapshot, found)
+    else:
+        _of_device(snapshot, found)
+    return found
 
 
-def _bits(flags: int) -> tuple[int, int]:
+def bits(flags: int) -> tuple[int, int]:
+    """The AVAIL and the USED bit."""
     return (flags & AVAIL_BIT) // AVAIL_BIT, (flags & USED_BIT) // USED_BIT
 
 
-def _chain(snapshot: Record, at: Place, most: int) -> list[int]:
+# ------------------------------------------------------------------------------------------------- the driver's view ---
+
+
+def _of_driver(snapshot: Record, found: Wheel) -> None:
+    """
+    The entries from the next to be taken back up to the next to be filled are the buffers in flight. Those at the
+    front that bear the bits of used ones are used; a used descriptor stands for as many entries as its buffer took.
+    """
+    size, entries = snapshot["size"], snapshot["entries"]
+    in_flight = found.next_used.distance(found.next_avail, size)
+    waiting = max(in_flight - found.published.distance(found.next_avail, size), 0)
+    passed = 0
+
+    while passed < waiting:
+        at = found.next_used.after(passed, size)
+        entry = entries[at.entry]
+        if bits(entry["flags"]) != (at.wrap, at.wrap):
+            break
+        count = entries[entry["id"]]["count"] if entry["id"] < size else 0
+        if count and snapshot.get("in_order"):
+            count = _batch(snapshot, at, count, waiting - passed)
+        covered = [at.after(i, size).entry for i in range(min(max(count, 1), waiting - passed))]
+        _own(found, "used" if count else "bad", covered, Buffer(entry["id"], "used", covered, []) if count else None)
+        passed += len(covered)
+    while passed < in_flight:
+        at = found.next_used.after(passed, size)
+        state = "device" if passed < waiting else "staged"
+        chain = _chain_of_id(snapshot, at, in_flight - passed)
+        head = entries[at.entry]["id"]
+        if chain and head not in [b.head for b in found.buffers]:
+            pieces = entries[at.entry].get("table") or [entries[i] for i in chain]
+            _own(found, state, chain, Buffer(head, state, chain, pieces))
+        else:
+            chain = [at.entry]
+            _own(found, state, chain)
+        passed += len(chain)
+    _count_of_driver(snapshot, found)
+
+
+def _batch(snapshot: Record, at: Place, count: int, most: int) -> int:
+    """
+    The entries that a used descriptor stands for in order: up to the end of the buffer that it names, which is the last
+    of its batch. That one's descriptors bear its id, and only the batch's first is written over.
+    """
+    size, entries = snapshot["size"], snapshot["entries"]
+    named = entries[at.entry]["id"]
+    own = [i for i in range(1, most) if entries[at.after(i, size).entry]["id"] == named]
+    return own[-1] + 1 if own else count
+
+
+def _chain_of_id(snapshot: Record, at: Place, most: int) -> list[int]:
     """
     The entries of the buffer that starts at a place, or none if that cannot be said. They all bear its id. Their flags
     are not asked whether another one follows: those of a batch's first are kept back until it is published.
@@ -117,244 +139,82 @@ def _chain(snapshot: Record, at: Place, most: int) -> list[int]:
     return chain if all(entries[i]["id"] == head for i in chain) and len(chain) == count else []
 
 
-# ---------------------------------------------------------------------------------------------------------- drawing ---
-
-CENTRE_X, CENTRE_Y = 300.0, 350.0
-OUTER, INNER, BIT = 216.0, 164.0, 17.0  # radii of the ring of descriptors; the two rings of bits are within it
-PANEL, WIDTH, HEIGHT = 600, 940, 640
-HANDS = (
-    ("A", "next_avail", "where the driver puts the next descriptor", 108.0),
-    ("P", "published", "up to where the device may look", 84.0),
-    ("U", "next_used", "where the driver looks for the next used one", 60.0),
-)
+def _count_of_driver(snapshot: Record, found: Wheel) -> None:
+    """Where used descriptors stand for one buffer each, the others are the device's; in order, it is seen which are."""
+    in_flight = sum(entry["count"] > 0 for entry in snapshot["entries"])
+    seen = {state: sum(b.state == state for b in found.buffers) for state in ("staged", "device", "used")}
+    unseen = "used" if snapshot.get("in_order") and seen["used"] else "device"
+    seen[unseen] = max(in_flight - sum(seen.values()) + seen[unseen], 0)
+    found.counts.update(seen)
 
 
-class _WheelSheet:
-    """One drawing in the making: the sheet, and where an entry is on it."""
-
-    def __init__(self, snapshot: Record) -> None:
-        self.snapshot = snapshot
-        self.size = int(snapshot["size"])
-        self.wheel = wheel(snapshot)
-        self.sheet = Sheet(
-            WIDTH,
-            HEIGHT,
-            f"{snapshot['name']}: packed ring of {self.size} entries",
-            "Descriptors clockwise from the top, coloured by owner, with their AVAIL and USED bits.",
-        )
-
-    def angle(self, entry: float) -> float:
-        return 2 * math.pi * entry / self.size - math.pi / 2
-
-    def at(self, entry: float, radius: float) -> tuple[float, float]:
-        return CENTRE_X + radius * math.cos(self.angle(entry)), CENTRE_Y + radius * math.sin(self.angle(entry))
-
-    def sector(self, entry: int, outer: float, inner: float) -> str:
-        """The outline of an entry between two radii, a little narrower than its share. Of a ring of one: all round."""
-        gap = min(0.04, 1.2 / outer / (2 * math.pi / self.size)) if self.size > 1 else 0.002
-        start, end = entry + gap, entry + 1 - gap
-        (x1, y1), (x2, y2) = self.at(start, outer), self.at(end, outer)
-        (x3, y3), (x4, y4) = self.at(end, inner), self.at(start, inner)
-        long = int((end - start) / self.size > 0.5)
-        return (
-            f"M{x1:.2f} {y1:.2f}A{outer:g} {outer:g} 0 {long} 1 {x2:.2f} {y2:.2f}L{x3:.2f} {y3:.2f}"
-            f"A{inner:g} {inner:g} 0 {long} 0 {x4:.2f} {y4:.2f}z"
-        )
-
-    def room(self, radius: float) -> float:
-        """Pixels of an entry along a circle."""
-        return 2 * math.pi * radius / self.size
+# ------------------------------------------------------------------------------------------------- the device's view ---
 
 
-def draw_wheel(snapshot: Record, before: Record | None = None) -> str:
+def _of_device(snapshot: Record, found: Wheel) -> None:
     """
-    The picture of a packed ring, as the text of an SVG file; what is not as it was in ``before`` is framed. Raises
-    SnapshotError for all but a driver's packed ring.
+    From the place up to which the driver sees what was used, to the next to be filled: staged. From there to the next
+    to be taken: as many entries as the device holds. After those, what bears the bits of available ones, unjudged.
     """
-    drawing = _WheelSheet(snapshot)
-    _descriptors(drawing)
-    _bit_rings(drawing)
-    for buffer in drawing.wheel.buffers:
-        _chain_arc(drawing, buffer)
-    _hands(drawing)
-    _event_marks(drawing)
-    _heading(drawing)
-    _panel(drawing, before is not None)
-    if before and before.get("size") == snapshot["size"]:
-        _changes(drawing, before)
-    return str(drawing.sheet)
+    size = snapshot["size"]
+    staged = found.published.distance(found.next_used, size)
+    held = found.next_used.distance(found.next_avail, size)
+
+    _used_by_device(snapshot, found, staged)
+    passed = 0
+    while passed < held:
+        at = found.next_used.after(passed, size)
+        chain, number = _shared_chain(snapshot, at, held - passed)
+        if number < size and snapshot["entries"][number]["count"] == len(chain):
+            _own(found, "device", chain, _offered(snapshot, "device", chain, number))
+        else:
+            chain = [at.entry]
+            _own(found, "device", chain)
+        passed += len(chain)
+    passed = 0
+    while passed < size - staged - held:
+        at = found.next_avail.after(passed, size)
+        if bits(snapshot["entries"][at.entry]["flags"]) != (at.wrap, 1 - at.wrap):
+            break
+        chain, number = _shared_chain(snapshot, at, size - staged - held - passed)
+        _own(found, "waiting", chain, _offered(snapshot, "waiting", chain, number))
+        passed += len(chain)
+    staged_ids = {b.head for b in found.buffers if b.state == "staged"}
+    held_ids = {number for number, entry in enumerate(snapshot["entries"]) if entry["count"] > 0}
+    waiting = sum(b.state == "waiting" for b in found.buffers)
+    found.counts.update(waiting=waiting, device=len(held_ids - staged_ids), staged=len(staged_ids))
 
 
-def _descriptors(drawing: _WheelSheet) -> None:
-    sheet = drawing.sheet
-    named = {i: b.head for b in drawing.wheel.buffers for i in b.descriptors[: 1 if b.state == "used" else None]}
-    for i, state in enumerate(drawing.wheel.state):
-        entry = drawing.snapshot["entries"][i]
-        access = (
-            "a table" if entry["flags"] & DESC_F_INDIRECT else "written" if entry["flags"] & DESC_F_WRITE else "read"
-        )
-        where = f"{entry['addr']:#x}, {entry['len']} bytes"
-        tip = f"entry {i}, id {entry['id']}: {where}, {access}, flags {entry['flags']:#x}"
-        colour = "red" if state == "bad" else STATES[state][1] if state else None
-        sheet.path(
-            drawing.sector(i, OUTER, INNER),
-            colour=colour,
-            kind="" if colour else "cell",
-            filled=True,
-            tip=f"{tip}; {STATES[state][0] if state in STATES else 'free' if state is None else 'no id in flight'}",
-        )
-        if i in named and drawing.room(INNER) > 17:
-            x, y = drawing.at(i + 0.5, (OUTER + INNER) / 2)
-            sheet.text(x, y + 1, str(named[i]), size=10.5, kind="onhue", anchor="middle", bold=True)
-            if not entry["flags"] & DESC_F_INDIRECT and state != "used":
-                _access_mark(sheet, x, y + 9, bool(entry["flags"] & DESC_F_WRITE))
-    for i in range(0, drawing.size, max(1, -(-drawing.size // 32))):
-        x, y = drawing.at(i + 0.5, OUTER + 22)
-        sheet.text(x, y + 3, str(i), size=9.5, kind="soft", anchor="middle")
+def _used_by_device(snapshot: Record, found: Wheel, staged: int) -> None:
+    """
+    Used descriptors that wait to be published. Each covers what its buffer took: up to the next. In order one stands
+    for a batch, and is written at its end alone: whose entries they were cannot be said.
+    """
+    size, entries = snapshot["size"], snapshot["entries"]
+    places = [found.published.after(i, size) for i in range(staged)]
+    starts = [i for i, at in enumerate(places) if i == 0 or bits(entries[at.entry]["flags"]) == (at.wrap, at.wrap)]
+    for start, end in zip(starts, [*starts, staged][1:], strict=True):
+        covered = [at.entry for at in places[start:end]]
+        number = entries[covered[0]]["id"]
+        _own(found, "staged", covered, None if snapshot.get("in_order") else Buffer(number, "staged", covered, []))
 
 
-def _bit_rings(drawing: _WheelSheet) -> None:
-    for i, entry in enumerate(drawing.snapshot["entries"]):
-        for n, (bit, name) in enumerate(zip(_bits(entry["flags"]), ("AVAIL", "USED"), strict=True)):
-            outer = INNER - 4 - n * (BIT + 2)
-            drawing.sheet.path(
-                drawing.sector(i, outer, outer - BIT),
-                kind="bit" if bit else "nobit",
-                filled=True,
-                tip=f"entry {i}: {name} {bit}",
-            )
+def _shared_chain(snapshot: Record, at: Place, most: int) -> tuple[list[int], int]:
+    """The entries from a place to the first that says that none follows, and the id which that one bears."""
+    size, entries = snapshot["size"], snapshot["entries"]
+    chain = [at.entry]
+    while entries[chain[-1]]["flags"] & DESC_F_NEXT and len(chain) < most:
+        chain.append(at.after(len(chain), size).entry)
+    return chain, entries[chain[-1]]["id"]
 
 
-def _chain_arc(drawing: _WheelSheet, buffer: Buffer) -> None:
-    """Round the outside, from the first to the last descriptor of one buffer."""
-    if len(buffer.descriptors) < 2:
-        return
-    radius, count = OUTER + 6, len(buffer.descriptors) - 1
-    start = buffer.descriptors[0] + 0.5
-    (x1, y1), (x2, y2) = drawing.at(start, radius), drawing.at(start + count, radius)
-    colour = STATES[buffer.state][1]
-    drawing.sheet.path(
-        f"M{x1:.2f} {y1:.2f}A{radius:g} {radius:g} 0 {int(count / drawing.size > 0.5)} 1 {x2:.2f} {y2:.2f}",
-        colour=colour,
-        width=2.4,
-    )
-    for i in range(count + 1):
-        x, y = drawing.at(start + i, radius)
-        drawing.sheet.path(_circle(x, y, 3.2), colour=colour, filled=True)
+def _offered(snapshot: Record, state: str, chain: list[int], number: int) -> Buffer:
+    entries = snapshot["entries"]
+    return Buffer(number, state, chain, entries[chain[0]].get("table") or [entries[i] for i in chain])
 
 
-def _hands(drawing: _WheelSheet) -> None:
-    places = (drawing.wheel.next_avail, drawing.wheel.published, drawing.wheel.next_used)
-    for (letter, _, _, radius), place in zip(HANDS, places, strict=True):
-        x, y = drawing.at(place.entry, INNER - 2 * BIT - 9)
-        drawing.sheet.path(f"M{CENTRE_X} {CENTRE_Y}L{x:.2f} {y:.2f}", width=1.4)
-        bx, by = drawing.at(place.entry, radius)
-        _bubble(drawing.sheet, bx, by, letter)
-    drawing.sheet.path(_circle(CENTRE_X, CENTRE_Y, 4), kind="ink", filled=True)
-
-
-def _bubble(sheet: Sheet, x: float, y: float, letter: str) -> None:
-    sheet.path(_circle(x, y, 9), kind="ink", filled=True)
-    sheet.text(x, y + 3.8, letter, size=10.5, kind="onink", anchor="middle", bold=True)
-
-
-def _event_marks(drawing: _WheelSheet) -> None:
-    """A triangle outside the wheel where one side asks to be notified at a place: hollow of the driver."""
-    for key, flags, full in (("used_event", "avail_flags", False), ("avail_event", "used_flags", True)):
-        entry = drawing.snapshot[key] & 0x7FFF
-        if drawing.snapshot[flags] & 3 == 2 and entry < drawing.size:
-            tip, left, right = (
-                drawing.at(entry, OUTER + 30),
-                drawing.at(entry, OUTER + 40),
-                drawing.at(entry, OUTER + 40),
-            )
-            across = drawing.angle(entry) + math.pi / 2
-            dx, dy = 5 * math.cos(across), 5 * math.sin(across)
-            shape = (
-                f"M{tip[0]:.2f} {tip[1]:.2f}L{left[0] + dx:.2f} {left[1] + dy:.2f}"
-                f"L{right[0] - dx:.2f} {right[1] - dy:.2f}z"
-            )
-            drawing.sheet.path(shape, kind="ink" if full else "line", filled=full)
-
-
-def _heading(drawing: _WheelSheet) -> None:
-    drawing.sheet.text(24, 36, drawing.snapshot["name"], size=18, bold=True)
-    drawing.sheet.text(24, 55, f"packed ring, {drawing.size} entries, as the driver sees it", kind="soft")
-
-
-def _panel(drawing: _WheelSheet, changed: bool) -> None:
-    """Beside the wheel: what the colours, bits, hands and triangles are, with their values."""
-    sheet, state, y = drawing.sheet, drawing.wheel.state, 108.0
-    for name, (label, colour) in STATES.items():
-        y = _legend(sheet, y, label, f"{_count(drawing, name)} buffers, {state.count(name)} descriptors", colour)
-    y = _legend(sheet, y, "free", f"{state.count(None)} descriptors", None)
-    if "bad" in state:
-        y = _legend(sheet, y, "used, but no such buffer is in flight", f"{state.count('bad')} descriptors", "red")
-    y += 8
-    for x, (bit, kind) in zip((PANEL, PANEL + 36), (("1", "bit"), ("0", "nobit")), strict=True):
-        sheet.rect(x, y - 10, 12, 12, kind=kind, round=2.5)
-        sheet.text(x + 18, y, bit, size=11.5, bold=True)
-    sheet.text(PANEL + 76, y, "the AVAIL bit, and within it the USED bit:", size=11)
-    sheet.text(PANEL + 76, y + 14, "alike: used; different: available", size=10.5, kind="soft")
-    y += 44
-    places = (drawing.wheel.next_avail, drawing.wheel.published, drawing.wheel.next_used)
-    for (letter, name, what, _), place in zip(HANDS, places, strict=True):
-        _bubble(sheet, PANEL + 6, y - 4, letter)
-        sheet.text(PANEL + 22, y, f"{name} {place}", size=11.5, bold=True)
-        sheet.text(PANEL + 22, y + 14, what, size=10.5, kind="soft")
-        y += 36
-    y += 6
-    for who, key, flags, full in (
-        ("driver", "used_event", "avail_flags", False),
-        ("device", "avail_event", "used_flags", True),
-    ):
-        sheet.path(f"M{PANEL + 6} {y}l-5 -10h10z", kind="ink" if full else "line", filled=full)
-        wish, word = drawing.snapshot[flags] & 3, drawing.snapshot[key]
-        asked = (
-            EVENTS[wish]
-            if wish < 2
-            else f"at {Place(word & 0x7FFF, word >> 15)}"
-            if wish == 2
-            else "(a reserved value)"
-        )
-        sheet.text(PANEL + 22, y, f"the {who} asks to be notified {asked}", size=11.5)
-        y += 22
-    sheet.path(_circle(PANEL + 6, y + 4, 3.4), kind="line", width=1.3)
-    sheet.text(PANEL + 22, y + 8, "device reads", size=11, kind="soft")
-    sheet.path(_circle(PANEL + 126, y + 4, 3.8), kind="ink", filled=True)
-    sheet.text(PANEL + 140, y + 8, "device writes", size=11, kind="soft")
-    if changed:
-        sheet.changed(PANEL + 1, y + 22, 11, 11)
-        sheet.text(PANEL + 22, y + 32, "changed in this step", size=11, kind="soft")
-
-
-def _count(drawing: _WheelSheet, state: str) -> int:
-    """Buffers in a state. What is neither staged nor used is with the device, whether it can be made out or not."""
-    seen = {name: sum(b.state == name for b in drawing.wheel.buffers) for name in ("staged", "used")}
-    in_flight = sum(entry["count"] > 0 for entry in drawing.snapshot["entries"])
-    return seen[state] if state in seen else max(in_flight - sum(seen.values()), 0)
-
-
-def _legend(sheet: Sheet, y: float, label: str, count: str, colour: str | None) -> float:
-    sheet.rect(PANEL, y - 10, 12, 12, colour=colour, kind="" if colour else "cell", round=2.5)
-    sheet.text(PANEL + 18, y, label, bold=True, size=11.5)
-    sheet.text(PANEL + 18, y + 14, count, kind="soft", size=10.5)
-    return y + 36
-
-
-def _changes(drawing: _WheelSheet, before: Record) -> None:
-    for i, (entry, old) in enumerate(zip(drawing.snapshot["entries"], before["entries"], strict=True)):
-        if any(entry.get(key) != old.get(key) for key in ("addr", "len", "flags", "id")):
-            drawing.sheet.path(drawing.sector(i, OUTER + 1, INNER - 4 - 2 * BIT - 3), kind="changed", width=2.2)
-
-
-def _circle(x: float, y: float, r: float) -> str:
-    return f"M{x - r:.2f} {y:.2f}a{r:g} {r:g} 0 1 0 {2 * r:g} 0a{r:g} {r:g} 0 1 0 {-2 * r:g} 0z"
-
-
-def _access_mark(sheet: Sheet, x: float, y: float, write: bool) -> None:
-    """A dot: hollow where the device reads, full where it writes."""
-    if write:
-        sheet.path(_circle(x, y, 3.2), kind="onhue", filled=True)
-    else:
-        sheet.path(_circle(x, y, 2.8), kind="hollow", width=1.3)
+def _own(found: Wheel, state: str, entries: list[int], buffer: Buffer | None = None) -> None:
+    for i in entries:
+        found.state[i] = state
+    if buffer:
+        found.buffers.append(buffer)

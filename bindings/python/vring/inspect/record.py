@@ -8,7 +8,8 @@ import struct
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from .snapshot import VERSION, Record
+from .owners import owned
+from .snapshot import VERSION, Record, SnapshotError
 from .states import DESC_F_INDIRECT
 
 TABLE_MAX = 64  # descriptors of a table that are recorded
@@ -41,8 +42,8 @@ class SplitRing(Protocol):
 
 def ring_record(name: str, snapshot: Any, memory: Memory | None = None, big_endian: bool = False) -> Record:
     """
-    The record of what ``snapshot()`` of a driver or a device returned; with ``memory``, with the tables of indirect
-    buffers in flight, ``big_endian`` where a legacy ring is.
+    The record of what ``snapshot()`` of a driver or a device returned; with ``memory``, with the tables of the indirect
+    buffers that are not the driver's alone, ``big_endian`` where a legacy ring is.
     """
     fields = dataclasses.asdict(snapshot)
     record: Record = {
@@ -53,17 +54,19 @@ def ring_record(name: str, snapshot: Any, memory: Memory | None = None, big_endi
         "error": abs(snapshot.error),
     }
     record["entries"] = [dict(entry) for entry in fields["entries"]]
-    for head, entry in enumerate(record["entries"]):
-        in_flight = entry["count"] > 0 or record["format"] == "packed" and _count(record, entry["id"])
-        if memory and in_flight and entry["flags"] & DESC_F_INDIRECT:
-            table = _table(memory, entry["addr"], entry["len"], big_endian)
-            if table:
-                record["entries"][head]["table"] = table
+    if memory:
+        for entry in (record["entries"][i] for i in _in_flight(record)):
+            if entry["flags"] & DESC_F_INDIRECT and (table := _table(memory, entry["addr"], entry["len"], big_endian)):
+                entry["table"] = table
     return record
 
 
-def _count(record: Record, number: int) -> int:
-    return int(record["entries"][number]["count"]) if number < record["size"] else 0
+def _in_flight(record: Record) -> list[int]:
+    """The descriptors of all buffers that are not the driver's alone; of a side whose own state is damaged, none."""
+    try:
+        return [i for buffer in owned(record) for i in buffer.descriptors]
+    except SnapshotError:
+        return []
 
 
 def _table(memory: Memory, addr: int, size: int, big_endian: bool) -> list[Record]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from .snapshot import Record, check_pool
+from .states import counted
 from .svg import Sheet
 
 # What the legend says of each direction, and its colour.
@@ -94,7 +95,7 @@ def _heading(pool: _Pool) -> None:
         24,
         55,
         f"{snapshot['slots']} slots of {size_text(pool.slot_size)}, in segments of {pool.per_row}; "
-        f"{len(pool.mappings)} mappings",
+        f"{counted(len(pool.mappings), 'mapping')}",
         kind="soft",
     )
     x = 24.0
@@ -102,7 +103,7 @@ def _heading(pool: _Pool) -> None:
         mine = [m for m in pool.mappings if m["direction"] == name]
         if not mine:
             continue
-        count = f"{len(mine)} mappings, {size_text(sum(m['size'] for m in mine))}"
+        count = f"{counted(len(mine), 'mapping')}, {size_text(sum(m['size'] for m in mine))}"
         sheet.rect(x, 78, 12, 12, colour=colour, round=2.5)
         sheet.text(x + 18, 88, label, bold=True, size=11.5)
         sheet.text(x + 18, 102, count, kind="soft", size=10.5)

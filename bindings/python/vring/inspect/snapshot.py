@@ -50,8 +50,8 @@ def read(lines: Iterable[str]) -> Iterator[Record]:
             yield record
 
 
-def check_ring(snapshot: Record, sides: tuple[str, ...] = ("driver",)) -> None:
-    """Raise SnapshotError unless this is a ring as one of these sides sees it, with everything that a picture needs."""
+def check_ring(snapshot: Record) -> None:
+    """Raise SnapshotError unless this is a ring as one side sees it, with everything that a picture needs."""
     packed = snapshot.get("format") == "packed"
     _check(
         snapshot,
@@ -60,10 +60,10 @@ def check_ring(snapshot: Record, sides: tuple[str, ...] = ("driver",)) -> None:
         "entries",
         _ENTRY + (_PACKED_ENTRY if packed else _SPLIT_ENTRY),
     )
-    if snapshot["format"] not in ("split", "packed") or snapshot["side"] not in sides:
+    if snapshot["format"] not in ("split", "packed") or snapshot["side"] not in ("driver", "device"):
         raise SnapshotError(
-            f"no picture of a {snapshot['format']} ring as its {snapshot['side']} sees it, only of a "
-            "split or packed ring as its driver does"
+            f"a {snapshot['format']} ring as its {snapshot['side']} sees it: there are split and packed ones, as their "
+            "driver or their device does"
         )
     if len(snapshot["entries"]) != snapshot["size"]:
         raise SnapshotError(f"a ring of {snapshot['size']} entries, but {len(snapshot['entries'])} are listed")

@@ -7,8 +7,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 
-# One hue for each owner or direction, readable on both backgrounds; everything else is a shade of ink.
-COLOURS = {"amber": "#e09f3e", "blue": "#3d7fd9", "green": "#34a26f", "violet": "#8f6bd1", "red": "#d64545"}
+# One hue for each owner or direction: white words are readable on it, and it on both backgrounds. Everything else is a
+# shade of ink.
+COLOURS = {"amber": "#a9660f", "blue": "#3574cc", "green": "#268458", "violet": "#8660cc", "red": "#cf3f3f"}
 
 _STYLE = """
 .paper{fill:#ffffff;stroke:#d0d7de}

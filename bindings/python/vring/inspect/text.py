@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .packed import Wheel, wheel
-from .ring import buffers
+from .packed import wheel
 from .slots import DIRECTIONS, size_text
 from .snapshot import Record, check_pool, check_ring
-from .states import DESC_F_INDIRECT, STATES, Buffer
+from .split import buffers
+from .states import DESC_F_INDIRECT, NOBODY, STATES, Buffer, counted
 
 ANSI = {"amber": 33, "blue": 34, "green": 32, "violet": 35, "red": 31}
-LETTERS = {"staged": "s", "device": "D", "used": "u", "bad": "!"}
-COLOURS = {**{name: colour for name, (_, colour) in STATES.items()}, "bad": "red"}
+LETTERS = {"waiting": "w", "staged": "s", "device": "D", "used": "u", "bad": "!"}
+COLOURS = {**{name: colour for of in STATES.values() for name, (_, colour) in of.items()}, "bad": "red"}
 POOL_LETTERS = {"to-device": "t", "from-device": "f", "bidirectional": "b", "coherent": "c"}
 
 
@@ -32,53 +32,34 @@ def draw_text(snapshot: Record, *, colour: bool = False, width: int = 80) -> str
     pen = _Pen(colour)
     if "vring-snapshot" not in snapshot:
         return "\n".join(_pool(snapshot, pen, width)) + "\n"
-    check_ring(snapshot, ("driver", "device"))
-    if snapshot["side"] == "device":
-        return "\n".join(_device(snapshot, pen, width)) + "\n"
+    check_ring(snapshot)
     return "\n".join((_packed if snapshot["format"] == "packed" else _split)(snapshot, pen, width)) + "\n"
 
 
 def _split(snapshot: Record, pen: _Pen, width: int) -> list[str]:
-    size, found = snapshot["size"], buffers(snapshot)
+    size, found, side = snapshot["size"], buffers(snapshot), snapshot["side"]
     state: list[str | None] = [None] * size
     for buffer in found:
         for i in buffer.descriptors:
             state[i] = buffer.state
-    lines = _heading(snapshot, pen, state, found, {b.state: sum(o.state == b.state for o in found) for b in found})
+    avail, used = ("stage", "take back") if side == "driver" else ("take", "stage")
+    lines = _heading(snapshot, pen, state, {name: sum(b.state == name for b in found) for name in STATES[side]})
     lines += _strip(state, pen, width)
     lines += [
-        f"  avail.idx {snapshot['avail_idx']}, next to stage {snapshot['next_avail']}; "
+        f"  avail.idx {snapshot['avail_idx']}, next to {avail} {snapshot['next_avail']}; "
         f"the device asks for {snapshot['avail_event']}",
-        f"  used.idx {snapshot['used_idx']}, next to take back {snapshot['next_used']}; "
+        f"  used.idx {snapshot['used_idx']}, next to {used} {snapshot['next_used']}; "
         f"the driver asks for {snapshot['used_event']}",
     ]
     return lines + [_chain(snapshot, buffer, pen) for buffer in found]
 
 
 def _packed(snapshot: Record, pen: _Pen, width: int) -> list[str]:
-    of: Wheel = wheel(snapshot)
-    counts = {name: sum(b.state == name for b in of.buffers) for name in STATES}
-    lines = _heading(snapshot, pen, of.state, of.buffers, counts)
+    of = wheel(snapshot)
+    lines = _heading(snapshot, pen, of.state, of.counts)
     lines += _strip(of.state, pen, width)
     lines.append(f"  next_avail {of.next_avail}; published {of.published}; next_used {of.next_used}")
     return lines + [_chain(snapshot, buffer, pen) for buffer in of.buffers]
-
-
-def _device(snapshot: Record, pen: _Pen, width: int) -> list[str]:
-    """What a device knows: which buffers it has taken, by head or id, and how far it is."""
-    counts = [entry["count"] for entry in snapshot["entries"]]
-    state = ["device" if count else None for count in counts]
-    taken = sum(count > 0 for count in counts)
-    lines = [_title(snapshot), f"  {pen(LETTERS['device'], COLOURS['device'])} {taken} taken and not yet used"]
-    lines += _strip(state, pen, width)
-    names = ("next_avail", "published", "next_used")
-    lines.append("  " + "; ".join(f"{name} {_place(snapshot, snapshot[name])}" for name in names))
-    kind = "ids" if snapshot["format"] == "packed" else "heads"
-    return [*lines, f"  {kind} {', '.join(str(i) for i, count in enumerate(counts) if count)}"] if taken else lines
-
-
-def _place(snapshot: Record, word: int) -> str:
-    return f"{word & 0x7FFF}, wrap {word >> 15}" if snapshot["format"] == "packed" else str(word)
 
 
 def _title(snapshot: Record) -> str:
@@ -89,16 +70,11 @@ def _title(snapshot: Record) -> str:
     return f"{snapshot['name']}: {ring}, as its {snapshot['side']} sees it{broken}"
 
 
-def _heading(
-    snapshot: Record, pen: _Pen, state: Sequence[str | None], found: Sequence[Buffer], counts: dict[str, int]
-) -> list[str]:
-    parts = [
-        f"{pen(LETTERS[name], COLOURS[name])} {counts.get(name, 0)} {label}" for name, (label, _) in STATES.items()
-    ]
-    return [
-        _title(snapshot),
-        f"  {'; '.join(parts)}; . {state.count(None)} descriptors free",
-    ]
+def _heading(snapshot: Record, pen: _Pen, state: Sequence[str | None], counts: dict[str, int]) -> list[str]:
+    side = snapshot["side"]
+    parts = [f"{pen(LETTERS[name], COLOURS[name])} {counts[name]} {label}" for name, (label, _) in STATES[side].items()]
+    nobody = f"{counted(state.count(None), 'descriptor')} {NOBODY[side]}"
+    return [_title(snapshot), f"  {'; '.join(parts)}; . {nobody}"]
 
 
 def _strip(state: Sequence[str | None], pen: _Pen, width: int) -> list[str]:
@@ -117,7 +93,7 @@ def _strip(state: Sequence[str | None], pen: _Pen, width: int) -> list[str]:
 def _chain(snapshot: Record, buffer: Buffer, pen: _Pen) -> str:
     kind = "id" if snapshot["format"] == "packed" else "head"
     where = ", ".join(map(str, buffer.descriptors))
-    indirect = snapshot["entries"][buffer.descriptors[-1]]["flags"] & DESC_F_INDIRECT and buffer.state != "used"
+    indirect = snapshot["entries"][buffer.descriptors[-1]]["flags"] & DESC_F_INDIRECT and buffer.pieces
     pieces = " ".join(f"{'w' if piece['flags'] & 2 else 'r'}{piece['len']}" for piece in buffer.pieces)
     table = " (table)" if indirect else ""
     mark = pen(LETTERS[buffer.state], COLOURS[buffer.state])
@@ -136,7 +112,7 @@ def _pool(snapshot: Record, pen: _Pen, width: int) -> list[str]:
     legend = "; ".join(f"{pen(POOL_LETTERS[name], colour)} {label}" for name, (label, colour) in DIRECTIONS.items())
     lines = [
         f"{snapshot['name']}: {snapshot['slots']} slots of {size_text(snapshot['slot_size'])}, "
-        f"{snapshot['used']} used, at most {snapshot['high_water']}; {len(snapshot['mappings'])} mappings",
+        f"{snapshot['used']} used, at most {snapshot['high_water']}; {counted(len(snapshot['mappings']), 'mapping')}",
         f"  {legend}; - padding; . free",
     ]
     for start in range(0, snapshot["slots"], per_row):

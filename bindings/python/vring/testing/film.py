@@ -62,11 +62,15 @@ class Filmed(RuleBasedStateMachine):
             note(f"Step through this run: {path}")
 
 
-def ring_records(driver: object, setup: RingSetup) -> list[Record]:
-    """The ring of ``setup``: as its driver sees it, if it can say; a split ring otherwise as its memory shows it."""
-    snapshot = getattr(driver, "snapshot", None)
-    if snapshot is not None:
-        return [ring_record("ring", snapshot(), setup.memory, setup.big_endian)]
-    if isinstance(setup.areas, SplitAreas):
-        return [split_ring_record("ring", setup.memory, setup.areas, setup.big_endian)]
-    return []
+def ring_records(setup: RingSetup, driver: object = None, device: object = None) -> list[Record]:
+    """
+    The ring of ``setup``, as those of its sides see it that can say; if none can, a split ring as its memory shows it.
+    """
+    found = []
+    for name, side in (("ring", driver), ("ring, the device's view", device)):
+        snapshot = getattr(side, "snapshot", None)
+        if snapshot is not None:
+            found.append(ring_record(name, snapshot(), setup.memory, setup.big_endian))
+    if not found and isinstance(setup.areas, SplitAreas):
+        found.append(split_ring_record("ring", setup.memory, setup.areas, setup.big_endian))
+    return found

@@ -112,7 +112,7 @@ class _HostileMachine(Filmed):
         self.honest = True  # the peer has done nothing wrong yet
 
     def look(self) -> Sequence[Record]:
-        return ring_records(getattr(self, "driver", None), self.setup)
+        return ring_records(self.setup, getattr(self, "driver", None), getattr(self, "device", None))
 
     def _ask(self, call: Callable[[], Answer]) -> Answer | None:
         """

@@ -78,7 +78,7 @@ class RingMachine(Filmed):
         )
 
     def look(self) -> Sequence[Record]:
-        return ring_records(self.driver, self.setup)
+        return ring_records(self.setup, self.driver, self.device)
 
     @initialize(setup=strategies.ring_setups(OPTIONAL, legacy=True))
     def start(self, setup: RingSetup) -> None:

@@ -89,7 +89,7 @@ class ScheduleMachine(Filmed):
         return Device(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
 
     def look(self) -> Sequence[Record]:
-        return ring_records(self.driver, self.setup)
+        return ring_records(self.setup, self.driver)
 
     @initialize(setup=st.runner().flatmap(lambda machine: machine.setups))
     def start(self, setup: RingSetup) -> None:

@@ -1,67 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A split ring as its driver sees it: who owns which descriptor, how buffers chain, and where the cursors stand."""
+"""A split ring as one side sees it: who owns which descriptor, how buffers chain, and where the cursors stand."""
 
 from __future__ import annotations
 
-from .packed import wheel
-from .snapshot import Record, SnapshotError, check_ring
-from .states import DESC_F_INDIRECT, DESC_F_WRITE, STATES, Buffer
+from .snapshot import Record
+from .split import buffers, live_avail, offered, used_heads
+from .states import DESC_F_INDIRECT, DESC_F_WRITE, NOBODY, STATES, Buffer, counted
 from .svg import Sheet
-
-
-def buffers(snapshot: Record) -> list[Buffer]:
-    """The buffers in flight of a split ring, by head."""
-    check_ring(snapshot)
-    if snapshot["format"] != "split":
-        raise SnapshotError(f"not a split ring but a {snapshot['format']} one")
-    entries, size = snapshot["entries"], snapshot["size"]
-    staged = {entries[p]["avail"] for p in _positions(snapshot["published"], snapshot["next_avail"], size)}
-    used = {entries[p]["used_id"] for p in _positions(snapshot["next_used"], snapshot["used_idx"], size)}
-    found = []
-    for head, entry in enumerate(entries):
-        if entry["count"] > 0:
-            chain = _chain(entries, head)
-            pieces = [entries[i] for i in chain]
-            if entry["flags"] & DESC_F_INDIRECT and "table" in entry:
-                pieces = entry["table"]
-            state = "staged" if head in staged else "used" if head in used else "device"
-            found.append(Buffer(head, state, chain, pieces))
-    return found
-
-
-def visible_buffers(snapshot: Record) -> list[tuple[int, int]]:
-    """
-    Address and length of all that the descriptors in flight name to the device: tables, and pieces of buffers. What a
-    packed ring's used descriptors have written over is not among them.
-    """
-    packed = snapshot.get("format") == "packed"
-    found = []
-    for buffer in wheel(snapshot).buffers if packed else buffers(snapshot):
-        if packed and buffer.state == "used":
-            continue
-        for i in buffer.descriptors:
-            found.append((snapshot["entries"][i]["addr"], snapshot["entries"][i]["len"]))
-        table = snapshot["entries"][buffer.descriptors[0]].get("table", [])
-        found += [(piece["addr"], piece["len"]) for piece in table]
-    return found
-
-
-def _chain(entries: list[Record], head: int) -> list[int]:
-    chain = [head]
-    while len(chain) < entries[head]["count"]:
-        link = entries[chain[-1]]["link"]
-        if link >= len(entries) or link in chain:
-            raise SnapshotError(f"the buffer at descriptor {head} links to {link}: the driver's own state is damaged")
-        chain.append(link)
-    return chain
-
-
-def _positions(start: int, end: int, size: int) -> list[int]:
-    """Ring positions from one free-running index to another. A peer's index may be anything: at most once around."""
-    return [(start + i) % size for i in range(min((end - start) & 0xFFFF, size))]
-
-
-# ---------------------------------------------------------------------------------------------------------- drawing ---
 
 LEFT, RIGHT, CELL_HEIGHT = 118, 28, 24
 AVAIL, TABLE, USED = 158, 262, 392  # tops of the three strips
@@ -75,7 +20,9 @@ class _RingSheet:
         self.snapshot = snapshot
         self.size = int(snapshot["size"])
         self.buffers = buffers(snapshot)
-        self.colour = {b.head: STATES[b.state][1] for b in self.buffers}
+        self.side = str(snapshot["side"])
+        self.states = STATES[self.side]
+        self.colour = {b.head: self.states[b.state][1] for b in self.buffers}
         self.cell: float = min(max(960 / self.size, 5), 48)
         width = max(LEFT + self.cell * self.size + RIGHT, 860)
         self.sheet = Sheet(
@@ -139,7 +86,7 @@ class _RingSheet:
 def draw_ring(snapshot: Record, before: Record | None = None) -> str:
     """
     The picture of a split ring, as the text of an SVG file; what is not as it was in ``before`` is framed. Raises
-    SnapshotError for all but a driver's split ring.
+    SnapshotError for all but a split ring.
     """
     drawing = _RingSheet(snapshot)
     _heading(drawing)
@@ -155,14 +102,14 @@ def draw_ring(snapshot: Record, before: Record | None = None) -> str:
 def _heading(drawing: _RingSheet) -> None:
     sheet, snapshot = drawing.sheet, drawing.snapshot
     sheet.text(24, 36, snapshot["name"], size=18, bold=True)
-    sheet.text(24, 55, f"split ring, {drawing.size} entries, as the driver sees it", kind="soft")
+    sheet.text(24, 55, f"split ring, {drawing.size} entries, as its {drawing.side} sees it", kind="soft")
     x = 24.0
-    for state, (label, colour) in STATES.items():
+    for state, (label, colour) in drawing.states.items():
         mine = [b for b in drawing.buffers if b.state == state]
         taken = sum(len(b.descriptors) for b in mine)
-        x = _legend(sheet, x, 82, label, f"{len(mine)} buffers, {taken} descriptors", colour)
-    taken = sum(len(b.descriptors) for b in drawing.buffers)
-    x = _legend(sheet, x, 82, "free", f"{drawing.size - taken} descriptors", None)
+        x = _legend(sheet, x, 82, label, f"{counted(len(mine), 'buffer')}, {counted(taken, 'descriptor')}", colour)
+    nobody = drawing.size - len({i for b in drawing.buffers for i in b.descriptors})
+    x = _legend(sheet, x, 82, NOBODY[drawing.side], counted(nobody, "descriptor"), None)
     x = sheet.width - RIGHT - 204
     for label, write in (("device reads", False), ("device writes", True)):
         sheet.rect(x, 27, 12, 12, colour="blue", round=2.5)
@@ -175,7 +122,7 @@ def _legend(sheet: Sheet, x: float, y: float, label: str, count: str, colour: st
     sheet.rect(x, y - 10, 12, 12, colour=colour, kind="" if colour else "cell", round=2.5)
     sheet.text(x + 18, y, label, bold=True, size=11.5)
     sheet.text(x + 18, y + 14, count, kind="soft", size=10.5)
-    return x + 40 + 6.4 * max(len(label), len(count))
+    return x + 44 + max(7 * len(label), 6.2 * len(count))
 
 
 def _changes(drawing: _RingSheet, before: Record) -> None:
@@ -194,32 +141,19 @@ def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
     return f"M{x1:.2f} {y1:.2f}C{x1:.2f} {half:.2f} {x2:.2f} {half:.2f} {x2:.2f} {y2:.2f}"
 
 
-def _live_avail(drawing: _RingSheet) -> dict[int, int]:
-    """For each buffer in flight, the position of the available ring that named it: the latest that did."""
-    snapshot, size = drawing.snapshot, drawing.size
-    heads = {b.head for b in drawing.buffers}
-    where = {}
-    for position in _positions(snapshot["next_avail"] - size, snapshot["next_avail"], size):
-        if snapshot["entries"][position]["avail"] in heads:
-            where[snapshot["entries"][position]["avail"]] = position
-    return where
-
-
 def _connections(drawing: _RingSheet) -> None:
-    snapshot, size = drawing.snapshot, drawing.size
-    for head, position in _live_avail(drawing).items():
+    for head, position in live_avail(drawing.snapshot, drawing.colour).items():
         drawing.sheet.path(
             _curve(drawing.middle(position), AVAIL + CELL_HEIGHT, drawing.middle(head), TABLE),
             colour=drawing.colour[head],
             width=1.1,
             opacity=0.7,
         )
-    for position in _positions(snapshot["next_used"], snapshot["used_idx"], size):
-        head = snapshot["entries"][position]["used_id"]
+    for position, head in used_heads(drawing.snapshot).items():
         if head in drawing.colour:
             drawing.sheet.path(
                 _curve(drawing.middle(head), TABLE + CELL_HEIGHT, drawing.middle(position), USED),
-                colour="green",
+                colour=drawing.colour[head],
                 width=1.1,
                 opacity=0.7,
             )
@@ -228,8 +162,11 @@ def _connections(drawing: _RingSheet) -> None:
 def _avail_ring(drawing: _RingSheet) -> None:
     snapshot = drawing.snapshot
     drawing.strip(AVAIL, "available ring", "driver writes")
-    for head, position in _live_avail(drawing).items():
+    for head, position in live_avail(snapshot, drawing.colour).items():
         drawing.fill(AVAIL, position, drawing.colour[head], str(head), f"position {position}: head {head}")
+    for position in offered(snapshot, snapshot["next_avail"]):
+        if (head := snapshot["entries"][position]["avail"]) >= drawing.size:
+            drawing.fill(AVAIL, position, "red", str(head), f"position {position}: there is no descriptor {head}")
     drawing.cursors(
         AVAIL - 2,
         True,
@@ -244,14 +181,12 @@ def _avail_ring(drawing: _RingSheet) -> None:
 def _used_ring(drawing: _RingSheet) -> None:
     snapshot = drawing.snapshot
     drawing.strip(USED, "used ring", "device writes")
-    for position in _positions(snapshot["next_used"], snapshot["used_idx"], drawing.size):
-        head, written = snapshot["entries"][position]["used_id"], snapshot["entries"][position]["used_len"]
+    for position, head in used_heads(snapshot).items():
+        entry = snapshot["entries"][position]
+        told = head == entry["used_id"]
+        written = f"{entry['used_len']} bytes written" if told else "in order: its batch's last one is told alone"
         drawing.fill(
-            USED,
-            position,
-            "green" if head in drawing.colour else "red",
-            str(head),
-            f"position {position}: head {head}, {written} bytes written",
+            USED, position, drawing.colour.get(head, "red"), str(head), f"position {position}: head {head}, {written}"
         )
     drawing.cursors(
         USED + CELL_HEIGHT + 2,
@@ -277,8 +212,8 @@ def _buffer(drawing: _RingSheet, buffer: Buffer) -> None:
     colour, bottom = drawing.colour[buffer.head], TABLE + CELL_HEIGHT
     for n, i in enumerate(buffer.descriptors):
         entry = drawing.snapshot["entries"][i]
-        tip = f"descriptor {i}: {STATES[buffer.state][0]}; 0x{entry['addr']:x}, {entry['len']} bytes"
-        drawing.fill(TABLE, i, colour, "", f"{tip}; token {entry['token']}")
+        tip = f"descriptor {i}: {drawing.states[buffer.state][0]}; 0x{entry['addr']:x}, {entry['len']} bytes"
+        drawing.fill(TABLE, i, colour, "", f"{tip}; token {entry['token']}" if drawing.side == "driver" else tip)
         if not entry["flags"] & DESC_F_INDIRECT:
             write = bool(entry["flags"] & DESC_F_WRITE)
             _access_mark(drawing.sheet, drawing.x(i), TABLE, drawing.cell, CELL_HEIGHT, write)
