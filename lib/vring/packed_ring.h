@@ -145,6 +145,12 @@ static inline bool packed_is_avail(uint32_t flags, struct vring_packed_position 
     return ((flags ^ packed_avail_flags(at)) & PACKED_LAP) == 0;
 }
 
+/* Are these flags like those in everything that says what a descriptor is: whose, where in a buffer, for what? */
+static inline bool packed_is_piece(uint32_t flags, uint32_t like)
+{
+    return ((flags ^ like) & (PACKED_LAP | VRING_DESC_NEXT | VRING_DESC_WRITE | VRING_DESC_INDIRECT)) == 0;
+}
+
 /* -------------------------------------------------------------------------------------------------- descriptors --- */
 
 static inline struct vring_wire_packed_desc *packed_desc(const struct vring_packed_ring *r, uint32_t offset)
@@ -159,6 +165,12 @@ static inline struct vring_packed_ring packed_from(const struct vring_packed_rin
 
     here.desc = packed_desc(r, offset);
     return here;
+}
+
+/* The entry of r that here begins with. */
+static inline uint32_t packed_offset(const struct vring_packed_ring *r, const struct vring_packed_ring *here)
+{
+    return (uint32_t)(packed_desc(here, 0) - packed_desc(r, 0));
 }
 
 /*

@@ -117,23 +117,25 @@ struct packed_device_taking {
     struct vring_packed_position at; /* next_avail */
     uint32_t held;
     uint32_t taken;
-    uint32_t generation;
+    uint32_t handle; /* of the next, but for its id */
 };
 
 static PORT_INLINE struct packed_device_taking packed_device_taking(const struct vring_packed_device *vq)
 {
-    struct packed_device_taking taking = {vq->next_avail, vq->held, vq->taken, vq->generation};
+    struct packed_device_taking taking = {vq->next_avail, vq->held, vq->taken, (uint32_t)vq->generation << 16};
 
     return taking;
 }
 
 static PORT_INLINE void packed_device_taken(struct vring_packed_device *vq, const struct packed_device_taking *taking)
 {
-    vq->in_flight = (uint16_t)(vq->in_flight + (uint16_t)(taking->generation - vq->generation));
+    uint16_t generation = (uint16_t)(taking->handle >> 16);
+
+    vq->in_flight = (uint16_t)(vq->in_flight + (uint16_t)(generation - vq->generation));
     vq->next_avail = taking->at;
     vq->held = (uint16_t)taking->held;
     vq->taken = taking->taken;
-    vq->generation = (uint16_t)taking->generation;
+    vq->generation = generation;
 }
 
 /*
@@ -145,7 +147,9 @@ static PORT_INLINE void packed_device_hold(struct vring_head *heads, struct vrin
                                            uint64_t writable, bool refused, struct vring_chain *chain)
 {
     place->order = (uint16_t)id;
-    chain->handle = heads_take(heads, (uint16_t)id, (uint16_t)descriptors, writable, refused, (uint16_t)taking->generation++);
+    chain->handle = taking->handle | id;
+    taking->handle += 1u << 16;
+    heads_hand_out(heads, id, chain->handle, (uint16_t)descriptors, writable, refused);
 }
 
 /* The same, of the buffer at taking->at. */
@@ -388,56 +392,82 @@ static PORT_INLINE int packed_device_look(struct vring_packed_device *vq, const 
 }
 
 /*
- * Take the buffer at this place if desc is all of it: one piece, in the region that the last one was in. There is room for
- * it. 0, or what broke the queue, or OTHER.
+ * Take the buffer that r begins with if desc is all of it: one piece, in the region that the last one was in. There is room
+ * for it. 0, or what broke the queue, or OTHER.
  */
 static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, const struct vring_packed_ring *r,
                                                 struct vring_head *heads, struct vring_head *place,
-                                                struct packed_device_taking *taking, struct vring_packed_position at,
+                                                struct packed_device_taking *taking,
                                                 const struct chain_desc *desc, const struct vring_region *last,
                                                 struct vring_iov *iov, struct vring_chain *chain)
 {
     if (!chain_piece(desc, last, iov, chain))
         return OTHER;
     if (!packed_device_may_take(r, heads, desc->next))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, desc->next);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, r), desc->next);
     packed_device_hold(heads, place, taking, desc->next, 1, chain->writable, false, chain);
     return 0;
 }
 
 /*
- * Take buffers as long as they are such: at most so many as there is room for, and to where the ring, or the list of what
- * was taken, begins again. Returns why there are no more than *n; with OTHER, *first is the first descriptor of the next.
+ * Take buffers as long as they are such, and for the device to read (kind 0) or to write (VRING_DESC_WRITE): one
+ * comparison says all of a descriptor's flags then. *first is the first descriptor of the first, which is of that kind;
+ * with OTHER it becomes that of the next. There is room for most, before the ring or the list of what was taken begins
+ * again. Returns why there are no more than *n.
  */
-static PORT_NOINLINE int packed_device_get_singles(struct vring_packed_device *vq, struct vring_iov *iov,
-                                                   struct vring_chain *chains, uint32_t most, uint32_t *n,
-                                                   struct chain_desc *first)
+static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, uint32_t kind, struct vring_iov *iov,
+                                              struct vring_chain *chains, uint32_t most, uint32_t *n,
+                                              struct chain_desc *first)
 {
     struct packed_device_taking taking = packed_device_taking(vq);
+    const uint32_t like = packed_avail_flags(taking.at) | kind;
     const struct vring_region last = vq->regions.last;
     struct vring_packed_ring here = packed_from(&vq->ring, taking.at.offset);
-    struct vring_packed_position at = taking.at;
-    struct vring_head *heads = vq->heads, *place = heads + taking.taken, *end = place + most;
-    int error = 0;
+    struct vring_head *heads = vq->heads, *place = heads + taking.taken;
+    struct chain_desc desc = *first;
+    uint32_t taken = 0;
+    int error;
 
-    for (; place != end; here = packed_from(&here, 1), at.offset++, place++, iov++, chains++) {
-        struct chain_desc desc;
-
-        error = packed_device_look(vq, &here, 0, at, true, &desc);
-        if (PORT_UNLIKELY(error))
+    for (;; iov++, chains++, place++) {
+        desc.flags = (uint16_t)kind; /* all that matters of them */
+        error = packed_device_take_piece(vq, &here, heads, place, &taking, &desc, &last, iov, chains);
+        if (PORT_UNLIKELY(error) || ++taken == most)
             break;
-        error = packed_device_take_piece(vq, &here, heads, place, &taking, at, &desc, &last, iov, chains);
-        if (PORT_UNLIKELY(error)) {
-            *first = desc;
+        here = packed_from(&here, 1);
+
+        uint16_t flags = packed_observe_flags(&here, 0); /* A */
+
+        if (PORT_UNLIKELY(!packed_is_piece(flags, like))) {
+            error = OTHER;
+            if (packed_is_avail(flags, taking.at))
+                desc = packed_fetch_desc(&here, 0, flags);
+            else
+                error = VRING_E_EMPTY;
             break;
         }
+        desc = packed_fetch_desc(&here, 0, flags);
     }
-    *n = (uint32_t)(place - heads) - taking.taken;
-    taking.at = packed_forward(&here, taking.at, *n);
-    taking.taken = place < heads + here.size ? taking.taken + *n : 0;
-    taking.held += *n;
+    *first = desc;
+    *n = taken;
+    taking.taken = taking.taken + taken < here.size ? taking.taken + taken : 0;
+    taking.at = packed_forward(&here, taking.at, taken);
+    taking.held += taken;
     packed_device_taken(vq, &taking);
     return error;
+}
+
+static PORT_NOINLINE int packed_device_get_readable(struct vring_packed_device *vq, struct vring_iov *iov,
+                                                    struct vring_chain *chains, uint32_t most, uint32_t *n,
+                                                    struct chain_desc *first)
+{
+    return packed_device_get_kind(vq, 0, iov, chains, most, n, first);
+}
+
+static PORT_NOINLINE int packed_device_get_writable(struct vring_packed_device *vq, struct vring_iov *iov,
+                                                    struct vring_chain *chains, uint32_t most, uint32_t *n,
+                                                    struct chain_desc *first)
+{
+    return packed_device_get_kind(vq, VRING_DESC_WRITE, iov, chains, most, n, first);
 }
 
 /* Take up to capacity buffers, whatever they are; *first is the first descriptor of the first. Returns why no more than *n. */
@@ -520,8 +550,11 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
         return answer;
     if (!PORT_FAST || n_iov == 0 || vq->inflight.region)
         return packed_device_take_any(vq, &desc, iov, n_iov, chain);
-    answer = packed_device_take_piece(vq, &vq->ring, vq->heads, &vq->heads[taking.taken], &taking, taking.at, &desc,
-                                      &vq->regions.last, iov, chain);
+
+    const struct vring_packed_ring here = packed_from(&vq->ring, taking.at.offset);
+
+    answer = packed_device_take_piece(vq, &here, vq->heads, &vq->heads[taking.taken], &taking, &desc, &vq->regions.last,
+                                      iov, chain);
     if (answer)
         return answer == OTHER ? packed_device_take_any(vq, &desc, iov, n_iov, chain) : answer;
     taking.at = packed_forward(&vq->ring, taking.at, 1);
@@ -562,39 +595,56 @@ static PORT_INLINE uint32_t packed_device_row(const struct vring_packed_device *
     return most < entries ? most : entries;
 }
 
+/* Up to capacity buffers, without an inflight region and where none waits; there is room for a piece. */
+static PORT_INLINE int packed_device_get_straight(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                  struct vring_chain *chains, uint32_t capacity, uint32_t *n)
+{
+    uint32_t taken = 0; /* each of one piece */
+    int error = 0;
+
+    while (!error && taken < capacity) {
+        struct vring_packed_position at = vq->next_avail;
+        struct chain_desc first;
+        uint32_t now;
+
+        error = packed_device_look(vq, &vq->ring, at.offset, at, vq->held < vq->ring.size, &first);
+        if (error)
+            break;
+        do {
+            uint32_t row = packed_device_row(vq, capacity - taken, n_iov - taken);
+
+            now = 0;
+            error = OTHER;
+            if (row > 0 && packed_is_piece(first.flags, packed_avail_flags(at)))
+                error = packed_device_get_readable(vq, iov + taken, chains + taken, row, &now, &first);
+            else if (row > 0 && packed_is_piece(first.flags, packed_avail_flags(at) | VRING_DESC_WRITE))
+                error = packed_device_get_writable(vq, iov + taken, chains + taken, row, &now, &first);
+            taken += now;
+        } while (error == OTHER && now > 0);
+        if (error == OTHER) {
+            error = packed_device_get_lists(vq, iov + taken, n_iov - taken, chains + taken, capacity - taken, &now, &first);
+            taken += now;
+        }
+    }
+    *n = taken;
+    return error;
+}
+
 int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                        struct vring_chain *chains, uint32_t capacity, uint32_t *n)
 {
-    uint32_t taken = 0;
-    int error = 0;
+    int error;
 
     if (!vq || !n || (!iov && n_iov > 0) || (!chains && capacity > 0))
         return VRING_E_NULL;
     *n = 0;
     if (capacity == 0)
         return vq->live == LIVE ? VRING_E_ROOM : peer_verdict(vq->live);
-
-    bool straight = PORT_FAST && vq->live == LIVE && vq->waiting == 0 && !vq->inflight.region;
-
-    while (!error && taken < capacity) {
-        uint32_t left = capacity - taken, room = n_iov - taken, now = 0; /* what was taken so far had a piece each */
-        uint32_t row = straight ? packed_device_row(vq, left, room) : 0;
-        struct vring_iov *to = iov ? iov + taken : NULL;
-        struct chain_desc first;
-
-        if (row == 0) {
-            error = packed_device_get_each(vq, to, room, chains + taken, left, &now);
-        } else {
-            error = packed_device_get_singles(vq, to, chains + taken, row, &now, &first);
-            if (error == OTHER) {
-                taken += now;
-                error = packed_device_get_lists(vq, to + now, room - now, chains + taken, left - now, &now, &first);
-            }
-        }
-        taken += now;
-    }
-    *n = taken;
-    return batch_answer(error, taken);
+    if (PORT_FAST && n_iov > 0 && vq->live == LIVE && vq->waiting == 0 && !vq->inflight.region)
+        error = packed_device_get_straight(vq, iov, n_iov, chains, capacity, n);
+    else
+        error = packed_device_get_each(vq, iov, n_iov, chains, capacity, n);
+    return batch_answer(error, *n);
 }
 
 int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)

@@ -363,6 +363,27 @@ RING_TEST(C148_a_batch_does_not_take_what_is_held)
     put16(desc_at(&r, 0) + 14, VRING_DESC_USED); /* available in the next lap */
     CHECK_ERR(get_avail(64, 5), VRING_E_PEER_LOOP);
     CHECK_EQ(n, 0);
+
+    static const uint16_t threes[] = {3, 3};
+    static const uint32_t lens[2] = {0};
+
+    CHECK_OK(ring_start(&r, 8, format->plain, 0));
+    CHECK_OK(add_avail(2, threes));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(get_avail(64, 2)); /* six entries, of two ids */
+    CHECK_OK(add_avail(2, ones));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(get_avail(64, 2));
+    CHECK_OK(add_used(2, lens));
+    CHECK(vring_device_publish(&r.device) >= 0);
+    for (uint16_t i = 0; i < 3; i++) { /* and room for two more, of ids that are free */
+        put64(desc_at(&r, i), GUEST);
+        put32(desc_at(&r, i) + 8, 16);
+        put16(desc_at(&r, i) + 12, (uint16_t)(2 + i));
+        put16(desc_at(&r, i) + 14, VRING_DESC_USED);
+    }
+    CHECK_ERR(get_avail(64, 5), VRING_E_PEER_LOOP);
+    CHECK_EQ(n, 2);
 }
 
 RING_TEST(a_batch_of_single_pieces_is_added_up_to_what_has_no_room)
