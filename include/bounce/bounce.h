@@ -155,12 +155,12 @@ struct bounce_pool {
     uint32_t slot_mask;     /* bytes of a slot, less one */
     uint32_t page_mask;     /* bytes of a page, less one */
     uint32_t segment_mask;  /* slots of a segment, less one */
+    uint32_t area_mask;     /* areas, less one */
+    uint32_t record_mask;   /* of the record within the area, in a handle; the area is above */
     uint32_t longest;       /* bytes of the longest segment: one cut short, if there is no other */
-    uint32_t key[4];        /* of the handles */
-    uint32_t skipped;       /* no mapping has this number: with it, a handle could be 0 */
+    uint32_t key[2];        /* of the handles */
     uint32_t place;         /* in a handle: what is above area and record; not 0 for a pool of a set alone */
-    uint8_t slot_shift, segment_shift, area_shift, word_shift; /* powers of two, as exponents */
-    uint8_t record_shift;   /* in a handle: the area is above, the record within the area below */
+    uint8_t slot_shift, segment_shift, area_shift, word_shift, record_shift; /* the powers of two, as exponents */
 };
 
 /*

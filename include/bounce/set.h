@@ -61,7 +61,7 @@ struct bounce_set_config {
 struct bounce_set {
     uint32_t state;
     struct bounce_set_config config;
-    uint32_t key[4];
+    uint32_t key[2];
 };
 
 /* Set up a set without pools. Returns 0; BOUNCE_E_NULL; BOUNCE_E_GEOMETRY for the number of entries. */

@@ -89,7 +89,7 @@ static inline uint64_t pool_slots(const struct bounce_pool *pool, uint64_t bytes
 
 static inline uint32_t area_count(const struct bounce_pool *pool)
 {
-    return UINT32_C(1) << pool->area_shift;
+    return pool->area_mask + 1;
 }
 
 static inline uint32_t segment_slots(const struct bounce_pool *pool)
@@ -101,7 +101,7 @@ static inline struct area area_of(const struct bounce_pool *pool, uint32_t numbe
 {
     struct area area = {pool->meta, number, 0, pool->area_segments, pool->slots};
 
-    if (pool->area_shift == 0)
+    if (pool->area_mask == 0)
         return area;
     area.block += number * pool->block_size;
     area.first_slot = number * pool->area_segments;
@@ -140,11 +140,22 @@ static inline bits_word *area_index(const struct bounce_pool *pool, const struct
     return (bits_word *)(void *)(area->block + pool->index_at);
 }
 
+/* The word of the bitmaps that has a slot of the area: words of a segment follow one another, or it has but one. */
+static inline bits_word *area_word(const struct bounce_pool *pool, const struct area *area, uint32_t slot)
+{
+    return (bits_word *)(void *)(area->block + pool->free_at) + (slot >> pool->word_shift);
+}
+
+/* And its bit there. */
+static inline uint32_t area_bit(const struct bounce_pool *pool, uint32_t slot)
+{
+    return slot & pool->segment_mask & (BITS_WIDTH - 1);
+}
+
 /* The bitmap of a segment. */
 static inline bits_word *area_free(const struct bounce_pool *pool, const struct area *area, uint32_t segment)
 {
-    return (bits_word *)(void *)(area->block + pool->free_at) +
-        ((size_t)segment << (pool->segment_shift - pool->word_shift));
+    return area_word(pool, area, segment << pool->segment_shift);
 }
 
 /* The longest run of free slots in a segment; see area_head.loose. */

@@ -106,9 +106,9 @@ static inline void read_record(const struct bounce_pool *pool, struct live *live
 
     live->orig = (unsigned char *)record_orig(record);
     live->start = window_at(pool, &live->area, record->slot);
-    live->offset = record->offset;
+    live->offset = record_offset(record);
     live->size = record_size(record);
-    live->reserved = record->reserved;
+    live->reserved = record_is_reserved(record);
 }
 
 /* Copy an original to the data of an allocation of n slots, and clear what is around them. */
@@ -282,9 +282,9 @@ static POOL_WITHIN bool find_place(const struct bounce_pool *pool, bounce_handle
 {
     struct handle_parts parts = handle_open(pool->key, handle);
     uint32_t place = parts.place ^ pool->place;
-    uint32_t area = place >> pool->record_shift, i = place & ((UINT32_C(1) << pool->record_shift) - 1);
+    uint32_t area = place >> pool->record_shift, i = place & pool->record_mask;
 
-    if (area >= area_count(pool) || i >= pool->records)
+    if (area > pool->area_mask || i >= pool->records)
         return false;
     live->area = area_of(pool, area);
     live->record = record_at(pool, &live->area, i);
@@ -296,11 +296,13 @@ static POOL_WITHIN bool find_place(const struct bounce_pool *pool, bounce_handle
 /* Is the record what is asked for? The lock is held. */
 static POOL_WITHIN int check_ask(const struct record *record, uint32_t number, const struct ask *ask)
 {
-    if (!record_is_live(record) || record->number != number || (record->direction == 0) != (ask->direction == 0))
+    if (!record_is_live(record) || record->number != number)
         return BOUNCE_E_HANDLE;
-    if (ask->state != ASK_ENDING && record->reserved != (ask->state == ASK_RESERVATION))
+    if (record_direction(record) != ask->direction && (record_direction(record) == 0 || ask->direction == 0))
         return BOUNCE_E_HANDLE;
-    if (record->direction != ask->direction)
+    if (ask->state != ASK_ENDING && record_is_reserved(record) != (ask->state == ASK_RESERVATION))
+        return BOUNCE_E_HANDLE;
+    if (record_direction(record) != ask->direction)
         return BOUNCE_E_DIRECTION;
     if (ask->state == ASK_ENDING && ask->len == BOUNCE_WHOLE)
         return 0;
@@ -329,7 +331,8 @@ static POOL_WITHIN int look_up(const struct bounce_pool *restrict pool, const st
         error = give_slots(pool, &live->area, live->record, live->i, live->slots);
     } else if (!error) {
         read_record(pool, live);
-        live->record->ending = ask->state == ASK_ENDING;
+        if (ask->state == ASK_ENDING)
+            live->record->use |= RECORD_ENDING;
     }
     area_unlock(&live->area, state);
     return error;
@@ -375,7 +378,7 @@ int bounce_commit(struct bounce_pool *pool, bounce_handle handle, enum bounce_di
     }
     state = bounce_lock_take(&area_head(&live.area)->lock);
     record_set_orig(live.record, (uintptr_t)orig);
-    live.record->reserved = 0;
+    live.record->use &= ~RECORD_RESERVED;
     area_unlock(&live.area, state);
     return 0;
 }

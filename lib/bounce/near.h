@@ -95,12 +95,12 @@ static inline uint32_t near_find(const struct bounce_pool *restrict pool, const 
     return starts == 0 ? RUNS_NONE : (w << pool->word_shift) + bits_lowest(starts);
 }
 
-/* As check_room(), in one answer. */
+/* As check_room(), in one answer. No area has fewer slots than a plan: one has a whole segment, or is all of the pool. */
 static inline bool near_has_room(const struct bounce_pool *restrict pool, const struct area *area, uint32_t n)
 {
     const struct area_head *head = area_head(area);
 
-    return (uint64_t)head->used + n <= area->slots && head->cursor < area->slots && head->closed == 0 &&
+    return head->used <= area->slots - n && head->cursor < area->slots && head->closed == 0 &&
         records_left(pool, area) && records_sound(pool, area);
 }
 
@@ -116,7 +116,7 @@ static POOL_WITHIN bool near_take(const struct bounce_pool *restrict pool, const
 
     if (!near_plan(pool, request, request->alloc_align_mask, &near))
         return false;
-    spot->area = area_of(pool, request->area & (area_count(pool) - 1));
+    spot->area = area_of(pool, request->area & pool->area_mask);
     if (!area_lock(pool, &spot->area, &state))
         return false;
     if (near_has_room(pool, &spot->area, near.slots)) {

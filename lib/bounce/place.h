@@ -118,7 +118,7 @@ static inline int place_take(const struct bounce_pool *pool, const struct bounce
         bounce_lock_state state;
 
         error = BOUNCE_E_BUSY;
-        spot->area = area_of(pool, (request->area + tried) & (area_count(pool) - 1));
+        spot->area = area_of(pool, (request->area + tried) & pool->area_mask);
         if (area_lock(pool, &spot->area, &state)) {
             error = take_in_area(pool, &plan, request, orig, reserved, spot);
             area_unlock(&spot->area, state);

@@ -9,7 +9,6 @@
 #include "handle.h"
 
 _Static_assert(_Alignof(struct area_head) <= 8 && _Alignof(struct record) <= 8, "metadata is 8-byte aligned");
-_Static_assert(sizeof(((struct bounce_pool *)0)->key) == HANDLE_ROUNDS * sizeof(uint32_t), "a key for every round");
 _Static_assert(sizeof(struct record) == 20 + sizeof(uintptr_t), "one record per mapping: every byte counts");
 
 #define DEFAULT_SLOT UINT32_C(2048)
@@ -63,6 +62,7 @@ static int set_shape(struct bounce_pool *pool, const struct bounce_config *confi
     pool->slot_mask = slot - 1;
     pool->page_mask = page - 1;
     pool->segment_mask = segment - 1;
+    pool->area_mask = areas - 1;
     pool->longest = (config->slots < segment ? config->slots : segment) << pool->slot_shift;
 
     if (areas > 1 && areas > config->slots >> pool->segment_shift)
@@ -103,6 +103,7 @@ static void set_layout(struct bounce_pool *pool, const struct bounce_config *con
     pool->record_shift = 0;
     while (pool->record_shift < 31 && UINT32_C(1) << pool->record_shift < pool->records)
         pool->record_shift++;
+    pool->record_mask = (UINT32_C(1) << pool->record_shift) - 1;
     pool->index_words = (uint32_t)((segments + BITS_WIDTH - 1) / BITS_WIDTH);
     pool->segment_words = (segment_slots(pool) + BITS_WIDTH - 1) / BITS_WIDTH;
 
@@ -222,7 +223,6 @@ int bounce_draft(const struct bounce_pool *pool, const struct bounce_config *con
         draft->meta += -(uintptr_t)config->meta & (AREA_LINE - 1);
     draft->caller_meta = config->meta;
     handle_set_key(draft->key, config->seed, config->window_addr, (uintptr_t)pool, (uintptr_t)config->meta);
-    draft->skipped = handle_open(draft->key, 0).number;
     draft->state = POOL_READY;
     return 0;
 }

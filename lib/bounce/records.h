@@ -13,16 +13,18 @@
 /* One mapping. Read and written under the lock; by the mapping's own caller, who alone can change it, also without. */
 struct record {
     uint32_t address[sizeof(uintptr_t) / sizeof(uint32_t)]; /* of the original; records are 4-byte aligned */
-    uint32_t number;        /* never 0 for a mapping; 0: a free record, in which slot is the next free one */
+    uint32_t number; /* never 0 for a mapping; 0: a free record, in which slot is the next free one */
     uint32_t owner;
-    uint32_t slot;          /* the first, of the area */
-    uint32_t last : 28;     /* bytes of data, less one */
-    uint32_t direction : 2; /* 0: coherent */
-    uint32_t reserved : 1;  /* there is no original yet */
-    uint32_t ending : 1;    /* unmap is copying: the handle is dead, the slots are not free yet */
-    uint32_t offset : 28;   /* bytes from the first slot to the data */
-    uint32_t granule : 4;   /* the allocation is a multiple of 2^granule slots long */
+    uint32_t slot;   /* the first, of the area */
+    uint32_t use;    /* bytes of data, less one; above them the direction (0: coherent), and the two flags below */
+    uint32_t layout; /* bytes from the first slot to the data; above them the granule: an exponent, see record_slots() */
 };
+
+/* Words and not bit-fields, of which gcc 12 makes a read and a write each. */
+#define RECORD_BYTES UINT32_C(0x0fffffff)
+#define RECORD_ABOVE 28
+#define RECORD_RESERVED (UINT32_C(1) << 30) /* there is no original yet */
+#define RECORD_ENDING (UINT32_C(1) << 31)   /* unmap is copying: the handle is dead, the slots are not free yet */
 
 #define RECORD_NONE UINT32_MAX
 
@@ -36,7 +38,18 @@ static inline struct record *record_at(const struct bounce_pool *pool, const str
 
 static inline bool record_is_live(const struct record *record)
 {
-    return record->number != 0 && !record->ending;
+    return record->number != 0 && (record->use & RECORD_ENDING) == 0;
+}
+
+static inline bool record_is_reserved(const struct record *record)
+{
+    return (record->use & RECORD_RESERVED) != 0;
+}
+
+/* 0: coherent. */
+static inline unsigned record_direction(const struct record *record)
+{
+    return record->use >> RECORD_ABOVE & 3;
 }
 
 /* The address of the original; 0 if there is none. */
@@ -56,16 +69,22 @@ static inline void record_set_orig(struct record *record, uintptr_t address)
 /* Bytes of data. */
 static inline uint32_t record_size(const struct record *record)
 {
-    return (uint32_t)record->last + 1;
+    return (record->use & RECORD_BYTES) + 1;
 }
 
-/* The slots of the allocation. */
+/* Bytes from the first slot to the data. */
+static inline uint32_t record_offset(const struct record *record)
+{
+    return record->layout & RECORD_BYTES;
+}
+
+/* The slots of the allocation: a multiple of 2^granule. */
 static inline uint32_t record_slots(const struct bounce_pool *pool, const struct record *record)
 {
-    uint32_t bytes = record->offset + record_size(record) + pool->slot_mask;
-    uint32_t granule = UINT32_C(1) << record->granule;
+    uint32_t slots = (record_offset(record) + record_size(record) + pool->slot_mask) >> pool->slot_shift;
+    uint32_t granule_mask = (UINT32_C(1) << (record->layout >> RECORD_ABOVE)) - 1;
 
-    return ((bytes >> pool->slot_shift) + granule - 1) & ~(granule - 1);
+    return (slots + granule_mask) & ~granule_mask;
 }
 
 /* Do n slots from one of the area's on lie in its segment? If not, a record must lead no copy and no bit there. */

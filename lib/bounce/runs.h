@@ -104,15 +104,15 @@ static inline uint32_t runs_before(const bits_word *free, uint32_t slot)
     return n;
 }
 
-/* How many slots the free run has that a free slot belongs to. */
-static inline uint32_t runs_around(const bits_word *free, uint32_t words, uint32_t slot)
+/*
+ * How many slots the free run has that a free slot belongs to, if it begins and ends within the slot's word. If not, it
+ * may have as many as most.
+ */
+static inline uint32_t runs_around(bits_word free, uint32_t bit, uint32_t most)
 {
-    uint32_t bit = slot % BITS_WIDTH;
-    bits_word used = ~free[slot / BITS_WIDTH], below = used & (((bits_word)1 << bit) - 1), above = used >> bit;
+    bits_word below = ~free << (BITS_WIDTH - 1 - bit), above = ~free >> bit;
 
-    if (below != 0 && above != 0)
-        return bit - 1 - bits_highest(below) + bits_lowest(above);
-    return runs_before(free, slot) + runs_after(free, words, slot);
+    return below == 0 || above == 0 ? most : BITS_WIDTH - 2 - bits_highest(below) + bits_lowest(above);
 }
 
 /* Where in the word low a run of n <= BITS_WIDTH free slots starts; it may go on in the word after, high. */

@@ -138,9 +138,8 @@ static int enter(struct bounce_set *set, const struct bounce_config *config, uin
     error = share(set, &draft, true);
     if (error)
         return error;
-    for (unsigned i = 0; i < HANDLE_ROUNDS; i++)
-        draft.key[i] = set->key[i];
-    draft.skipped = handle_open(set->key, 0).number;
+    draft.key[0] = set->key[0];
+    draft.key[1] = set->key[1];
     draft.place = *index << ENTRY_SHIFT;
     bounce_begin(&entry->pool, &draft, config->cursor, entry->number);
     return 0;

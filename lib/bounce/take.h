@@ -23,12 +23,16 @@ struct spot {
 #define BOUNCE_ON_SEGMENT()
 #endif
 
-/* A segment's longest run is longer now. */
-static POOL_APART void raise_longest(const struct bounce_pool *pool, uint32_t number, uint32_t segment, uint32_t run)
+/* The run of free slots that a slot belongs to may be the segment's longest now. */
+static POOL_APART void raise_longest(const struct bounce_pool *pool, uint32_t number, uint32_t slot)
 {
     struct area area = area_of(pool, number);
+    uint32_t segment = slot >> pool->segment_shift, at = slot & pool->segment_mask;
+    const bits_word *free = area_free(pool, &area, segment);
+    uint32_t run = runs_before(free, at) + runs_after(free, pool->segment_words, at);
 
-    area_set_longest(pool, &area, segment, run);
+    if (run > *area_longest(pool, &area, segment))
+        area_set_longest(pool, &area, segment, run);
 }
 
 /* Another segment's longest run may be shorter now. */
@@ -40,25 +44,25 @@ static POOL_APART void loosen(const struct bounce_pool *pool, uint32_t number, u
     area_head(&area)->loose = segment;
 }
 
-static inline void count_taken(const struct area *area, uint32_t slot, uint32_t n)
+/* n slots are taken, up to slot `end` of the area. */
+static inline void count_taken(const struct area *area, uint32_t end, uint32_t n)
 {
     struct area_head *head = area_head(area);
 
-    head->cursor = slot + n == area->slots ? 0 : slot + n;
+    head->cursor = end == area->slots ? 0 : end;
     head->used += n;
     if (head->used > head->high_water)
         head->high_water = head->used;
     head->mappings++;
 }
 
-/* The next number of the area. */
-static inline uint32_t next_number(const struct bounce_pool *restrict pool, const struct area *area)
+/* The next number of the area; never 0. */
+static inline uint32_t next_number(const struct area *area)
 {
     struct area_head *head = area_head(area);
 
-    do
-        head->number++;
-    while (head->number == 0 || head->number == pool->skipped);
+    head->number++;
+    head->number += head->number == 0;
     return head->number;
 }
 
@@ -83,19 +87,16 @@ static POOL_WITHIN void write_record(const struct bounce_pool *restrict pool, co
     uint32_t i = records_take(pool, &spot->area);
     struct record *record = record_at(pool, &spot->area, i);
 
-    spot->parts = mapping_parts(pool, &spot->area, i, next_number(pool, &spot->area));
+    spot->parts = mapping_parts(pool, &spot->area, i, next_number(&spot->area));
     spot->i = i;
     records_set_start(pool, &spot->area, spot->slot, i);
     record_set_orig(record, orig);
     record->number = spot->parts.number;
     record->owner = request->owner;
     record->slot = spot->slot;
-    record->last = (uint32_t)(request->size - 1) & 0x0fffffffu;
-    record->direction = (unsigned)request->direction & 3u;
-    record->reserved = reserved;
-    record->ending = 0;
-    record->offset = spot->offset & 0x0fffffffu;
-    record->granule = granule & 0xfu;
+    record->use = (uint32_t)(request->size - 1) | (uint32_t)request->direction << RECORD_ABOVE |
+        (reserved ? RECORD_RESERVED : 0);
+    record->layout = spot->offset | granule << RECORD_ABOVE;
 }
 
 /*
@@ -108,15 +109,14 @@ static POOL_WITHIN int take_slots(const struct bounce_pool *restrict pool, const
                                   uint32_t granule, uintptr_t orig, bool reserved, struct spot *spot)
 {
     const struct area *area = &spot->area;
-    uint32_t segment = spot->slot >> pool->segment_shift, at = spot->slot & pool->segment_mask, n = spot->slots;
-    bits_word *free = area_free(pool, area, segment);
+    uint32_t segment = spot->slot >> pool->segment_shift, end = spot->slot + spot->slots;
 
-    if (spot->slot >= area->slots || n > area->slots - spot->slot)
+    if (end > area->slots)
         return BOUNCE_E_CORRUPT;
     if (segment != area_head(area)->loose)
         loosen(pool, area->number, segment);
-    runs_flip(free, at, n);
-    count_taken(area, spot->slot, n);
+    runs_flip(area_word(pool, area, spot->slot), area_bit(pool, spot->slot), spot->slots);
+    count_taken(area, end, spot->slots);
     write_record(pool, request, granule, orig, reserved, spot);
     return 0;
 }
@@ -127,15 +127,14 @@ static POOL_WITHIN int take_slots(const struct bounce_pool *restrict pool, const
 static POOL_WITHIN int give_slots(const struct bounce_pool *restrict pool, const struct area *area,
                                   struct record *record, uint32_t i, uint32_t n)
 {
-    uint32_t slot = record->slot, segment = slot >> pool->segment_shift, at = slot & pool->segment_mask, run;
-    bits_word *free = area_free(pool, area, segment);
     struct area_head *head = area_head(area);
+    uint32_t slot = record->slot, bit = area_bit(pool, slot);
+    bits_word *free = area_word(pool, area, slot);
 
-    if (!record_is_sound(pool, area, slot, n) || head->used < n || head->mappings == 0 || !runs_free(free, at, n))
+    if (!record_is_sound(pool, area, slot, n) || head->used < n || head->mappings == 0 || !runs_free(free, bit, n))
         return BOUNCE_E_CORRUPT;
-    run = runs_around(free, pool->segment_words, at);
-    if (run > *area_longest(pool, area, segment))
-        raise_longest(pool, area->number, segment, run);
+    if (runs_around(*free, bit, segment_slots(pool)) > *area_longest(pool, area, slot >> pool->segment_shift))
+        raise_longest(pool, area->number, slot);
     head->used -= n;
     head->mappings--;
     records_give(area, record, i);

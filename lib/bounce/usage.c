@@ -105,9 +105,9 @@ static void tell(const struct bounce_pool *pool, const struct area *area, uint32
 
     mapping->handle = handle_seal(pool->key, mapping_parts(pool, area, i, record->number));
     mapping->size = record_size(record);
-    mapping_set_place(pool, area, record->slot, record_slots(pool, record), record->offset,
+    mapping_set_place(pool, area, record->slot, record_slots(pool, record), record_offset(record),
                       pool_bytes(pool, area->first_slot + record->slot), mapping);
-    mapping_set_use(record->owner, record->direction, mapping);
+    mapping_set_use(record->owner, record_direction(record), mapping);
 }
 
 /*

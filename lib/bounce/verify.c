@@ -78,11 +78,11 @@ static const char *check_mapping(const struct bounce_pool *pool, const struct ar
         return "a mapping reaches beyond its segment";
     if (!runs_all(area_free(pool, area, segment), at, *slots, true))
         return "a mapping has a free slot";
-    if ((record->direction == 0 || record->reserved) && has_original)
+    if ((record_direction(record) == 0 || record_is_reserved(record)) && has_original)
         return "coherent memory or a reservation has an original";
-    if (record->direction == 0 && record->reserved)
+    if (record_direction(record) == 0 && record_is_reserved(record))
         return "coherent memory is reserved";
-    if (record->direction != 0 && !record->reserved && !has_original && !pool->copy)
+    if (record_direction(record) != 0 && !record_is_reserved(record) && !has_original && !pool->copy)
         return "a mapping has no original";
     for (uint32_t next = slot + 1; next < slot + *slots; next++)
         if (records_starting(pool, area, next) != RECORD_NONE)

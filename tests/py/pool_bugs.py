@@ -79,9 +79,8 @@ BUGS = (
         Edit("bounce.c", "    return ask->offset > record_size(record) || ask->len > record_size(record) - ask->offset"
              " ? BOUNCE_E_RANGE : 0;", "    return 0;"),)),
     Bug("S30: a stale handle is as good as a new one", "handles_test.c", (
-        Edit("bounce.c", "    if (!record_is_live(record) || record->number != number ||"
-             " (record->direction == 0) != (ask->direction == 0))",
-             "    (void)number;\n    if (!record_is_live(record) || (record->direction == 0) != (ask->direction == 0))"),)),
+        Edit("bounce.c", "    if (!record_is_live(record) || record->number != number)",
+             "    (void)number;\n    if (!record_is_live(record))"),)),
     Bug("S32: address 0 is no original", "walk_test.c", (
         Edit("near.h", "    align = start | min;", "    align = start | (request->orig_addr ? min : 0);"),
         Edit("plan.h", "    mask = alloc_align_mask | request->min_align_mask;",

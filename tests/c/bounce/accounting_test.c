@@ -110,7 +110,7 @@ static void check_book(VTEST, struct bounce_pool *pool, const struct book *book)
     CHECK(!rig_flaw(pool));
     CHECK_EQ(counts.used, book->used);
     CHECK_EQ(counts.mappings, book->lives);
-    if (pool->area_shift == 0)
+    if (pool->area_mask == 0)
         CHECK_EQ(counts.high_water, book->high_water);
     CHECK(counts.high_water >= book->high_water && counts.high_water <= counts.slots);
     while (bounce_next_mapping(pool, &slot, &mapping) == 0) {

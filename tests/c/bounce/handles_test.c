@@ -17,33 +17,61 @@ static int unmap(struct bounce_pool *pool, bounce_handle handle)
     return bounce_unmap(pool, handle, BOUNCE_BIDIRECTIONAL, BOUNCE_WHOLE);
 }
 
-TEST(handles_open_to_what_was_sealed)
+static uint32_t random_word(uint64_t *seed)
+{
+    return (uint32_t)rig_random(seed);
+}
+
+TEST(handles_open_to_what_was_sealed_and_none_is_0)
 {
     uint64_t seed = 6;
 
     for (int i = 0; i < 100000; i++) {
-        uint32_t key[HANDLE_ROUNDS] = {(uint32_t)rig_random(&seed), (uint32_t)rig_random(&seed), 3, 4};
-        struct handle_parts parts = {(uint32_t)rig_random(&seed), (uint32_t)rig_random(&seed)}, back;
+        const uint32_t key[2] = {random_word(&seed), random_word(&seed) | 1};
+        struct handle_parts parts = {random_word(&seed), random_word(&seed) | 1}, back;
         back = handle_open(key, handle_seal(key, parts));
         CHECK(back.place == parts.place && back.number == parts.number);
+        parts.place = key[0]; /* if there were such a place */
+        CHECK(handle_seal(key, parts) != 0);
     }
 }
 
-TEST(handle_bits_depend_on_every_bit)
+TEST(C274_a_bit_of_a_handle_is_a_bit_of_the_number_or_of_the_place_and_then_of_both)
 {
     uint64_t seed = 7;
 
-    /* A changed bit of the handle changes about half of what it opens to: at least a quarter, over many. */
     for (int bit = 0; bit < 64; bit++) {
         unsigned changed = 0;
         for (int i = 0; i < 64; i++) {
-            uint32_t key[HANDLE_ROUNDS] = {(uint32_t)rig_random(&seed), (uint32_t)rig_random(&seed), 3, 4};
-            uint64_t handle = rig_random(&seed);
-            struct handle_parts a = handle_open(key, handle), b = handle_open(key, handle ^ UINT64_C(1) << bit);
-            changed += (unsigned)__builtin_popcount(a.place ^ b.place);
+            const uint32_t key[2] = {random_word(&seed), random_word(&seed) | 1};
+            uint64_t handle = rig_random(&seed), flip = UINT64_C(1) << bit;
+            struct handle_parts a = handle_open(key, handle), b = handle_open(key, handle ^ flip);
+            CHECK_EQ(a.place ^ b.place, (uint32_t)(flip >> 32));
+            CHECK(a.number != b.number);
             changed += (unsigned)__builtin_popcount(a.number ^ b.number);
         }
-        CHECK(changed > 64 * 16);
+        if (bit >= 32 && bit < 48) /* of the record: then by a quarter of its bits, over many */
+            CHECK(changed > 64 * 8);
+    }
+}
+
+TEST(keys_differ_in_half_their_bits_if_anything_differs_in_one)
+{
+    uint64_t seed = 8;
+
+    for (int bit = 0; bit < 4 * 64; bit++) {
+        unsigned changed = 0;
+        for (int i = 0; i < 64; i++) {
+            uint64_t of[4] = {rig_random(&seed), rig_random(&seed), rig_random(&seed), rig_random(&seed)};
+            uint32_t a[2], b[2];
+            handle_set_key(a, of[0], of[1], of[2], of[3]);
+            of[bit / 64] ^= UINT64_C(1) << bit % 64;
+            handle_set_key(b, of[0], of[1], of[2], of[3]);
+            CHECK(a[1] % 2 == 1); /* what makes it one to one */
+            changed += (unsigned)__builtin_popcount(a[0] ^ b[0]);
+            changed += (unsigned)__builtin_popcount(a[1] ^ b[1]);
+        }
+        CHECK(changed > 64 * 24);
     }
 }
 
