@@ -388,17 +388,57 @@ def test_slips_are_told(arguments: list[str], complaint: str, tmp_path: Path) ->
     assert "Traceback" not in done.stderr
 
 
-def test_race_detectors_tell_the_accessors_apart(sources: build.Sources) -> None:
-    def ring_and_payload(name: str, rule: str) -> set[tuple[bool, bool]]:
-        verdicts = races.judge(sources, build.Access(name), rule, rounds=150)
-        assert [v.ring_format for v in verdicts] == ["split", "packed"]
-        assert all(v.moved == "150 of 150 buffers" for v in verdicts)
-        return {(v.ring > 0, v.payload > 0) for v in verdicts}
+#: Accessor and rule, and whether every function races or none does.
+RACES = {("PLAIN", "C11"): True, ("PLAIN", "Linux"): True, ("VOLATILE", "C11"): True, ("VOLATILE", "Linux"): False,
+         ("RELAXED", "C11"): False, ("ACQREL", "C11"): False}
 
-    assert {ring for ring, _ in ring_and_payload("PLAIN", "C11")} == {True}
-    assert {ring for ring, _ in ring_and_payload("VOLATILE", "C11")} == {True}
-    assert {ring for ring, _ in ring_and_payload("VOLATILE", "Linux")} == {False}
-    assert ring_and_payload("ACQREL", "C11") == {(False, False)}
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with races, as short as there is one."""
+    folder = tmp_path_factory.mktemp("races")
+    only = ["--target", "x86-64", "--compiler", "gcc", "--optimisation=-O2", "--no-verbs"]
+    done = report("codegen", "--source", ROOT, "--out", folder, *only, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Plain accesses are a data race to a race detector. confirmed" in done.stdout
+    return folder
+
+
+def test_race_detectors_tell_the_accessors_apart(judged: Path) -> None:
+    verdicts = json.loads((judged / "codegen.json").read_text())["races"]
+    said = {(v["access"], v["rule"], v["ring_format"]): (v["ring"] > 0, v["payload"] > 0) for v in verdicts}
+    assert all(v["moved"] == "400 of 400 buffers" for v in verdicts)
+    for ring_format in ("split", "packed"):
+        for (access, rule), races_ in RACES.items():
+            if access != "RELAXED":  # two threads say nothing more of it
+                assert said[access, rule, ring_format][0] == races_, (access, rule, ring_format)
+        assert said["ACQREL", "C11", ring_format] == (False, False)
+
+
+def test_every_function_is_judged_alone(judged: Path) -> None:
+    verdicts = {(v["access"], v["rule"]): v for v in json.loads((judged / "codegen.json").read_text())["races_by_function"]}
+    assert verdicts.keys() == RACES.keys()
+    for key, verdict in verdicts.items():
+        assert len(verdict["raced"]) == (27 if RACES[key] else 0) and len(verdict["quiet"]) == 27 - len(verdict["raced"]), key
+        assert verdict["compiler"].startswith("gcc ") and verdict["optimisation"] == "-O2" and not verdict["error"]
+    html = (judged / "codegen.html").read_text()
+    assert html.count("27 of 27 race") == 3 and html.count("none of 27") == 3
+    assert html.count('<td class="missing">\N{EN DASH}</td>') == 6, "no clang was asked: a grey column"
+
+
+@pytest.mark.parametrize("level", ["-O2", "-Os"])
+@pytest.mark.parametrize("compiler", races.host_compilers(), ids=lambda compiler: compiler.column)
+def test_each_compiler_has_a_verdict_at_each_level(sources: build.Sources, compiler: build.Compiler, level: str) -> None:
+    for access, rule in [("PLAIN", "Linux"), ("VOLATILE", "Linux")] if level == "-O2" else [("VOLATILE", "C11"), ("ACQREL", "C11")]:
+        verdict = races.judge_functions(sources, compiler, level, build.Access(access), rule)
+        assert not verdict.error
+        assert not (verdict.quiet if RACES[access, rule] else verdict.raced), verdict
+
+
+def test_a_compiler_without_the_detector_is_a_grey_cell(sources: build.Sources) -> None:
+    cannot = build.Compiler("gcc", "9.9.9", ("gcc", "-fno-such-option"))
+    verdict = races.judge_functions(sources, cannot, "-O2", build.Access("PLAIN"), "C11")
+    assert "fno-such-option" in verdict.error and not verdict.raced and not verdict.quiet
 
 
 # ------------------------------------------------------------------------------------------------- size and stack ---

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from .judge import FORBIDDEN
 from .measure import Row
+from .races import FunctionVerdict
 
 #: The places that the mail thread's patch marks: the used ring's index, element and event word, as a driver reads them.
 PATCHED = ("place_split_driver_poll", "place_split_driver_get", "place_split_driver_kick", "place_split_driver_kick_flags",
@@ -142,11 +143,11 @@ class Claim:
     evidence: list[tuple[str, Row]] = field(default_factory=list)
 
 
-def claims(rows: list[Row]) -> list[Claim]:
-    """The two mails' claims. Needs rows of the places and of the gallery, plain and volatile."""
+def claims(rows: list[Row], by_function: Iterable[FunctionVerdict] = ()) -> list[Claim]:
+    """The two mails' claims. Needs rows of the places and of the gallery, plain and volatile; of races what there is."""
     plain = [r for r in rows if r.access == "PLAIN" and not r.error]
     marked = {r.key: r for r in rows if r.access == "VOLATILE" and not r.error}
-    return [may_transform(plain, marked), does_not(plain, marked), mark_helps(rows), *costs(rows)]
+    return [may_transform(plain, marked), does_not(plain, marked), mark_helps(rows), *costs(rows), *races(by_function)]
 
 
 def with_marked(row: Row, marked: dict[tuple[str, str, str, str, str], Row]) -> list[tuple[str, Row]]:
@@ -238,6 +239,26 @@ def costs(rows: list[Row]) -> list[Claim]:
             f"{statistics.median(d.executed for d in some) / len(PATCHED):+.1f} in the median.",
         ))
     return made
+
+
+def races(by_function: Iterable[FunctionVerdict]) -> list[Claim]:
+    """What the detectors say of the plain accesses, and of what takes their place; none where none was asked."""
+    asked = [v for v in by_function if not v.error]
+    plain = [v for v in asked if v.access == "PLAIN"]
+    if not plain:
+        return []
+    some, all_of_them = sum(len(v.raced) for v in plain), sum(len(v.raced) + len(v.quiet) for v in plain)
+    others = []
+    for access, rule in dict.fromkeys((v.access, v.rule) for v in asked if v.access != "PLAIN"):
+        raced = sum(len(v.raced) for v in asked if (v.access, v.rule) == (access, rule))
+        others.append(f"{access.lower()} by the rule of {rule}: {raced or 'none'}")
+    builds = ", ".join(dict.fromkeys(f"{v.compiler} {v.optimisation}" for v in plain))
+    return [Claim(
+        "Plain accesses are a data race to a race detector.",
+        "confirmed" if some == all_of_them else ("in part" if some else "refuted"),
+        f"{some} of {all_of_them} functions race with plain accesses, by either rule ({builds}). Of as many by each rule, "
+        + "; ".join(others) + ".",
+    )]
 
 
 def kernel_sentence(rows: list[Row]) -> str:

@@ -17,10 +17,11 @@ from .build import COMMON_FLAGS, VARIANTS, Access, Compiler, ReportError, Source
 from .cycles import fill_cycles
 from .measure import Job, Row, measure_all
 from .page import picture, terminal_table, write_csv, write_json, write_page
-from .races import Verdict, judge_all
+from .races import FunctionVerdict, Verdict, host_compilers, judge_all, judge_all_functions
 from .targets import TARGETS, Target, target
 
 SHAPES = ("places", "gallery")
+LEVELS = ("-O2", "-Os")
 
 
 @dataclass
@@ -62,19 +63,19 @@ def run(request: Request) -> list[Row]:
 
         rows += kernel_rows(request, sources)
     fill_cycles(rows, request.jobs)
-    verdicts, why_not = verdicts_of(request, sources, accesses)
+    verdicts, by_function, why_not = verdicts_of(request, sources, accesses)
     about = describe(request, sources, rows, why_not)
     request.output.mkdir(parents=True, exist_ok=True)
     write_csv(rows, request.output / "codegen.csv")
-    write_json(rows, verdicts, about, request.output / "codegen.json")
-    write_page(rows, verdicts, about, sources, request.output / "codegen.html")
+    write_json(rows, verdicts, by_function, about, request.output / "codegen.json")
+    write_page(rows, verdicts, by_function, about, sources, request.output / "codegen.html")
     (request.output / "codegen.svg").write_text(picture(rows))
     print(terminal_table(rows))
     for sentence in sentences(rows):
         print("\n" + sentence)
     if said := kernel_sentence(rows):
         print("\n" + said)
-    print("\nClaims: " + "; ".join(f"{claim.text} {claim.verdict}" for claim in claims(rows)))
+    print("\nClaims: " + "; ".join(f"{claim.text} {claim.verdict}" for claim in claims(rows, by_function)))
     print(f"\nThe page: {request.output / 'codegen.html'} ({time.monotonic() - started:.0f} s)", file=sys.stderr)
     return rows
 
@@ -95,7 +96,7 @@ def plan(request: Request) -> list[Job]:
         if not request.accessors.is_file():
             raise ReportError(f"there is no header {request.accessors}")
         accesses.append(Access(request.accessors.stem, request.accessors.resolve()))
-    optimisations = request.optimisations or ("-O2", "-Os")
+    optimisations = request.optimisations or LEVELS
     jobs: list[Job] = []
     for where in chosen(request):
         some = compilers_for(request, where)
@@ -116,8 +117,11 @@ def chosen(request: Request) -> list[Target]:
 def compilers_for(request: Request, where: Target) -> list[Compiler]:
     if request.cc:
         return [user_compiler(request.cc, request.cflags)]
-    found = compilers(where, request.columns)
-    # The old clang says little that the recent one does not: only if asked.
+    return newest(request, compilers(where, request.columns))
+
+
+def newest(request: Request, found: list[Compiler]) -> list[Compiler]:
+    """The old clang says little that the recent one does not: only if asked."""
     by_family = {c.family: c for c in found}
     return found if request.full or request.columns else list(by_family.values())
 
@@ -130,15 +134,22 @@ def progress_of(request: Request) -> Any:
     return show
 
 
-def verdicts_of(request: Request, sources: Sources, accesses: list[Access]) -> tuple[list[Verdict], str]:
-    """The race detector's verdicts, or why there are none."""
+def verdicts_of(request: Request, sources: Sources, accesses: list[Access]) -> tuple[list[Verdict], list[FunctionVerdict], str]:
+    """The race detectors' verdicts of two threads and of each function, or why there are none."""
     if not request.races:
-        return [], "left out as asked for."
+        return [], [], "left out as asked for."
+    if request.cc:
+        some = [user_compiler(request.cc, request.cflags)]
+    else:
+        some = newest(request, host_compilers(request.columns))
     try:
-        return judge_all(sources, accesses, request.jobs), ""
+        by_function = judge_all_functions(sources, some, request.optimisations or LEVELS, accesses, request.jobs)
+        # Whole queues tell what single functions do not: whether order is seen. Relaxed accesses with fences say nothing new.
+        whole = [access for access in accesses if request.full or access.name != "RELAXED"]
+        return judge_all(sources, whole, request.jobs), by_function, ""
     except ReportError as error:
         print(f"vring.report: {error}", file=sys.stderr)
-        return [], str(error)
+        return [], [], str(error)
 
 
 def describe(request: Request, sources: Sources, rows: list[Row], why_not: str) -> dict[str, Any]:

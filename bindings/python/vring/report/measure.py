@@ -66,13 +66,14 @@ class Row:
 
 def functions_of(sources: Sources, job: Job) -> list[tuple[str, str]]:
     """(suite, name) of the functions that a job's rigs call, in their order."""
+    return [(suite, name) for suite in job.suites for name in functions_in(sources, suite)]
+
+
+def functions_in(sources: Sources, suite: str) -> list[str]:
+    """The functions that a suite's rig calls."""
     prefix = {"PLACE": "place_", "PREPARE": "", "SPLIT": "vring_split_", "PACKED": "vring_packed_"}
-    found = []
-    for suite in job.suites:
-        text = (sources.fixtures / f"{suite}_rig.c").read_text()
-        for macro, name in re.findall(r"^(PLACE|PREPARE|SPLIT|PACKED)\((\w+)", text, re.M):
-            found.append((suite, prefix[macro] + name))
-    return found
+    text = (sources.fixtures / f"{suite}_rig.c").read_text()
+    return [prefix[macro] + name for macro, name in re.findall(r"^(PLACE|PREPARE|SPLIT|PACKED)\((\w+)", text, re.M)]
 
 
 def objects_of(sources: Sources, job: Job) -> list[Path]:

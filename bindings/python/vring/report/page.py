@@ -26,7 +26,7 @@ from .answer import PATCHED, claims, differences, kernel_sentence, sentences
 from .asm import ADDRESS, BRANCH, FENCE, LOAD, STORE
 from .build import VARIANTS, Sources
 from .measure import Row
-from .races import Verdict
+from .races import FunctionVerdict, Verdict
 from .targets import TARGETS
 
 COLUMNS = [f.name for f in dataclasses.fields(Row) if f.name not in ("assembly", "path", "helpers", "findings", "error")]
@@ -55,12 +55,13 @@ def write_csv(rows: Iterable[Row], path: Path) -> None:
             writer.writerow([*(getattr(row, name) for name in COLUMNS), found, row.error.splitlines()[0] if row.error else ""])
 
 
-def write_json(rows: Iterable[Row], verdicts: list[Verdict], about: dict[str, Any], path: Path) -> None:
-    """{"about", "rows", "races"}: a row with its assembly, as lines."""
+def write_json(rows: Iterable[Row], verdicts: list[Verdict], by_function: list[FunctionVerdict], about: dict[str, Any], path: Path) -> None:
+    """{"about", "rows", "races", "races_by_function"}: a row with its assembly, as lines."""
     def plain(row: Row) -> dict[str, Any]:
         return {name: getattr(row, name) for name in (*COLUMNS, "findings", "error")} | {"assembly": [t for _, t in row.assembly]}
 
-    data = {"about": about, "rows": [plain(row) for row in rows], "races": [dataclasses.asdict(v) for v in verdicts]}
+    data = {"about": about, "rows": [plain(row) for row in rows], "races": [dataclasses.asdict(v) for v in verdicts],
+            "races_by_function": [dataclasses.asdict(v) for v in by_function]}
     path.write_text(json.dumps(data, indent=1))
 
 
@@ -184,7 +185,18 @@ def sizes_table(sources: Sources) -> dict[str, Any]:
     } if entries else {}
 
 
-def write_page(rows: list[Row], verdicts: list[Verdict], about: dict[str, Any], sources: Sources, path: Path) -> None:
+def races_table(by_function: list[FunctionVerdict]) -> dict[str, Any]:
+    """Per accessor and rule, the verdict of each compiler and level."""
+    columns = list(dict.fromkeys((v.compiler, v.optimisation) for v in by_function))
+    rows: dict[tuple[str, str], dict[tuple[str, str], FunctionVerdict]] = {}
+    for verdict in by_function:
+        rows.setdefault((verdict.access, verdict.rule), {})[verdict.compiler, verdict.optimisation] = verdict
+    missing = [family for family in ("gcc", "clang") if not any(compiler.startswith(family) for compiler, _ in columns)]
+    return {"columns": columns, "rows": rows, "missing": missing}
+
+
+def write_page(rows: list[Row], verdicts: list[Verdict], by_function: list[FunctionVerdict], about: dict[str, Any], sources: Sources,
+               path: Path) -> None:
     """The HTML file."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
@@ -194,7 +206,7 @@ def write_page(rows: list[Row], verdicts: list[Verdict], about: dict[str, Any], 
     suites = list(dict.fromkeys(r.suite for r in shown))
     environment.filters["unbroken"] = lambda text: text.replace("-O", "\N{NON-BREAKING HYPHEN}O")
     text = environment.get_template("codegen.html").render(
-        about=about, sentences=sentences(shown), claims=claims(shown), verdicts=verdicts, data=packed(shown),
+        about=about, sentences=sentences(shown), claims=claims(shown, by_function), verdicts=verdicts, races=races_table(by_function), data=packed(shown),
         picture=picture(shown), side_by_side=side_by_side, metrics=METRICS, suites=suites, variants=VARIANTS, patched=PATCHED,
         functions=list(dict.fromkeys((r.suite, r.function) for r in shown)),
         code={name: c_of(sources, suite, name) for suite, name in dict.fromkeys((r.suite, r.function) for r in shown)},

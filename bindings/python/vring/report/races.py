@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """
-What a race detector says of each accessor: a driver and a device on two threads, under ThreadSanitizer.
+What race detectors say of each accessor, by ThreadSanitizer of each compiler at each optimisation level: of every function
+alone, while another thread writes what it looks at; and of a whole driver and device on two threads.
 
 Two rules of what is marked. ThreadSanitizer's own is that of C11: only an atomic access is. KCSAN's is that of Linux:
-a volatile one is, too; clang tells them apart if asked to, and kcsan_rule.c says what then follows.
+a volatile one is, too; gcc and clang tell them apart if asked to, and kcsan_rule.c says what then follows.
 """
 
 from __future__ import annotations
@@ -12,21 +13,87 @@ import os
 import re
 import subprocess
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .build import Access, ReportError, Sources, clangs, version_of
+from .build import Access, Compiler, ReportError, Sources, clangs, version_of
+from .measure import functions_in
 
+#: What tells a compiler to apply a rule.
 RULES = {
-    "C11": (),
-    "Linux": ("-mllvm", "-tsan-distinguish-volatile=1"),
+    "C11": {"gcc": (), "clang": ()},
+    "Linux": {"gcc": ("--param=tsan-distinguish-volatile=1",), "clang": ("-mllvm", "-tsan-distinguish-volatile=1")},
 }
+SUITES = ("places", "gallery")
+RACED, QUIET = 66, 0  # how a process ends
+
+
+@dataclass
+class FunctionVerdict:
+    """The functions that raced, and those that did not, with one accessor by one compiler at one level."""
+
+    access: str
+    rule: str
+    compiler: str
+    column: str
+    optimisation: str
+    raced: list[str] = field(default_factory=list)
+    quiet: list[str] = field(default_factory=list)
+    error: str = ""
+
+
+def host_compilers(columns: Iterable[str] = ()) -> list[Compiler]:
+    """The compilers of this machine for itself, which can run what they make; only those of some columns, if any are named."""
+    found = [Compiler("clang" if "clang" in name else "gcc", version, (name,)) for name in ("gcc", *clangs()) if (version := version_of(name))]
+    wanted = set(columns)
+    return [c for c in found if not wanted or wanted & {c.family, c.column}]
+
+
+def rules_of(access: Access) -> list[str]:
+    """Both for what is no atomic; an atomic access is marked by either, so one says it."""
+    return [rule for rule in RULES if rule == "C11" or access.name in ("PLAIN", "VOLATILE") or access.header]
+
+
+def judge_functions(sources: Sources, compiler: Compiler, optimisation: str, access: Access, rule: str) -> FunctionVerdict:
+    """Each function of the places and the gallery in turn. A compiler without ThreadSanitizer is a verdict with an error."""
+    verdict = FunctionVerdict(access.name, rule, compiler.name, compiler.column, optimisation)
+    made = sources.output / "races" / "-".join(("functions", access.name, rule, compiler.column.replace(" ", ""), optimisation))
+    made.parent.mkdir(parents=True, exist_ok=True)
+    functions = [name for suite in SUITES for name in functions_in(sources, suite)]
+    arrays = [name for suite in SUITES for name in re.findall(r"^_Alignas.* (shared_\w+)\[", (sources.fixtures / f"{suite}_rig.c").read_text(), re.M)]
+    macros = [f"-D{macro}(X)={''.join(f'X({name})' for name in names)}" for macro, names in (("FUNCTIONS", functions), ("SHARED", arrays))]
+    files = ["race_rig.c", *(f"{suite}.c" for suite in SUITES), *(["kcsan_rule.c"] if rule == "Linux" else [])]
+    # gcc warns that the detector knows no fences, which is so and which the page says.
+    command = [*compiler.command, "-std=gnu11", "-w", optimisation, "-fsanitize=thread", *RULES[rule][compiler.family], *access.flags(),
+               *sources.includes(), *macros, *(str(sources.fixtures / name) for name in files), "-lpthread", "-o", str(made)]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if built.returncode != 0:
+        verdict.error = f"{' '.join(command)}\n{built.stderr[:2000]}"
+        return verdict
+    options = f"exitcode={RACED}:symbolize=0:report_thread_leaks=0"
+    done = subprocess.run([made], capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "TSAN_OPTIONS": options})
+    ends = dict(line.split() for line in done.stdout.splitlines())
+    if done.returncode != 0 or list(ends) != functions or set(ends.values()) - {str(RACED), str(QUIET)}:
+        raise ReportError(f"{made} did not run to its end: {ends} {done.stderr[:2000]}")
+    verdict.raced = [name for name, end in ends.items() if end == str(RACED)]
+    verdict.quiet = [name for name, end in ends.items() if end == str(QUIET)]
+    return verdict
+
+
+def judge_all_functions(sources: Sources, some: Iterable[Compiler], optimisations: Iterable[str], accesses: Iterable[Access],
+                        parallel: int = 2) -> list[FunctionVerdict]:
+    """Every accessor by every rule that tells something, by each compiler at each level."""
+    optimisations, accesses = list(optimisations), list(accesses)
+    asked = [(compiler, level, access, rule) for compiler in some for level in optimisations for access in accesses for rule in rules_of(access)]
+    with ThreadPoolExecutor(parallel) as pool:
+        return list(pool.map(lambda one: judge_functions(sources, *one), asked))
 
 
 @dataclass
 class Verdict:
-    """Reports by the lines of source that they are about, and by what memory: the ring, or the buffers' bytes."""
+    """Of two threads: reports by the lines of source that they are about, and by what memory: the ring, or the buffers' bytes."""
 
     access: str
     rule: str
@@ -47,7 +114,7 @@ def program(sources: Sources, access: Access, rule: str) -> Path:
     library = sorted(set((sources.root / "lib" / "vring").glob("*.c")) - set(sources.seldom))
     fixtures = [sources.fixtures / name for name in ("threads.c", *(["kcsan_rule.c"] if rule == "Linux" else []))]
     includes = [f"-I{sources.root / 'include'}", "-iquote", str(sources.root / "lib" / "vring")]
-    command = [clangs()[-1], "-std=gnu11", "-O0", "-g1", "-fsanitize=thread", *RULES[rule], *access.flags(), *includes,
+    command = [clangs()[-1], "-std=gnu11", "-O0", "-g1", "-fsanitize=thread", *RULES[rule]["clang"], *access.flags(), *includes,
                *map(str, fixtures), *map(str, library), "-fuse-ld=lld", "-Wl,--unresolved-symbols=ignore-all", "-lpthread", "-o", str(made)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode != 0:
@@ -79,8 +146,7 @@ def judge(sources: Sources, access: Access, rule: str, rounds: int = 400) -> lis
 
 
 def judge_all(sources: Sources, accesses: list[Access], parallel: int = 2) -> list[Verdict]:
-    """Every accessor by the rule of C11; by that of Linux those that are no atomics, for which it is the same."""
-    both = ("PLAIN", "VOLATILE")
-    asked = [(access, rule) for access in accesses for rule in RULES if rule == "C11" or access.name in both or access.header]
+    """Every accessor by every rule that tells something."""
+    asked = [(access, rule) for access in accesses for rule in rules_of(access)]
     with ThreadPoolExecutor(parallel) as pool:
         return [verdict for verdicts in pool.map(lambda some: judge(sources, *some), asked) for verdict in verdicts]
