@@ -319,6 +319,34 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
     return batch_answer(error, added);
 }
 
+/*
+ * Pass the buffers before the one at last, without an inflight region, as used in full: up to one that was held back or
+ * refused. Nothing is written until their batch ends.
+ */
+static PORT_INLINE void packed_device_pass_before(struct vring_packed_device *vq, uint16_t last)
+{
+    struct packed_device_using progress = packed_device_using(vq);
+    struct vring_head *heads = vq->heads, *place = heads + vq->oldest, *end = heads + vq->ring.size;
+    uint32_t entries = 0;
+    uint16_t id, named = last;
+
+    for (; (id = place->order) != last && heads_used_in_full(heads, id, heads[id].writable); named = id) {
+        entries += heads[id].taken;
+        heads_release(heads, id);
+        if (++place == end)
+            place = heads;
+    }
+    if (named != last) {
+        vq->batch_id = named;
+        vq->batch_len = heads[named].writable;
+    }
+    progress.buffers = packed_before_by(&vq->ring, (uint32_t)(place - heads), vq->oldest);
+    progress.at = packed_forward(&vq->ring, progress.at, entries);
+    progress.staged += entries;
+    vq->oldest = (uint32_t)(place - heads);
+    packed_device_used(vq, &progress);
+}
+
 int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
 {
     if (!vq)
@@ -335,6 +363,8 @@ int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_h
 
     uint16_t id;
 
+    if (PORT_FAST && !vq->inflight.region)
+        packed_device_pass_before(vq, handle_head(handle));
     for (uint32_t at = vq->oldest; (id = vq->heads[at].order) != handle_head(handle); at = packed_after(&vq->ring, at))
         if (!heads_held_back(vq->heads, id))
             heads_hold_back(vq->heads, id, vq->heads[id].writable);

@@ -133,23 +133,41 @@ static PORT_INLINE void packed_driver_stage_desc(const struct vring_packed_ring 
     }
 }
 
-/* Account for the buffer whose count descriptors have been staged, the last of them at the entry last. */
-static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct packed_driver_adding *adding, uint32_t last,
-                                            uint32_t count, uint32_t writable, uint64_t token)
+/* Account for the buffer of the id at hand, which is this slot's, and of which count descriptors have been staged. */
+static PORT_INLINE void packed_driver_hold(struct vring_slot *slot, struct packed_driver_adding *adding, uint32_t count,
+                                           uint32_t writable, uint64_t token)
 {
-    uint32_t id = adding->free_head;
-    struct vring_slot *slot = &slots[id];
-
-    adding->free_head = slot->next;
     slot->token = token;
     slot->writable = writable;
     slot->count = (uint16_t)count;
     slot->position = (uint16_t)adding->sequence++;
-    slots[last].order = (uint16_t)id;
 }
 
-/* Stage a buffer of one piece, the most common, for which there is room. 0, or as segment_check(). */
-static PORT_INLINE int packed_driver_stage_single(const struct vring_packed_ring *r, struct vring_slot *slots,
+/*
+ * Go on to the next free id from the one at hand, which is this slot's. last is the entry at which its buffer ends: from
+ * there abort finds it, but with IN_ORDER, where ids follow each other as the buffers do.
+ */
+static PORT_INLINE void packed_driver_next_id(const struct vring_slot *slot, struct packed_driver_adding *adding,
+                                              struct vring_slot *last, bool in_order)
+{
+    if (!in_order)
+        last->order = (uint16_t)adding->free_head;
+    adding->free_head = slot->next;
+}
+
+/* Account for the buffer whose count descriptors have been staged, the last of them at the entry last. */
+static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct packed_driver_adding *adding, uint32_t last,
+                                            bool in_order, uint32_t count, uint32_t writable, uint64_t token)
+{
+    packed_driver_hold(&slots[adding->free_head], adding, count, writable, token);
+    packed_driver_next_id(&slots[adding->free_head], adding, &slots[last], in_order);
+}
+
+/*
+ * Stage a buffer of one piece, the most common, for which there is room, and account for it but for its id. 0, or as
+ * segment_check().
+ */
+static PORT_INLINE int packed_driver_stage_single(const struct vring_packed_ring *r, struct vring_slot *slot,
                                                   struct packed_driver_adding *adding, struct vring_packed_position at,
                                                   const struct vring_segment *segment, uint32_t n_writable,
                                                   uint64_t token, uint16_t *kept)
@@ -161,12 +179,12 @@ static PORT_INLINE int packed_driver_stage_single(const struct vring_packed_ring
     if (PORT_UNLIKELY(error))
         return error;
     packed_driver_stage_desc(r, at, addr, len, adding->free_head, n_writable * (unsigned)VRING_DESC_WRITE, kept);
-    packed_driver_stage(slots, adding, at.offset, 1, n_writable * len, token);
+    packed_driver_hold(slot, adding, 1, n_writable * len, token);
     return 0;
 }
 
 /* Stage a buffer of a list of count pieces, at adding->at. */
-static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *r, struct vring_slot *slots,
+static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *r, struct vring_slot *slots, bool in_order,
                                                 struct packed_driver_adding *adding, const struct vring_segment *segments,
                                                 uint32_t n_readable, uint32_t count, uint64_t token, uint16_t *kept)
 {
@@ -184,7 +202,7 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
         packed_driver_stage_desc(r, adding->at, segments[i].addr, segments[i].len, adding->free_head, flags, kept);
         adding->at = packed_forward(r, adding->at, 1);
     }
-    packed_driver_stage(slots, adding, last, count, writable, token);
+    packed_driver_stage(slots, adding, last, in_order, count, writable, token);
     adding->free_count -= count;
     return 0;
 }
@@ -195,8 +213,8 @@ static PORT_NOINLINE int packed_driver_add_list(struct vring_packed_driver *vq, 
 {
     struct packed_driver_adding adding = packed_driver_adding(vq);
     const struct vring_packed_ring r = vq->ring;
-    int error = packed_driver_stage_list(&r, vq->slots, &adding, segments, n_readable, n_readable + n_writable, token,
-                                         vq->staged == 0 ? &vq->staged_first : NULL);
+    int error = packed_driver_stage_list(&r, vq->slots, vq->in_order, &adding, segments, n_readable,
+                                         n_readable + n_writable, token, vq->staged == 0 ? &vq->staged_first : NULL);
 
     if (!error)
         packed_driver_added(vq, &adding);
@@ -220,11 +238,12 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
         return packed_driver_add_list(vq, segments, n_readable, n_writable, token);
 
     struct packed_driver_adding adding = packed_driver_adding(vq);
-    int error = packed_driver_stage_single(&vq->ring, vq->slots, &adding, adding.at, segments, n_writable, token,
-                                           vq->staged == 0 ? &vq->staged_first : NULL);
+    int error = packed_driver_stage_single(&vq->ring, &vq->slots[adding.free_head], &adding, adding.at, segments,
+                                           n_writable, token, vq->staged == 0 ? &vq->staged_first : NULL);
 
     if (error)
         return error;
+    packed_driver_next_id(&vq->slots[adding.free_head], &adding, &vq->slots[adding.at.offset], vq->in_order);
     adding.at = packed_forward(&vq->ring, adding.at, 1);
     adding.free_count--;
     packed_driver_added(vq, &adding);
@@ -238,30 +257,47 @@ static PORT_INLINE uint32_t packed_driver_least(uint32_t a, uint32_t b)
 
 /*
  * Add the buffers that a batch begins with, behind others that are staged: as long as they are of one piece, and at most
- * to where the ring begins again, so that nothing has to be asked for each but what is the caller's. Returns how many.
+ * to where the ring, or with IN_ORDER the ids, begin again, so that nothing has to be asked for each but what is the
+ * caller's. Returns how many.
  */
-static PORT_NOINLINE uint32_t packed_driver_add_singles(struct vring_packed_driver *vq,
-                                                        const struct vring_avail_buffer *buffers, uint32_t count)
+static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq, bool in_order,
+                                                  const struct vring_avail_buffer *buffers, uint32_t count)
 {
     struct packed_driver_adding adding = packed_driver_adding(vq);
-    const struct vring_packed_ring r = vq->ring;
-    struct vring_packed_position at = adding.at;
-    struct vring_slot *slots = vq->slots;
-    uint32_t added = 0;
+    const struct vring_packed_position first = {0, adding.at.lap};
+    struct vring_packed_ring here = packed_from(&vq->ring, adding.at.offset);
+    struct vring_slot *slots = vq->slots, *slot = slots + adding.free_head, *last = slots + adding.at.offset;
+    uint32_t added = 0, whole = vq->ring.size;
 
-    count = packed_driver_least(packed_driver_least(count, adding.free_count), r.size - at.offset);
-    for (; added < count; added++, at.offset++, buffers++) {
+    count = packed_driver_least(packed_driver_least(count, adding.free_count), whole - adding.at.offset);
+    if (in_order)
+        count = packed_driver_least(count, whole - adding.free_head);
+    for (; added < count; added++, here = packed_from(&here, 1), last++, buffers++) {
         uint32_t n_writable = buffers->n_writable;
 
         if (buffers->n_readable + n_writable != 1 || buffers->table || !buffers->segments)
             break;
-        if (packed_driver_stage_single(&r, slots, &adding, at, buffers->segments, n_writable, buffers->token, NULL) != 0)
+        if (packed_driver_stage_single(&here, slot, &adding, first, buffers->segments, n_writable, buffers->token, NULL) != 0)
             break;
+        packed_driver_next_id(slot, &adding, last, in_order);
+        slot = in_order ? slot + 1 : &slots[adding.free_head];
     }
-    adding.at = packed_forward(&r, adding.at, added);
+    adding.at = packed_forward(&here, adding.at, added);
     adding.free_count -= added;
     packed_driver_added(vq, &adding);
     return added;
+}
+
+static PORT_NOINLINE uint32_t packed_driver_add_singles(struct vring_packed_driver *vq,
+                                                        const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    return packed_driver_add_row(vq, false, buffers, count);
+}
+
+static PORT_NOINLINE uint32_t packed_driver_add_singles_in_order(struct vring_packed_driver *vq,
+                                                                 const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    return packed_driver_add_row(vq, true, buffers, count);
 }
 
 /* The same as long as they are lists; these may lie across the ring's end. */
@@ -272,13 +308,15 @@ static PORT_NOINLINE uint32_t packed_driver_add_lists(struct vring_packed_driver
     const struct vring_packed_ring r = vq->ring;
     struct vring_slot *slots = vq->slots;
     uint32_t max_pieces = vq->max_pieces, added = 0;
+    const bool in_order = vq->in_order;
 
     for (; added < count; added++, buffers++) {
         uint32_t n_readable = buffers->n_readable, pieces = n_readable + buffers->n_writable;
 
         if (pieces < 2 || pieces > max_pieces || buffers->table || !buffers->segments)
             break;
-        if (packed_driver_stage_list(&r, slots, &adding, buffers->segments, n_readable, pieces, buffers->token, NULL) != 0)
+        if (packed_driver_stage_list(&r, slots, in_order, &adding, buffers->segments, n_readable, pieces, buffers->token,
+                                     NULL) != 0)
             break;
     }
     packed_driver_added(vq, &adding);
@@ -296,19 +334,15 @@ int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const st
     int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
 
     while (!error && added < count) {
-        if (PORT_FAST && vq->staged > 0) {
-            uint32_t before = added;
-
-            if (buffers[added].n_readable + buffers[added].n_writable == 1)
-                added += packed_driver_add_singles(vq, &buffers[added], count - added);
-            else
-                added += packed_driver_add_lists(vq, &buffers[added], count - added);
-            if (added > before)
-                continue;
-        }
-
         const struct vring_avail_buffer *buffer = &buffers[added];
+        uint32_t run = !PORT_FAST || vq->staged == 0                  ? 0
+                       : buffer->n_readable + buffer->n_writable != 1 ? packed_driver_add_lists(vq, buffer, count - added)
+                       : vq->in_order ? packed_driver_add_singles_in_order(vq, buffer, count - added)
+                                      : packed_driver_add_singles(vq, buffer, count - added);
 
+        added += run;
+        if (run > 0)
+            continue;
         error = buffer->table ? vring_packed_driver_add_indirect(vq, buffer->table, buffer->segments, buffer->n_readable,
                                                                  buffer->n_writable, buffer->token)
                               : vring_packed_driver_add_avail(vq, buffer->segments, buffer->n_readable,
@@ -352,7 +386,7 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
         packed_store_desc(table->memory, i, segments[i].addr, segments[i].len, 0, i < n_readable ? 0 : VRING_DESC_WRITE);
     packed_driver_stage_desc(&vq->ring, adding.at, table->addr, 16 * count, adding.free_head, VRING_DESC_INDIRECT,
                              vq->staged == 0 ? &vq->staged_first : NULL);
-    packed_driver_stage(vq->slots, &adding, adding.at.offset, 1, writable, token);
+    packed_driver_stage(vq->slots, &adding, adding.at.offset, vq->in_order, 1, writable, token);
     adding.at = packed_forward(&vq->ring, adding.at, 1);
     adding.free_count--;
     packed_driver_added(vq, &adding);
@@ -376,7 +410,8 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
     if (vq->staged == 0)
         return VRING_E_STATE;
 
-    uint16_t id = vq->slots[packed_back(&vq->ring, vq->next_avail, 1).offset].order;
+    uint32_t id = vq->in_order ? packed_before(&vq->ring, vq->free_head)
+                               : vq->slots[packed_back(&vq->ring, vq->next_avail, 1).offset].order;
     uint16_t count = vq->slots[id].count;
     uint32_t free_head = vq->free_head;
 
@@ -456,13 +491,9 @@ struct packed_driver_taking {
     uint32_t free_count;
 };
 
-/*
- * The used descriptor at this place, if there is one: one buffer, any that is in flight. staged: some may not be the
- * device's yet.
- */
-static PORT_INLINE int packed_driver_take(struct vring_packed_driver *vq, const struct vring_packed_ring *r,
-                                          const struct vring_slot *slots, struct vring_packed_position at, bool staged,
-                                          uint32_t *id, uint32_t *len)
+/* The used descriptor at this place, if there is one: the id of a slot, and a length that has not been judged. */
+static PORT_INLINE int packed_driver_look(struct vring_packed_driver *vq, const struct vring_packed_ring *r,
+                                          struct vring_packed_position at, uint32_t *id, uint32_t *len)
 {
     uint32_t flags = packed_observe_flags(r, at.offset); /* B */
 
@@ -474,11 +505,23 @@ static PORT_INLINE int packed_driver_take(struct vring_packed_driver *vq, const 
     if (PEER_BAD(peer_id >= size))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, peer_id);
     *id = peer_id;
-    if (PEER_BAD(!slot_in_flight(slots, *id) || (staged && packed_driver_has_staged(vq, *id))))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, peer_id);
     if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)
         peer_len = 0; /* 2.8.4: the field is reserved then */
     *len = peer_len;
+    return 0;
+}
+
+/* The same: one buffer, any that is in flight. staged: some may not be the device's yet. */
+static PORT_INLINE int packed_driver_take(struct vring_packed_driver *vq, const struct vring_packed_ring *r,
+                                          const struct vring_slot *slots, struct vring_packed_position at, bool staged,
+                                          uint32_t *id, uint32_t *len)
+{
+    int error = packed_driver_look(vq, r, at, id, len);
+
+    if (PORT_UNLIKELY(error))
+        return error;
+    if (PEER_BAD(!slot_in_flight(slots, *id) || (staged && packed_driver_has_staged(vq, *id))))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, *id);
     return used_len_judge(&vq->fault, &vq->live, vq->used_len, at.offset, slots[*id].writable, len);
 }
 
@@ -526,33 +569,43 @@ static PORT_NOINLINE int packed_driver_get_beside_staged(struct vring_packed_dri
 }
 
 /*
- * Hand out n buffers of a batch, beginning with the oldest: with IN_ORDER ids follow each other round the slots. All are
- * taken to be written in full.
+ * IN_ORDER (2.8.8): the used descriptor at next_used names the last of a batch of buffers. Ids follow each other round the
+ * slots, from that of the oldest on, and the staged ones come last: so a distance tells which are the device's.
  */
+static PORT_INLINE int packed_driver_open_batch(struct vring_packed_driver *vq)
+{
+    uint32_t last = 0, at = vq->next_used.offset;
+    int error = packed_driver_look(vq, &vq->ring, vq->next_used, &last, &vq->batch_len);
+
+    if (error)
+        return error;
+
+    uint32_t before = packed_before_by(&vq->ring, last, vq->oldest);
+
+    if (PEER_BAD(before >= (uint32_t)(vq->in_flight - vq->staged_buffers)))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, last);
+    vq->batch = (uint16_t)(before + 1);
+    return used_len_judge(&vq->fault, &vq->live, vq->used_len, at, vq->slots[last].writable, &vq->batch_len);
+}
+
+/* Hand out n buffers of a batch, beginning with the oldest, none beyond the last slot. All are taken to be written in full. */
 static PORT_INLINE void packed_driver_hand_out(struct vring_packed_driver *vq, struct vring_used_buffer *used, uint32_t n)
 {
-    struct vring_slot *slots = vq->slots;
-    uint32_t id = vq->oldest, size = vq->ring.size, entries = 0;
+    uint32_t entries = 0;
 
-    for (uint32_t i = 0; i < n; i++) {
-        used[i].token = slots[id].token;
-        used[i].len = slots[id].writable;
-        entries += slots[id].count;
-        slots[id].count = 0;
-        if (PORT_UNLIKELY(++id == size))
-            id = 0;
+    for (struct vring_slot *slot = &vq->slots[vq->oldest], *end = slot + n; slot != end; slot++, used++) {
+        used->token = slot->token;
+        used->len = slot->writable;
+        entries += slot->count;
+        slot->count = 0;
     }
-    vq->oldest = id;
+    vq->oldest = vq->oldest + n < vq->ring.size ? vq->oldest + n : 0;
     vq->next_used = packed_forward(&vq->ring, vq->next_used, entries);
     vq->free_count = (uint16_t)(vq->free_count + entries);
     vq->in_flight = (uint16_t)(vq->in_flight - n);
 }
 
-/*
- * get_used_batch with IN_ORDER (2.8.8): a descriptor names the last of a batch of buffers. All that are in flight and
- * not staged come before the staged ones, so the batch is within what the device was given. Those before the last have
- * been used in full.
- */
+/* get_used_batch with IN_ORDER. Those before the last of a batch have been used in full. */
 static PORT_NOINLINE int packed_driver_get_in_order(struct vring_packed_driver *vq, struct vring_used_buffer *used,
                                                     uint32_t capacity, uint32_t *n)
 {
@@ -560,20 +613,14 @@ static PORT_NOINLINE int packed_driver_get_in_order(struct vring_packed_driver *
     int error = 0;
 
     while (taken < capacity) {
-        if (vq->batch == 0) {
-            uint32_t last = 0;
+        if (vq->batch == 0 && (error = packed_driver_open_batch(vq)) != 0)
+            break;
 
-            error = packed_driver_take(vq, &vq->ring, vq->slots, vq->next_used, vq->staged > 0, &last, &vq->batch_len);
-            if (error)
-                break;
-            vq->batch = (uint16_t)(vq->slots[last].position - vq->slots[vq->oldest].position + 1);
-        }
+        uint32_t run = packed_driver_least(packed_driver_least(vq->batch, capacity - taken), vq->ring.size - vq->oldest);
 
-        uint32_t now = vq->batch < capacity - taken ? vq->batch : capacity - taken;
-
-        packed_driver_hand_out(vq, &used[taken], now);
-        taken += now;
-        vq->batch = (uint16_t)(vq->batch - now);
+        packed_driver_hand_out(vq, &used[taken], run);
+        taken += run;
+        vq->batch = (uint16_t)(vq->batch - run);
         if (vq->batch == 0)
             used[taken - 1].len = vq->batch_len;
     }
