@@ -13,8 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from vring import (
     BouncePool,
+    ByteOrder,
     CallerError,
     Chain,
+    Device,
     Direction,
     Feature,
     GuestMemory,
@@ -28,6 +30,7 @@ from vring import (
 from vring.testing import (
     Geometry,
     HostileDeviceMachine,
+    HostileDriverMachine,
     PackedHostileDeviceMachine,
     PackedHostileDriverMachine,
     PackedPeerDevice,
@@ -533,6 +536,90 @@ def test_a_driver_that_breaks_the_order_is_found(wrong: type[PeerDriver], reason
             return PeerDevice(setup)
 
     find(Machine, reason)
+
+
+class ReturnsTheNamedAlone(PeerDriver):
+    """2.7.9: what was made available before the buffer that is named comes back before it, whatever the device says."""
+
+    def _judge(self, head: int, length: int) -> list[tuple[int, int]]:
+        return super()._judge(head, length)[-1:]
+
+
+class LetsGoBeforeItsTurn(Device):
+    """2.7.9: a buffer that was used before its turn is the device's until then."""
+
+    early = 0
+
+    def add_used(self, chain: Chain | int, written: int | None = None) -> None:
+        before = super().in_flight
+        super().add_used(chain, written)
+        self.early += 1 - (before - super().in_flight)
+
+    @property
+    def in_flight(self) -> int:
+        return super().in_flight - self.early
+
+
+@pytest.mark.parametrize("knows", [Feature.IN_ORDER, Feature(0)], ids=["in order", "without: all is well"])
+def test_a_hostile_machine_finds_what_is_wrong_in_order_alone(knows: Feature) -> None:
+    class OfDriver(HostileDeviceMachine):
+        features = knows
+        peer_errors = (Violation,)
+        sticky = False
+
+        def make_driver(self, setup: RingSetup) -> PeerDriver:
+            return ReturnsTheNamedAlone(setup)
+
+    class OfDevice(HostileDriverMachine):
+        features = knows
+
+        def make_device(self, setup: RingSetup) -> Device:
+            return LetsGoBeforeItsTurn(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+
+    for machine, reason in ((OfDriver, "before it was its turn"), (OfDevice, "the device counts")):
+        if knows:
+            find(machine, reason)
+        else:
+            run_state_machine_as_test(machine)
+
+
+class WritesModernWordsAsDriver(PeerDriver):
+    """2.7.3: a legacy ring is in the driver's own byte order."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        super().__init__(setup)
+        self.words = SplitWords(setup.memory, setup.areas)
+
+
+class ReadsModernWords(Device):
+    """2.7.3, on the other side."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        options = {"regions": setup.regions, "index": setup.index, "legacy_order": ByteOrder.LITTLE}
+        super().__init__(setup.memory, setup.areas, setup.features, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["legacy", "modern: all is well"])
+def test_a_hostile_machine_finds_a_wrong_byte_order(knows: bool) -> None:
+    class OfDriver(HostileDeviceMachine):
+        legacy = knows
+        peer_errors = (Violation,)
+        sticky = False
+
+        def make_driver(self, setup: RingSetup) -> PeerDriver:
+            return WritesModernWordsAsDriver(setup)
+
+    class OfDevice(HostileDriverMachine):
+        legacy = knows
+
+        def make_device(self, setup: RingSetup) -> ReadsModernWords:
+            return ReadsModernWords(setup)
+
+    for machine, reason in ((OfDriver, "is published as|an honest peer"), (OfDevice, "was taken, but|is accused|but the buffer is")):
+        if knows:
+            find(machine, reason)
+        else:
+            run_state_machine_as_test(machine)
 
 
 class WritesModernWords(PeerDevice):

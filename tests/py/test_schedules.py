@@ -15,17 +15,32 @@ from vring.testing import (
     AccessKind,
     HostileScheduleMachine,
     PackedPeerDriver,
+    PeerDevice,
     PeerDriver,
     RingMachine,
     RingSetup,
     ScheduleMachine,
+    SplitWords,
     Violation,
     strategies,
     watch,
 )
+from vring.testing.peer import Finished, Turns
+from vring.testing.protocol import OPTIONAL
 
-TestSchedules = ScheduleMachine.TestCase
-TestHostileSchedules = HostileScheduleMachine.TestCase
+EVERY = Feature.EVENT_IDX | Feature.INDIRECT_DESC | Feature.IN_ORDER
+
+
+class Schedules(ScheduleMachine):
+    features, legacy = EVERY, True
+
+
+class HostileSchedules(HostileScheduleMachine):
+    features, legacy = EVERY, True
+
+
+TestSchedules = Schedules.TestCase
+TestHostileSchedules = HostileSchedules.TestCase
 
 FORMATS = [Feature.VERSION_1, Feature.VERSION_1 | Feature.RING_PACKED]
 
@@ -160,6 +175,48 @@ def test_one_verb_at_a_time_does_not_find_it(wrong: type[PeerDriver]) -> None:
             return wrong(setup)
 
     run_state_machine_as_test(Machine, settings=settings(max_examples=20))
+
+
+class NamesTheFirst(Turns):
+    """2.7.9: the element of a batch names its last buffer, not its first."""
+
+    def batches(self, staged: list[Finished]) -> list[list[Finished]]:
+        return [batch[::-1] for batch in super().batches(staged)]
+
+
+class BatchesByTheirFirst(PeerDevice):
+    def __init__(self, setup: RingSetup) -> None:
+        super().__init__(setup)
+        self.turns = NamesTheFirst(self.in_order)
+
+
+class WritesModernWords(PeerDevice):
+    """2.7.3: a legacy ring is in the driver's own byte order."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        super().__init__(setup)
+        self.words = SplitWords(setup.memory, setup.areas)
+
+
+@pytest.mark.parametrize(
+    "wrong, knows, old",
+    [(BatchesByTheirFirst, Feature.IN_ORDER, False), (WritesModernWords, Feature.EVENT_IDX, True)],
+)
+def test_a_device_that_is_wrong_in_order_or_in_an_old_ring_alone_is_found(
+    wrong: type[PeerDevice], knows: Feature, old: bool
+) -> None:
+    class Machine(ScheduleMachine):
+        setups = strategies.ring_setups(OPTIONAL, legacy=True)
+        features, legacy = knows, old
+
+        def make_device(self, setup: RingSetup) -> PeerDevice:
+            return wrong(setup)
+
+    class KnowsNeither(Machine):
+        features, legacy = Feature.EVENT_IDX | Feature.INDIRECT_DESC, False
+
+    find(Machine, "is lost|out of turn|never came back|accused|2.7|outside|not all within", Exception)
+    run_state_machine_as_test(KnowsNeither)
 
 
 class ReadsTheIdTwice(PeerDriver):

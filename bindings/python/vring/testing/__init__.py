@@ -26,6 +26,7 @@ from vring.testing.pool_machine import PoolMachine
 from vring.testing.protocol import AllocatorLike, DeviceLike, DriverLike, PoolLike, RingSetup
 from vring.testing.ring_machine import PackedRingMachine, RingMachine
 from vring.testing.schedule import HostileScheduleMachine, ScheduleMachine
+from vring.testing.under_test import RingUnderTest
 from vring.testing.watch import Access, AccessKind, CacheKind, CacheOperation, watch, watch_caches
 from vring.testing.words import Descriptor, PackedDescriptor, PackedWords, SplitWords
 
@@ -60,6 +61,7 @@ __all__ = [
     "Request",
     "RingMachine",
     "RingSetup",
+    "RingUnderTest",
     "ScheduleMachine",
     "Search",
     "SplitWords",

@@ -4,23 +4,22 @@ One side against a peer that writes anything anywhere in what both share. Nothin
 every answer is an error that sticks, or consistent with what was in the ring.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from vring.device import Chain, Device
-from vring.driver import Driver, IndirectTable
+from vring.device import Chain
+from vring.driver import IndirectTable
 from vring.errors import CallerError, ChainError, PeerError, RingCode
 from vring.features import Feature
-from vring.inspect import Record
 from vring.layout import allocate_areas
 from vring.memory import GuestMemory, Region, Segment
 from vring.testing import strategies
-from vring.testing.film import Filmed, ring_records
 from vring.testing.hostile_ends import (
     DeviceEnd,
     DriverEnd,
@@ -30,7 +29,8 @@ from vring.testing.hostile_ends import (
     SplitDeviceEnd,
     SplitDriverEnd,
 )
-from vring.testing.protocol import DeviceLike, DriverLike, RingSetup
+from vring.testing.protocol import OPTIONAL, RingSetup
+from vring.testing.under_test import RingUnderTest
 from vring.testing.words import INDIRECT, NEXT, WRITE, Descriptor
 
 __all__ = [
@@ -72,7 +72,7 @@ DESCRIPTORS = st.builds(
 )
 
 
-class _HostileMachine(Filmed):
+class _HostileMachine(RingUnderTest):
     """
     What both have in common: a ring in shared memory, a peer that scribbles, an error that must stick.
 
@@ -103,6 +103,7 @@ class _HostileMachine(Filmed):
     def _prepare(self, setup: RingSetup) -> None:
         areas, layout = setup.areas, setup.areas.layout
         self.setup = setup
+        self.in_order = bool(setup.features & Feature.IN_ORDER)
         self.size = areas.size
         self.packed = bool(setup.features & Feature.RING_PACKED)
         self.desc = setup.memory.view(areas.desc, layout.desc_size)
@@ -110,9 +111,6 @@ class _HostileMachine(Filmed):
         self.device_area = setup.memory.view(areas.device, layout.device_size)
         self.broken: Exception | None = None
         self.honest = True  # the peer has done nothing wrong yet
-
-    def look(self) -> Sequence[Record]:
-        return ring_records(self.setup, getattr(self, "driver", None), getattr(self, "device", None))
 
     def _ask(self, call: Callable[[], Answer]) -> Answer | None:
         """
@@ -172,21 +170,18 @@ class Offered:
 class HostileDeviceMachine(_HostileMachine):
     """
     A driver whose device scribbles. What is published is what the driver was given, in descriptors that no other
-    buffer has; every token returns once at most, and only after its buffer was published; lengths stay within the buffer; counts stay right whatever stands in the ring; what broke the queue stays what it
-    is; reset gives back exactly what never returned, oldest first. Override ``make_driver`` to put your own driver
-    under it.
+    buffer has; every token returns once at most, and only after its buffer was published, and in that order if there is
+    one; lengths stay within the buffer; counts stay right whatever stands in the ring; what broke the queue stays what
+    it is; reset gives back exactly what never returned, oldest first. Override ``make_driver`` to put your own driver
+    under it; what that knows is said as in :class:`vring.testing.RingUnderTest`.
     """
 
-    def make_driver(self, setup: RingSetup) -> DriverLike:
-        """The driver under test."""
-        return Driver(setup.memory, setup.areas, setup.features, index=setup.index)
-
-    @initialize(setup=strategies.ring_setups())
+    @initialize(setup=strategies.ring_setups(OPTIONAL, legacy=True))
     def start(self, setup: RingSetup) -> None:
         self._start(setup)
 
     def _start(self, setup: RingSetup) -> None:
-        self._prepare(setup)
+        self._prepare(self.known(setup))
         self.data = setup.memory.allocate(4096)
         self.tables = [IndirectTable.allocate(setup.memory, self.size) for _ in range(self.size)]
         self._start_over()
@@ -281,6 +276,7 @@ class HostileDeviceMachine(_HostileMachine):
             return
         buffer = next((buffer for buffer in self.published if buffer.token == used.token), None)
         assert buffer, f"{used} returned twice, or before it was published"
+        assert not self.in_order or buffer is self.published[0], f"{used} returned before it was its turn"
         assert used.length <= buffer.room, f"{used} is longer than the {buffer.room} writable bytes"
         self.published.remove(buffer)
         self.end.taken_back(buffer.descriptors)
@@ -321,7 +317,7 @@ class HostileDeviceMachine(_HostileMachine):
     def device_uses(self, most: int, length: int, early: bool, at_once: bool) -> None:
         """
         As it should, but for the length; ``early``: also what is not available: what the driver has staged, or what was
-        there a lap ago. The driver may look at once.
+        there a lap ago. In order, an even number of them as one batch. The driver may look at once.
         """
         if early:
             self.honest = False
@@ -342,8 +338,9 @@ class HostileDeviceMachine(_HostileMachine):
             self._get_used()
 
     def _use(self, most: int, length: int) -> None:
-        for _ in range(most):
-            if not self.end.use(length):
+        batch = most if self.in_order and most % 2 == 0 else 1
+        for _ in range(0, most, batch):
+            if not self.end.use(length, batch=batch):
                 break
             self.honest = self.honest and length == 0
             self._has_used()
@@ -411,7 +408,7 @@ class HostileDeviceMachine(_HostileMachine):
 class PackedHostileDeviceMachine(HostileDeviceMachine):
     """The same for the packed ring (2.8)."""
 
-    @initialize(setup=strategies.packed_setups())
+    @initialize(setup=strategies.packed_setups(OPTIONAL))
     def start(self, setup: RingSetup) -> None:
         self._start(setup)
 
@@ -421,29 +418,25 @@ class HostileDriverMachine(_HostileMachine):
     A device whose driver scribbles. A buffer is taken only if an independent reading of the same descriptors finds it
     sound, and then with exactly its pieces; none is taken twice at a time; the device writes nothing but its own
     area; handles that are dead are refused; what broke the queue stays what it is. Override ``make_device`` to put
-    your own device under it.
+    your own device under it; what that knows is said as in :class:`vring.testing.RingUnderTest`.
     """
 
     TABLE, DATA, READ_ONLY, NOWHERE = 0x2000, 0x4000, 0x8000, 0xC000  # from the start of the memory
 
-    def make_device(self, setup: RingSetup) -> DeviceLike:
-        """The device under test."""
-        return Device(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+    @initialize(setup=strategies.ring_setups(OPTIONAL, legacy=True))
+    def start(self, setup: RingSetup) -> None:
+        self._start(setup)
 
-    @initialize(
-        size=st.sampled_from(strategies.RING_SIZES), features=strategies.features(), index=strategies.start_indices()
-    )
-    def start(self, size: int, features: Feature, index: int) -> None:
-        self._start(size, features, index)
-
-    def _start(self, size: int, features: Feature, index: int) -> None:
+    def _start(self, setup: RingSetup) -> None:
+        """Such a ring, in memory of its own whose places are known."""
         memory = GuestMemory(MEMORY)
         base = memory.base
         regions = (
             Region(memory, base, self.READ_ONLY),
             Region(memory, base + self.READ_ONLY, self.NOWHERE - self.READ_ONLY, read_only=True),
         )
-        self._prepare(RingSetup(memory, allocate_areas(memory, size, features), features, index, regions))
+        areas = allocate_areas(memory, setup.areas.size, Feature(setup.features))
+        self._prepare(replace(self.known(setup), memory=memory, areas=areas, regions=regions))
         self.table = memory.base + self.TABLE
         self._start_over()
 
@@ -454,6 +447,9 @@ class HostileDriverMachine(_HostileMachine):
         self.honest = True
         self.live: dict[int, tuple[Chain, Found]] = {}  # by handle
         self.refused: dict[int, Found] = {}  # unusable buffers that must be completed
+        self.turns: list[int] = []  # handles of all that the device has not staged as used, oldest first
+        self.waiting: dict[int, Found] = {}  # used before their turn
+        self.staged = 0  # used, and the driver does not know it yet
         self.dead: list[int] = []
 
     # --------------------------------------------------------------------------------------------------- the driver ---
@@ -493,9 +489,33 @@ class HostileDriverMachine(_HostileMachine):
         A sound buffer, unless its descriptors are in use: then it is what it is. The device may take and use it at
         once.
         """
-        pieces = pieces[: self.size]
+        self.honest = self.honest and self._is_quiet
+        self._offer(pieces[: self.size], readable, indirect, first % self.size)
+        self._make_available(first % self.size, at_once)
+
+    @rule(count=st.integers(2, 4), backwards=st.booleans())
+    def driver_offers_some(self, count: int, backwards: bool) -> None:
+        """
+        Sound buffers of one piece each, which the device takes together; then it uses one, the first or the last: what
+        in most runs no other rule leads to.
+        """
+        self.honest = self.honest and self._is_quiet
+        for head in range(min(count, self.size)):
+            self._offer([(self.DATA, 16)], 0, False, head)
+            self._make_available(head, False)
+        for _ in range(count):
+            self._get_avail()
+        if self.live and not self.broken:
+            self._add_used(len(self.live) - 1 if backwards else 0, False)
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether the driver may write any descriptor: the device has, or owes it, nothing."""
+        return not self.turns and not self.staged and self.end.is_quiet
+
+    def _offer(self, pieces: list[Segment], readable: int, indirect: bool, head: int) -> None:
+        """What a driver writes of a buffer before it is available."""
         indirect = indirect and bool(self.setup.features & Feature.INDIRECT_DESC)
-        self.honest = self.honest and not self.live and not self.refused and self.end.is_quiet
         descriptors = []
         for i, (addr, length) in enumerate(pieces):
             if i >= readable and addr + length > self.READ_ONLY:
@@ -506,8 +526,7 @@ class HostileDriverMachine(_HostileMachine):
             for i, descriptor in enumerate(descriptors):
                 self.end.set_descriptor(i, descriptor, self.table)
             descriptors = [Descriptor(self.table, 16 * len(pieces), INDIRECT, 0)]
-        self.end.offer_list(first % self.size, descriptors)
-        self._make_available(first % self.size, at_once)
+        self.end.offer_list(head, descriptors)
 
     def _make_available(self, head: int, at_once: bool) -> None:
         self.end.make_available(head)
@@ -550,11 +569,12 @@ class HostileDriverMachine(_HostileMachine):
                 assert not self.broken and not self.honest, f"an honest driver is accused: {error}"
                 assert expected == "refused", f"{error}, but the buffer is {expected}"
                 self.refused[error.handle] = found
+                self.turns.append(error.handle)
                 self.end.taken(found)
                 return
         if chain is None:
             if self.broken and not broken and getattr(self.broken, "code", None) != RingCode.PEER_INDEX:
-                full = self.end.may_jump and len(self.live) + len(self.refused) >= self.size
+                full = self.end.may_jump and len(self.turns) >= self.size
                 assert expected == "broken" or full, (
                     f"{self.broken}, but the buffer is {expected}"
                 )
@@ -563,6 +583,7 @@ class HostileDriverMachine(_HostileMachine):
         assert pieces == expected, f"{chain} was taken, but the buffer is {expected}"
         assert chain.handle not in self.live and chain.handle not in self.refused, f"handle {chain.handle:#x} is in use"
         self.live[chain.handle] = chain, found
+        self.turns.append(chain.handle)
         self.end.taken(found)
 
     @precondition(lambda self: (self.live or self.refused) and not self.broken)
@@ -578,10 +599,14 @@ class HostileDriverMachine(_HostileMachine):
             self._refuse(RingCode.LEN, lambda: self.device.add_used(chain, chain.room + 1))
         with self._untouched(*self.end.not_the_devices):
             self.device.add_used(chain, chain.room)
-        self.end.staged(found)
         self.live.pop(handle, None)
         self.refused.pop(handle, None)
         self.dead.append(handle)
+        self.waiting[handle] = found
+        for turn in list(takewhile(self.waiting.__contains__, self.turns)) if self.in_order else [handle]:
+            self.turns.remove(turn)
+            self.end.staged(self.waiting.pop(turn))
+            self.staged += 1
 
     @precondition(lambda self: self.dead and not self.broken)
     @rule(which=st.integers(0, 63), rewind=st.booleans())
@@ -602,14 +627,14 @@ class HostileDriverMachine(_HostileMachine):
             self._ask(self.device.publish)
         if not self.broken:
             self.end.published()
+            self.staged = 0
 
     @invariant()
     def counts_add_up(self) -> None:
         self._replace_what_is_broken()
         if not self.broken:
-            taken = len(self.live) + len(self.refused)
-            count = getattr(self.device, "in_flight", taken)
-            assert count == taken, f"the device counts {count} instead of {taken} taken"
+            count = getattr(self.device, "in_flight", len(self.turns))
+            assert count == len(self.turns), f"the device counts {count} instead of {len(self.turns)} taken"
 
     def _refuse(self, code: RingCode, call: Callable[[], None]) -> None:
         with self._untouched(self.desc, self.driver_area, self.device_area):
@@ -626,7 +651,8 @@ class HostileDriverMachine(_HostileMachine):
         where it spans both regions; "refused" for an unusable buffer in a sound ring; "broken" for a ring that is not
         one.
         """
-        names = {held.name for _, held in self.live.values()} | {held.name for held in self.refused.values()}
+        held = [found for _, found in self.live.values()]
+        names = {found.name for found in [*held, *self.refused.values(), *self.waiting.values()]}
         descriptors = found.descriptors
         if descriptors is None or found.name in names:
             return "broken"
@@ -652,6 +678,6 @@ class HostileDriverMachine(_HostileMachine):
 class PackedHostileDriverMachine(HostileDriverMachine):
     """The same for the packed ring (2.8)."""
 
-    @initialize(setup=strategies.packed_setups())
+    @initialize(setup=strategies.packed_setups(OPTIONAL))
     def start(self, setup: RingSetup) -> None:
-        self._start(setup.areas.size, Feature(setup.features), setup.index)
+        self._start(setup)

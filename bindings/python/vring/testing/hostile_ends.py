@@ -61,7 +61,7 @@ class SplitDeviceEnd:
     name = "is in descriptor"
 
     def __init__(self, setup: RingSetup) -> None:
-        self.words = SplitWords(setup.memory, setup.areas)
+        self.words = SplitWords(setup.memory, setup.areas, setup.big_endian)
         self.size = setup.areas.size
         self.avail = setup.index  # where the driver publishes next
         self.next = setup.index  # where an honest device takes next
@@ -94,16 +94,17 @@ class SplitDeviceEnd:
             index = descriptor.next
         return found, chain
 
-    def use(self, length: int, early: bool = False) -> bool:
+    def use(self, length: int, early: bool = False, batch: int = 1) -> bool:
         """
-        Use the next buffer as a device should, but for the length; ``early``: also what is not available. False if
-        there is none.
+        Use the next buffer as a device should, but for the length; ``early``: also what is not available. In order, up
+        to ``batch`` of them by one element (2.7.9). False if there is none.
         """
-        if self.words.avail_idx == self.next and not early:
+        count = batch if early else min(batch, (self.words.avail_idx - self.next) % 65536)
+        if not count:
             return False
-        self.words.set_used(self.words.used_idx, self.words.avail(self.next), length)
-        self.words.used_idx = self.words.used_idx + 1
-        self.next = (self.next + 1) % 65536
+        self.words.set_used(self.words.used_idx, self.words.avail(self.next + count - 1), length)
+        self.words.used_idx = self.words.used_idx + count
+        self.next = (self.next + count) % 65536
         return True
 
     def write_used(self, back: int, used_id: int, length: int, step: int) -> None:
@@ -178,15 +179,20 @@ class PackedDeviceEnd(_PackedEnd):
                 return found, [buffer_id]
         return found, []
 
-    def use(self, length: int, early: bool = False) -> bool:
-        if not self.is_available(self.next) and not early:
+    def use(self, length: int, early: bool = False, batch: int = 1) -> bool:
+        """As that of a split ring: in order, one descriptor at the place of the first names the last (2.8.8)."""
+        start = self.used
+        while batch and (early or self.is_available(self.next)):
+            count = 1
+            while self.words.flags(self.entry(self.next + count - 1)) & NEXT and count < self.size:
+                count += 1
+            last = self.words.descriptor(self.entry(self.next + count - 1)).id
+            self.next += count
+            self.used += count
+            batch -= 1
+        if self.used == start:
             return False
-        count = 1
-        while self.words.flags(self.entry(self.next + count - 1)) & NEXT and count < self.size:
-            count += 1
-        self._write(self.used, self.words.descriptor(self.entry(self.next + count - 1)).id, length)
-        self.next += count
-        self.used += count
+        self._write(start, last, length)
         return True
 
     def _write(self, place: int, used_id: int, length: int) -> None:
@@ -221,7 +227,7 @@ class SplitDriverEnd:
 
     def __init__(self, setup: RingSetup) -> None:
         self.setup = setup
-        self.words = SplitWords(setup.memory, setup.areas)
+        self.words = SplitWords(setup.memory, setup.areas, setup.big_endian)
         self.size = setup.areas.size
         self.words.avail_idx = self.words.used_idx = self.next = setup.index  # next: the position to take from
 

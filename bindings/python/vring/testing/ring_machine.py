@@ -10,14 +10,13 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from vring.device import Chain, Device
-from vring.driver import Driver, IndirectTable
+from vring.device import Chain
+from vring.driver import IndirectTable
 from vring.features import Feature
-from vring.inspect import Record
 from vring.memory import Segment
 from vring.testing import strategies
-from vring.testing.film import Filmed, ring_records
-from vring.testing.protocol import OPTIONAL, DeviceLike, DriverLike, RingSetup
+from vring.testing.protocol import OPTIONAL, RingSetup
+from vring.testing.under_test import RingUnderTest
 from vring.testing.words import DESC, ENABLE, PackedWords, SplitWords, event_is_due
 
 __all__ = ["PackedRingMachine", "RingMachine"]
@@ -45,7 +44,7 @@ class Buffer:
         return 1 if self.table else len(self.readable) + len(self.writable)
 
 
-class RingMachine(Filmed):
+class RingMachine(RingUnderTest):
     """
     A driver and a device do anything they may, in any order, one call at a time. What is checked at every step:
     buffers arrive in the order of publication, with every byte; tokens come back once, with the right length, and
@@ -53,39 +52,19 @@ class RingMachine(Filmed):
     seen is published; notifications are sent when the spec says so; a reset gives back what never returned, oldest
     first.
 
-    Override ``make_driver`` and ``make_device`` to put your own ring under it: see :class:`vring.testing.DriverLike`
-    and :class:`vring.testing.DeviceLike`. Set ``exact_notifications`` to False if it may notify more often than it
-    must, ``features`` to what it knows of EVENT_IDX, INDIRECT_DESC and IN_ORDER, ``legacy`` to True if it knows rings
-    without VERSION_1 in the byte order of :attr:`vring.testing.RingSetup.legacy_order`, ``most_pieces`` to how many one
-    of its buffers can have.
+    Set ``exact_notifications`` to False if the ring under test may notify more often than it must, ``most_pieces`` to how
+    many one of its buffers can have; what else it knows is said as in :class:`vring.testing.RingUnderTest`.
     """
 
     exact_notifications = True
     most_pieces = 8
-    features = Feature.EVENT_IDX | Feature.INDIRECT_DESC
-    legacy = False
-
-    def make_driver(self, setup: RingSetup) -> DriverLike:
-        """The driver under test; made first, because it clears the areas."""
-        order = setup.legacy_order
-        return Driver(setup.memory, setup.areas, setup.features, index=setup.index, legacy_order=order)
-
-    def make_device(self, setup: RingSetup) -> DeviceLike:
-        """The device under test."""
-        order, regions = setup.legacy_order, setup.regions
-        return Device(
-            setup.memory, setup.areas, setup.features, regions=regions, index=setup.index, legacy_order=order
-        )
-
-    def look(self) -> Sequence[Record]:
-        return ring_records(self.setup, self.driver, self.device)
 
     @initialize(setup=strategies.ring_setups(OPTIONAL, legacy=True))
     def start(self, setup: RingSetup) -> None:
         self._start(setup)
 
     def _start(self, setup: RingSetup) -> None:
-        self.setup = setup = setup.known(self.features, self.legacy)
+        self.setup = setup = self.known(setup)
         self.size = setup.areas.size
         self.event_idx = bool(setup.features & Feature.EVENT_IDX)
         self.needs_order = bool(setup.features & Feature.IN_ORDER)
@@ -260,21 +239,31 @@ class RingMachine(Filmed):
     @precondition(lambda self: self.taken)
     @rule(which=st.integers(0, 15), quarters=st.integers(0, 4), publish=PUBLISH)
     def add_used(self, which: int, quarters: int, publish: bool) -> None:
+        """In order, a large ``which`` also says that all before it are used in full (2.7.9), if the device can."""
         self._add_used(which, quarters)
         if publish:
             self._publish_used()
 
     def _add_used(self, which: int, quarters: int) -> None:
-        buffer = self.taken.pop(which % len(self.taken))
-        buffer.written = self._pattern(buffer.chain.room * quarters // 4)
-        buffer.chain.write(buffer.written)
-        self.device.add_used(buffer.chain)
-        self.finished.append(buffer)
+        buffer = self.taken[which % len(self.taken)]
+        through = which > 7 and self.needs_order and hasattr(self.device, "add_used_through")
+        for earlier in takewhile(lambda other: through and other is not buffer, list(self.turns)):
+            if earlier in self.taken:
+                self._finish(earlier, 4)
+        self._finish(buffer, quarters)
+        (self.device.add_used_through if through else self.device.add_used)(buffer.chain)
         turns = takewhile(self.finished.__contains__, self.turns) if self.needs_order else [buffer]
         for buffer in list(turns):
             self.finished.remove(buffer)
             self.turns.remove(buffer)
             self.completed.append(buffer)
+
+    def _finish(self, buffer: Buffer, quarters: int) -> None:
+        """The device has written so much of it, and is done with it."""
+        buffer.written = self._pattern(buffer.chain.room * quarters // 4)
+        buffer.chain.write(buffer.written)
+        self.taken.remove(buffer)
+        self.finished.append(buffer)
 
     @rule()
     def publish_used(self) -> None:

@@ -4,22 +4,21 @@ Driver against device where the other side acts in the middle of a verb: before 
 makes, Hypothesis lets the peer run one of its own verbs, or overwrite what is about to be read.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from vring.device import Device
-from vring.driver import Driver, IndirectTable
+from vring.device import Chain
+from vring.driver import IndirectTable
 from vring.errors import ChainError, PeerError
 from vring.features import Feature
-from vring.inspect import Record
 from vring.testing import strategies
-from vring.testing.film import Filmed, ring_records
 from vring.testing.hostile import evidence
-from vring.testing.protocol import DeviceLike, DriverLike, RingSetup
+from vring.testing.protocol import OPTIONAL, RingSetup
+from vring.testing.under_test import RingUnderTest
 from vring.testing.watch import Access, AccessKind, watch
 
 __all__ = ["HostileScheduleMachine", "ScheduleMachine"]
@@ -30,7 +29,7 @@ WORD = 8  # bytes: the number of a buffer, which the device reads, and the answe
 MOST_ACCESSES = 20  # of one verb, before which the peer may act
 
 DRIVERS = ("send", "send", "collect", "wait for used", "ignore used")  # verbs of the driver ...
-DEVICES = ("serve", "serve", "wait for available", "ignore available")  # ... and of the device
+DEVICES = ("serve", "serve", "serve two", "wait for available", "ignore available")  # ... and of the device
 OVERWRITES = ("overwrite the word", "overwrite a byte")
 
 
@@ -61,39 +60,31 @@ def _plans(*acts: str) -> st.SearchStrategy[list[Act]]:
 
 
 # Before a verb that is interrupted: without anything in the ring little can go wrong.
-FIRST = st.lists(st.sampled_from(["send", "send", "serve", "collect", "ignore used", "ignore available"]), max_size=4)
+FIRST = st.lists(st.sampled_from(["send", "send", "serve", "serve two", "collect", "ignore used", "ignore available"]), max_size=4)
 
 Verb: TypeAlias = Callable[[], None]
 
 
-class ScheduleMachine(Filmed):
+class ScheduleMachine(RingUnderTest):
     """
     Both sides do what they should, and one acts in the middle of a verb of the other. No buffer is lost, doubled or
     overtaken, whatever the schedule; every byte arrives; no side sleeps once a verb has ended while something waits
     for it; no side touches anything but the memory that both share. Rings of both formats; set ``setups`` to
-    ``strategies.ring_setups()`` or ``strategies.packed_setups()`` for one. Override ``make_driver`` and
-    ``make_device`` to put your own ring under it; what is written in Python is watched through
+    ``strategies.ring_setups()`` or ``strategies.packed_setups()`` for one. What the ring under test is, and knows, is
+    said as in :class:`vring.testing.RingUnderTest`; what is written in Python is watched through
     :class:`vring.testing.SplitWords` and :class:`vring.testing.PackedWords`.
     """
 
     peer_errors: tuple[type[Exception], ...] = (PeerError,)
     sticky = True  # as HostileDeviceMachine has it
-    setups: st.SearchStrategy[RingSetup] = st.one_of(strategies.ring_setups(), strategies.packed_setups())
-
-    def make_driver(self, setup: RingSetup) -> DriverLike:
-        """The driver under test; made first, because it clears the areas."""
-        return Driver(setup.memory, setup.areas, setup.features, index=setup.index)
-
-    def make_device(self, setup: RingSetup) -> DeviceLike:
-        """The device under test."""
-        return Device(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
-
-    def look(self) -> Sequence[Record]:
-        return ring_records(self.setup, self.driver)
+    setups: st.SearchStrategy[RingSetup] = st.one_of(
+        strategies.ring_setups(OPTIONAL, legacy=True), strategies.packed_setups(OPTIONAL)
+    )
 
     @initialize(setup=st.runner().flatmap(lambda machine: machine.setups))
     def start(self, setup: RingSetup) -> None:
-        self.setup = setup
+        self.setup = self.known(setup)
+        self.in_order = bool(self.setup.features & Feature.IN_ORDER)
         self.cells = [self.setup.memory.allocate(2 * WORD) for _ in range(CELLS)]
         self.tables = [IndirectTable.allocate(self.setup.memory, 2) for _ in range(CELLS)]
         self._start_over()
@@ -108,7 +99,7 @@ class ScheduleMachine(Filmed):
         self.available: list[int] = []  # published, or about to be; not taken
         self.used: list[int] = []  # likewise; not taken back
         # What a verb in progress is publishing: it may be visible already, and need not be.
-        self.announced: dict[str, int | None] = {"available": None, "used": None}
+        self.announced: dict[str, list[int]] = {"available": [], "used": []}
         self.sleeps = {"driver": False, "device": False}
         self.woken = {"driver": False, "device": False}  # since it has begun to fall asleep
 
@@ -156,7 +147,8 @@ class ScheduleMachine(Filmed):
             "collect": self._collect,
             "wait for used": lambda: self._fall_asleep("driver"),
             "ignore used": lambda: self._stay_awake("driver"),
-            "serve": self._serve,
+            "serve": lambda: self._serve(1),
+            "serve two": lambda: self._serve(2),
             "wait for available": lambda: self._fall_asleep("device"),
             "ignore available": lambda: self._stay_awake("device"),
         }
@@ -201,14 +193,14 @@ class ScheduleMachine(Filmed):
         self.sent = number
         self.in_flight[number] = count
         self.available.append(number)
-        self.announced["available"] = number
+        self.announced["available"] = [number]
         notify = self._ask("driver", self.driver.publish)
-        self.announced["available"] = None
+        self.announced["available"] = []
         if notify:
             self._wake("device")
 
     def _collect(self) -> None:
-        due = [number for number in self.used if number != self.announced["used"]]
+        due = [number for number in self.used if number not in self.announced["used"]]
         used = self._ask("driver", self.driver.get_used)
         if used is None:
             assert self.broken or not self.honest or not due, f"buffer {due[0]} is lost: it does not come back"
@@ -225,27 +217,41 @@ class ScheduleMachine(Filmed):
 
     # ------------------------------------------------------------------------------------------------- the device ---
 
-    def _serve(self) -> None:
-        due = [number for number in self.available if number != self.announced["available"]]
+    def _serve(self, most: int) -> None:
+        """
+        Buffers are taken, the last of them is finished first, and all are published together: in the order of
+        finishing, unless the ring has one.
+        """
+        taken: list[tuple[Chain, int]] = []
+        while len(taken) < most and (chain := self._take()):
+            taken.append((chain, int.from_bytes(chain.read()[:WORD], "little")))
+        if self.honest:
+            numbers = [number for _, number in (taken if self.in_order else taken[::-1])]
+            self.used += numbers
+            self.announced["used"] = numbers
+        for chain, number in reversed(taken):
+            if self.honest:
+                chain.write((number + 1).to_bytes(WORD, "little")[: chain.room])
+            self.device.add_used(chain)
+        if taken:
+            self._publish_used()
+        self.announced["used"] = []
+
+    def _take(self) -> Chain | None:
+        due = [number for number in self.available if number not in self.announced["available"]]
         try:
-            chain = self._ask("device", self.device.get_avail)
+            chain: Chain | None = self._ask("device", self.device.get_avail)
         except ChainError as error:
             assert not self.honest, f"an honest driver is accused: {error}"
             self.device.add_used(error.handle, 0)
             self._publish_used()
-            return
+            return None
         if chain is None:
             assert self.broken or not self.honest or not due, f"buffer {due[0]} is lost: the device does not see it"
-            return
-        number = int.from_bytes(chain.read()[:WORD], "little")
-        if self.honest:
+        elif self.honest:
+            number = int.from_bytes(chain.read()[:WORD], "little")
             assert self.available and number == self.available.pop(0), f"buffer {number} was taken out of turn"
-            self.used.append(number)
-            chain.write((number + 1).to_bytes(WORD, "little")[: chain.room])
-            self.announced["used"] = number
-        self.device.add_used(chain)
-        self._publish_used()
-        self.announced["used"] = None
+        return chain
 
     def _publish_used(self) -> None:
         if self._ask("device", self.device.publish):
