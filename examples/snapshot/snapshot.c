@@ -114,6 +114,7 @@ int snapshot_ring(struct json *j, const char *name, const struct vring_driver *v
     json_text(j, "name", name);
     json_text(j, "format", ring.packed ? "packed" : "split");
     json_text(j, "side", "driver");
+    json_bool(j, "in_order", ring.in_order);
     json_number(j, "size", ring.size);
     if (!ring.packed) {
         json_number(j, "avail_idx", ring.avail_idx);

@@ -332,6 +332,7 @@ struct vring_device_config {
  */
 struct vring_snapshot {
     bool packed;
+    bool in_order;        /* IN_ORDER was negotiated: one used entry may stand for several buffers */
     uint16_t size;
     uint16_t avail_idx;   /* shared; split alone: a packed ring has no indices */
     uint16_t used_idx;

@@ -57,6 +57,7 @@ int vring_packed_driver_snapshot(const struct vring_packed_driver *vq, struct vr
     snapshot->next_used = packed_place(vq->next_used);
     snapshot->published = packed_place(vq->published);
     snapshot->free = vq->free_count;
+    snapshot->in_order = vq->in_order;
     snapshot->error = vq->fault.error;
     return 0;
 }
@@ -91,6 +92,7 @@ int vring_packed_device_snapshot(const struct vring_packed_device *vq, struct vr
     snapshot->next_avail = packed_place(vq->next_avail);
     snapshot->next_used = packed_place(vq->next_used);
     snapshot->published = packed_place(vq->published);
+    snapshot->in_order = vq->in_order;
     snapshot->error = vq->fault.error;
     return 0;
 }

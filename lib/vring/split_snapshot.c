@@ -60,6 +60,7 @@ int vring_split_driver_snapshot(const struct vring_split_driver *vq, struct vrin
     snapshot->next_used = vq->next_used;
     snapshot->published = vq->published;
     snapshot->free = vq->free_count;
+    snapshot->in_order = vq->in_order;
     snapshot->error = vq->fault.error;
     return 0;
 }
@@ -94,6 +95,7 @@ int vring_split_device_snapshot(const struct vring_split_device *vq, struct vrin
     snapshot->next_avail = vq->next_avail;
     snapshot->next_used = vq->next_used;
     snapshot->published = vq->published;
+    snapshot->in_order = vq->in_order;
     snapshot->error = vq->fault.error;
     return 0;
 }

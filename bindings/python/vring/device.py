@@ -472,8 +472,7 @@ class Device(Queue):
     def snapshot(self) -> Snapshot:
         """The ring as it is now, shared words unjudged; changes nothing."""
         functions = lib.vring_device_snapshot, lib.vring_device_snapshot_entry
-        in_order = bool(self.features & Feature.IN_ORDER)
-        return Snapshot.take("device", in_order, self._queue, *functions, lambda code: self._answer(code, "snapshot"))
+        return Snapshot.take("device", self._queue, *functions, lambda code: self._answer(code, "snapshot"))
 
     def _fault(self) -> CData:
         return lib.vring_device_fault(self._queue)

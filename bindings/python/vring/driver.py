@@ -196,8 +196,7 @@ class DriverQueue(Queue):
     def snapshot(self) -> Snapshot:
         """The ring as it is now, shared words unjudged; changes nothing."""
         functions = lib.vring_driver_snapshot, lib.vring_driver_snapshot_entry
-        in_order = bool(self.features & Feature.IN_ORDER)
-        return Snapshot.take("driver", in_order, self._queue, *functions, lambda code: self._answer(code, "snapshot"))
+        return Snapshot.take("driver", self._queue, *functions, lambda code: self._answer(code, "snapshot"))
 
     def _fault(self) -> CData:
         return lib.vring_driver_fault(self._queue)

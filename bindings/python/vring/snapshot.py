@@ -39,8 +39,8 @@ class Snapshot:
     """
 
     side: Literal["driver", "device"]
-    in_order: bool
     packed: bool
+    in_order: bool
     size: int
     avail_idx: int
     used_idx: int
@@ -59,7 +59,6 @@ class Snapshot:
     def take(
         cls,
         side: Literal["driver", "device"],
-        in_order: bool,
         queue: CData,
         ring: Callable[[CData, CData], int],
         entry: Callable[[CData, int, CData], int],
@@ -73,6 +72,6 @@ class Snapshot:
         for position in range(head.size):
             judge(entry(queue, position, item))
             entries.append(SnapshotEntry(**{name: getattr(item, name) for name in SnapshotEntry.__dataclass_fields__}))
-        ours = ("side", "in_order", "entries")
+        ours = ("side", "entries")
         own = {name: getattr(head, name) for name in cls.__dataclass_fields__ if name not in ours}
-        return cls(side=side, in_order=in_order, **own, entries=tuple(entries))
+        return cls(side=side, **own, entries=tuple(entries))

@@ -70,6 +70,21 @@ RING_TEST(a_snapshot_shows_the_wishes_for_notifications)
     CHECK_EQ(now.used_flags, 0);
 }
 
+/* Whoever reads a used entry has to know how many buffers it stands for. */
+MODERN_RING_TEST(a_snapshot_says_whether_buffers_come_back_in_order)
+{
+    static struct ring r;
+
+    for (int in_order = 0; in_order < 2; in_order++) {
+        struct vring_snapshot driver, device;
+
+        CHECK_OK(ring_start(&r, 4, format->plain | (in_order ? VRING_F_IN_ORDER : 0), 0));
+        CHECK_OK(vring_driver_snapshot(&r.driver, &driver));
+        CHECK_OK(vring_device_snapshot(&r.device, &device));
+        CHECK(driver.in_order == in_order && device.in_order == in_order);
+    }
+}
+
 RING_TEST(C025_a_snapshot_refuses_what_is_not_there)
 {
     struct vring_snapshot now;
