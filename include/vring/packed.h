@@ -81,19 +81,19 @@ struct vring_packed_driver {
     bool notification_data;
     /* ours alone */
     int live;            /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
-    uint16_t free_head;  /* first free buffer id; meaningful while free_count > 0 */
-    uint16_t free_count; /* ring entries */
-    uint16_t sequence;   /* of the next buffer: its place in the order of adding */
-    uint16_t in_flight;  /* buffers, staged ones included */
     struct vring_packed_position next_avail; /* where to stage next */
-    struct vring_packed_position published;  /* where the device will look next, as far as it was told */
-    struct vring_packed_position next_used;  /* where to look for a used descriptor */
-    uint16_t staged;       /* ring entries from published to next_avail */
+    uint16_t free_head;    /* first free buffer id; meaningful while free_count > 0 */
     uint16_t staged_first; /* what will be the flags of the entry at published */
+    uint16_t free_count;   /* ring entries */
+    uint16_t batch;        /* IN_ORDER: buffers from oldest on that one used descriptor stands for and get_used has not yet returned */
+    struct vring_packed_position published; /* where the device will look next, as far as it was told */
+    uint16_t sequence;     /* of the next buffer: its place in the order of adding */
+    uint16_t staged;       /* ring entries from published to next_avail */
+    struct vring_packed_position next_used; /* where to look for a used descriptor */
+    uint16_t in_flight;    /* buffers, staged ones included */
     uint16_t staged_buffers;
     uint32_t oldest;       /* IN_ORDER: the id that has to come back next */
-    uint16_t batch;        /* IN_ORDER: buffers from there that one used descriptor stands for and get_used has not yet returned */
-    uint32_t batch_len;    /* used length of the last of them */
+    uint32_t batch_len;    /* IN_ORDER: used length of the last of the batch */
     uint32_t event;        /* what we last wrote into the driver area: flags << 16 | place */
     bool owes;             /* after a restart: a notification that the predecessor may not have sent */
 };
@@ -191,18 +191,18 @@ struct vring_packed_device {
     /* ours alone */
     int live;             /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     struct vring_regions regions;
-    uint16_t held;        /* ring entries of the buffers that the driver has not got back: at most size */
-    uint16_t in_flight;   /* buffers taken and not yet staged as used */
     struct vring_packed_position next_avail; /* where to look for an available descriptor */
-    struct vring_packed_position next_used;  /* where to stage next */
-    struct vring_packed_position published;  /* where the driver will look next, as far as it was told */
-    uint16_t staged;       /* ring entries that the staged buffers had */
+    uint16_t held;         /* ring entries of the buffers that the driver has not got back: at most size */
     uint16_t staged_first; /* what will be the flags of the used descriptor at published */
+    struct vring_packed_position next_used; /* where to stage next */
+    uint16_t in_flight;    /* buffers taken and not yet staged as used */
+    struct vring_packed_position published; /* where the driver will look next, as far as it was told */
+    uint16_t staged;       /* ring entries that the staged buffers had */
     uint32_t taken;        /* where in heads[].order the next buffer goes */
     uint32_t oldest;       /* IN_ORDER: where in heads[].order the buffer stands that has to be used next */
     struct vring_packed_position batch; /* IN_ORDER: where the used descriptor goes that will stand for all from there to next_used */
-    uint16_t batch_id;     /* ... and names the last of them */
-    uint32_t batch_len;
+    uint32_t batch_len;    /* ... and names the last of them */
+    uint16_t batch_id;
     uint16_t generation;   /* of the next handle */
     uint16_t waiting;      /* of the buffers taken, the last so many are still to be handed out again */
     struct vring_packed_position waiting_at; /* ... with IN_ORDER, where the first of them begins in the ring */

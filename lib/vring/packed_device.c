@@ -253,12 +253,14 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
         return 0;
     }
 
-    struct packed_device_using progress = packed_device_using(vq);
+    struct vring_packed_position at = vq->next_used;
+    uint32_t taken = vq->heads[id].taken;
 
-    packed_device_write_used(&vq->ring, progress.at, id, len, packed_device_kept(vq, progress.at));
-    packed_device_pass(&vq->ring, vq->heads, id, &progress);
+    packed_device_write_used(&vq->ring, at, id, len, vq->staged == 0 ? &vq->staged_first : NULL);
+    vq->next_used = packed_forward(&vq->ring, at, taken);
+    vq->staged = (uint16_t)(vq->staged + taken);
+    vq->in_flight--;
     packed_device_let_go(vq, vq->heads, id);
-    packed_device_used(vq, &progress);
     return 0;
 }
 

@@ -244,9 +244,13 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
     if (error)
         return error;
     packed_driver_next_id(&vq->slots[adding.free_head], &adding, &vq->slots[adding.at.offset], vq->in_order);
-    adding.at = packed_forward(&vq->ring, adding.at, 1);
-    adding.free_count--;
-    packed_driver_added(vq, &adding);
+    vq->next_avail = packed_forward(&vq->ring, adding.at, 1);
+    vq->free_head = (uint16_t)adding.free_head;
+    vq->free_count--;
+    vq->sequence++;
+    vq->in_flight++;
+    vq->staged++;
+    vq->staged_buffers++;
     return 0;
 }
 
@@ -631,9 +635,6 @@ static PORT_NOINLINE int packed_driver_get_in_order(struct vring_packed_driver *
 static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, struct vring_used_buffer *used,
                                               uint32_t capacity, uint32_t *n)
 {
-    *n = 0;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
     if (vq->in_order)
         return packed_driver_get_in_order(vq, used, capacity, n);
     if (!PORT_FAST || vq->staged_buffers != 0)
@@ -641,13 +642,43 @@ static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, st
     return packed_driver_get(vq, false, used, capacity, n);
 }
 
-int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+/* get_used where something is staged, or with IN_ORDER. */
+static PORT_NOINLINE int packed_driver_get_one(struct vring_packed_driver *vq, struct vring_used_buffer *used)
 {
     uint32_t n;
 
+    return vq->in_order ? packed_driver_get_in_order(vq, used, 1, &n) : packed_driver_get_beside_staged(vq, used, 1, &n);
+}
+
+int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+{
+    uint32_t id = 0, len = 0;
+
     if (!vq || !used)
         return VRING_E_NULL;
-    return packed_driver_get_most(vq, used, 1, &n);
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!PORT_FAST || vq->in_order || vq->staged_buffers != 0)
+        return packed_driver_get_one(vq, used);
+
+    struct vring_packed_position at = vq->next_used;
+    int error = packed_driver_take(vq, &vq->ring, vq->slots, at, false, &id, &len);
+
+    if (error)
+        return error;
+
+    struct vring_slot *slot = &vq->slots[id];
+    uint32_t count = slot->count;
+
+    used->token = slot->token;
+    used->len = len;
+    slot->count = 0;
+    slot->next = vq->free_head;
+    vq->free_head = (uint16_t)id;
+    vq->free_count = (uint16_t)(vq->free_count + count);
+    vq->next_used = packed_forward(&vq->ring, at, count);
+    vq->in_flight--;
+    return 0;
 }
 
 int vring_packed_driver_get_used_batch(struct vring_packed_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
@@ -657,7 +688,7 @@ int vring_packed_driver_get_used_batch(struct vring_packed_driver *vq, struct vr
         return VRING_E_NULL;
 
     *n = 0;
-    if (capacity == 0)
+    if (capacity == 0 || vq->live <= 0)
         return vq->live > 0 ? VRING_E_ROOM : peer_verdict(vq->live);
 
     int error = packed_driver_get_most(vq, used, capacity, n);

@@ -218,7 +218,7 @@ bool vring_packed_device_waits(struct vring_packed_device *vq)
 }
 
 /* Hand out again what was in flight before a restart: as the inflight region has it, or else the ring. */
-static PORT_NOINLINE int packed_device_get_again(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+static int packed_device_get_again(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                                  struct vring_chain *chain)
 {
     uint16_t id = packed_device_oldest_waiting(vq);
@@ -532,6 +532,14 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
     return error == OTHER ? packed_device_take_rest(vq, &rest, chain) : error;
 }
 
+/* get_avail after a restart. */
+static PORT_NOINLINE int packed_device_get_waiting(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                   struct vring_chain *chain)
+{
+    return vring_packed_device_waits(vq) ? packed_device_get_again(vq, iov, n_iov, chain)
+                                         : vring_packed_device_get_avail(vq, iov, n_iov, chain);
+}
+
 int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                   struct vring_chain *chain)
 {
@@ -539,8 +547,8 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
         return VRING_E_NULL;
     if (vq->live != LIVE)
         return peer_verdict(vq->live);
-    if (PORT_UNLIKELY(vq->waiting > 0) && vring_packed_device_waits(vq))
-        return packed_device_get_again(vq, iov, n_iov, chain);
+    if (PORT_UNLIKELY(vq->waiting > 0))
+        return packed_device_get_waiting(vq, iov, n_iov, chain);
 
     struct packed_device_taking taking = packed_device_taking(vq);
     struct chain_desc desc;
@@ -557,10 +565,11 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
                                       iov, chain);
     if (answer)
         return answer == OTHER ? packed_device_take_any(vq, &desc, iov, n_iov, chain) : answer;
-    taking.at = packed_forward(&vq->ring, taking.at, 1);
-    taking.taken = packed_after(&vq->ring, taking.taken);
-    taking.held++;
-    packed_device_taken(vq, &taking);
+    vq->next_avail = packed_forward(&vq->ring, taking.at, 1);
+    vq->taken = packed_after(&vq->ring, taking.taken);
+    vq->generation++;
+    vq->in_flight++;
+    vq->held++;
     return 0;
 }
 

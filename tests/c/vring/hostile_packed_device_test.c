@@ -120,6 +120,20 @@ TEST(C158_a_staged_buffer_cannot_be_used)
     breaks(VTEST_PASS, VRING_E_PEER_ID, 4);
 }
 
+/* The one before and the one behind a buffer that was taken back. */
+TEST(C158_a_buffer_staged_beside_an_aborted_one_cannot_be_used)
+{
+    for (uint16_t id = 3; id < 5; id++) {
+        start(VTEST_PASS);
+        CHECK_OK(ring_add(&r, 0, 8, true, 13));
+        CHECK_OK(ring_add(&r, 0, 8, true, 14));
+        CHECK_OK(vring_driver_abort(&r.driver, NULL));
+        CHECK_OK(ring_add(&r, 0, 8, true, 15));
+        raw_packed_used(0, id, 0, A | U);
+        breaks(VTEST_PASS, VRING_E_PEER_ID, 5);
+    }
+}
+
 TEST(C158_a_buffer_older_than_65535_others_is_not_taken_for_staged)
 {
     enum { SIZE = 4, LAPS = 65536 / SIZE };
