@@ -3,7 +3,8 @@
 Runs of a program under qemu-user, which logs all registers before every instruction.
 
 Where a load or store went follows from its text and the registers. LoongArch and POWER have only forms with a register
-and a displacement, and with two registers; MIPS has only the first.
+and a displacement, and with two registers; MIPS has only the first; s390x has both at once, and moves from memory to memory.
+What each function comes to, the program tells itself, at its end (rig_tell.h).
 """
 
 from __future__ import annotations
@@ -17,23 +18,34 @@ from pathlib import Path
 from .asm import LOAD, STORE, Instruction, all_symbols, disassemble
 from .build import ReportError, tool
 from .emulate import Access, Layout, Run
-from .targets import Target
+from .targets import BIG_ENDIAN, Target
 
 LOONGARCH = ["zero", "ra", "tp", "sp", *(f"a{i}" for i in range(8)), *(f"t{i}" for i in range(9)), "r21", "fp",
              *(f"s{i}" for i in range(9))]
 WIDTH = {"b": 1, "h": 2, "w": 4, "d": 8}
+#: Of s390x, what one operand in memory is wide; "mvc" and its like say it themselves.
+S390_WIDTH = {
+    1: "lb lgb llc llgc ic icy stc stcy mvi mviy cli cliy tm tmy ni oi xi niy oiy xiy lbh llch stch",
+    2: "lh lhy lgh llh llgh lrvh sth sthy strvh mvhhi ch chy cgh chhsi clhhsi ah ahy agh sh shy mh lhh llhh sthh",
+    4: "l ly lgf llgf llgt lt ltgf lrv st sty strv mvhi c cy cl cly cgf clgf chsi clfhsi a ay al aly agf algf s sy sl sly sgf slgf "
+       "n ny o oy x xy ms msy msgf asi alsi lfh stfh chf clhf le ste laa laal lan lao lax cs csy",
+    8: "lg ltg lrvg stg strvg mvghi cg clg cghsi clghsi ag alg sg slg ng og xg msg agsi algsi ld std laag laalg lang laog laxg csg",
+    16: "vl vst",
+}
+S390_WIDTHS = {mnemonic: width for width, mnemonics in S390_WIDTH.items() for mnemonic in mnemonics.split()}
 
 
 def start_source(names: Iterable[str]) -> str:
     """C of an entry point that runs them all and then traps: there is no operating system's library to exit with."""
     names = list(names)
     declared = "".join(f"void prepare_{name}(void);\nvoid run_{name}(void);\n" for name in names)
-    called = "".join(f"    prepare_{name}();\n    run_{name}();\n" for name in names)
-    return f"{declared}void rig_start(void);\nvoid rig_start(void)\n{{\n{called}    __builtin_trap();\n}}\n"
+    called = "".join(f"    prepare_{name}();\n    run_{name}();\n    results[{i}] = rig_result;\n" for i, name in enumerate(names))
+    return (f'#include "rig.h"\n#include "rig_tell.h"\n\nstatic uint64_t results[{len(names)}];\n\n{declared}void rig_start(void);\n'
+            f"void rig_start(void)\n{{\n{called}    rig_tell(results, sizeof results);\n    __builtin_trap();\n}}\n")
 
 
 def run_under_qemu(program: Path, target: Target, names: Iterable[str]) -> dict[str, Run]:
-    """As run_all() of emulate.py; results and intents are not known."""
+    """As run_all() of emulate.py; intents are not known."""
     names, layout = list(names), Layout(program)
     code = {i.address: i for function in disassemble(program, target.isa).values() for i in function}
     callers = {name: layout.symbols[f"run_{name}"] for name in names}
@@ -43,7 +55,7 @@ def run_under_qemu(program: Path, target: Target, names: Iterable[str]) -> dict[
         command += ["-dfilter", ",".join(interesting(program)), str(program)]
         # It ends in a trap, which is one signal or another.
         done = subprocess.run(command, capture_output=True, timeout=60, check=False)
-        states = re.split(r"^(?: PC=|NIP |pc=0x)", Path(log.name).read_text(), flags=re.M)[1:]
+        states = re.split(r"^(?: PC=|NIP |pc=0x|PSW=mask [0-9a-f]+ addr )", Path(log.name).read_text(), flags=re.M)[1:]
 
     runs: dict[str, Run] = {}
     current: Run | None = None
@@ -56,11 +68,14 @@ def run_under_qemu(program: Path, target: Target, names: Iterable[str]) -> dict[
             current = runs.setdefault(name, Run()) if name in callers else None
         elif current is not None:
             current.steps.append(pc)
-            if access := _access(layout, target.isa, code[pc], state, len(current.steps) - 1):
-                current.accesses.append(access)
+            current.accesses += _accesses(layout, target.isa, code[pc], state, len(current.steps) - 1)
     start = layout.symbols["rig_start"]
     if callers.keys() != runs.keys() or not start.address <= pc < start.address + start.size:
         raise ReportError(f"{target.name}: the program stopped before its end: {done.stderr.decode().strip()}")
+    if len(done.stdout) != 8 * len(names):
+        raise ReportError(f"{target.name}: the program told {len(done.stdout)} bytes of {len(names)} results")
+    for i, name in enumerate(names):
+        runs[name].result = int.from_bytes(done.stdout[8 * i : 8 * i + 8], "big" if target.name in BIG_ENDIAN else "little")
     return runs
 
 
@@ -70,12 +85,20 @@ def interesting(program: Path) -> list[str]:
             if s.size and not s.name.startswith(("shared_", "lay_out", "fill"))]
 
 
-def _access(layout: Layout, isa: str, instruction: Instruction, state: str, step: int) -> Access | None:
+def _accesses(layout: Layout, isa: str, instruction: Instruction, state: str, step: int) -> list[Access]:
+    """Those of an instruction to shared memory: none for most, two for one that moves from memory to memory."""
     if not instruction.kind & (LOAD | STORE):
-        return None
-    where = {"loongarch": _address_of_loongarch, "ppc": _address_of_ppc, "mips": _address_of_mips}[isa]
-    address, width = where(instruction, state)
-    return layout.access("load" if instruction.kind & LOAD else "store", address % 2**64, width, step)
+        return []
+    if isa == "s390":
+        operands = _operands_of_s390(instruction, state)
+    else:
+        where = {"loongarch": _address_of_loongarch, "ppc": _address_of_ppc, "mips": _address_of_mips}[isa]
+        operands = [("load" if instruction.kind & LOAD else "store", *where(instruction, state))]
+    found = [layout.access(kind, address % 2**64, width, step) for kind, address, width in operands]
+    for access in found:
+        if access and not access.width:
+            raise ReportError(f"{isa}: how wide is what '{instruction.text}' touches?")
+    return [access for access in found if access]
 
 
 def _address_of_loongarch(instruction: Instruction, state: str) -> tuple[int, int]:
@@ -112,3 +135,23 @@ def _address_of_mips(instruction: Instruction, state: str) -> tuple[int, int]:
     if instruction.mnemonic in ("lwr", "swr"):  # and from its beginning to there
         return (address - address % 4) % 2**32, address % 4 + 1
     return address % 2**32, WIDTH.get(instruction.mnemonic[1], 4)
+
+
+def _operands_of_s390(instruction: Instruction, state: str) -> list[tuple[str, int, int]]:
+    """(kind, address, width) of lrvh %r1, 2(%r3,%r4), of oi 2(%r3), 1, and of mvc 0(8,%r1), 16(%r2)."""
+    registers = [int(value, 16) for value in re.findall(r"R\d\d=([0-9a-f]{16})", state)]
+    places = []
+    for displacement, inside in re.findall(r"(-?\d+)\(([^)]*)\)", instruction.operands):
+        named = [int(number) for number in re.findall(r"%r(\d+)", inside)]
+        length = re.match(r"\d+", inside)
+        # Register 0 is none.
+        places.append((int(displacement) + sum(registers[number] for number in named if number), int(length[0]) if length else 0))
+    if len(places) == 2:
+        (to, width), (source, _) = places
+        both = [("load", to, width)] if instruction.mnemonic in ("xc", "nc", "oc") else []
+        return [("load", source, width), *both, ("store", to, width)]
+    [(address, _)] = places
+    conditional = re.match(r"(?:st|l)oc(g?)", instruction.mnemonic)  # with the condition behind it: loche, stocgne
+    width = (8 if conditional[1] else 4) if conditional else S390_WIDTHS.get(instruction.mnemonic, 0)
+    kinds = [kind for bit, kind in ((LOAD, "load"), (STORE, "store")) if instruction.kind & bit]
+    return [(kind, address, width) for kind in kinds]

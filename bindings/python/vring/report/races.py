@@ -22,7 +22,7 @@ from .build import Access, Compiler, ReportError, Sources, clangs, version_of
 from .measure import functions_in
 
 #: What tells a compiler to apply a rule.
-RULES = {
+RULES: dict[str, dict[str, tuple[str, ...]]] = {
     "C11": {"gcc": (), "clang": ()},
     "Linux": {"gcc": ("--param=tsan-distinguish-volatile=1",), "clang": ("-mllvm", "-tsan-distinguish-volatile=1")},
 }
