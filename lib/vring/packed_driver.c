@@ -183,26 +183,57 @@ static PORT_INLINE int packed_driver_stage_single(const struct vring_packed_ring
     return 0;
 }
 
-/* Stage a buffer of a list of count pieces, at adding->at. */
+/*
+ * n entries from this place on are not to be looked at. Those behind the first of a batch bear their flags already: a
+ * shorter batch, or buffer, must not end in front of them.
+ */
+static PORT_NOINLINE void packed_driver_clear(const struct vring_packed_ring *r, struct vring_packed_position at, uint32_t n)
+{
+    for (; n > 0; n--, at = packed_forward(r, at, 1))
+        packed_store_flags(r, at.offset, packed_idle_flags(at));
+}
+
+/*
+ * Stage a buffer of a list of count pieces, at adding->at. What it takes up is free, and the device does not get there
+ * before it is published: so each piece is written as soon as it has been judged, and cleared if one behind it is none.
+ */
 static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *r, struct vring_slot *slots, bool in_order,
                                                 struct packed_driver_adding *adding, const struct vring_segment *segments,
                                                 uint32_t n_readable, uint32_t count, uint64_t token, uint16_t *kept)
 {
-    uint32_t writable, last = 0;
-    int error = segments_check(segments, n_readable, count, &writable);
+    struct vring_packed_position at = adding->at;
+    uint64_t total = 0, readable = UINT64_MAX;
+    uint32_t last = at.offset, flags = VRING_DESC_NEXT, i = 0;
+    int error = 0;
 
-    if (PORT_UNLIKELY(error))
-        return error;
-    if (PORT_UNLIKELY(count > adding->free_count))
-        return VRING_E_FULL;
-    for (uint32_t i = 0; i < count; i++, kept = NULL) {
-        uint32_t flags = (i < n_readable ? 0u : VRING_DESC_WRITE) | (i + 1 < count ? VRING_DESC_NEXT : 0u);
-
-        last = adding->at.offset;
-        packed_driver_stage_desc(r, adding->at, segments[i].addr, segments[i].len, adding->free_head, flags, kept);
-        adding->at = packed_forward(r, adding->at, 1);
+    if (PORT_UNLIKELY(count > adding->free_count)) {
+        error = segments_check(segments, count, count, &last);
+        return error ? error : VRING_E_FULL;
     }
-    packed_driver_stage(slots, adding, last, in_order, count, writable, token);
+    for (; i < count; i++, kept = NULL) {
+        uint64_t addr = segments[i].addr;
+        uint32_t len = segments[i].len;
+
+        error = segment_check(addr, len);
+        if (PORT_UNLIKELY(error))
+            break;
+        if (i == n_readable) {
+            readable = total;
+            flags = VRING_DESC_NEXT | VRING_DESC_WRITE;
+        }
+        total += len;
+        if (i + 1 == count)
+            flags ^= VRING_DESC_NEXT;
+        packed_driver_stage_desc(r, at, addr, len, adding->free_head, flags, kept);
+        last = at.offset;
+        at = packed_forward(r, at, 1);
+    }
+    if (PORT_UNLIKELY(error || total > UINT64_C(1) << 32)) {
+        packed_driver_clear(r, adding->at, i);
+        return error ? error : VRING_E_LEN;
+    }
+    packed_driver_stage(slots, adding, last, in_order, count, total > readable ? (uint32_t)(total - readable - (total - readable > UINT32_MAX)) : 0, token);
+    adding->at = at;
     adding->free_count -= count;
     return 0;
 }
@@ -252,6 +283,57 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
     vq->staged++;
     vq->staged_buffers++;
     return 0;
+}
+
+/* Stage a buffer of a table, if there is room. A table is written only when all of it can be. */
+static PORT_INLINE int packed_driver_stage_table(const struct vring_packed_ring *r, struct vring_slot *slots, bool in_order,
+                                                 struct packed_driver_adding *adding, const struct vring_table *table,
+                                                 const struct vring_segment *segments, uint32_t n_readable,
+                                                 uint32_t count, uint64_t token, uint16_t *kept)
+{
+    uint32_t writable;
+    int error = segments_check(segments, n_readable, count, &writable);
+
+    if (!error)
+        error = segments_check_table(table, count);
+    if (PORT_UNLIKELY(error))
+        return error;
+    if (PORT_UNLIKELY(adding->free_count == 0))
+        return VRING_E_FULL;
+    for (uint32_t i = 0; i < count; i++)
+        packed_store_desc(table->memory, i, segments[i].addr, segments[i].len, 0, i < n_readable ? 0 : VRING_DESC_WRITE);
+    packed_driver_stage_desc(r, adding->at, table->addr, 16 * count, adding->free_head, VRING_DESC_INDIRECT, kept);
+    packed_driver_stage(slots, adding, adding->at.offset, in_order, 1, writable, token);
+    adding->at = packed_forward(r, adding->at, 1);
+    adding->free_count--;
+    return 0;
+}
+
+int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struct vring_table *table,
+                                     const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
+                                     uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable;
+
+    if (!vq || !table)
+        return VRING_E_NULL;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (!vq->indirect)
+        return VRING_E_FEATURE;
+
+    if (count == 0 || count > vq->max_chain)
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    int error = packed_driver_stage_table(&vq->ring, vq->slots, vq->in_order, &adding, table, segments, n_readable, count,
+                                          token, vq->staged == 0 ? &vq->staged_first : NULL);
+
+    if (!error)
+        packed_driver_added(vq, &adding);
+    return error;
 }
 
 static PORT_INLINE uint32_t packed_driver_least(uint32_t a, uint32_t b)
@@ -327,6 +409,29 @@ static PORT_NOINLINE uint32_t packed_driver_add_lists(struct vring_packed_driver
     return added;
 }
 
+/* The same as long as they have tables. */
+static PORT_NOINLINE uint32_t packed_driver_add_tables(struct vring_packed_driver *vq,
+                                                       const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    const struct vring_packed_ring r = vq->ring;
+    struct vring_slot *slots = vq->slots;
+    uint32_t max_chain = vq->indirect ? vq->max_chain : 0, added = 0;
+    const bool in_order = vq->in_order;
+
+    for (; added < count; added++, buffers++) {
+        uint32_t n_readable = buffers->n_readable, pieces = n_readable + buffers->n_writable;
+
+        if (!buffers->table || pieces - 1 >= max_chain || !buffers->segments)
+            break;
+        if (packed_driver_stage_table(&r, slots, in_order, &adding, buffers->table, buffers->segments, n_readable, pieces,
+                                      buffers->token, NULL) != 0)
+            break;
+    }
+    packed_driver_added(vq, &adding);
+    return added;
+}
+
 int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const struct vring_avail_buffer *buffers,
                                         uint32_t count, uint32_t *n)
 {
@@ -340,6 +445,7 @@ int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const st
     while (!error && added < count) {
         const struct vring_avail_buffer *buffer = &buffers[added];
         uint32_t run = !PORT_FAST || vq->staged == 0                  ? 0
+                       : buffer->table                                ? packed_driver_add_tables(vq, buffer, count - added)
                        : buffer->n_readable + buffer->n_writable != 1 ? packed_driver_add_lists(vq, buffer, count - added)
                        : vq->in_order ? packed_driver_add_singles_in_order(vq, buffer, count - added)
                                       : packed_driver_add_singles(vq, buffer, count - added);
@@ -355,46 +461,6 @@ int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const st
     }
     *n = added;
     return batch_answer(error, added);
-}
-
-int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struct vring_table *table,
-                                     const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
-                                     uint64_t token)
-{
-    uint32_t count = (uint32_t)n_readable + n_writable, writable;
-
-    if (!vq || !table)
-        return VRING_E_NULL;
-    if (vq->live != LIVE)
-        return peer_verdict(vq->live);
-    if (!vq->indirect)
-        return VRING_E_FEATURE;
-
-    if (count == 0 || count > vq->max_chain)
-        return VRING_E_CHAIN;
-    if (!segments)
-        return VRING_E_NULL;
-
-    int error = segments_check(segments, n_readable, count, &writable);
-
-    if (!error)
-        error = segments_check_table(table, count);
-    if (error)
-        return error;
-    if (vq->free_count == 0)
-        return VRING_E_FULL;
-
-    struct packed_driver_adding adding = packed_driver_adding(vq);
-
-    for (uint32_t i = 0; i < count; i++)
-        packed_store_desc(table->memory, i, segments[i].addr, segments[i].len, 0, i < n_readable ? 0 : VRING_DESC_WRITE);
-    packed_driver_stage_desc(&vq->ring, adding.at, table->addr, 16 * count, adding.free_head, VRING_DESC_INDIRECT,
-                             vq->staged == 0 ? &vq->staged_first : NULL);
-    packed_driver_stage(vq->slots, &adding, adding.at.offset, vq->in_order, 1, writable, token);
-    adding.at = packed_forward(&vq->ring, adding.at, 1);
-    adding.free_count--;
-    packed_driver_added(vq, &adding);
-    return 0;
 }
 
 /* The buffer of this id is no longer in flight. With IN_ORDER ids are taken round and round, and not moved (2.8.8). */
@@ -421,14 +487,8 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
 
     if (token)
         *token = vq->slots[id].token;
-    /*
-     * What was staged behind the first of the batch bears its flags already: a shorter batch must not end in front of
-     * it.
-     */
-    for (uint16_t left = count; left > 0; left--) {
-        vq->next_avail = packed_back(&vq->ring, vq->next_avail, 1);
-        packed_store_flags(&vq->ring, vq->next_avail.offset, packed_idle_flags(vq->next_avail));
-    }
+    vq->next_avail = packed_back(&vq->ring, vq->next_avail, count);
+    packed_driver_clear(&vq->ring, vq->next_avail, count);
     vq->staged = (uint16_t)(vq->staged - count);
     vq->free_count = (uint16_t)(vq->free_count + count);
     vq->staged_buffers--;
