@@ -11,7 +11,9 @@ and instructions are counted; nothing is run.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -48,7 +50,7 @@ def kernel_rows(request: Request, sources: Sources) -> list[Row]:
         (tree, sources, copy_of(folder, access), name, compiler, optimisation, access, extra)
         for access in texts for name in ("x86-64", "aarch64") if not request.targets or name in request.targets
         for compiler in compilers(target(name), request.columns)
-        for optimisation in ("-O2", "-Os") for extra in ((), LTO) if name == "aarch64" or not extra
+        for optimisation in request.optimisations or ("-O2", "-Os") for extra in ((), LTO) if name == "aarch64" or not extra
     ]
     with ThreadPoolExecutor(request.jobs) as pool:
         return [row for rows in pool.map(lambda arguments: build(*arguments), builds) for row in rows]
@@ -70,9 +72,13 @@ def find_tree(request: Request, sources: Sources) -> Path:
         raise ReportError("Linux' sources are not here: apt-get install linux-source, or name a folder that has them")
     tree = sources.output / archives[-1].name.removesuffix(".tar.xz")
     if not (tree / "drivers/virtio/virtio_ring.c").is_file():
-        sources.output.mkdir(parents=True, exist_ok=True)
         patterns = [f"*/{what}*" if "." in what or "*" in what else f"*/{what}/*" for what in NEEDED]
-        run_tool(["tar", "-xJf", str(archives[-1]), "-C", str(sources.output), "--wildcards", *patterns])
+        sources.output.mkdir(parents=True, exist_ok=True)
+        # Elsewhere first: a tree that is there is whole.
+        with tempfile.TemporaryDirectory(dir=sources.output) as folder:
+            run_tool(["tar", "-xJf", str(archives[-1]), "-C", folder, "--wildcards", *patterns])
+            shutil.rmtree(tree, ignore_errors=True)
+            (Path(folder) / tree.name).rename(tree)
     return tree
 
 
