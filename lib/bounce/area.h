@@ -195,14 +195,22 @@ static inline void area_set_longest(const struct bounce_pool *pool, const struct
     *known = (uint16_t)is;
 }
 
-/* What is written down of the longest runs is right, of all segments. */
+/*
+ * What is written down of the longest runs is right, of all segments. Most often it was: that is found out in fewer steps
+ * than what else it is.
+ */
 static inline void area_take_up_slack(const struct bounce_pool *pool, const struct area *area)
 {
-    uint32_t segment = area_head(area)->loose;
+    uint32_t segment = area_head(area)->loose, known;
+    const bits_word *free;
 
     area_head(area)->loose = RUNS_NONE;
-    if (segment < area->segments)
-        area_set_longest(pool, area, segment, runs_longest(area_free(pool, area, segment), pool->segment_words));
+    if (segment >= area->segments)
+        return;
+    known = *area_longest(pool, area, segment);
+    free = area_free(pool, area, segment);
+    if (known - 1 >= BITS_WIDTH || !runs_exist(free, pool->segment_words, known))
+        area_set_longest(pool, area, segment, runs_longest(free, pool->segment_words));
 }
 
 #endif

@@ -178,20 +178,22 @@ static POOL_WITHIN int begin_mapping(const struct bounce_pool *restrict pool, co
     return 0;
 }
 
-/* Take slots for a request with nothing wrong in itself, and begin the mapping. */
+/* Take slots for a request with nothing wrong in itself, and begin the mapping. held: see place_take(). */
 static POOL_APART int take(const struct bounce_pool *pool, const struct bounce_request *request, enum birth birth,
-                           struct bounce_mapping *mapping)
+                           const bounce_lock_state *held, struct bounce_mapping *mapping)
 {
     uint64_t granule_mask = birth == BIRTH_COHERENT ? 0 : request->alloc_align_mask;
     uintptr_t orig = birth == BIRTH_MAPPED ? (uintptr_t)request->orig : 0;
     struct spot spot = {0};
-    int error = place_take(pool, request, granule_mask, orig, birth == BIRTH_RESERVED, &spot);
+    int error = place_take(pool, request, granule_mask, orig, birth == BIRTH_RESERVED, held, &spot);
 
     return error ? error : begin_mapping(pool, request, birth, &spot, mapping);
 }
 
 int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping)
 {
+    enum near_answer answer;
+    bounce_lock_state state;
     struct spot spot;
     int error;
 
@@ -206,9 +208,10 @@ int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, s
         error = check_original(pool, request->orig, request->size);
     if (error)
         return error;
-    if (near_take(pool, request, &spot))
+    answer = near_take(pool, request, &state, &spot);
+    if (answer == NEAR_TAKEN)
         return begin_mapping(pool, request, BIRTH_MAPPED, &spot, mapping);
-    return take(pool, request, BIRTH_MAPPED, mapping);
+    return take(pool, request, BIRTH_MAPPED, answer == NEAR_BEYOND ? &state : NULL, mapping);
 }
 
 int bounce_can_map(const struct bounce_pool *pool, const struct bounce_request *request)
@@ -238,7 +241,7 @@ int bounce_reserve(struct bounce_pool *pool, const struct bounce_request *reques
     if (pool->state != POOL_READY)
         return BOUNCE_E_STATE;
     error = check_request(request);
-    return error ? error : take(pool, request, BIRTH_RESERVED, mapping);
+    return error ? error : take(pool, request, BIRTH_RESERVED, NULL, mapping);
 }
 
 int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t owner, struct bounce_mapping *mapping)
@@ -258,7 +261,7 @@ int bounce_alloc(struct bounce_pool *pool, size_t size, uint32_t area, uint32_t 
     request.alloc_align_mask = pool->page_mask;
     while (request.alloc_align_mask < size - 1)
         request.alloc_align_mask = request.alloc_align_mask * 2 + 1;
-    return take(pool, &request, BIRTH_COHERENT, mapping);
+    return take(pool, &request, BIRTH_COHERENT, NULL, mapping);
 }
 
 enum ask_state {

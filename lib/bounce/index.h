@@ -40,19 +40,27 @@ static inline void index_update(bits_word *index, uint32_t words, uint32_t segme
         *word ^= (bits_word)1 << segment % BITS_WIDTH;
 }
 
+/* Of word w of a row, the segments in [from, to) that the pattern allows. */
+static inline bits_word index_word(const bits_word *row, struct runs_pattern pattern, uint32_t w, uint32_t from,
+                                   uint32_t to)
+{
+    uint32_t base = w * BITS_WIDTH;
+
+    if (row[w] == 0)
+        return 0;
+    return row[w] & bits_range(from > base ? from - base : 0, to - base) &
+        (pattern.period > 1 ? runs_pattern_word(pattern, base) : BITS_ALL);
+}
+
 /*
  * The first segment in [from, to) whose bit is set in the row and that the pattern allows; RUNS_NONE if there is none.
  */
 static inline uint32_t index_find(const bits_word *row, struct runs_pattern pattern, uint32_t from, uint32_t to)
 {
     for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++) {
-        uint32_t base = w * BITS_WIDTH;
-        bits_word segments = row[w];
-        if (segments == 0)
-            continue;
-        segments &= runs_pattern_word(pattern, base) & bits_range(from > base ? from - base : 0, to - base);
+        bits_word segments = index_word(row, pattern, w, from, to);
         if (segments != 0)
-            return base + bits_lowest(segments);
+            return w * BITS_WIDTH + bits_lowest(segments);
     }
     return RUNS_NONE;
 }

@@ -2,13 +2,12 @@
 /*
  * The short way to a place, for what most requests are: few slots, aligned to few, with no boundary and no limit, and
  * room behind the cursor in its own segment. Then the free bits of a word or two answer, and no plan is made. It finds
- * the slot that the long way (place.h) would, or nothing.
+ * the slot that the long way (place.h) would; where there is none, that goes on from there, under the same lock.
  */
 #ifndef BOUNCE_NEAR_H
 #define BOUNCE_NEAR_H
 
-#include "plan.h"
-#include "take.h"
+#include "place.h"
 
 /* A request in slots, as far as it can be said in words of a bitmap. */
 struct near {
@@ -67,32 +66,36 @@ static POOL_WITHIN bool near_plan(const struct bounce_pool *restrict pool, const
     return near->slots <= BITS_WIDTH;
 }
 
-/* Where in word w of an area's bitmap a place may start. last: the last word of that segment. */
-static inline bits_word near_starts(const struct bounce_pool *restrict pool, const struct area *area,
-                                    const struct near *near, uint32_t w, uint32_t last)
+/*
+ * The first slot of a segment, not before `from`, where a run of n starts at a multiple of stride_mask + 1 from slot
+ * `first` on; RUNS_NONE if there is none. With loops of its own, it stays out of the registers of who needs none.
+ */
+static POOL_APART uint32_t near_find_run(const bits_word *free, uint32_t words, uint32_t n, uint32_t stride_mask,
+                                         uint32_t first, uint32_t from)
 {
-    const bits_word *free = area_free(pool, area, 0);
-    bits_word starts = free[w];
+    bits_word aligned = bits_every(bits_exponent(stride_mask + 1)) << (first & stride_mask);
+    bits_word allowed = aligned & BITS_ALL << from % BITS_WIDTH;
 
-    if (near->slots > 1)
-        starts = runs_short_starts(starts, w < last ? free[w + 1] : 0, near->slots);
-    if (near->stride_mask != 0) {
-        uint32_t first = near->first - area->first_slot - (w << pool->word_shift);
-        starts &= bits_every(bits_exponent(near->stride_mask + 1)) << (first & near->stride_mask);
+    for (uint32_t w = from / BITS_WIDTH; w < words; w++, allowed = aligned) {
+        struct runs_pair starts = runs_short_starts(runs_pair(free, words, w), n);
+        if ((starts.low & allowed) != 0)
+            return w * BITS_WIDTH + bits_lowest(starts.low & allowed);
     }
-    return starts;
+    return RUNS_NONE;
 }
 
 /* The first place from slot `from` of the area on, up to the end of its segment; RUNS_NONE if there is none. */
 static inline uint32_t near_find(const struct bounce_pool *restrict pool, const struct area *area,
                                  const struct near *near, uint32_t from)
 {
-    uint32_t w = from >> pool->word_shift, last = w | (pool->segment_words - 1);
-    bits_word starts = near_starts(pool, area, near, w, last) & BITS_ALL << (from - (w << pool->word_shift));
+    uint32_t segment = from >> pool->segment_shift, first = segment << pool->segment_shift, slot;
+    bits_word starts = *area_word(pool, area, from) >> area_bit(pool, from);
 
-    while (starts == 0 && w < last)
-        starts = near_starts(pool, area, near, ++w, last);
-    return starts == 0 ? RUNS_NONE : (w << pool->word_shift) + bits_lowest(starts);
+    if (near->slots == 1 && near->stride_mask == 0 && starts != 0)
+        return from + bits_lowest(starts);
+    slot = near_find_run(area_free(pool, area, segment), pool->segment_words, near->slots, near->stride_mask,
+                         near->first - area->first_slot - first, from - first);
+    return slot == RUNS_NONE ? RUNS_NONE : first + slot;
 }
 
 /* As check_room(), in one answer. No area has fewer slots than a plan: one has a whole segment, or is all of the pool. */
@@ -104,34 +107,40 @@ static inline bool near_has_room(const struct bounce_pool *restrict pool, const 
         records_left(pool, area) && records_sound(pool, area);
 }
 
-/*
- * As place_take(), with an original, in one area. False if it has nothing to say: then nothing has changed.
- */
-static POOL_WITHIN bool near_take(const struct bounce_pool *restrict pool, const struct bounce_request *request,
-                                  struct spot *spot)
+enum near_answer {
+    NEAR_TAKEN,
+    NEAR_UNKNOWN, /* the long way knows */
+    NEAR_BEYOND   /* the long way knows, from where the short one ended: the area's lock is held, see place_take() */
+};
+
+/* As place_take(), with an original, in the area asked for. */
+static POOL_WITHIN enum near_answer near_take(const struct bounce_pool *restrict pool,
+                                              const struct bounce_request *request, bounce_lock_state *state,
+                                              struct spot *spot)
 {
-    bounce_lock_state state;
+    enum near_answer answer = NEAR_UNKNOWN;
     struct near near;
-    bool taken = false;
 
     if (!near_plan(pool, request, request->alloc_align_mask, &near))
-        return false;
+        return NEAR_UNKNOWN;
     spot->area = area_of(pool, request->area & pool->area_mask);
-    if (!area_lock(pool, &spot->area, &state))
-        return false;
+    if (!area_lock(pool, &spot->area, state))
+        return NEAR_UNKNOWN;
     if (near_has_room(pool, &spot->area, near.slots)) {
         uint32_t cursor = area_cursor(pool, &spot->area);
-        if (*area_longest(pool, &spot->area, cursor >> pool->segment_shift) >= near.slots) {
-            spot->slot = near_find(pool, &spot->area, &near, cursor);
-            spot->slots = near.slots;
-            spot->offset = near.offset;
-            BOUNCE_ON_SEGMENT();
-            taken = spot->slot != RUNS_NONE &&
-                take_slots(pool, request, near.granule, (uintptr_t)request->orig, false, spot) == 0;
-        }
+        if (*area_longest(pool, &spot->area, cursor >> pool->segment_shift) < near.slots)
+            return NEAR_BEYOND;
+        spot->slot = near_find(pool, &spot->area, &near, cursor);
+        spot->slots = near.slots;
+        spot->offset = near.offset;
+        BOUNCE_ON_SEGMENT();
+        if (spot->slot == RUNS_NONE)
+            return NEAR_BEYOND;
+        if (take_slots(pool, request, near.granule, (uintptr_t)request->orig, false, spot) == 0)
+            answer = NEAR_TAKEN;
     }
-    area_unlock(&spot->area, state);
-    return taken;
+    area_unlock(&spot->area, *state);
+    return answer;
 }
 
 #endif

@@ -36,22 +36,25 @@ static inline uint32_t search_segments(const struct bounce_pool *pool, const str
     struct runs_pattern candidates = plan->segments;
 
     candidates.phase = (candidates.phase + (area->first_slot >> pool->segment_shift)) & (candidates.period - 1);
-    for (uint32_t segment = from; (segment = index_find(row, candidates, segment, to)) != RUNS_NONE; segment++) {
-        uint32_t slot = search_segment(pool, area, plan, segment, 0, segment_slots(pool));
-        if (slot != RUNS_NONE)
-            return slot;
-    }
+    for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++)
+        for (bits_word left = index_word(row, candidates, w, from, to); left != 0; left &= left - 1) {
+            uint32_t segment = w * BITS_WIDTH + bits_lowest(left);
+            uint32_t slot = search_segment(pool, area, plan, segment, 0, segment_slots(pool));
+            if (slot != RUNS_NONE)
+                return slot;
+        }
     return RUNS_NONE;
 }
 
 /*
- * Next fit: every slot from the cursor on, once around. The cursor's own segment comes first, and, below the cursor,
- * last.
+ * Next fit: every slot from the cursor on, once around. The cursor's own segment comes first, unless it is known that
+ * there is nothing from the cursor on, and, below the cursor, last.
  */
-static inline uint32_t search_area(const struct bounce_pool *pool, const struct area *whole, const struct plan *plan)
+static inline uint32_t search_area(const struct bounce_pool *pool, const struct area *whole, const struct plan *plan,
+                                   bool beyond)
 {
     struct area area = *whole;
-    uint32_t cursor = area_cursor(pool, &area), home, below, slot;
+    uint32_t cursor = area_cursor(pool, &area), home, below, slot = RUNS_NONE;
 
     if (plan->end < area.first_slot + area.slots) {
         if (plan->end <= area.first_slot)
@@ -62,7 +65,8 @@ static inline uint32_t search_area(const struct bounce_pool *pool, const struct 
     }
     home = cursor >> pool->segment_shift;
     below = cursor & pool->segment_mask;
-    slot = search_segment(pool, &area, plan, home, below, segment_slots(pool));
+    if (!beyond)
+        slot = search_segment(pool, &area, plan, home, below, segment_slots(pool));
     if (slot == RUNS_NONE)
         slot = search_segments(pool, &area, plan, home + 1, area.segments);
     if (slot == RUNS_NONE)
@@ -72,15 +76,11 @@ static inline uint32_t search_area(const struct bounce_pool *pool, const struct 
     return slot;
 }
 
-/* One area, under its lock. */
-static inline int take_in_area(const struct bounce_pool *pool, const struct plan *plan,
+/* In the spot's area, which has room, under its lock. */
+static inline int take_in_area(const struct bounce_pool *pool, const struct plan *plan, bool beyond,
                                const struct bounce_request *request, uintptr_t orig, bool reserved, struct spot *spot)
 {
-    int error = check_room(pool, &spot->area, plan->slots);
-
-    if (error)
-        return error;
-    spot->slot = search_area(pool, &spot->area, plan);
+    spot->slot = search_area(pool, &spot->area, plan, beyond);
     spot->slots = plan->slots;
     spot->offset = plan->offset;
     if (spot->slot == RUNS_NONE)
@@ -102,30 +102,35 @@ static inline int nearer(int a, int b)
 /*
  * Find the slots, beginning with the area asked for, take them, and write down what the mapping is. The allocation is a
  * multiple of granule_mask + 1 long. orig: 0 for a reservation, and for coherent memory, whose request has no
- * direction.
+ * direction. held: null; or what was saved when the lock of the area asked for was taken, which is given here, since
+ * that area has room, but no place from the cursor on to the end of its segment.
  * Returns 0, BOUNCE_E_TOO_LARGE, BOUNCE_E_UNSATISFIABLE, BOUNCE_E_FULL, BOUNCE_E_FRAGMENTED, BOUNCE_E_MAPPINGS,
  * BOUNCE_E_BUSY or BOUNCE_E_CORRUPT.
  */
 static inline int place_take(const struct bounce_pool *pool, const struct bounce_request *request,
-                             uint64_t granule_mask, uintptr_t orig, bool reserved, struct spot *spot)
+                             uint64_t granule_mask, uintptr_t orig, bool reserved, const bounce_lock_state *held,
+                             struct spot *spot)
 {
     struct plan plan;
     int reason = BOUNCE_E_FULL, error = plan_make(pool, request, granule_mask, &plan);
 
-    if (error)
+    if (error) /* not with a lock held: what has no plan is not looked for near the cursor */
         return error;
     for (uint32_t tried = 0; tried < area_count(pool); tried++) {
         bounce_lock_state state;
 
         error = BOUNCE_E_BUSY;
         spot->area = area_of(pool, (request->area + tried) & pool->area_mask);
-        if (area_lock(pool, &spot->area, &state)) {
-            error = take_in_area(pool, &plan, request, orig, reserved, spot);
+        if (held ? (state = *held, true) : area_lock(pool, &spot->area, &state)) {
+            error = held ? 0 : check_room(pool, &spot->area, plan.slots);
+            if (!error)
+                error = take_in_area(pool, &plan, held != NULL, request, orig, reserved, spot);
             area_unlock(&spot->area, state);
         }
         if (error == 0 || error == BOUNCE_E_CORRUPT)
             return error;
         reason = nearer(reason, error);
+        held = NULL;
     }
     return plan_fits_empty_pool(pool, &plan) ? reason : BOUNCE_E_UNSATISFIABLE;
 }

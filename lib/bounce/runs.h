@@ -115,20 +115,33 @@ static inline uint32_t runs_around(bits_word free, uint32_t bit, uint32_t most)
     return below == 0 || above == 0 ? most : BITS_WIDTH - 2 - bits_highest(below) + bits_lowest(above);
 }
 
-/* Where in the word low a run of n <= BITS_WIDTH free slots starts; it may go on in the word after, high. */
-static inline bits_word runs_short_starts(bits_word low, bits_word high, uint32_t n)
+/* Two words of a bitmap that follow one another. */
+struct runs_pair {
+    bits_word low, high;
+};
+
+/* Word w and the one after it, as far as there is one. */
+static inline struct runs_pair runs_pair(const bits_word *free, uint32_t words, uint32_t w)
+{
+    struct runs_pair pair = {free[w], w + 1 < words ? free[w + 1] : 0};
+
+    return pair;
+}
+
+/* Where in two words a run of n <= BITS_WIDTH free slots starts; in the high word, as if no other came after it. */
+static inline struct runs_pair runs_short_starts(struct runs_pair free, uint32_t n)
 {
     /*
-     * A bit stays while a run of `have` starts there. Zeros that enter at the top of high never reach low: n is one
-     * word at most.
+     * A bit stays while a run of `have` starts there. No step looks at the bits, so that the CPU knows how many there
+     * are.
      */
-    for (uint32_t have = 1; have < n && low != 0;) {
+    for (uint32_t have = 1; have < n;) {
         uint32_t step = have < n - have ? have : n - have;
-        low &= low >> step | high << (BITS_WIDTH - step);
-        high &= high >> step;
+        free.low &= free.low >> step | free.high << (BITS_WIDTH - step);
+        free.high &= free.high >> step;
         have += step;
     }
-    return low;
+    return free;
 }
 
 /* The same for longer runs: they start in the free bits at the top of word w. *end caches where the run there ends. */
@@ -142,6 +155,68 @@ static inline bits_word runs_long_starts(const bits_word *free, uint32_t words, 
     return *end < w * BITS_WIDTH + n ? 0 : bits_range(BITS_WIDTH - top, *end - n - w * BITS_WIDTH + 1);
 }
 
+/* Where in word w a run may start, of [from, to), of which a part lies in the word. first: see runs_find(). */
+static inline bits_word runs_allowed(const struct runs_where *where, uint32_t first, uint32_t w, uint32_t from,
+                                     uint32_t to)
+{
+    uint32_t base = w * BITS_WIDTH;
+    bits_word allowed = runs_where_word(where, first + base);
+
+    if (from > base)
+        allowed &= BITS_ALL << (from - base);
+    if (to - base < BITS_WIDTH)
+        allowed &= bits_range(0, to - base);
+    return allowed;
+}
+
+/* runs_find() where candidates are few. */
+static inline uint32_t runs_find_sparse(const bits_word *free, uint32_t words, uint32_t n,
+                                        const struct runs_where *where, uint32_t first, uint32_t from, uint32_t to)
+{
+    for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++) {
+        bits_word starts = free[w] & runs_allowed(where, first, w, from, to);
+        for (; starts != 0; starts &= starts - 1)
+            if (runs_after(free, words, w * BITS_WIDTH + bits_lowest(starts)) >= n)
+                return w * BITS_WIDTH + bits_lowest(starts);
+    }
+    return RUNS_NONE;
+}
+
+/* For n <= BITS_WIDTH. */
+static inline uint32_t runs_find_short(const bits_word *free, uint32_t words, uint32_t n,
+                                       const struct runs_where *where, uint32_t first, uint32_t from, uint32_t to)
+{
+    for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++) {
+        struct runs_pair starts = runs_short_starts(runs_pair(free, words, w), n);
+        starts.low &= runs_allowed(where, first, w, from, to);
+        if (starts.low != 0)
+            return w * BITS_WIDTH + bits_lowest(starts.low);
+        if (w + 2 == words && (w + 1) * BITS_WIDTH < to) { /* what the last word has is known, too */
+            starts.high &= runs_allowed(where, first, w + 1, from, to);
+            return starts.high == 0 ? RUNS_NONE : (w + 1) * BITS_WIDTH + bits_lowest(starts.high);
+        }
+    }
+    return RUNS_NONE;
+}
+
+/* For longer runs. */
+static inline uint32_t runs_find_long(const bits_word *free, uint32_t words, uint32_t n,
+                                      const struct runs_where *where, uint32_t first, uint32_t from, uint32_t to)
+{
+    uint32_t end = 0;
+
+    for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++) {
+        bits_word starts = runs_allowed(where, first, w, from, to);
+        if ((free[w] & starts) != 0)
+            starts &= runs_long_starts(free, words, w, n, &end);
+        else
+            starts = 0;
+        if (starts != 0)
+            return w * BITS_WIDTH + bits_lowest(starts);
+    }
+    return RUNS_NONE;
+}
+
 /*
  * The first slot in [from, to) where a run of n free slots starts that may start there; RUNS_NONE if there is none.
  * `where` counts in slots of the pool, of which the segment's first is first.
@@ -149,33 +224,23 @@ static inline bits_word runs_long_starts(const bits_word *free, uint32_t words, 
 static inline uint32_t runs_find(const bits_word *free, uint32_t words, uint32_t n, const struct runs_where *where,
                                  uint32_t first, uint32_t from, uint32_t to)
 {
-    uint32_t end = 0;
+    if (where->sparse)
+        return runs_find_sparse(free, words, n, where, first, from, to);
+    return n <= BITS_WIDTH ? runs_find_short(free, words, n, where, first, from, to)
+                           : runs_find_long(free, words, n, where, first, from, to);
+}
 
-    for (uint32_t w = from / BITS_WIDTH; w * BITS_WIDTH < to; w++) {
-        uint32_t base = w * BITS_WIDTH;
-        bits_word allowed = runs_where_word(where, first + base), starts;
+/* Is there a run of n <= BITS_WIDTH free slots in the segment? */
+static inline bool runs_exist(const bits_word *free, uint32_t words, uint32_t n)
+{
+    struct runs_pair starts = runs_short_starts(runs_pair(free, words, 0), n);
+    bits_word all = starts.low;
 
-        if (from > base)
-            allowed &= BITS_ALL << (from - base);
-        if (to - base < BITS_WIDTH)
-            allowed &= bits_range(0, to - base);
-        starts = free[w] & allowed;
-        if (where->sparse) {
-            for (; starts != 0; starts &= starts - 1)
-                if (runs_after(free, words, base + bits_lowest(starts)) >= n)
-                    return base + bits_lowest(starts);
-            continue;
-        }
-        if (starts == 0)
-            continue;
-        if (n <= BITS_WIDTH)
-            starts = allowed & runs_short_starts(free[w], w + 1 < words ? free[w + 1] : 0, n);
-        else
-            starts = allowed & runs_long_starts(free, words, w, n, &end);
-        if (starts != 0)
-            return base + bits_lowest(starts);
+    for (uint32_t w = 1; w + 1 < words; w++) {
+        starts = runs_short_starts(runs_pair(free, words, w), n);
+        all |= starts.low;
     }
-    return RUNS_NONE;
+    return (all | starts.high) != 0;
 }
 
 /* The longest run of free slots in the segment. */

@@ -49,9 +49,9 @@ BUGS = (
              "    uint32_t stride_mask = request->size > pool->page_mask"
              " ? bits_exponent((pool->page_mask >> pool->slot_shift) + 1) : 0;"))),
     Bug("S3: steps by the stride from an unaligned index, wherever the cursor stands", "walk_test.c", (
-        Edit("near.h", "            spot->slot = near_find(pool, &spot->area, &near, cursor);",
-             "            near.first = spot->area.first_slot + cursor;\n"
-             "            spot->slot = near_find(pool, &spot->area, &near, cursor);"),)),
+        Edit("near.h", "        spot->slot = near_find(pool, &spot->area, &near, cursor);",
+             "        near.first = spot->area.first_slot + cursor;\n"
+             "        spot->slot = near_find(pool, &spot->area, &near, cursor);"),)),
     Bug("S4: the two masks mixed into one, with AND", "walk_test.c", (
         Edit("near.h", "    align = start | min;", "    align = start & (min | pool->slot_mask);"),
         Edit("plan.h", "    mask = alloc_align_mask | request->min_align_mask;",

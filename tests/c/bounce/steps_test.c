@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How much a search looks at. The claim, for every request in every state: no segment of an area more than once, but
- * that of the cursor twice, what is after it and what is before it, and in the first area once more: the short way, which
- * most requests need alone. So the segments of the pool, one more per area, and one. And a segment is at most
- * segment_slots / 64 words.
+ * that of the cursor twice, what is after it and what is before it. So the segments of the pool, and one more per area.
+ * And a segment is at most segment_slots / 64 words.
  */
 static unsigned steps;
 
@@ -14,7 +13,7 @@ static unsigned steps;
 
 static unsigned most_steps(const struct bounce_pool *pool)
 {
-    return ((pool->slots - 1) >> pool->segment_shift) + 1 + area_count(pool) + 1;
+    return ((pool->slots - 1) >> pool->segment_shift) + 1 + area_count(pool);
 }
 
 /* Every slot a mapping, then every other pair of them free, so that no free pair begins at a page. */
