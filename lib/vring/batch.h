@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What a verb that handles several buffers answers. */
+/* What verbs that handle several buffers have in common. */
 #ifndef VRING_BATCH_H
 #define VRING_BATCH_H
 
 #include <vring/types.h>
+
+/* How many fit where there is room for a, and for b. */
+static inline uint32_t batch_least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
 
 /*
  * After n buffers nothing more was taken, or added, for this reason. A reason that may pass is not told where something

@@ -96,6 +96,47 @@ void vring_packed_device_reset(struct vring_packed_device *vq)
         vq->live = 0;
 }
 
+/* --------------------------------------------------------------------------------------------------------- take --- */
+
+int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!heads_hold(vq->heads, vq->ring.size, handle))
+        return VRING_E_HANDLE;
+    if (vq->heads[packed_before_by(&vq->ring, vq->taken, vq->waiting + 1u)].order != handle_head(handle))
+        return VRING_E_HANDLE;
+
+    struct vring_head *head = &vq->heads[handle_head(handle)];
+
+    if (head->used & HEAD_AGAIN) {
+        heads_wait_again(vq->heads, handle_head(handle));
+        vq->waiting++;
+        vq->waiting_at = packed_back(&vq->ring, vq->waiting_at, head->taken);
+        return 0;
+    }
+    if (vq->inflight.region)
+        inflight_packed_drop(&vq->inflight, vq->heads, handle_head(handle));
+    vq->next_avail = packed_back(&vq->ring, vq->next_avail, head->taken);
+    vq->held = (uint16_t)(vq->held - head->taken);
+    vq->taken = packed_before(&vq->ring, vq->taken);
+    heads_release(vq->heads, handle_head(handle));
+    vq->in_flight--;
+    return 0;
+}
+
+int vring_packed_device_peek(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                             struct vring_chain *chain)
+{
+    int answer = vring_packed_device_get_avail(vq, iov, n_iov, chain);
+
+    if (answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN)
+        (void)vring_packed_device_rewind(vq, chain->handle);
+    return answer;
+}
+
 /* ---------------------------------------------------------------------------------------------------------- add --- */
 
 /* What using moves; as struct packed_device_taking of packed_take.c. */

@@ -340,7 +340,7 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
                                               struct vring_chain *chain, struct packed_device_rest *rest)
 {
     struct packed_device_list list = {.at = taking->at, .descriptors = 1, .limit = r->size - taking->held};
-    uint32_t room = n_iov < vq->max_chain ? n_iov : vq->max_chain;
+    uint32_t room = batch_least(n_iov, vq->max_chain);
     enum chain_step step = CHAIN_STRAYS;
 
     rest->desc = *first;
@@ -357,7 +357,7 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
             step = packed_device_run_table(vq, memory, &rest->table, iov, room, chain);
         }
     } else {
-        step = packed_device_run_list(vq, &rest->list, &rest->desc, iov, room < list.limit ? room : list.limit, chain);
+        step = packed_device_run_list(vq, &rest->list, &rest->desc, iov, batch_least(room, list.limit), chain);
     }
     if (PORT_UNLIKELY(step != CHAIN_DONE)) {
         rest->judged = step == CHAIN_MORE;
@@ -594,14 +594,10 @@ static PORT_NOINLINE int packed_device_get_each(struct vring_packed_device *vq, 
 /* How many buffers of one piece can be taken in a row, of so many and with room for as many pieces. */
 static PORT_INLINE uint32_t packed_device_row(const struct vring_packed_device *vq, uint32_t capacity, uint32_t n_iov)
 {
-    uint32_t size = vq->ring.size, most = capacity < n_iov ? capacity : n_iov;
+    uint32_t size = vq->ring.size, most = batch_least(capacity, n_iov);
     uint32_t entries = size - vq->next_avail.offset, places = size - vq->taken, room = size - vq->held;
 
-    if (entries > places)
-        entries = places;
-    if (entries > room)
-        entries = room;
-    return most < entries ? most : entries;
+    return batch_least(most, batch_least(entries, batch_least(places, room)));
 }
 
 /* Up to capacity buffers, without an inflight region and where none waits; there is room for a piece. */
@@ -654,43 +650,4 @@ int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct v
     else
         error = packed_device_get_each(vq, iov, n_iov, chains, capacity, n);
     return batch_answer(error, *n);
-}
-
-int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)
-{
-    if (!vq)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
-    if (!heads_hold(vq->heads, vq->ring.size, handle))
-        return VRING_E_HANDLE;
-    if (vq->heads[packed_before_by(&vq->ring, vq->taken, vq->waiting + 1u)].order != handle_head(handle))
-        return VRING_E_HANDLE;
-
-    struct vring_head *head = &vq->heads[handle_head(handle)];
-
-    if (head->used & HEAD_AGAIN) {
-        heads_wait_again(vq->heads, handle_head(handle));
-        vq->waiting++;
-        vq->waiting_at = packed_back(&vq->ring, vq->waiting_at, head->taken);
-        return 0;
-    }
-    if (vq->inflight.region)
-        inflight_packed_drop(&vq->inflight, vq->heads, handle_head(handle));
-    vq->next_avail = packed_back(&vq->ring, vq->next_avail, head->taken);
-    vq->held = (uint16_t)(vq->held - head->taken);
-    vq->taken = packed_before(&vq->ring, vq->taken);
-    heads_release(vq->heads, handle_head(handle));
-    vq->in_flight--;
-    return 0;
-}
-
-int vring_packed_device_peek(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                             struct vring_chain *chain)
-{
-    int answer = vring_packed_device_get_avail(vq, iov, n_iov, chain);
-
-    if (answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN)
-        (void)vring_packed_device_rewind(vq, chain->handle);
-    return answer;
 }

@@ -68,6 +68,13 @@ static inline void slots_release(struct vring_slot *slots, uint16_t head, uint16
     *free_head = head;
 }
 
+/* No buffer has this slot any longer: the free list that started at free_head starts here. */
+static inline void slots_return(struct vring_slot *slots, size_t id, size_t free_head)
+{
+    slots[id].count = 0;
+    slots[id].next = (uint16_t)free_head;
+}
+
 /* The head in flight that was added longest before next; size if there is none. */
 static inline uint32_t slots_oldest(const struct vring_slot *slots, uint32_t size, uint16_t next)
 {

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The driver side of the packed virtqueue: giving buffers to the device. Reads beside packed_take.c, which is where they
+ * come to.
+ */
+#include <vring/packed.h>
+
+#include "batch.h"
+#include "features.h"
+#include "packed_ring.h"
+#include "peer.h"
+#include "segments.h"
+#include "slots.h"
+
+/*
+ * What adding moves. Copied out of the queue and back, once for a whole batch: a store to the ring could be one to the
+ * queue, as far as the compiler knows, and it would load everything again behind each.
+ */
+struct packed_driver_adding {
+    struct vring_packed_position at; /* next_avail */
+    uint32_t free_head;
+    uint32_t free_count;
+    uint32_t sequence;
+};
+
+static PORT_INLINE struct packed_driver_adding packed_driver_adding(const struct vring_packed_driver *vq)
+{
+    struct packed_driver_adding adding = {vq->next_avail, vq->free_head, vq->free_count, vq->sequence};
+
+    return adding;
+}
+
+static PORT_INLINE void packed_driver_added(struct vring_packed_driver *vq, const struct packed_driver_adding *adding)
+{
+    uint16_t buffers = (uint16_t)(adding->sequence - vq->sequence);
+
+    vq->staged = (uint16_t)(vq->staged + vq->free_count - adding->free_count);
+    vq->staged_buffers = (uint16_t)(vq->staged_buffers + buffers);
+    vq->in_flight = (uint16_t)(vq->in_flight + buffers);
+    vq->next_avail = adding->at;
+    vq->free_head = (uint16_t)adding->free_head;
+    vq->free_count = (uint16_t)adding->free_count;
+    vq->sequence = (uint16_t)adding->sequence;
+}
+
+/*
+ * Stage one descriptor. The flags of the first of a batch are kept back: they are what publishes it; kept is where they
+ * are put then, and otherwise null.
+ */
+static PORT_INLINE void packed_driver_stage_desc(const struct vring_packed_ring *r, struct vring_packed_position at,
+                                                 uint64_t addr, uint32_t len, uint32_t id, uint32_t flags,
+                                                 uint16_t *kept)
+{
+    flags |= packed_avail_flags(at);
+    if (kept) {
+        *kept = (uint16_t)flags;
+        packed_prepare_desc(r, at.offset, addr, len, id);
+    } else {
+        packed_store_desc(r->desc, at.offset, addr, len, id, flags);
+    }
+}
+
+/* Account for the buffer of the id at hand, which is this slot's, and of which count descriptors have been staged. */
+static PORT_INLINE void packed_driver_hold(struct vring_slot *slot, struct packed_driver_adding *adding, uint32_t count,
+                                           uint32_t writable, uint64_t token)
+{
+    slot->token = token;
+    slot->writable = writable;
+    slot->count = (uint16_t)count;
+    slot->position = (uint16_t)adding->sequence++;
+}
+
+/*
+ * Go on to the next free id from the one at hand, which is this slot's. last is the entry at which its buffer ends: from
+ * there abort finds it, but with IN_ORDER, where ids follow each other as the buffers do.
+ */
+static PORT_INLINE void packed_driver_next_id(const struct vring_slot *slot, struct packed_driver_adding *adding,
+                                              struct vring_slot *last, bool in_order)
+{
+    if (!in_order)
+        last->order = (uint16_t)adding->free_head;
+    adding->free_head = slot->next;
+}
+
+/* Account for the buffer whose count descriptors have been staged, the last of them at the entry last. */
+static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct packed_driver_adding *adding, uint32_t last,
+                                            bool in_order, uint32_t count, uint32_t writable, uint64_t token)
+{
+    packed_driver_hold(&slots[adding->free_head], adding, count, writable, token);
+    packed_driver_next_id(&slots[adding->free_head], adding, &slots[last], in_order);
+}
+
+/*
+ * Stage a buffer of one piece, the most common, for which there is room, and account for it but for its id. 0, or as
+ * segment_check().
+ */
+static PORT_INLINE int packed_driver_stage_single(const struct vring_packed_ring *r, struct vring_slot *slot,
+                                                  struct packed_driver_adding *adding, struct vring_packed_position at,
+                                                  const struct vring_segment *segment, uint32_t n_writable,
+                                                  uint64_t token, uint16_t *kept)
+{
+    uint64_t addr = segment->addr;
+    uint32_t len = segment->len;
+    int error = segment_check(addr, len);
+
+    if (PORT_UNLIKELY(error))
+        return error;
+    packed_driver_stage_desc(r, at, addr, len, adding->free_head, n_writable * (unsigned)VRING_DESC_WRITE, kept);
+    packed_driver_hold(slot, adding, 1, n_writable * len, token);
+    return 0;
+}
+
+/*
+ * n entries from this place on are not to be looked at. Those behind the first of a batch bear their flags already: a
+ * shorter batch, or buffer, must not end in front of them.
+ */
+static PORT_NOINLINE void packed_driver_clear(const struct vring_packed_ring *r, struct vring_packed_position at, uint32_t n)
+{
+    for (; n > 0; n--, at = packed_forward(r, at, 1))
+        packed_store_flags(r, at.offset, packed_idle_flags(at));
+}
+
+/*
+ * Stage a buffer of a list of count pieces, at adding->at. What it takes up is free, and the device does not get there
+ * before it is published: so each piece is written as soon as it has been judged, and cleared if one behind it is none.
+ */
+static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *r, struct vring_slot *slots, bool in_order,
+                                                struct packed_driver_adding *adding, const struct vring_segment *segments,
+                                                uint32_t n_readable, uint32_t count, uint64_t token, uint16_t *kept)
+{
+    struct vring_packed_position at = adding->at;
+    uint64_t total = 0, readable = UINT64_MAX;
+    uint32_t last = at.offset, flags = VRING_DESC_NEXT, i = 0;
+    int error = 0;
+
+    if (PORT_UNLIKELY(count > adding->free_count)) {
+        error = segments_check(segments, count, count, &last);
+        return error ? error : VRING_E_FULL;
+    }
+    for (; i < count; i++, kept = NULL) {
+        uint64_t addr = segments[i].addr;
+        uint32_t len = segments[i].len;
+
+        error = segment_check(addr, len);
+        if (PORT_UNLIKELY(error))
+            break;
+        if (i == n_readable) {
+            readable = total;
+            flags = VRING_DESC_NEXT | VRING_DESC_WRITE;
+        }
+        total += len;
+        if (i + 1 == count)
+            flags ^= VRING_DESC_NEXT;
+        packed_driver_stage_desc(r, at, addr, len, adding->free_head, flags, kept);
+        last = at.offset;
+        at = packed_forward(r, at, 1);
+    }
+    if (PORT_UNLIKELY(error || total > UINT64_C(1) << 32)) {
+        packed_driver_clear(r, adding->at, i);
+        return error ? error : VRING_E_LEN;
+    }
+    packed_driver_stage(slots, adding, last, in_order, count, total > readable ? (uint32_t)(total - readable - (total - readable > UINT32_MAX)) : 0, token);
+    adding->at = at;
+    adding->free_count -= count;
+    return 0;
+}
+
+/* add_avail for any list of pieces that could be a buffer. */
+static PORT_NOINLINE int packed_driver_add_list(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                                uint32_t n_readable, uint32_t n_writable, uint64_t token)
+{
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    const struct vring_packed_ring r = vq->ring;
+    int error = packed_driver_stage_list(&r, vq->slots, vq->in_order, &adding, segments, n_readable,
+                                         n_readable + n_writable, token, vq->staged == 0 ? &vq->staged_first : NULL);
+
+    if (!error)
+        packed_driver_added(vq, &adding);
+    return error;
+}
+
+int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                  uint16_t n_readable, uint16_t n_writable, uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable;
+
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (count - 1 >= vq->max_pieces) /* 0 wraps: none are too many, too */
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+    if (!PORT_FAST || count > 1 || vq->free_count == 0)
+        return packed_driver_add_list(vq, segments, n_readable, n_writable, token);
+
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    int error = packed_driver_stage_single(&vq->ring, &vq->slots[adding.free_head], &adding, adding.at, segments,
+                                           n_writable, token, vq->staged == 0 ? &vq->staged_first : NULL);
+
+    if (error)
+        return error;
+    packed_driver_next_id(&vq->slots[adding.free_head], &adding, &vq->slots[adding.at.offset], vq->in_order);
+    vq->next_avail = packed_forward(&vq->ring, adding.at, 1);
+    vq->free_head = (uint16_t)adding.free_head;
+    vq->free_count--;
+    vq->sequence++;
+    vq->in_flight++;
+    vq->staged++;
+    vq->staged_buffers++;
+    return 0;
+}
+
+/* Stage a buffer of a table, if there is room. A table is written only when all of it can be. */
+static PORT_INLINE int packed_driver_stage_table(const struct vring_packed_ring *r, struct vring_slot *slots, bool in_order,
+                                                 struct packed_driver_adding *adding, const struct vring_table *table,
+                                                 const struct vring_segment *segments, uint32_t n_readable,
+                                                 uint32_t count, uint64_t token, uint16_t *kept)
+{
+    uint32_t writable;
+    int error = segments_check(segments, n_readable, count, &writable);
+
+    if (!error)
+        error = segments_check_table(table, count);
+    if (PORT_UNLIKELY(error))
+        return error;
+    if (PORT_UNLIKELY(adding->free_count == 0))
+        return VRING_E_FULL;
+    for (uint32_t i = 0; i < count; i++)
+        packed_store_desc(table->memory, i, segments[i].addr, segments[i].len, 0, i < n_readable ? 0 : VRING_DESC_WRITE);
+    packed_driver_stage_desc(r, adding->at, table->addr, 16 * count, adding->free_head, VRING_DESC_INDIRECT, kept);
+    packed_driver_stage(slots, adding, adding->at.offset, in_order, 1, writable, token);
+    adding->at = packed_forward(r, adding->at, 1);
+    adding->free_count--;
+    return 0;
+}
+
+int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struct vring_table *table,
+                                     const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
+                                     uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable;
+
+    if (!vq || !table)
+        return VRING_E_NULL;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (!vq->indirect)
+        return VRING_E_FEATURE;
+
+    if (count == 0 || count > vq->max_chain)
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    int error = packed_driver_stage_table(&vq->ring, vq->slots, vq->in_order, &adding, table, segments, n_readable, count,
+                                          token, vq->staged == 0 ? &vq->staged_first : NULL);
+
+    if (!error)
+        packed_driver_added(vq, &adding);
+    return error;
+}
+
+/*
+ * Add the buffers that a batch begins with, behind others that are staged: as long as they are of one piece, and at most
+ * to where the ring, or with IN_ORDER the ids, begin again, so that nothing has to be asked for each but what is the
+ * caller's. Returns how many.
+ */
+static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq, bool in_order,
+                                                  const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    const struct vring_packed_position first = {0, adding.at.lap};
+    struct vring_packed_ring here = packed_from(&vq->ring, adding.at.offset);
+    struct vring_slot *slots = vq->slots, *slot = slots + adding.free_head, *last = slots + adding.at.offset;
+    uint32_t added = 0, whole = vq->ring.size;
+
+    count = batch_least(batch_least(count, adding.free_count), whole - adding.at.offset);
+    if (in_order)
+        count = batch_least(count, whole - adding.free_head);
+    for (; added < count; added++, here = packed_from(&here, 1), last++, buffers++) {
+        uint32_t n_writable = buffers->n_writable;
+
+        if (buffers->n_readable + n_writable != 1 || buffers->table || !buffers->segments)
+            break;
+        if (packed_driver_stage_single(&here, slot, &adding, first, buffers->segments, n_writable, buffers->token, NULL) != 0)
+            break;
+        packed_driver_next_id(slot, &adding, last, in_order);
+        slot = in_order ? slot + 1 : &slots[adding.free_head];
+    }
+    adding.at = packed_forward(&here, adding.at, added);
+    adding.free_count -= added;
+    packed_driver_added(vq, &adding);
+    return added;
+}
+
+static PORT_NOINLINE uint32_t packed_driver_add_singles(struct vring_packed_driver *vq,
+                                                        const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    return packed_driver_add_row(vq, false, buffers, count);
+}
+
+static PORT_NOINLINE uint32_t packed_driver_add_singles_in_order(struct vring_packed_driver *vq,
+                                                                 const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    return packed_driver_add_row(vq, true, buffers, count);
+}
+
+/* The same as long as they are lists; these may lie across the ring's end. */
+static PORT_NOINLINE uint32_t packed_driver_add_lists(struct vring_packed_driver *vq,
+                                                      const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    const struct vring_packed_ring r = vq->ring;
+    struct vring_slot *slots = vq->slots;
+    uint32_t max_pieces = vq->max_pieces, added = 0;
+    const bool in_order = vq->in_order;
+
+    for (; added < count; added++, buffers++) {
+        uint32_t n_readable = buffers->n_readable, pieces = n_readable + buffers->n_writable;
+
+        if (pieces < 2 || pieces > max_pieces || buffers->table || !buffers->segments)
+            break;
+        if (packed_driver_stage_list(&r, slots, in_order, &adding, buffers->segments, n_readable, pieces, buffers->token,
+                                     NULL) != 0)
+            break;
+    }
+    packed_driver_added(vq, &adding);
+    return added;
+}
+
+/* The same as long as they have tables. */
+static PORT_NOINLINE uint32_t packed_driver_add_tables(struct vring_packed_driver *vq,
+                                                       const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+    const struct vring_packed_ring r = vq->ring;
+    struct vring_slot *slots = vq->slots;
+    uint32_t max_chain = vq->indirect ? vq->max_chain : 0, added = 0;
+    const bool in_order = vq->in_order;
+
+    for (; added < count; added++, buffers++) {
+        uint32_t n_readable = buffers->n_readable, pieces = n_readable + buffers->n_writable;
+
+        if (!buffers->table || pieces - 1 >= max_chain || !buffers->segments)
+            break;
+        if (packed_driver_stage_table(&r, slots, in_order, &adding, buffers->table, buffers->segments, n_readable, pieces,
+                                      buffers->token, NULL) != 0)
+            break;
+    }
+    packed_driver_added(vq, &adding);
+    return added;
+}
+
+int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const struct vring_avail_buffer *buffers,
+                                        uint32_t count, uint32_t *n)
+{
+    uint32_t added = 0;
+
+    if (!vq || !n || (!buffers && count > 0))
+        return VRING_E_NULL;
+
+    int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
+
+    while (!error && added < count) {
+        const struct vring_avail_buffer *buffer = &buffers[added];
+        uint32_t run = !PORT_FAST || vq->staged == 0                  ? 0
+                       : buffer->table                                ? packed_driver_add_tables(vq, buffer, count - added)
+                       : buffer->n_readable + buffer->n_writable != 1 ? packed_driver_add_lists(vq, buffer, count - added)
+                       : vq->in_order ? packed_driver_add_singles_in_order(vq, buffer, count - added)
+                                      : packed_driver_add_singles(vq, buffer, count - added);
+
+        added += run;
+        if (run > 0)
+            continue;
+        error = buffer->table ? vring_packed_driver_add_indirect(vq, buffer->table, buffer->segments, buffer->n_readable,
+                                                                 buffer->n_writable, buffer->token)
+                              : vring_packed_driver_add_avail(vq, buffer->segments, buffer->n_readable,
+                                                              buffer->n_writable, buffer->token);
+        added += !error;
+    }
+    *n = added;
+    return batch_answer(error, added);
+}
+
+int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->staged == 0)
+        return VRING_E_STATE;
+
+    uint32_t id = vq->in_order ? packed_before(&vq->ring, vq->free_head)
+                               : vq->slots[packed_back(&vq->ring, vq->next_avail, 1).offset].order;
+    uint16_t count = vq->slots[id].count;
+
+    if (token)
+        *token = vq->slots[id].token;
+    vq->next_avail = packed_back(&vq->ring, vq->next_avail, count);
+    packed_driver_clear(&vq->ring, vq->next_avail, count);
+    vq->staged = (uint16_t)(vq->staged - count);
+    vq->free_count = (uint16_t)(vq->free_count + count);
+    vq->staged_buffers--;
+    vq->sequence--;
+    vq->in_flight--;
+    slots_return(vq->slots, id, vq->free_head);
+    vq->free_head = (uint16_t)id;
+    return 0;
+}
