@@ -5,7 +5,7 @@ peer that was written from the spec in Python, so that two wrongs of ours cannot
 what a ring does, and legacy rings in either byte order.
 """
 
-from vring import Feature
+from vring import Feature, GuestMemory, PackedAreas, Region
 from vring.testing import (
     PackedPeerDevice,
     PackedPeerDriver,
@@ -82,3 +82,27 @@ TestPackedDriverAgainstDevice = PackedDriverAgainstDevice.TestCase
 TestPackedDriverAgainstPeer = PackedDriverAgainstPeer.TestCase
 TestPackedPeerAgainstDevice = PackedPeerAgainstDevice.TestCase
 TestPackedPeerAgainstPeer = PackedPeerAgainstPeer.TestCase
+
+
+def test_a_driver_that_waits_for_two_need_not_be_woken_by_two_others() -> None:
+    """2.8.7: a packed ring's event is a place, and what came later may be used earlier and take fewer entries."""
+    memory = GuestMemory(1 << 16)
+    machine = PackedRingMachine()
+    features = Feature.VERSION_1 | Feature.RING_PACKED | Feature.EVENT_IDX
+    machine._start(RingSetup(memory, PackedAreas.allocate(memory, 7), features, regions=(Region(memory),)))
+    for _ in range(2):
+        machine._add(1, 1, 16, False)
+    machine._publish_avail()
+    machine._get_avail()
+    machine._get_avail()
+    machine._driver_enables_notifications(True)
+    machine._add(1, 0, 16, False)
+    machine._publish_avail()
+    machine._get_avail()
+    machine._add_used(2, 0)
+    machine._add_used(0, 0)
+    machine._publish_used()
+    assert machine.driver_sleeps and len(machine.awaited) == 1, "three of the four entries that it waits for are used"
+    machine._add_used(0, 0)
+    machine._publish_used()
+    assert not machine.driver_sleeps

@@ -91,7 +91,8 @@ class RingMachine(RingUnderTest):
         self.in_order: list[Buffer] = []  # all of them, oldest first
         self.places = (PackedPlaces if self.setup.features & Feature.RING_PACKED else SplitPlaces)(self.setup)
         self.device_sleeps = False
-        self.driver_sleeps = 0  # 0: awake; otherwise it must be woken before so many more buffers have been used
+        self.driver_sleeps = False
+        self.awaited: list[Buffer] = []  # once the last of these is used, or any if there is none, it must be woken
 
     # --------------------------------------------------------------------------------------------------- the driver ---
 
@@ -188,10 +189,12 @@ class RingMachine(RingUnderTest):
         if waiting:
             assert self.used, "used buffers are announced that are not there"
             return
-        # Delayed, the driver chooses when it wants to wake, but no later than when all that the device has are used.
+        # Delayed, the driver chooses when it wants to wake, but no later than when all that the device has are used:
+        # these very ones, for a later one may be used before them, and take fewer entries.
         delayed = delayed and self.event_idx
         assert delayed or not self.used, "the driver is told to sleep while used buffers wait"
-        self.driver_sleeps = max(1, len(self.available) + len(self.turns) + len(self.completed)) if delayed else 1
+        self.awaited = [*self.available, *self.turns, *self.completed] if delayed else []
+        self.driver_sleeps = True
 
     @precondition(lambda self: not self.driver_sleeps)
     @rule()
@@ -275,8 +278,9 @@ class RingMachine(RingUnderTest):
         assert notify or not must, "the device owes the driver a notification"
         assert must or not notify or not self.exact_notifications, "the device notified for nothing"
         if self.driver_sleeps:
-            self.driver_sleeps = 0 if notify else self.driver_sleeps - len(self.completed)
-            assert notify or self.driver_sleeps > 0, "the driver sleeps while used buffers wait"
+            self.awaited = [buffer for buffer in self.awaited if buffer not in self.completed]
+            assert notify or self.awaited or not self.completed, "the driver sleeps while used buffers wait"
+            self.driver_sleeps = not notify
         self.used += self.completed
         self.completed = []
 
@@ -337,7 +341,7 @@ class RingMachine(RingUnderTest):
     @rule()
     def spurious_notification(self) -> None:
         """Wakes whoever sleeps: that must be harmless at any time (2.7.7.1, 2.7.10.2)."""
-        self.driver_sleeps, self.device_sleeps = 0, False
+        self.driver_sleeps = self.device_sleeps = False
 
     @precondition(lambda self: self.made >= 8 and hasattr(self.driver, "reset"))
     @rule()
