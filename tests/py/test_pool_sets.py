@@ -7,17 +7,23 @@ from collections.abc import Callable
 import pytest
 
 from vring import (
+    BouncedDriver,
     BounceCode,
     BounceSet,
     CallerError,
     Coherent,
+    Device,
     Direction,
+    Driver,
+    Feature,
     GuestMemory,
     Mapping,
     NoRoom,
     PoolConfig,
+    Region,
     Reservation,
     SetPool,
+    allocate_areas,
 )
 
 SLOT = 2048
@@ -287,3 +293,35 @@ def test_a_mapping_keeps_its_set_and_its_window_alive() -> None:
     mapping.unmap()
     del mapping
     gc.collect()
+
+
+def test_a_queue_whose_buffers_go_through_a_set() -> None:
+    """As BouncedDriver says of sets, which it does not take: the mappings are the token of a plain driver's buffer."""
+    features = Feature.VERSION_1
+    memory = GuestMemory(1 << 16)
+    windows = [GuestMemory(1 << 14, base=base) for base in (0x100000, 0x200000)]
+    areas = allocate_areas(memory, 8, features)
+    pools = BounceSet()
+    for window in windows:
+        pools.add(PoolConfig(window))
+    driver = Driver(memory, areas, features)
+    device = Device(memory, areas, features, regions=[Region(window) for window in windows])
+
+    question, answer = bytearray(b"question" * 1600), bytearray(8000)
+    asks = mapped(pools.map(question, Direction.TO_DEVICE))
+    answers = mapped(pools.map(answer, Direction.FROM_DEVICE))
+    token = [asks, answers]
+    assert driver.add_avail([(asks.addr, asks.size)], [(answers.addr, answers.size)], token) and driver.publish()
+    chain = device.get_avail()
+    assert chain and chain.read() == bytes(question)
+    chain.write(b"reply")
+    device.add_used(chain)
+    device.publish()
+    used = driver.get_used()
+    assert used and used.token is token
+    asks.unmap()
+    answers.unmap()
+    assert answer[: used.length] == b"reply" and pools.usage().used == 0
+
+    with pytest.raises(TypeError, match="pool must be a BouncePool, not BounceSet"):
+        BouncedDriver(pools, memory, areas, features)  # type: ignore[arg-type]
