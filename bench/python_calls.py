@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: MIT
 """
 What a buffer costs from Python, one by one and in batches, and what an example of 50 steps costs: ours, and with
-Hypothesis. CPU time, the best of several.
+Hypothesis. CPU time, the best of several. ``python bench/python_calls.py docs/python.md`` measures that page anew.
 """
 
+import argparse
 import dataclasses
 import functools
+import os
+import platform
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import hypothesis
 from hypothesis import Phase, settings
 from hypothesis.stateful import Rule, RuleBasedStateMachine, rule, run_state_machine_as_test
 
+import vring
 from vring import Device, Driver, Feature, GuestMemory, Offer, allocate_areas
 from vring.testing import (
     HostileDeviceMachine,
@@ -24,6 +31,7 @@ from vring.testing import (
     ScheduleMachine,
 )
 
+BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 EXAMPLES = 10
 STEPS = 50
 HOW = settings(stateful_step_count=STEPS, deadline=None, database=None, phases=[Phase.generate])
@@ -37,17 +45,17 @@ MACHINES = (
 )
 
 
-def best(work: Callable[[], object], of: int = 7) -> float:
+def best(work: Callable[[], object], rounds: int) -> float:
     """Seconds of CPU time."""
     times = []
-    for _ in range(of):
+    for _ in range(rounds):
         start = time.process_time()
         work()
         times.append(time.process_time() - start)
     return min(times)
 
 
-def round_trips(batch: int, packed: bool) -> float:
+def round_trips(batch: int, packed: bool, rounds: int) -> float:
     """Microseconds for one buffer there and back: both sides, in batches of so many."""
     features = Feature.VERSION_1 | (Feature.RING_PACKED if packed else 0)
     memory = GuestMemory(1 << 20)
@@ -55,10 +63,10 @@ def round_trips(batch: int, packed: bool) -> float:
     driver, device = Driver(memory, areas, features), Device(memory, areas, features)
     data = memory.allocate(64)
     offers = [Offer(writable=[(data, 64)])] * batch
-    rounds = 2048 // batch
+    batches = 2048 // batch
 
     def work() -> None:
-        for _ in range(rounds):
+        for _ in range(batches):
             if batch == 1:
                 driver.add_avail(writable=[(data, 64)])
             else:
@@ -68,7 +76,7 @@ def round_trips(batch: int, packed: bool) -> float:
             device.publish()
             driver.get_used_batch(batch)
 
-    return best(work) / (rounds * batch) * 1e6
+    return best(work, rounds) / (batches * batch) * 1e6
 
 
 class DoesNothing(RuleBasedStateMachine):
@@ -126,26 +134,71 @@ def anew(value: Any) -> Any:
     )
 
 
-def under_hypothesis(machine: type[RuleBasedStateMachine]) -> float:
+def under_hypothesis(machine: type[RuleBasedStateMachine], rounds: int) -> float:
     """Milliseconds for an example of 50 steps."""
     how = settings(HOW, max_examples=EXAMPLES)
-    return best(lambda: run_state_machine_as_test(machine, settings=how), of=3) / EXAMPLES * 1e3
+    return best(lambda: run_state_machine_as_test(machine, settings=how), rounds) / EXAMPLES * 1e3
 
 
-def by_itself(machine: type[RuleBasedStateMachine]) -> float:
+def by_itself(machine: type[RuleBasedStateMachine], rounds: int) -> float:
     """Milliseconds for what such an example does, without Hypothesis."""
     # Hypothesis begins with the shortest run that there is, and with others that are shorter than asked for.
     runs = [steps for steps in record(machine, 2 * EXAMPLES) if len(steps) == STEPS]
-    cost = best(lambda: [repeat(machine, steps) for steps in runs], of=3)
+    cost = best(lambda: [repeat(machine, steps) for steps in runs], rounds)
     return cost / len(runs) * 1e3
 
 
+def tables(rounds: int) -> str:
+    """What was measured, on which machine, as the part of docs/python.md that lies between its two marks."""
+    load = os.getloadavg()[0]
+    rows = {
+        batch: [f"{round_trips(batch, packed, rounds):.1f} us" for packed in (False, True)] for batch in (1, 32)
+    }
+    nothing = under_hypothesis(DoesNothing, rounds)
+    examples = [(of.__name__, by_itself(of, rounds), under_hypothesis(of, rounds)) for of in MACHINES]
+    lines = [
+        "| what | split | packed |",
+        "|---|---|---|",
+        f"| one buffer there and back, both sides, added one by one | {' | '.join(rows[1])} |",
+        f"| the same in batches of 32 | {' | '.join(rows[32])} |",
+        "",
+        "| machine | 50 steps by themselves | as an example under Hypothesis |",
+        "|---|---|---|",
+        f"| one rule that does nothing | 0.0 ms | {nothing:.1f} ms |",
+        *(f"| `{name}` | {alone:.1f} ms | {whole:.1f} ms |" for name, alone, whole in examples),
+        "",
+        f"{cpu()}, Python {platform.python_version()}, Hypothesis {hypothesis.__version__}, vring {vring.__version__}, "
+        f"the best of {rounds} rounds, load {load:.1f} before the first.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def cpu() -> str:
+    """What this machine calls its CPU, and how many there are."""
+    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return f"{names[0].strip() if names else platform.machine()}, {os.cpu_count()} of them"
+
+
+def put(text: str, page: Path) -> None:
+    """Between the marks of a page. Raises ValueError if it has none."""
+    before, mark, rest = page.read_text("utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        raise ValueError(f"{page} has no lines {BEGIN.strip()} and {END.strip()} for the tables to stand between")
+    page.write_text(before + mark + text + end + after, "utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("page", type=Path, nargs="?", help="put the tables there, between its marks, and not out here")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each is measured, of which the best counts")
+    options = parser.parse_args()
+    text = tables(options.rounds)
+    if options.page:
+        put(text, options.page)
+    else:
+        print(text, end="")
+
+
 if __name__ == "__main__":
-    for packed in (False, True):
-        for batch in (1, 32):
-            cost = round_trips(batch, packed)
-            print(f"{'packed' if packed else 'split':6}  batches of {batch:2}  {cost:6.2f} us a buffer, both sides")
-    print(f"{under_hypothesis(DoesNothing):5.1f} ms for 50 steps that do nothing, all of it Hypothesis")
-    for machine in MACHINES:
-        cost, whole = by_itself(machine), under_hypothesis(machine)
-        print(f"{cost:5.1f} ms for 50 steps of {machine.__name__:20}, {whole:5.1f} with Hypothesis")
+    main()

@@ -19,6 +19,7 @@ COMPILE = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", 
 COMMANDS = {
     "./run bench": "test_bench.py runs the programs and the report that it runs, for a shorter time",
     "./run bench peers": "the same, with builds of our own in the place of other people's",
+    "python bench/python_calls.py docs/python.md": "test_bench.py measures a copy of that page anew",
     "./run codegen": "test_codegen.py runs what it runs, for fewer targets",
     "./run codegen --kernel /usr/src/linux": "the same, with a tree of that shape",
     "./run demo": "test_demo.py runs what it runs",
