@@ -85,10 +85,6 @@ struct vring_split_driver {
     uint32_t max_pieces; /* of a buffer in the ring: max_chain, or size if that is less */
     uint16_t notify_id;
     uint8_t used_len; /* enum vring_used_len_policy */
-    bool event_idx;
-    bool indirect;
-    bool in_order;
-    bool notification_data;
     /* ours alone */
     int live;            /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     uint16_t free_head;  /* first free descriptor; meaningful while free_count > 0 */
@@ -126,8 +122,8 @@ int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_dr
  * token      handed back by get_used; any value, 0 included.
  *
  * The pieces belong to the device from publish until the token returns. Nothing is visible before publish.
- * Returns 0. Otherwise the queue is as it was: VRING_E_NULL; VRING_E_STATE before init; VRING_E_CHAIN if there is no
- * piece or there are more than max_chain or than the ring has entries; VRING_E_LEN for an empty piece, or more than
+ * Returns 0. Otherwise the queue is as it was, but for free descriptors, which nobody reads: VRING_E_NULL; VRING_E_STATE
+ * before init; VRING_E_CHAIN if there is no piece or there are more than max_chain or than the ring has entries; VRING_E_LEN for an empty piece, or more than
  * 2^32 bytes in all (2.7.5.2); VRING_E_ADDR for a piece that wraps; VRING_E_FULL if too few descriptors are free now;
  * or what broke the queue.
  */
@@ -150,7 +146,7 @@ int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const stru
 /*
  * Stage one buffer whose pieces are listed in an indirect table (2.7.5.3). It takes one descriptor of the ring.
  *
- * table   where to write the list; the caller's again when the token returns.
+ * table   where to write the list, also of a buffer that is refused in the end; the caller's again when the token returns.
  *
  * As vring_split_driver_add_avail(); also VRING_E_FEATURE if INDIRECT_DESC was not negotiated, VRING_E_CHAIN if the
  * table is too short, VRING_E_ALIGN if it is not 16-byte aligned, VRING_E_ADDR if it wraps.
@@ -300,10 +296,6 @@ struct vring_split_device {
     uint64_t features;
     struct vring_head *heads; /* one per entry */
     uint32_t max_chain;
-    bool event_idx;
-    bool indirect;
-    bool in_order;
-    bool notify_on_empty;
     /* ours alone */
     int live;             /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     struct vring_regions regions;

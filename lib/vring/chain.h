@@ -95,16 +95,22 @@ static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct 
  */
 struct chain_run {
     struct vring_iov *iov; /* where the next piece goes */
-    uint32_t room;         /* for so many: there, and in a chain */
+    struct vring_iov *end; /* ... if it is not here: there is no more room, or a chain has no more */
     uint32_t kind;         /* 0, or VRING_DESC_WRITE from the first such descriptor on */
     uint64_t bytes;        /* that the chain may still have (2.7.5.2) */
 };
 
 static PORT_INLINE struct chain_run chain_run_start(struct vring_iov *iov, uint32_t room)
 {
-    struct chain_run run = {iov, room, 0, UINT64_C(1) << 32};
+    struct chain_run run = {iov, iov ? iov + room : NULL, 0, UINT64_C(1) << 32};
 
     return run;
+}
+
+/* How many more pieces there may be. */
+static PORT_INLINE uint32_t chain_run_room(const struct chain_run *run)
+{
+    return (uint32_t)(run->end - run->iov);
 }
 
 /* Take desc, a direct descriptor of a table of entries, if it is such a piece. CHAIN_STRAYS if it is not. */
@@ -113,7 +119,7 @@ static PORT_INLINE enum chain_step chain_run_take(struct chain_run *run, const s
 {
     void *host;
 
-    if ((desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) != run->kind || run->room == 0 ||
+    if ((desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) != run->kind || run->iov == run->end ||
         desc->len > run->bytes || !region_whole(last, desc->addr, desc->len, false, &host))
         return CHAIN_STRAYS;
     if ((desc->flags & VRING_DESC_NEXT) && desc->next >= entries)
@@ -121,7 +127,6 @@ static PORT_INLINE enum chain_step chain_run_take(struct chain_run *run, const s
     run->iov->base = host;
     run->iov->len = desc->len;
     run->iov++;
-    run->room--;
     run->bytes -= desc->len;
     return desc->flags & VRING_DESC_NEXT ? CHAIN_MORE : CHAIN_DONE;
 }
@@ -133,7 +138,7 @@ static PORT_INLINE bool chain_run_turn(struct chain_run *run, uint32_t room, con
     if (run->kind != 0 || !(desc->flags & VRING_DESC_WRITE) || (last->flags & VRING_REGION_READ_ONLY))
         return false;
     run->kind = VRING_DESC_WRITE;
-    chain->n_readable = room - run->room;
+    chain->n_readable = room - chain_run_room(run);
     chain->readable = (UINT64_C(1) << 32) - run->bytes;
     return true;
 }
@@ -141,7 +146,7 @@ static PORT_INLINE bool chain_run_turn(struct chain_run *run, uint32_t room, con
 /* Tell of all that has been taken. */
 static PORT_INLINE void chain_run_tell(const struct chain_run *run, uint32_t room, struct vring_chain *chain)
 {
-    uint32_t n = room - run->room;
+    uint32_t n = room - chain_run_room(run);
     uint64_t bytes = (UINT64_C(1) << 32) - run->bytes;
 
     if (run->kind == 0) {

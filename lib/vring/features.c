@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "features.h"
 
-#include "port.h"
-
 /* Bits 24 to 49 are the transport's and the ring's (6); the others belong to the device type. */
 #define RESERVED_BITS ((UINT64_C(1) << 50) - (UINT64_C(1) << 24))
 

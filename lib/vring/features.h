@@ -4,6 +4,8 @@
 
 #include <vring/types.h>
 
+#include "port.h"
+
 /*
  * The features that a build carries out, of those it could: what is not among them is refused by init, and its code folds
  * away. For firmware that knows its device.
@@ -13,6 +15,20 @@
 #endif
 
 #define FEATURE_BUILT(feature) ((VRING_BUILD_FEATURES & (feature)) != 0)
+
+/* Was this feature negotiated? Never in a build without it: whatever asks through here folds away there. */
+static PORT_INLINE bool feature_on(uint64_t negotiated, uint64_t feature)
+{
+    return FEATURE_BUILT(feature) && (negotiated & feature) != 0;
+}
+
+/*
+ * Can a queue go on after a restart, from bytes or from an inflight region? Where it cannot, save, restore and recover
+ * answer VRING_E_FEATURE, and so does init if it is given a region.
+ */
+#ifndef VRING_BUILD_RESTART
+#define VRING_BUILD_RESTART 1
+#endif
 
 /* Do these features (bits 0 to 63) name the packed format? */
 static inline bool vring_features_packed(uint64_t negotiated)

@@ -17,6 +17,8 @@ int vring_inflight_check(const struct vring_device_config *config, bool packed)
 {
     if (!config->inflight)
         return 0;
+    if (!VRING_BUILD_RESTART)
+        return VRING_E_FEATURE;
     if ((uintptr_t)config->inflight % 8 != 0)
         return VRING_E_ALIGN;
     return config->inflight_size < vring_inflight_size(config->size, packed) ? VRING_E_SIZE : 0;

@@ -15,6 +15,7 @@
 
 #include "access.h"
 #include "chain.h"
+#include "features.h"
 #include "heads.h"
 
 enum {
@@ -40,6 +41,12 @@ static inline struct vring_wire_inflight_packed *inflight_packed(const struct vr
 static inline struct vring_wire_inflight_packed_desc *inflight_packed_desc(const struct vring_inflight *track, uint16_t i)
 {
     return (struct vring_wire_inflight_packed_desc *)(void *)(inflight_packed(track) + 1) + i;
+}
+
+/* Does the device keep note of what is in flight? */
+static inline bool inflight_is_kept(const struct vring_inflight *track)
+{
+    return VRING_BUILD_RESTART && PORT_UNLIKELY(track->region != NULL);
 }
 
 /* Is this memory for a region? 0 also if there is none; VRING_E_ALIGN, VRING_E_SIZE. */

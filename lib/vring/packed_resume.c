@@ -5,6 +5,7 @@
  */
 #include <vring/packed.h>
 
+#include "features.h"
 #include "heads.h"
 #include "inflight.h"
 #include "packed_ring.h"
@@ -35,6 +36,8 @@ int vring_packed_driver_save(const struct vring_packed_driver *vq, void *state, 
 {
     if (!vq)
         return VRING_E_NULL;
+    if (!VRING_BUILD_RESTART)
+        return VRING_E_FEATURE;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
     if (vq->staged > 0)
@@ -166,6 +169,8 @@ int vring_packed_driver_restore(struct vring_packed_driver *vq, const struct vri
 
     if (!vq || !config || !state)
         return VRING_E_NULL;
+    if (!VRING_BUILD_RESTART)
+        return VRING_E_FEATURE;
 
     int error = vring_packed_driver_prepare(&fresh, config);
     struct saved_header header = {.features = config->features, .size = config->size, .kind = KIND_DRIVER};
@@ -191,6 +196,8 @@ int vring_packed_device_save(const struct vring_packed_device *vq, void *state, 
 {
     if (!vq)
         return VRING_E_NULL;
+    if (!VRING_BUILD_RESTART)
+        return VRING_E_FEATURE;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
     if (vq->staged > 0 || (!vq->in_order && vq->in_flight > 0))
@@ -252,6 +259,8 @@ int vring_packed_device_restore(struct vring_packed_device *vq, const struct vri
 
     if (!vq || !config || !state)
         return VRING_E_NULL;
+    if (!VRING_BUILD_RESTART)
+        return VRING_E_FEATURE;
 
     int error = vring_packed_device_prepare(&fresh, config);
     struct saved_header header = {.features = config->features, .size = config->size, .kind = KIND_DEVICE};
@@ -296,6 +305,8 @@ int vring_packed_device_recover(struct vring_packed_device *vq, const struct vri
 
     if (!vq || !config)
         return VRING_E_NULL;
+    if (!VRING_BUILD_RESTART)
+        return VRING_E_FEATURE;
 
     int error = vring_packed_device_prepare(&fresh, config);
 

@@ -275,7 +275,7 @@ static PORT_NOINLINE enum chain_step packed_device_run_list(const struct vring_p
 
     for (;;) {
         step = chain_run_take(&run, &here, NO_LINKS, &last);
-        if (step == CHAIN_MORE && run.room > 0) {
+        if (step == CHAIN_MORE && chain_run_room(&run) > 0) {
             at = packed_forward(&r, at, 1);
             here = packed_fetch_desc(&r, at.offset, packed_load_flags(&r, at.offset));
         } else if (step != CHAIN_STRAYS || !chain_run_turn(&run, room, &here, &last, chain)) {
@@ -284,7 +284,7 @@ static PORT_NOINLINE enum chain_step packed_device_run_list(const struct vring_p
     }
     chain_run_tell(&run, room, chain);
     list->at = at;
-    list->descriptors = room - run.room + (step == CHAIN_STRAYS);
+    list->descriptors = room - chain_run_room(&run) + (step == CHAIN_STRAYS);
     *desc = here;
     return step;
 }

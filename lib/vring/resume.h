@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the cells and the files that let them go on after a restart have of each other: how a queue is set up but for
- * where its ring stands.
+ * What the files of a cell have of each other: how a queue is set up but for where its ring stands, and what is left to
+ * do after a restart.
  */
 #ifndef VRING_RESUME_H
 #define VRING_RESUME_H
@@ -9,16 +9,31 @@
 #include <vring/packed.h>
 #include <vring/split.h>
 
+#include "features.h"
+
+/* Does the queue owe a notification that the predecessor may not have sent? */
+static inline bool resume_owes(bool owes)
+{
+    return VRING_BUILD_RESTART && PORT_UNLIKELY(owes);
+}
+
 /*
  * A notification that the predecessor may have owed is sent once: the first decision after a restart is yes. Nobody
  * knows whether it stopped before or after it had notified.
  */
 static inline int resume_settle(bool *owes)
 {
-    bool due = *owes;
+    bool due = resume_owes(*owes);
 
-    *owes = false;
+    if (due)
+        *owes = false;
     return due;
+}
+
+/* So many of the buffers in flight are still to be handed out again. */
+static inline uint16_t resume_waiting(uint16_t waiting)
+{
+    return VRING_BUILD_RESTART ? waiting : 0;
 }
 
 /*
@@ -35,7 +50,11 @@ void vring_split_device_start(struct vring_split_device *vq, uint16_t next_used,
 void vring_packed_device_start(struct vring_packed_device *vq, struct vring_packed_position next_used,
                                struct vring_packed_position next_avail);
 
+/* Look at avail.idx again, which may have moved. 0, or what broke the queue. */
+int vring_split_device_look(struct vring_split_device *vq);
+
 /* Are there buffers that were in flight before a restart and are still to be handed out again? */
+bool vring_split_device_waits(struct vring_split_device *vq);
 bool vring_packed_device_waits(struct vring_packed_device *vq);
 
 #endif

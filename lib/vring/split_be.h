@@ -56,6 +56,8 @@
 #define vring_split_driver_prepare               vring_split_be_driver_prepare
 #define vring_split_device_prepare               vring_split_be_device_prepare
 #define vring_split_device_start                 vring_split_be_device_start
+#define vring_split_device_look                  vring_split_be_device_look
+#define vring_split_device_waits                 vring_split_be_device_waits
 
 #else
 

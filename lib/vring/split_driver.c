@@ -48,10 +48,6 @@ int vring_split_driver_prepare(struct vring_split_driver *vq, const struct vring
     vq->max_pieces = vq->max_chain < config->size ? vq->max_chain : config->size;
     vq->notify_id = config->notify_id;
     vq->used_len = (uint8_t)config->used_len;
-    vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
-    vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
-    vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
-    vq->notification_data = (config->features & VRING_F_NOTIFICATION_DATA) != 0;
     return 0;
 }
 
@@ -81,121 +77,179 @@ void vring_split_driver_reset(struct vring_split_driver *vq)
         vq->live = 0;
 }
 
-/* -------------------------------------------------------------------------------------------------- straight paths --- */
-
-/*
- * What adding and taking read and change of a queue, as locals: for all that the compiler knows a store to the ring may
- * be one to the queue, and would be followed by loading all of it again. A verb keeps what it has changed.
- */
-struct split_driver_hot {
-    struct vring_split_ring ring;
-    struct vring_slot *slots;
-    size_t next_avail; /* indices go on past 2^16 here: what is kept of them is modulo 2^16 */
-    size_t next_used;
-    size_t free_head;
-    uint32_t free_count;
-    uint32_t staged;
-    uint8_t used_len;
-};
-
-static PORT_INLINE struct split_driver_hot split_driver_hot(const struct vring_split_driver *vq)
-{
-    struct split_driver_hot hot = {vq->ring, vq->slots, vq->next_avail, vq->next_used, vq->free_head, vq->free_count,
-                                   (uint16_t)(vq->next_avail - vq->published), vq->used_len};
-
-    return hot;
-}
-
-static PORT_INLINE void split_driver_keep_added(struct vring_split_driver *vq, const struct split_driver_hot *hot)
-{
-    vq->next_avail = (uint16_t)hot->next_avail;
-    vq->free_head = (uint16_t)hot->free_head;
-    vq->free_count = (uint16_t)hot->free_count;
-}
-
-static PORT_INLINE void split_driver_keep_taken(struct vring_split_driver *vq, const struct split_driver_hot *hot)
-{
-    vq->next_used = (uint16_t)hot->next_used;
-    vq->free_head = (uint16_t)hot->free_head;
-    vq->free_count = (uint16_t)hot->free_count;
-}
-
 /* ---------------------------------------------------------------------------------------------------------- add --- */
 
+/*
+ * What adding reads and moves. Copied out of the queue and back: for all that the compiler knows a store to the ring may be
+ * one to the queue, and would be followed by loading all of it again.
+ */
+struct split_driver_adding {
+    struct vring_split_ring ring;
+    struct vring_slot *slots;
+    size_t at; /* next_avail: goes on past 2^16 here, and what is kept of it is modulo 2^16 */
+    size_t free_head;
+    uint32_t free_count;
+};
+
+static PORT_INLINE struct split_driver_adding split_driver_adding(const struct vring_split_driver *vq)
+{
+    struct split_driver_adding adding = {vq->ring, vq->slots, vq->next_avail, vq->free_head, vq->free_count};
+
+    return adding;
+}
+
+static PORT_INLINE void split_driver_added(struct vring_split_driver *vq, const struct split_driver_adding *adding)
+{
+    vq->next_avail = (uint16_t)adding->at;
+    vq->free_head = (uint16_t)adding->free_head;
+    vq->free_count = (uint16_t)adding->free_count;
+}
+
 /* Stage the buffer whose count descriptors run from free_head to last: the free list goes on at next. */
-static PORT_INLINE void split_driver_stage(struct split_driver_hot *hot, size_t last, size_t next, uint32_t count,
+static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, size_t last, size_t next, uint32_t count,
                                            uint32_t writable, uint64_t token)
 {
-    size_t at = hot->next_avail++;
-    uint16_t head = (uint16_t)hot->free_head;
-    struct vring_slot *entry = &hot->slots[at & hot->ring.mask], *slot = &hot->slots[hot->free_head];
+    size_t at = adding->at++;
+    uint16_t head = (uint16_t)adding->free_head;
+    struct vring_slot *entry = &adding->slots[at & adding->ring.mask], *slot = &adding->slots[adding->free_head];
 
     /* The device polls this line: a store that changes nothing would take it away for nothing. */
     if (entry->order != head) {
         entry->order = head;
-        split_store_avail_entry(&hot->ring, at, head);
+        split_store_avail_entry(&adding->ring, at, head);
     }
     slot->token = token;
     slot->writable = writable;
     slot->last = (uint16_t)last;
     slot->count = (uint16_t)count;
     slot->position = (uint16_t)at;
-    hot->free_head = next;
-    hot->free_count -= count;
+    adding->free_head = next;
+    adding->free_count -= count;
 }
 
 /* One piece, the most common buffer; there is room. */
-static PORT_INLINE void split_driver_stage_piece(struct split_driver_hot *hot, uint64_t addr, uint32_t len,
+static PORT_INLINE void split_driver_stage_piece(struct split_driver_adding *adding, uint64_t addr, uint32_t len,
                                                  uint32_t n_writable, uint64_t token)
 {
-    size_t head = hot->free_head;
+    size_t head = adding->free_head;
 
-    split_store_desc(hot->ring.desc, head, addr, len, n_writable * VRING_DESC_WRITE, 0);
-    split_driver_stage(hot, head, hot->slots[head].next, 1, n_writable * len, token);
+    split_store_desc(adding->ring.desc, head, addr, len, n_writable * VRING_DESC_WRITE, 0);
+    split_driver_stage(adding, head, adding->slots[head].next, 1, n_writable * len, token);
 }
 
-/* Link pieces to descriptors that are free, from last on, where the first of them goes. */
-static PORT_INLINE const struct vring_segment *split_driver_link(const struct split_driver_hot *hot,
-                                                                 const struct vring_segment *segment,
-                                                                 const struct vring_segment *end, uint32_t flags,
-                                                                 size_t *last, size_t *next)
+/* A list that is being written: free descriptors of the ring, or a table of the caller's. */
+struct split_driver_list {
+    void *desc;
+    const struct vring_slot *slots; /* which say which free descriptor follows */
+    bool in_table;                  /* ... where entries follow each other */
+    size_t last;                    /* where the next piece goes ... */
+    size_t next;                    /* ... and the one after it */
+    uint64_t bytes;
+};
+
+/* Judge a piece and write it. 0, or as segment_check(). */
+static PORT_INLINE int split_driver_write(struct split_driver_list *list, const struct vring_segment *segment,
+                                          uint32_t flags, size_t next)
 {
-    for (; segment < end; segment++) {
-        split_store_desc(hot->ring.desc, *last, segment->addr, segment->len, flags, *next);
-        *last = *next;
-        *next = hot->slots[*last].next;
+    uint64_t addr = segment->addr;
+    uint32_t len = segment->len;
+    int error = segment_check(addr, len);
+
+    if (PORT_UNLIKELY(error))
+        return error;
+    split_store_desc(list->desc, list->last, addr, len, flags, next);
+    list->bytes += len;
+    return 0;
+}
+
+/* The same, of all from first to end, each of which has another behind it. */
+static PORT_INLINE int split_driver_link(struct split_driver_list *list, const struct vring_segment *first,
+                                         const struct vring_segment *end, uint32_t flags)
+{
+    for (; first < end; first++) {
+        int error = split_driver_write(list, first, flags, list->next);
+
+        if (PORT_UNLIKELY(error))
+            return error;
+        list->last = list->next;
+        list->next = list->in_table ? list->last + 1 : list->slots[list->last].next;
     }
-    return segment;
+    return 0;
 }
 
-/* Any list of pieces; there is room. */
-static PORT_INLINE void split_driver_stage_list(struct split_driver_hot *hot, const struct vring_segment *segments,
-                                                uint32_t n_readable, uint32_t count, uint32_t writable, uint64_t token)
+/*
+ * Judge a list of at least one piece and write it, in one pass: what is written before a piece that is none lies in free
+ * descriptors or in the caller's table, which nobody reads before they are staged. 0, VRING_E_LEN or VRING_E_ADDR. Then
+ * *writable is the sum of all pieces behind the readable ones; 2^32 counts as one less.
+ */
+static PORT_INLINE int split_driver_write_list(struct split_driver_list *list, const struct vring_segment *segments,
+                                               uint32_t n_readable, uint32_t count, uint32_t *writable)
 {
-    size_t last = hot->free_head, next = hot->slots[last].next;
     const struct vring_segment *final = segments + count - 1, *middle = segments + n_readable;
+    int error = split_driver_link(list, segments, middle < final ? middle : final, VRING_DESC_NEXT);
+    uint64_t readable = list->bytes;
 
-    segments = split_driver_link(hot, segments, middle < final ? middle : final, VRING_DESC_NEXT, &last, &next);
-    segments = split_driver_link(hot, segments, final, VRING_DESC_NEXT | VRING_DESC_WRITE, &last, &next);
-    split_store_desc(hot->ring.desc, last, final->addr, final->len, final < middle ? 0 : VRING_DESC_WRITE, 0);
-    split_driver_stage(hot, last, next, count, writable, token);
+    if (!error)
+        error = split_driver_link(list, middle, final, VRING_DESC_NEXT | VRING_DESC_WRITE);
+    if (!error)
+        error = split_driver_write(list, final, final < middle ? 0 : VRING_DESC_WRITE, 0);
+    if (PORT_UNLIKELY(error))
+        return error;
+    if (PORT_UNLIKELY(list->bytes > UINT64_C(1) << 32))
+        return VRING_E_LEN;
+    readable = final < middle ? list->bytes : readable;
+    *writable = list->bytes - readable > UINT32_MAX ? UINT32_MAX : (uint32_t)(list->bytes - readable);
+    return 0;
+}
+
+/* Stage any list of pieces; there is room. */
+static PORT_INLINE int split_driver_stage_list(struct split_driver_adding *adding, const struct vring_segment *segments,
+                                               uint32_t n_readable, uint32_t count, uint64_t token)
+{
+    size_t head = adding->free_head;
+    struct split_driver_list list = {adding->ring.desc, adding->slots, false, head, adding->slots[head].next, 0};
+    uint32_t writable;
+    int error = split_driver_write_list(&list, segments, n_readable, count, &writable);
+
+    if (PORT_UNLIKELY(error))
+        return error;
+    split_driver_stage(adding, list.last, list.next, count, writable, token);
+    return 0;
+}
+
+/* The same of a list that is written into a table. */
+static PORT_INLINE int split_driver_stage_table(struct split_driver_adding *adding, const struct vring_table *table,
+                                                const struct vring_segment *segments, uint32_t n_readable, uint32_t count,
+                                                uint64_t token)
+{
+    size_t head = adding->free_head;
+    struct split_driver_list list = {table->memory, NULL, true, 0, 1, 0};
+    uint32_t writable;
+    int error = segments_check_table(table, count);
+
+    if (!error)
+        error = split_driver_write_list(&list, segments, n_readable, count, &writable);
+    if (PORT_UNLIKELY(error))
+        return error;
+    split_store_desc(adding->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
+    split_driver_stage(adding, head, adding->slots[head].next, 1, writable, token);
+    return 0;
 }
 
 /* add_avail for any list of pieces that could be a buffer. */
 static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
                                                uint32_t n_readable, uint32_t count, uint64_t token)
 {
-    struct split_driver_hot hot = split_driver_hot(vq);
-    uint32_t writable;
-    int error = segments_check(segments, n_readable, count, &writable);
+    struct split_driver_adding adding = split_driver_adding(vq);
 
-    if (error)
-        return error;
-    if (count > hot.free_count)
+    if (count > adding.free_count)
         return VRING_E_FULL;
-    split_driver_stage_list(&hot, segments, n_readable, count, writable, token);
-    split_driver_keep_added(vq, &hot);
-    return 0;
+
+    int error = split_driver_stage_list(&adding, segments, n_readable, count, token);
+
+    if (!error)
+        split_driver_added(vq, &adding);
+    return error;
 }
 
 int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments,
@@ -214,58 +268,118 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
     if (!PORT_FAST || count > 1)
         return split_driver_add_list(vq, segments, n_readable, count, token);
 
-    struct split_driver_hot hot = split_driver_hot(vq);
+    struct split_driver_adding adding = split_driver_adding(vq);
     uint64_t addr = segments->addr;
     uint32_t len = segments->len;
+
+    if (adding.free_count == 0)
+        return VRING_E_FULL;
+
     int error = segment_check(addr, len);
 
     if (error)
         return error;
-    if (hot.free_count == 0)
-        return VRING_E_FULL;
-    split_driver_stage_piece(&hot, addr, len, n_writable, token);
-    split_driver_keep_added(vq, &hot);
+    split_driver_stage_piece(&adding, addr, len, n_writable, token);
+    split_driver_added(vq, &adding);
     return 0;
+}
+
+int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct vring_table *table,
+                                    const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
+                                    uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable;
+
+    if (!vq || !table)
+        return VRING_E_NULL;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (!feature_on(vq->features, VRING_F_INDIRECT_DESC))
+        return VRING_E_FEATURE;
+    if (count == 0 || count > vq->max_chain)
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+    if (vq->free_count == 0)
+        return VRING_E_FULL;
+
+    struct split_driver_adding adding = split_driver_adding(vq);
+    int error = split_driver_stage_table(&adding, table, segments, n_readable, count, token);
+
+    if (!error)
+        split_driver_added(vq, &adding);
+    return error;
 }
 
 /* Stage these buffers up to the first that is not one sound piece with room for it. How many. */
 static PORT_NOINLINE uint32_t split_driver_add_pieces(struct vring_split_driver *vq,
                                                       const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    struct split_driver_hot hot = split_driver_hot(vq);
-    uint32_t most = count < hot.free_count ? count : hot.free_count, added = 0;
+    struct split_driver_adding adding = split_driver_adding(vq);
+    const struct vring_avail_buffer *buffer = buffers, *end;
 
-    for (; added < most; added++) {
-        const struct vring_avail_buffer *buffer = &buffers[added];
+    for (end = buffers + (count < adding.free_count ? count : adding.free_count); buffer != end; buffer++) {
         const struct vring_segment *segment = buffer->segments;
         uint32_t n_writable = buffer->n_writable;
 
-        if (buffer->n_readable + n_writable != 1 || buffer->table || !segment || segment_check(segment->addr, segment->len))
+        if (buffer->n_readable + n_writable != 1 || buffer->table || !segment ||
+            segment_check(segment->addr, segment->len))
             break;
-        split_driver_stage_piece(&hot, segment->addr, segment->len, n_writable, buffer->token);
+        split_driver_stage_piece(&adding, segment->addr, segment->len, n_writable, buffer->token);
     }
-    split_driver_keep_added(vq, &hot);
-    return added;
+    split_driver_added(vq, &adding);
+    return (uint32_t)(buffer - buffers);
 }
 
 /* Stage these buffers up to the first that is not a sound list of several pieces with room for it. How many. */
 static PORT_NOINLINE uint32_t split_driver_add_lists(struct vring_split_driver *vq,
                                                      const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    struct split_driver_hot hot = split_driver_hot(vq);
-    uint32_t max_pieces = vq->max_pieces, added = 0;
+    struct split_driver_adding adding = split_driver_adding(vq);
+    const struct vring_avail_buffer *buffer = buffers, *end = buffers + count;
+    uint32_t max_pieces = vq->max_pieces;
 
-    for (; added < count; added++) {
-        const struct vring_avail_buffer *buffer = &buffers[added];
-        uint32_t n_readable = buffer->n_readable, pieces = n_readable + buffer->n_writable, writable;
+    for (; buffer != end; buffer++) {
+        uint32_t n_readable = buffer->n_readable, pieces = n_readable + buffer->n_writable;
 
-        if (pieces < 2 || pieces > max_pieces || pieces > hot.free_count || buffer->table || !buffer->segments ||
-            segments_check(buffer->segments, n_readable, pieces, &writable))
+        if (pieces < 2 || pieces > max_pieces || pieces > adding.free_count || buffer->table || !buffer->segments ||
+            split_driver_stage_list(&adding, buffer->segments, n_readable, pieces, buffer->token))
             break;
-        split_driver_stage_list(&hot, buffer->segments, n_readable, pieces, writable, buffer->token);
     }
-    split_driver_keep_added(vq, &hot);
-    return added;
+    split_driver_added(vq, &adding);
+    return (uint32_t)(buffer - buffers);
+}
+
+/* Stage these buffers up to the first that is not a sound list with a table and room for it. How many. */
+static PORT_NOINLINE uint32_t split_driver_add_tables(struct vring_split_driver *vq,
+                                                      const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct split_driver_adding adding = split_driver_adding(vq);
+    const struct vring_avail_buffer *buffer = buffers, *end;
+    uint32_t max_chain = feature_on(vq->features, VRING_F_INDIRECT_DESC) ? vq->max_chain : 0;
+
+    for (end = buffers + (count < adding.free_count ? count : adding.free_count); buffer != end; buffer++) {
+        uint32_t n_readable = buffer->n_readable, pieces = n_readable + buffer->n_writable;
+
+        if (pieces == 0 || pieces > max_chain || !buffer->table || !buffer->segments ||
+            split_driver_stage_table(&adding, buffer->table, buffer->segments, n_readable, pieces, buffer->token))
+            break;
+    }
+    split_driver_added(vq, &adding);
+    return (uint32_t)(buffer - buffers);
+}
+
+/* Stage the buffers that a batch begins with, of one kind, as long as they are sound. How many. */
+static PORT_INLINE uint32_t split_driver_add_run(struct vring_split_driver *vq, const struct vring_avail_buffer *buffers,
+                                                 uint32_t count)
+{
+    if (!PORT_FAST)
+        return 0;
+    if (buffers->table)
+        return split_driver_add_tables(vq, buffers, count);
+    if (buffers->n_readable + buffers->n_writable == 1)
+        return split_driver_add_pieces(vq, buffers, count);
+    return split_driver_add_lists(vq, buffers, count);
 }
 
 int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const struct vring_avail_buffer *buffers,
@@ -280,9 +394,7 @@ int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const stru
 
     while (!error && added < count) {
         const struct vring_avail_buffer *buffer = &buffers[added];
-        uint32_t run = !PORT_FAST                                 ? 0
-                       : buffer->n_readable + buffer->n_writable == 1 ? split_driver_add_pieces(vq, buffer, count - added)
-                                                                      : split_driver_add_lists(vq, buffer, count - added);
+        uint32_t run = split_driver_add_run(vq, buffer, count - added);
 
         added += run;
         if (run > 0)
@@ -295,46 +407,6 @@ int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const stru
     }
     *n = added;
     return batch_answer(error, added);
-}
-
-int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct vring_table *table,
-                                    const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
-                                    uint64_t token)
-{
-    uint32_t count = (uint32_t)n_readable + n_writable, writable;
-
-    if (!vq || !table)
-        return VRING_E_NULL;
-    if (vq->live != LIVE)
-        return peer_verdict(vq->live);
-    if (!vq->indirect)
-        return VRING_E_FEATURE;
-
-    if (count == 0 || count > vq->max_chain)
-        return VRING_E_CHAIN;
-    if (!segments)
-        return VRING_E_NULL;
-
-    int error = segments_check(segments, n_readable, count, &writable);
-
-    if (!error)
-        error = segments_check_table(table, count);
-    if (error)
-        return error;
-    if (vq->free_count == 0)
-        return VRING_E_FULL;
-
-    struct split_driver_hot hot = split_driver_hot(vq);
-    uint32_t last = count - 1;
-
-    for (uint32_t i = 0; i < last; i++)
-        split_store_desc(table->memory, i, segments[i].addr, segments[i].len,
-                         i < n_readable ? VRING_DESC_NEXT : VRING_DESC_NEXT | VRING_DESC_WRITE, i + 1);
-    split_store_desc(table->memory, last, segments[last].addr, segments[last].len, n_writable ? VRING_DESC_WRITE : 0, 0);
-    split_store_desc(hot.ring.desc, hot.free_head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
-    split_driver_stage(&hot, hot.free_head, hot.slots[hot.free_head].next, 1, writable, token);
-    split_driver_keep_added(vq, &hot);
-    return 0;
 }
 
 int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
@@ -352,7 +424,7 @@ int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
 
     if (token)
         *token = vq->slots[head].token;
-    if (vq->in_order) {
+    if (feature_on(vq->features, VRING_F_IN_ORDER)) {
         vq->free_count = (uint16_t)(vq->free_count + slots_retire(vq->slots, head));
         vq->free_head = head;
     } else {
@@ -378,9 +450,9 @@ int vring_split_driver_publish(struct vring_split_driver *vq)
     split_publish_avail(&vq->ring, vq->next_avail); /* A */
     vq->published = vq->next_avail;
     split_fence(&vq->ring); /* C */
-    if (PORT_UNLIKELY(vq->owes))
+    if (resume_owes(vq->owes))
         return resume_settle(&vq->owes);
-    if (vq->event_idx)
+    if (feature_on(vq->features, VRING_F_EVENT_IDX))
         return event_is_due(split_load_avail_event(&vq->ring), vq->published, before);
     return !(split_load_used_flags(&vq->ring) & VRING_NO_NOTIFY);
 }
@@ -389,7 +461,9 @@ uint32_t vring_split_driver_notification(const struct vring_split_driver *vq)
 {
     if (!vq || vq->live <= 0)
         return 0;
-    return vq->notification_data ? (uint32_t)vq->published << 16 | vq->notify_id : vq->notify_id;
+    if (!feature_on(vq->features, VRING_F_NOTIFICATION_DATA))
+        return vq->notify_id;
+    return (uint32_t)vq->published << 16 | vq->notify_id;
 }
 
 /* --------------------------------------------------------------------------------------------------------- take --- */
@@ -405,38 +479,65 @@ static PORT_INLINE int split_driver_observe(struct vring_split_driver *vq)
     return 0;
 }
 
-/* The used element at next_used: one buffer, any that is in flight. */
-static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const struct split_driver_hot *hot, size_t *head,
-                                         uint32_t *len)
-{
-    size_t at = hot->next_used;
-    uint32_t peer_id = split_load_used_id(&hot->ring, at);
+/* What taking reads and moves; as struct split_driver_adding. */
+struct split_driver_taking {
+    struct vring_split_ring ring;
+    struct vring_slot *slots;
+    size_t next_avail;
+    size_t next_used;
+    size_t free_head;
+    uint32_t free_count;
+    uint32_t staged;
+    uint8_t used_len;
+};
 
-    *len = split_load_used_len(&hot->ring, at);
-    if (PEER_BAD(peer_id >= hot->ring.size))
+static PORT_INLINE struct split_driver_taking split_driver_taking(const struct vring_split_driver *vq)
+{
+    struct split_driver_taking taking = {vq->ring, vq->slots, vq->next_avail, vq->next_used, vq->free_head, vq->free_count,
+                                         (uint16_t)(vq->next_avail - vq->published), vq->used_len};
+
+    return taking;
+}
+
+static PORT_INLINE void split_driver_taken(struct vring_split_driver *vq, const struct split_driver_taking *taking)
+{
+    vq->next_used = (uint16_t)taking->next_used;
+    vq->free_head = (uint16_t)taking->free_head;
+    vq->free_count = (uint16_t)taking->free_count;
+}
+
+/* The used element at next_used: one buffer, any that is in flight. */
+static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const struct split_driver_taking *taking,
+                                         size_t *head, uint32_t *len)
+{
+    size_t at = taking->next_used;
+    uint32_t peer_id = split_load_used_id(&taking->ring, at);
+
+    *len = split_load_used_len(&taking->ring, at);
+    if (PEER_BAD(peer_id >= taking->ring.size))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
     *head = peer_id;
-    if (PEER_BAD(!slot_in_flight(hot->slots, *head) ||
-                 slot_is_staged(hot->slots, hot->ring.mask, *head, hot->staged, hot->next_avail)))
+    if (PEER_BAD(!slot_in_flight(taking->slots, *head) ||
+                 slot_is_staged(taking->slots, taking->ring.mask, *head, taking->staged, taking->next_avail)))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
-    return used_len_judge(&vq->fault, &vq->live, hot->used_len, (uint16_t)at, hot->slots[*head].writable, len);
+    return used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint16_t)at, taking->slots[*head].writable, len);
 }
 
 /* Buffers come back in any order. */
-static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct split_driver_hot *hot,
+static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct split_driver_taking *taking,
                                         struct vring_used_buffer *used)
 {
     size_t head = 0;
     uint32_t len = 0;
-    int error = split_driver_take(vq, hot, &head, &len);
+    int error = split_driver_take(vq, taking, &head, &len);
 
     if (error)
         return error;
-    used->token = hot->slots[head].token;
+    used->token = taking->slots[head].token;
     used->len = len;
-    hot->next_used++;
-    hot->free_count += slots_put_back(hot->slots, head, hot->free_head);
-    hot->free_head = head;
+    taking->next_used++;
+    taking->free_count += slots_put_back(taking->slots, head, taking->free_head);
+    taking->free_head = head;
     return 0;
 }
 
@@ -444,71 +545,71 @@ static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct sp
  * IN_ORDER (2.7.9): the element at next_used names the last of a batch of buffers, which ends within what used.idx has
  * announced.
  */
-static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, const struct split_driver_hot *hot)
+static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, const struct split_driver_taking *taking)
 {
     size_t last = 0;
-    int error = split_driver_take(vq, hot, &last, &vq->batch_len);
+    int error = split_driver_take(vq, taking, &last, &vq->batch_len);
 
     if (error)
         return error;
 
-    uint16_t more = (uint16_t)(hot->slots[last].position - hot->next_used); /* buffers in front of it */
+    uint16_t more = (uint16_t)(taking->slots[last].position - taking->next_used); /* buffers in front of it */
 
-    if (PEER_BAD(more >= (uint16_t)(vq->seen_used - hot->next_used)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)hot->next_used, last);
+    if (PEER_BAD(more >= (uint16_t)(vq->seen_used - taking->next_used)))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)taking->next_used, last);
     vq->batch = (uint16_t)(more + 1);
     return 0;
 }
 
 /* The buffer at next_used, used in full. */
-static PORT_INLINE void split_driver_get_next(struct split_driver_hot *hot, struct vring_used_buffer *used)
+static PORT_INLINE void split_driver_get_next(struct split_driver_taking *taking, struct vring_used_buffer *used)
 {
-    uint16_t head = hot->slots[hot->next_used & hot->ring.mask].order;
+    uint16_t head = taking->slots[taking->next_used & taking->ring.mask].order;
 
-    used->token = hot->slots[head].token;
-    used->len = hot->slots[head].writable;
-    hot->free_count += slots_retire(hot->slots, head);
-    hot->next_used++;
+    used->token = taking->slots[head].token;
+    used->len = taking->slots[head].writable;
+    taking->free_count += slots_retire(taking->slots, head);
+    taking->next_used++;
 }
 
 /* With IN_ORDER, up to most of what was announced; *n says how many. Those before the last of a batch were used in full. */
 static PORT_NOINLINE int split_driver_get_in_order(struct vring_split_driver *vq, struct vring_used_buffer *used,
                                                    uint32_t most, uint32_t *n)
 {
-    struct split_driver_hot hot = split_driver_hot(vq);
+    struct split_driver_taking taking = split_driver_taking(vq);
     uint32_t taken = 0;
     int error = 0;
 
     while (taken < most) {
-        if (vq->batch == 0 && (error = split_driver_open_batch(vq, &hot)) != 0)
+        if (vq->batch == 0 && (error = split_driver_open_batch(vq, &taking)) != 0)
             break;
 
         uint32_t run = vq->batch < most - taken ? vq->batch : most - taken;
 
         for (uint32_t end = taken + run; taken < end; taken++)
-            split_driver_get_next(&hot, &used[taken]);
+            split_driver_get_next(&taking, &used[taken]);
         vq->batch = (uint16_t)(vq->batch - run);
         if (vq->batch == 0)
             used[taken - 1].len = vq->batch_len;
     }
-    split_driver_keep_taken(vq, &hot);
+    split_driver_taken(vq, &taking);
     *n = taken;
     return error;
 }
 
 /* Up to most of what was announced, in any order; *n says how many. */
-static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struct split_driver_hot hot,
+static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struct split_driver_taking taking,
                                             struct vring_used_buffer *used, uint32_t most, uint32_t *n)
 {
     uint32_t taken = 0;
     int error = 0;
 
     for (; taken < most; taken++) {
-        error = split_driver_get(vq, &hot, &used[taken]);
+        error = split_driver_get(vq, &taking, &used[taken]);
         if (PORT_UNLIKELY(error))
             break;
     }
-    split_driver_keep_taken(vq, &hot);
+    split_driver_taken(vq, &taking);
     *n = taken;
     return error;
 }
@@ -517,7 +618,7 @@ static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struc
 static PORT_NOINLINE int split_driver_get_beside_staged(struct vring_split_driver *vq, struct vring_used_buffer *used,
                                                         uint32_t most, uint32_t *n)
 {
-    return split_driver_get_any(vq, split_driver_hot(vq), used, most, n);
+    return split_driver_get_any(vq, split_driver_taking(vq), used, most, n);
 }
 
 /* How many buffers may be taken, of wanted ones: those known to be used, or those that a new look finds; or an error. */
@@ -544,7 +645,9 @@ static PORT_NOINLINE int split_driver_get_one(struct vring_split_driver *vq, str
 {
     uint32_t n;
 
-    return vq->in_order ? split_driver_get_in_order(vq, used, 1, &n) : split_driver_get_beside_staged(vq, used, 1, &n);
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        return split_driver_get_in_order(vq, used, 1, &n);
+    return split_driver_get_beside_staged(vq, used, 1, &n);
 }
 
 int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)
@@ -557,16 +660,16 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
     if (ready < 0)
         return ready;
 
-    struct split_driver_hot hot = split_driver_hot(vq);
+    struct split_driver_taking taking = split_driver_taking(vq);
 
-    if (!PORT_FAST || vq->in_order || hot.staged > 0)
+    if (!PORT_FAST || feature_on(vq->features, VRING_F_IN_ORDER) || taking.staged > 0)
         return split_driver_get_one(vq, used);
-    hot.staged = 0; /* a constant now */
+    taking.staged = 0; /* a constant now */
 
-    int error = split_driver_get(vq, &hot, used);
+    int error = split_driver_get(vq, &taking, used);
 
     if (!error)
-        split_driver_keep_taken(vq, &hot);
+        split_driver_taken(vq, &taking);
     return error;
 }
 
@@ -582,14 +685,14 @@ int vring_split_driver_get_used_batch(struct vring_split_driver *vq, struct vrin
     if (ready <= 0)
         return ready < 0 ? ready : VRING_E_ROOM;
 
-    struct split_driver_hot hot = split_driver_hot(vq);
+    struct split_driver_taking taking = split_driver_taking(vq);
 
-    if (vq->in_order)
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
         return split_driver_get_in_order(vq, used, (uint32_t)ready, n);
-    if (!PORT_FAST || hot.staged > 0)
+    if (!PORT_FAST || taking.staged > 0)
         return split_driver_get_beside_staged(vq, used, (uint32_t)ready, n);
-    hot.staged = 0;
-    return split_driver_get_any(vq, hot, used, (uint32_t)ready, n);
+    taking.staged = 0;
+    return split_driver_get_any(vq, taking, used, (uint32_t)ready, n);
 }
 
 /* ------------------------------------------------------------------------------------------------ notifications --- */
@@ -598,11 +701,11 @@ static int split_driver_enable_at(struct vring_split_driver *vq, uint16_t distan
 {
     uint16_t event = (uint16_t)(vq->next_used + distance);
 
-    if (vq->event_idx && vq->used_event != event) {
+    if (feature_on(vq->features, VRING_F_EVENT_IDX) && vq->used_event != event) {
         vq->used_event = event;
         split_store_used_event(&vq->ring, event);
     }
-    if (!vq->event_idx && vq->avail_flags != 0) {
+    if (!feature_on(vq->features, VRING_F_EVENT_IDX) && vq->avail_flags != 0) {
         vq->avail_flags = 0;
         split_store_avail_flags(&vq->ring, 0);
     }
@@ -630,7 +733,7 @@ int vring_split_driver_enable_notify_delayed(struct vring_split_driver *vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!vq->event_idx)
+    if (!feature_on(vq->features, VRING_F_EVENT_IDX))
         return vring_split_driver_enable_notify(vq);
     return split_driver_enable_at(vq, event_most_of((uint16_t)(vq->published - vq->next_used)));
 }
@@ -641,11 +744,11 @@ int vring_split_driver_disable_notify(struct vring_split_driver *vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (vq->event_idx && event_is_ahead(vq->used_event, vq->next_used)) {
+    if (feature_on(vq->features, VRING_F_EVENT_IDX) && event_is_ahead(vq->used_event, vq->next_used)) {
         vq->used_event = event_passed(vq->next_used);
         split_store_used_event(&vq->ring, vq->used_event);
     }
-    if (!vq->event_idx && vq->avail_flags != VRING_NO_NOTIFY) {
+    if (!feature_on(vq->features, VRING_F_EVENT_IDX) && vq->avail_flags != VRING_NO_NOTIFY) {
         vq->avail_flags = VRING_NO_NOTIFY;
         split_store_avail_flags(&vq->ring, VRING_NO_NOTIFY);
     }
@@ -660,7 +763,7 @@ int vring_split_driver_suspend(struct vring_split_driver *vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!(vq->features & VRING_F_SUSPEND))
+    if (!feature_on(vq->features, VRING_F_SUSPEND))
         return VRING_E_FEATURE;
     if (vq->next_avail != vq->published)
         return VRING_E_STATE;

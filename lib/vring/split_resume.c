@@ -5,6 +5,7 @@
  */
 #include <vring/split.h>
 
+#include "features.h"
 #include "heads.h"
 #include "inflight.h"
 #include "peer.h"
@@ -49,6 +50,8 @@ int vring_split_driver_save(const struct vring_split_driver *vq, void *state, si
 {
     if (!vq)
         return VRING_E_NULL;
+    if (!VRING_BUILD_RESTART)
+        return VRING_E_FEATURE;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
     if (vq->next_avail != vq->published)
@@ -104,7 +107,7 @@ static bool split_driver_restore_buffer(struct vring_split_driver *vq, struct sa
     for (uint16_t left = count; left > 1; left--) {
         uint64_t next = saved_get(from, 2);
 
-        if (!split_driver_claim(vq, next) || (vq->in_order && vq->slots[id].next != next))
+        if (!split_driver_claim(vq, next) || (feature_on(vq->features, VRING_F_IN_ORDER) && vq->slots[id].next != next))
             return false;
         vq->slots[id].next = (uint16_t)next;
         id = next;
@@ -114,7 +117,7 @@ static bool split_driver_restore_buffer(struct vring_split_driver *vq, struct sa
     vq->slots[head].last = (uint16_t)id;
     vq->slots[head].count = count;
     vq->slots[head].position = position;
-    if (!vq->in_order)
+    if (!feature_on(vq->features, VRING_F_IN_ORDER))
         return true;
 
     struct vring_slot *entry = &vq->slots[position & vq->ring.mask];
@@ -134,9 +137,9 @@ static bool split_driver_restore_free(struct vring_split_driver *vq, uint16_t fr
     for (uint16_t i = 0; i < vq->ring.size; i++) {
         uint32_t ahead = (uint16_t)(i - free_head) & vq->ring.mask;
 
-        if (vq->in_order && vq->slots[i].claimed != (ahead >= vq->free_count))
+        if (feature_on(vq->features, VRING_F_IN_ORDER) && vq->slots[i].claimed != (ahead >= vq->free_count))
             return false;
-        if (!vq->in_order && !vq->slots[i].claimed) {
+        if (!feature_on(vq->features, VRING_F_IN_ORDER) && !vq->slots[i].claimed) {
             if (last == vq->ring.size)
                 vq->free_head = i;
             else
@@ -175,6 +178,8 @@ int vring_split_driver_restore(struct vring_split_driver *vq, const struct vring
 
     if (!vq || !config || !state)
         return VRING_E_NULL;
+    if (!VRING_BUILD_RESTART)
+        return VRING_E_FEATURE;
 
     int error = vring_split_driver_prepare(&fresh, config);
     struct saved_header header = {.features = config->features, .size = config->size, .kind = KIND_DRIVER};
@@ -207,6 +212,8 @@ int vring_split_device_save(const struct vring_split_device *vq, void *state, si
 {
     if (!vq)
         return VRING_E_NULL;
+    if (!VRING_BUILD_RESTART)
+        return VRING_E_FEATURE;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
     if (vq->next_used != vq->published)
@@ -229,8 +236,8 @@ int vring_split_device_save(const struct vring_split_device *vq, void *state, si
     if (room < bytes)
         return VRING_E_ROOM;
     saved_put_header(&to, &header);
-    vring_heads_save(&to, vq->heads, vq->ring.size, vq->next_used & vq->ring.mask, count, vq->in_order,
-                     vq->generation);
+    vring_heads_save(&to, vq->heads, vq->ring.size, vq->next_used & vq->ring.mask, count,
+                     feature_on(vq->features, VRING_F_IN_ORDER), vq->generation);
     saved_close(&to, (const unsigned char *)state);
     return (int)bytes;
 }
@@ -268,6 +275,8 @@ int vring_split_device_restore(struct vring_split_device *vq, const struct vring
 
     if (!vq || !config || !state)
         return VRING_E_NULL;
+    if (!VRING_BUILD_RESTART)
+        return VRING_E_FEATURE;
 
     int error = vring_split_device_prepare(&fresh, config);
     struct saved_header header = {.features = config->features, .size = config->size, .kind = KIND_DEVICE};
@@ -277,7 +286,8 @@ int vring_split_device_restore(struct vring_split_device *vq, const struct vring
     if (!error && (uint16_t)(header.next_avail - header.next_used) != header.count)
         error = VRING_E_SAVED;
     if (!error)
-        error = vring_heads_restore(&from, fresh.heads, fresh.ring.size, header.count, fresh.in_order);
+        error = vring_heads_restore(&from, fresh.heads, fresh.ring.size, header.count,
+                                    feature_on(fresh.features, VRING_F_IN_ORDER));
     if (!error && split_observe_used(&fresh.ring) != header.next_used)
         error = VRING_E_UNFIT;
     if (!error)
@@ -299,6 +309,8 @@ int vring_split_device_recover(struct vring_split_device *vq, const struct vring
 
     if (!vq || !config)
         return VRING_E_NULL;
+    if (!VRING_BUILD_RESTART)
+        return VRING_E_FEATURE;
 
     int error = vring_split_device_prepare(&fresh, config);
 

@@ -21,6 +21,7 @@
 
 #include "access.h"
 #include "chain.h"
+#include "features.h"
 
 /*
  * The byte order of the wire: little-endian, but in the second build of the cells (split_be.h). A constant: the order of
@@ -45,6 +46,12 @@ static inline uint32_t split_wire32(uint32_t v)
 static inline uint64_t split_wire64(uint64_t v)
 {
     return PORT_BIG_ENDIAN == SPLIT_WIRE_IS_LE ? port_swap64(v) : v;
+}
+
+/* Must fences order against a device, too? */
+static inline bool split_platform(const struct vring_split_ring *r)
+{
+    return FEATURE_BUILT(VRING_F_ORDER_PLATFORM) && r->platform;
 }
 
 /* ---------------------------------------------------------------------------------------------------- addresses --- */
@@ -157,13 +164,13 @@ static inline uint16_t split_load_avail_entry(const struct vring_split_ring *r, 
  */
 static inline void split_publish_avail(const struct vring_split_ring *r, uint16_t idx)
 {
-    access_release16(split_avail_idx(r), split_wire16(idx), r->platform);
+    access_release16(split_avail_idx(r), split_wire16(idx), split_platform(r));
 }
 
 /* A, with split_publish_avail: what we read behind idx is no older than idx: acquire. */
 static inline uint16_t split_observe_avail(const struct vring_split_ring *r)
 {
-    return split_wire16(access_acquire16(split_avail_idx(r), r->platform));
+    return split_wire16(access_acquire16(split_avail_idx(r), split_platform(r)));
 }
 
 /* The driver's wishes. Relaxed: the fences of D order them. */
@@ -215,7 +222,7 @@ static inline uint32_t split_load_used_len(const struct vring_split_ring *r, siz
  */
 static inline void split_publish_used(const struct vring_split_ring *r, uint16_t idx)
 {
-    access_release16(split_used_idx(r), split_wire16(idx), r->platform);
+    access_release16(split_used_idx(r), split_wire16(idx), split_platform(r));
 }
 
 /*
@@ -223,7 +230,7 @@ static inline void split_publish_used(const struct vring_split_ring *r, uint16_t
  */
 static inline uint16_t split_observe_used(const struct vring_split_ring *r)
 {
-    return split_wire16(access_acquire16(split_used_idx(r), r->platform));
+    return split_wire16(access_acquire16(split_used_idx(r), split_platform(r)));
 }
 
 /* The device's wishes. Relaxed: the fences of C order them. */
@@ -251,7 +258,7 @@ static inline uint16_t split_load_avail_event(const struct vring_split_ring *r)
 /* C and D: our store is visible to the peer before we load the peer's. */
 static inline void split_fence(const struct vring_split_ring *r)
 {
-    access_full_fence(r->platform);
+    access_full_fence(split_platform(r));
 }
 
 /* ---------------------------------------------------------------------------------------------------- the whole --- */

