@@ -30,9 +30,28 @@ static const volatile unsigned char *find(const struct snapshot_memory *memory, 
     return NULL;
 }
 
-static void ring_table(struct json *j, const struct vring_driver *vq, const volatile unsigned char *at, uint32_t entries)
+/* A ring, from one of its sides; the other is null. */
+struct view {
+    const struct vring_driver *driver;
+    const struct vring_device *device;
+    bool packed;
+    bool big_endian;
+};
+
+static int view_ring(const struct view *view, struct vring_snapshot *ring)
 {
-    bool big = vq->big_endian;
+    return view->driver ? vring_driver_snapshot(view->driver, ring) : vring_device_snapshot(view->device, ring);
+}
+
+static int view_entry(const struct view *view, uint32_t position, struct vring_snapshot_entry *entry)
+{
+    return view->driver ? vring_driver_snapshot_entry(view->driver, position, entry)
+                        : vring_device_snapshot_entry(view->device, position, entry);
+}
+
+static void ring_table(struct json *j, const struct view *view, const volatile unsigned char *at, uint32_t entries)
+{
+    bool big = view->big_endian;
 
     json_array(j, "table");
     for (uint32_t i = 0; i < entries; i++, at += DESC_SIZE) {
@@ -40,37 +59,37 @@ static void ring_table(struct json *j, const struct vring_driver *vq, const vola
         json_number(j, "addr", table_word(at, 8, big));
         json_number(j, "len", table_word(at + 8, 4, big));
         /* id and flags of a packed ring stand where a split ring has flags and next */
-        json_number(j, "flags", table_word(at + (vq->packed ? 14 : 12), 2, big));
-        json_number(j, vq->packed ? "id" : "next", table_word(at + (vq->packed ? 12 : 14), 2, big));
+        json_number(j, "flags", table_word(at + (view->packed ? 14 : 12), 2, big));
+        json_number(j, view->packed ? "id" : "next", table_word(at + (view->packed ? 12 : 14), 2, big));
         json_end(j);
     }
     json_end(j);
 }
 
-/* Is the buffer that this descriptor belongs to in flight? Of a packed ring its id says which that is. */
-static bool in_flight(const struct vring_driver *vq, const struct vring_snapshot_entry *entry)
+/* Is the buffer that this descriptor belongs to in flight, or held? Of a packed ring its id says which that is. */
+static bool in_flight(const struct view *view, const struct vring_snapshot_entry *entry)
 {
     struct vring_snapshot_entry of_id;
 
-    if (!vq->packed)
+    if (!view->packed)
         return entry->count > 0;
-    return vring_driver_snapshot_entry(vq, entry->id, &of_id) == 0 && of_id.count > 0;
+    return view_entry(view, entry->id, &of_id) == 0 && of_id.count > 0;
 }
 
-static void ring_entry(struct json *j, const struct vring_driver *vq, uint32_t position,
+static void ring_entry(struct json *j, const struct view *view, uint32_t position,
                        const struct snapshot_memory *memory, unsigned count)
 {
     struct vring_snapshot_entry entry;
     const volatile unsigned char *table;
     uint32_t entries;
 
-    if (vring_driver_snapshot_entry(vq, position, &entry) != 0)
+    if (view_entry(view, position, &entry) != 0)
         return; /* not where the ring itself could be seen */
     json_object(j, NULL);
     json_number(j, "addr", entry.addr);
     json_number(j, "len", entry.len);
     json_number(j, "flags", entry.flags);
-    if (vq->packed) {
+    if (view->packed) {
         json_number(j, "id", entry.id);
     } else {
         json_number(j, "next", entry.next);
@@ -83,8 +102,8 @@ static void ring_entry(struct json *j, const struct vring_driver *vq, uint32_t p
     json_number(j, "link", entry.link);
     entries = entry.len / DESC_SIZE < TABLE_MAX ? entry.len / DESC_SIZE : TABLE_MAX;
     table = find(memory, count, entry.addr, entries * DESC_SIZE);
-    if (table && (entry.flags & DESC_F_INDIRECT) && in_flight(vq, &entry))
-        ring_table(j, vq, table, entries);
+    if (table && (entry.flags & DESC_F_INDIRECT) && in_flight(view, &entry))
+        ring_table(j, view, table, entries);
     json_end(j);
 }
 
@@ -101,11 +120,11 @@ static void ring_shared(struct json *j, const struct snapshot_memory *memory, un
     json_end(j);
 }
 
-int snapshot_ring(struct json *j, const char *name, const struct vring_driver *vq, const struct snapshot_memory *memory,
-                  unsigned count)
+static int ring_view(struct json *j, const char *name, const struct view *view, const struct snapshot_memory *memory,
+                     unsigned count)
 {
     struct vring_snapshot ring;
-    int error = vring_driver_snapshot(vq, &ring);
+    int error = view_ring(view, &ring);
 
     if (error)
         return error;
@@ -113,7 +132,8 @@ int snapshot_ring(struct json *j, const char *name, const struct vring_driver *v
     json_number(j, "vring-snapshot", 1);
     json_text(j, "name", name);
     json_text(j, "format", ring.packed ? "packed" : "split");
-    json_text(j, "side", "driver");
+    json_text(j, "side", view->driver ? "driver" : "device");
+    json_bool(j, "in_order", ring.in_order);
     json_bool(j, "in_order", ring.in_order);
     json_number(j, "size", ring.size);
     if (!ring.packed) {
@@ -133,10 +153,26 @@ int snapshot_ring(struct json *j, const char *name, const struct vring_driver *v
         ring_shared(j, memory, count);
     json_array(j, "entries");
     for (uint32_t i = 0; i < ring.size; i++)
-        ring_entry(j, vq, i, memory, count);
+        ring_entry(j, view, i, memory, count);
     json_end(j);
     json_end(j);
     return 0;
+}
+
+int snapshot_ring(struct json *j, const char *name, const struct vring_driver *vq, const struct snapshot_memory *memory,
+                  unsigned count)
+{
+    struct view view = {.driver = vq, .packed = vq->packed, .big_endian = vq->big_endian};
+
+    return ring_view(j, name, &view, memory, count);
+}
+
+int snapshot_device_ring(struct json *j, const char *name, const struct vring_device *vq,
+                         const struct snapshot_memory *memory, unsigned count)
+{
+    struct view view = {.device = vq, .packed = vq->packed, .big_endian = vq->big_endian};
+
+    return ring_view(j, name, &view, memory, count);
 }
 
 /* ------------------------------------------------------------------------------------------------------- a pool --- */

@@ -8,11 +8,12 @@
 #define SNAPSHOT_H
 
 #include <bounce/bounce.h>
+#include <vring/device.h>
 #include <vring/driver.h>
 
 #include "json.h"
 
-/* Memory that the device may see, as "shared" in the line. What indirect tables hold is shown if they lie in it. */
+/* Memory that both sides see, as "shared" in the line. What indirect tables hold is shown if they lie in it. */
 struct snapshot_memory {
     const char *name;
     uint64_t addr; /* for the device */
@@ -26,6 +27,10 @@ struct snapshot_memory {
  */
 int snapshot_ring(struct json *j, const char *name, const struct vring_driver *vq, const struct snapshot_memory *memory,
                   unsigned count);
+
+/* The same as its device sees it: of tables, those of the buffers that it holds. vring_device_snapshot() answers. */
+int snapshot_device_ring(struct json *j, const char *name, const struct vring_device *vq,
+                         const struct snapshot_memory *memory, unsigned count);
 
 /*
  * Write a pool, which was made from config.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vring.inspect import Record, read, visible_buffers
+from vring.inspect import Record, buffers, draw, read, visible_buffers, wheel
 
 ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOT = ROOT / "examples" / "snapshot"
@@ -32,6 +32,28 @@ static _Alignas(4096) unsigned char shared[65536];
 static struct vring_slot slots[8];
 static struct json console = {.put = put};
 
+/* The other side of that ring, which has taken the buffer with a table and left nothing. */
+static int device(const char *name, uint64_t features, enum vring_byte_order order, const struct snapshot_memory *memory)
+{
+    static struct vring_head heads[8];
+    struct vring_region region = {.host = shared, .addr = 0x10000, .size = sizeof shared};
+    struct vring_device vq;
+    struct vring_device_config config = {.features = features, .size = 8, .desc = shared, .driver_area = shared + 4096,
+        .device_area = shared + 8192, .heads = heads, .head_count = 8, .regions = &region, .region_count = 1,
+        .legacy_order = order};
+    struct vring_chain chain;
+    struct vring_iov iov[8];
+    char title[32];
+
+    snprintf(title, sizeof title, "%s device", name);
+    if (snapshot_device_ring(&console, "dead", &(struct vring_device){0}, memory, 1) != VRING_E_STATE)
+        return 1;
+    if (vring_device_init(&vq, &config) != 0 || vring_device_get_avail(&vq, iov, 8, &chain) != 0 ||
+        vring_device_add_used(&vq, chain.handle, 1) != 0 || vring_device_get_avail(&vq, iov, 8, &chain) != 0)
+        return 1;
+    return snapshot_device_ring(&console, title, &vq, memory, 1);
+}
+
 static int ring(const char *name, uint64_t features, enum vring_byte_order order)
 {
     struct vring_driver vq;
@@ -47,7 +69,8 @@ static int ring(const char *name, uint64_t features, enum vring_byte_order order
         vring_driver_add_indirect(&vq, &table, segments, 1, 2, 1) != 0 || vring_driver_publish(&vq) < 0)
         return 1;
     printf("booting %s...\n", name);
-    return snapshot_ring(&console, name, &vq, &memory, 1) || snapshot_ring(&console, "bare", &vq, NULL, 0);
+    return snapshot_ring(&console, name, &vq, &memory, 1) || snapshot_ring(&console, "bare", &vq, NULL, 0) ||
+           device(name, features, order, &memory);
 }
 
 int main(void)
@@ -65,7 +88,8 @@ int main(void)
     if (snapshot_pool(&console, "dead", &pool, &config) != BOUNCE_E_STATE)
         return 1;
     if (ring("split", VRING_F_VERSION_1 | VRING_F_INDIRECT_DESC, VRING_ORDER_NATIVE) ||
-        ring("packed", VRING_F_VERSION_1 | VRING_F_INDIRECT_DESC | VRING_F_RING_PACKED, VRING_ORDER_NATIVE) ||
+        ring("packed", VRING_F_VERSION_1 | VRING_F_INDIRECT_DESC | VRING_F_RING_PACKED | VRING_F_IN_ORDER,
+             VRING_ORDER_NATIVE) ||
         ring("big-endian", VRING_F_INDIRECT_DESC, VRING_ORDER_BIG))
         return 1;
     if (bounce_init(&pool, &config) != 0 || bounce_map(&pool, &request, &mapping) != 0 ||
@@ -111,7 +135,7 @@ def test_a_console_is_shown_with_all_that_is_on_it(console: str, tmp_path: Path)
         "pool: 64 slots of 2 KiB, 3 used, at most 3; 2 mappings",
     ):
         assert line in done.stdout, (line, done.stdout)
-    assert done.stdout.count("(table): r16 w512 w1") == 3, "each format's table was read in its own layout and order"
+    assert done.stdout.count("(table): r16 w512 w1") == 6, "each format's table was read in its own layout and order"
     assert "dead" not in done.stdout, "of what is not alive nothing is written"
 
 
@@ -123,6 +147,16 @@ def test_a_ring_says_what_the_device_may_see(records: dict[str, Record], name: s
     pieces = [(0x14000, 16), (0x15000, 512), (0x16000, 1)]
     assert sorted(visible_buffers(ring)) == sorted([*pieces, *pieces, (0x13000, 48)])
     assert sum("table" in entry for entry in ring["entries"]) == 1
+
+
+@pytest.mark.parametrize("name", ["split", "packed", "big-endian"])
+def test_a_device_says_what_it_holds_and_what_it_has_staged(records: dict[str, Record], name: str) -> None:
+    view = records[f"{name} device"]
+    assert view["side"] == "device" and view["in_order"] is (name == "packed")
+    found = wheel(view) if name == "packed" else None
+    states = found.state if found else [b.state for b in buffers(view)]
+    assert states[:4] == (["staged"] * 3 + ["device"] if found else ["staged", "device"])
+    assert draw(view).startswith("<svg") and sum("table" in entry for entry in view["entries"]) == 1
 
 
 def test_without_memory_no_table_is_read(records: dict[str, Record]) -> None:
@@ -139,8 +173,8 @@ def test_a_pool_has_the_defaults_that_it_was_made_with(records: dict[str, Record
 
 def test_every_line_of_json_is_one(console: str) -> None:
     lines = [line for line in console.splitlines() if line.startswith("{")]
-    assert len(lines) == 6 + 1 + 1, "rings twice each, the line that was given up, and the pool"
-    assert sum(bool(json.loads(line)) for line in lines if line != "{") == 7
+    assert len(lines) == 9 + 1 + 1, "rings thrice each, the line that was given up, and the pool"
+    assert sum(bool(json.loads(line)) for line in lines if line != "{") == 10
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
@@ -156,5 +190,5 @@ def test_it_needs_no_more_than_the_two_libraries(compiler: str, tmp_path: Path) 
             kind, name = line.split()[-2:]
             (needs if kind == "U" else has).add(name)
             assert kind not in "bBdDC", f"{name} is a variable"
-    foreign = {name for name in needs - has if not name.startswith(("vring_driver_", "bounce_"))}
+    foreign = {name for name in needs - has if not name.startswith(("vring_driver_", "vring_device_", "bounce_"))}
     assert foreign <= {"memcpy", "memset", "_GLOBAL_OFFSET_TABLE_"}
