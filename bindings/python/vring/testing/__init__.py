@@ -26,6 +26,7 @@ from vring.testing.pool_machine import PoolMachine
 from vring.testing.protocol import AllocatorLike, DeviceLike, DriverLike, PoolLike, RingSetup
 from vring.testing.ring_machine import PackedRingMachine, RingMachine
 from vring.testing.schedule import HostileScheduleMachine, ScheduleMachine
+from vring.testing.set_machine import SetMachine, SetModel
 from vring.testing.under_test import RingUnderTest
 from vring.testing.watch import Access, AccessKind, CacheKind, CacheOperation, watch, watch_caches
 from vring.testing.words import Descriptor, PackedDescriptor, PackedWords, SplitWords
@@ -64,6 +65,8 @@ __all__ = [
     "RingUnderTest",
     "ScheduleMachine",
     "Search",
+    "SetMachine",
+    "SetModel",
     "SplitWords",
     "Violation",
     "strategies",
