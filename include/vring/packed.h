@@ -75,10 +75,6 @@ struct vring_packed_driver {
     uint16_t notify_id;
     uint8_t used_len; /* enum vring_used_len_policy */
     bool len_without_write;
-    bool event_idx;
-    bool indirect;
-    bool in_order;
-    bool notification_data;
     /* ours alone */
     int live;            /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     struct vring_packed_position next_avail; /* where to stage next */
@@ -185,9 +181,6 @@ struct vring_packed_device {
     uint64_t features;
     struct vring_head *heads; /* one per buffer id */
     uint32_t max_chain;
-    bool event_idx;
-    bool indirect;
-    bool in_order;
     /* ours alone */
     int live;             /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     struct vring_regions regions;

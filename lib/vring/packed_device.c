@@ -51,10 +51,7 @@ int vring_packed_device_prepare(struct vring_packed_device *vq, const struct vri
     regions_start(&vq->regions, config->regions, config->region_count);
     vq->regions.may_miss = config->regions_may_miss;
     vq->max_chain = config->max_chain ? config->max_chain : config->size;
-    vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
-    vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
     vq->generation = config->generation;
-    vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
     vq->inflight.region = config->inflight;
     return 0;
 }
@@ -84,7 +81,7 @@ int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_
     struct vring_packed_position start = packed_start(config->index);
 
     heads_clear(vq->heads, vq->ring.size);
-    if (vq->inflight.region)
+    if (inflight_is_kept(&vq->inflight))
         vring_inflight_start_packed(&vq->inflight, vq->heads, vq->ring.size, (uint16_t)start.offset, packed_wrap(start));
     vring_packed_device_start(vq, start, start);
     return 0;
@@ -106,18 +103,18 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
         return peer_verdict(vq->live);
     if (!heads_hold(vq->heads, vq->ring.size, handle))
         return VRING_E_HANDLE;
-    if (vq->heads[packed_before_by(&vq->ring, vq->taken, vq->waiting + 1u)].order != handle_head(handle))
+    if (vq->heads[packed_before_by(&vq->ring, vq->taken, resume_waiting(vq->waiting) + 1u)].order != handle_head(handle))
         return VRING_E_HANDLE;
 
     struct vring_head *head = &vq->heads[handle_head(handle)];
 
-    if (head->used & HEAD_AGAIN) {
+    if (VRING_BUILD_RESTART && (head->used & HEAD_AGAIN)) {
         heads_wait_again(vq->heads, handle_head(handle));
         vq->waiting++;
         vq->waiting_at = packed_back(&vq->ring, vq->waiting_at, head->taken);
         return 0;
     }
-    if (vq->inflight.region)
+    if (inflight_is_kept(&vq->inflight))
         inflight_packed_drop(&vq->inflight, vq->heads, handle_head(handle));
     vq->next_avail = packed_back(&vq->ring, vq->next_avail, head->taken);
     vq->held = (uint16_t)(vq->held - head->taken);
@@ -197,7 +194,7 @@ static PORT_INLINE void packed_device_pass(const struct vring_packed_ring *r, st
 /* ... and is not ours any longer, or when it is published. */
 static PORT_INLINE void packed_device_let_go(struct vring_packed_device *vq, struct vring_head *heads, uint16_t id)
 {
-    if (PORT_UNLIKELY(vq->inflight.region))
+    if (inflight_is_kept(&vq->inflight))
         inflight_stage(&vq->inflight, heads, id);
     else
         heads_release(heads, id);
@@ -284,10 +281,10 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
 
     uint16_t id = handle_head(handle);
 
-    if (vq->in_order) {
+    if (feature_on(vq->features, VRING_F_IN_ORDER)) {
         const struct vring_used_chain one = {handle, len};
 
-        if (PORT_FAST && !vq->inflight.region && packed_device_add_in_turn(vq, &one, 1) == 1)
+        if (PORT_FAST && !inflight_is_kept(&vq->inflight) && packed_device_add_in_turn(vq, &one, 1) == 1)
             return 0;
         heads_hold_back(vq->heads, id, len);
         packed_device_stage_in_order(vq);
@@ -342,13 +339,13 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
     if (!vq || !n || (!used && count > 0))
         return VRING_E_NULL;
 
-    bool straight = PORT_FAST && !vq->inflight.region;
+    bool straight = PORT_FAST && !inflight_is_kept(&vq->inflight);
     int error = vq->live <= 0 ? peer_verdict(vq->live) : 0;
 
     while (!error) {
         uint32_t now = 0;
 
-        if (straight && vq->in_order)
+        if (straight && feature_on(vq->features, VRING_F_IN_ORDER))
             now = packed_device_add_in_turn(vq, &used[added], count - added);
         else if (straight && vq->staged > 0)
             error = packed_device_add_straight(vq, &used[added], count - added, &now);
@@ -396,7 +393,7 @@ int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_h
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!vq->in_order)
+    if (!feature_on(vq->features, VRING_F_IN_ORDER))
         return VRING_E_FEATURE;
 
     int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
@@ -406,7 +403,7 @@ int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_h
 
     uint16_t id;
 
-    if (PORT_FAST && !vq->inflight.region)
+    if (PORT_FAST && !inflight_is_kept(&vq->inflight))
         packed_device_pass_before(vq, handle_head(handle));
     for (uint32_t at = vq->oldest; (id = vq->heads[at].order) != handle_head(handle); at = packed_after(&vq->ring, at))
         if (!heads_held_back(vq->heads, id))
@@ -429,22 +426,22 @@ int vring_packed_device_publish(struct vring_packed_device *vq)
 
     uint16_t added = vq->staged;
 
-    if (vq->in_order)
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
         packed_device_end_batch(vq);
-    if (PORT_UNLIKELY(vq->inflight.region))
+    if (inflight_is_kept(&vq->inflight))
         inflight_packed_prepare(&vq->inflight, vq->heads, (uint16_t)vq->next_used.offset, packed_wrap(vq->next_used),
                                 packed_wrap(vq->published));
     packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* B */
-    if (PORT_UNLIKELY(vq->inflight.region))
+    if (inflight_is_kept(&vq->inflight))
         inflight_packed_publish(&vq->inflight, vq->heads, (uint16_t)vq->next_used.offset, packed_wrap(vq->next_used));
     vq->published = vq->next_used;
     vq->held = (uint16_t)(vq->held - added);
     vq->staged = 0;
     packed_fence(&vq->ring); /* D */
-    if (PORT_UNLIKELY(vq->owes))
+    if (resume_owes(vq->owes))
         return resume_settle(&vq->owes);
-    return event_word_is_due(packed_load_event(vq->ring.driver_area), vq->event_idx, packed_place(vq->published), added,
-                             vq->ring.size);
+    return event_word_is_due(packed_load_event(vq->ring.driver_area), feature_on(vq->features, VRING_F_EVENT_IDX),
+                             packed_place(vq->published), added, vq->ring.size);
 }
 
 /* ------------------------------------------------------------------------------------------------ notifications --- */
@@ -465,8 +462,9 @@ int vring_packed_device_enable_notify(struct vring_packed_device *vq)
         return peer_verdict(vq->live);
     if (vring_packed_device_waits(vq))
         return 1;
-    packed_device_wish(vq, vq->event_idx ? packed_event(VRING_EVENT_DESC, packed_place(vq->next_avail))
-                                         : packed_event(VRING_EVENT_ENABLE, 0));
+    packed_device_wish(vq, feature_on(vq->features, VRING_F_EVENT_IDX)
+                               ? packed_event(VRING_EVENT_DESC, packed_place(vq->next_avail))
+                               : packed_event(VRING_EVENT_ENABLE, 0));
     packed_fence(&vq->ring); /* C */
     return packed_is_avail(packed_observe_flags(&vq->ring, vq->next_avail.offset), vq->next_avail);
 }
@@ -489,7 +487,7 @@ int vring_packed_device_suspend(struct vring_packed_device *vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!(vq->features & VRING_F_SUSPEND))
+    if (!feature_on(vq->features, VRING_F_SUSPEND))
         return VRING_E_FEATURE;
     vq->live = SUSPENDED;
     return vq->in_flight + (vq->staged > 0);

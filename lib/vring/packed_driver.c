@@ -49,10 +49,6 @@ int vring_packed_driver_prepare(struct vring_packed_driver *vq, const struct vri
     vq->notify_id = config->notify_id;
     vq->used_len = (uint8_t)config->used_len;
     vq->len_without_write = config->len_without_write;
-    vq->event_idx = (config->features & VRING_F_EVENT_IDX) != 0;
-    vq->indirect = (config->features & VRING_F_INDIRECT_DESC) != 0;
-    vq->in_order = (config->features & VRING_F_IN_ORDER) != 0;
-    vq->notification_data = (config->features & VRING_F_NOTIFICATION_DATA) != 0;
     return 0;
 }
 
@@ -100,17 +96,19 @@ int vring_packed_driver_publish(struct vring_packed_driver *vq)
     vq->staged = 0;
     vq->staged_buffers = 0;
     packed_fence(&vq->ring); /* C */
-    if (PORT_UNLIKELY(vq->owes))
+    if (resume_owes(vq->owes))
         return resume_settle(&vq->owes);
-    return event_word_is_due(packed_load_event(vq->ring.device_area), vq->event_idx, packed_place(vq->published), added,
-                             vq->ring.size);
+    return event_word_is_due(packed_load_event(vq->ring.device_area), feature_on(vq->features, VRING_F_EVENT_IDX),
+                             packed_place(vq->published), added, vq->ring.size);
 }
 
 uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq)
 {
     if (!vq || vq->live <= 0)
         return 0;
-    return vq->notification_data ? (uint32_t)packed_place(vq->published) << 16 | vq->notify_id : vq->notify_id;
+    if (!feature_on(vq->features, VRING_F_NOTIFICATION_DATA))
+        return vq->notify_id;
+    return (uint32_t)packed_place(vq->published) << 16 | vq->notify_id;
 }
 
 /* --------------------------------------------------------------------------------------------------------- take --- */
@@ -236,7 +234,10 @@ static PORT_INLINE int packed_driver_open_batch(struct vring_packed_driver *vq)
     return used_len_judge(&vq->fault, &vq->live, vq->used_len, at, vq->slots[last].writable, &vq->batch_len);
 }
 
-/* Hand out n buffers of a batch, beginning with the oldest, none beyond the last slot. All are taken to be written in full. */
+/*
+ * Hand out n buffers of a batch, beginning with the oldest, none beyond the last slot. All are taken to be written in
+ * full.
+ */
 static PORT_INLINE void packed_driver_hand_out(struct vring_packed_driver *vq, struct vring_used_buffer *used, uint32_t n)
 {
     uint32_t entries = 0;
@@ -279,7 +280,7 @@ static PORT_NOINLINE int packed_driver_get_in_order(struct vring_packed_driver *
 static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, struct vring_used_buffer *used,
                                               uint32_t capacity, uint32_t *n)
 {
-    if (vq->in_order)
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
         return packed_driver_get_in_order(vq, used, capacity, n);
     if (!PORT_FAST || vq->staged_buffers != 0)
         return packed_driver_get_beside_staged(vq, used, capacity, n);
@@ -291,7 +292,8 @@ static PORT_NOINLINE int packed_driver_get_one(struct vring_packed_driver *vq, s
 {
     uint32_t n;
 
-    return vq->in_order ? packed_driver_get_in_order(vq, used, 1, &n) : packed_driver_get_beside_staged(vq, used, 1, &n);
+    return feature_on(vq->features, VRING_F_IN_ORDER) ? packed_driver_get_in_order(vq, used, 1, &n)
+                                                      : packed_driver_get_beside_staged(vq, used, 1, &n);
 }
 
 int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)
@@ -302,7 +304,7 @@ int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_us
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!PORT_FAST || vq->in_order || vq->staged_buffers != 0)
+    if (!PORT_FAST || feature_on(vq->features, VRING_F_IN_ORDER) || vq->staged_buffers != 0)
         return packed_driver_get_one(vq, used);
 
     struct vring_packed_position at = vq->next_used;
@@ -354,8 +356,8 @@ static int packed_driver_enable_at(struct vring_packed_driver *vq, uint16_t dist
 {
     struct vring_packed_position at = packed_forward(&vq->ring, vq->next_used, distance);
 
-    packed_driver_wish(vq, vq->event_idx ? packed_event(VRING_EVENT_DESC, packed_place(at))
-                                         : packed_event(VRING_EVENT_ENABLE, 0));
+    packed_driver_wish(vq, feature_on(vq->features, VRING_F_EVENT_IDX) ? packed_event(VRING_EVENT_DESC, packed_place(at))
+                                                                       : packed_event(VRING_EVENT_ENABLE, 0));
     packed_fence(&vq->ring); /* D */
     return vq->batch > 0 || packed_is_used(packed_observe_flags(&vq->ring, vq->next_used.offset), vq->next_used);
 }
@@ -396,7 +398,7 @@ int vring_packed_driver_suspend(struct vring_packed_driver *vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!(vq->features & VRING_F_SUSPEND))
+    if (!feature_on(vq->features, VRING_F_SUSPEND))
         return VRING_E_FEATURE;
     if (vq->staged > 0)
         return VRING_E_STATE;

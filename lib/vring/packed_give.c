@@ -131,12 +131,9 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
     struct vring_packed_position at = adding->at;
     uint64_t total = 0, readable = UINT64_MAX;
     uint32_t last = at.offset, flags = VRING_DESC_NEXT, i = 0;
+    const bool fits = count <= adding->free_count; /* if not, it may still be no list at all, which is said first */
     int error = 0;
 
-    if (PORT_UNLIKELY(count > adding->free_count)) {
-        error = segments_check(segments, count, count, &last);
-        return error ? error : VRING_E_FULL;
-    }
     for (; i < count; i++, kept = NULL) {
         uint64_t addr = segments[i].addr;
         uint32_t len = segments[i].len;
@@ -151,15 +148,21 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
         total += len;
         if (i + 1 == count)
             flags ^= VRING_DESC_NEXT;
+        if (PORT_UNLIKELY(!fits))
+            continue;
         packed_driver_stage_desc(r, at, addr, len, adding->free_head, flags, kept);
         last = at.offset;
         at = packed_forward(r, at, 1);
     }
-    if (PORT_UNLIKELY(error || total > UINT64_C(1) << 32)) {
+    if (!error && total > UINT64_C(1) << 32)
+        error = VRING_E_LEN;
+    if (PORT_UNLIKELY(error && fits))
         packed_driver_clear(r, adding->at, i);
-        return error ? error : VRING_E_LEN;
-    }
-    packed_driver_stage(slots, adding, last, in_order, count, total > readable ? (uint32_t)(total - readable - (total - readable > UINT32_MAX)) : 0, token);
+    if (PORT_UNLIKELY(error || !fits))
+        return error ? error : VRING_E_FULL;
+    if (readable > total)
+        readable = total;
+    packed_driver_stage(slots, adding, last, in_order, count, segments_count(total - readable), token);
     adding->at = at;
     adding->free_count -= count;
     return 0;
@@ -171,8 +174,9 @@ static PORT_NOINLINE int packed_driver_add_list(struct vring_packed_driver *vq, 
 {
     struct packed_driver_adding adding = packed_driver_adding(vq);
     const struct vring_packed_ring r = vq->ring;
-    int error = packed_driver_stage_list(&r, vq->slots, vq->in_order, &adding, segments, n_readable,
-                                         n_readable + n_writable, token, vq->staged == 0 ? &vq->staged_first : NULL);
+    int error = packed_driver_stage_list(&r, vq->slots, feature_on(vq->features, VRING_F_IN_ORDER), &adding, segments,
+                                         n_readable, n_readable + n_writable, token,
+                                         vq->staged == 0 ? &vq->staged_first : NULL);
 
     if (!error)
         packed_driver_added(vq, &adding);
@@ -201,7 +205,8 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
 
     if (error)
         return error;
-    packed_driver_next_id(&vq->slots[adding.free_head], &adding, &vq->slots[adding.at.offset], vq->in_order);
+    packed_driver_next_id(&vq->slots[adding.free_head], &adding, &vq->slots[adding.at.offset],
+                          feature_on(vq->features, VRING_F_IN_ORDER));
     vq->next_avail = packed_forward(&vq->ring, adding.at, 1);
     vq->free_head = (uint16_t)adding.free_head;
     vq->free_count--;
@@ -246,7 +251,7 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
         return VRING_E_NULL;
     if (vq->live != LIVE)
         return peer_verdict(vq->live);
-    if (!vq->indirect)
+    if (!feature_on(vq->features, VRING_F_INDIRECT_DESC))
         return VRING_E_FEATURE;
 
     if (count == 0 || count > vq->max_chain)
@@ -255,8 +260,9 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
         return VRING_E_NULL;
 
     struct packed_driver_adding adding = packed_driver_adding(vq);
-    int error = packed_driver_stage_table(&vq->ring, vq->slots, vq->in_order, &adding, table, segments, n_readable, count,
-                                          token, vq->staged == 0 ? &vq->staged_first : NULL);
+    int error = packed_driver_stage_table(&vq->ring, vq->slots, feature_on(vq->features, VRING_F_IN_ORDER), &adding, table,
+                                          segments, n_readable, count, token,
+                                          vq->staged == 0 ? &vq->staged_first : NULL);
 
     if (!error)
         packed_driver_added(vq, &adding);
@@ -285,7 +291,8 @@ static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq
 
         if (buffers->n_readable + n_writable != 1 || buffers->table || !buffers->segments)
             break;
-        if (packed_driver_stage_single(&here, slot, &adding, first, buffers->segments, n_writable, buffers->token, NULL) != 0)
+        if (packed_driver_stage_single(&here, slot, &adding, first, buffers->segments, n_writable, buffers->token,
+                                       NULL) != 0)
             break;
         packed_driver_next_id(slot, &adding, last, in_order);
         slot = in_order ? slot + 1 : &slots[adding.free_head];
@@ -316,7 +323,7 @@ static PORT_NOINLINE uint32_t packed_driver_add_lists(struct vring_packed_driver
     const struct vring_packed_ring r = vq->ring;
     struct vring_slot *slots = vq->slots;
     uint32_t max_pieces = vq->max_pieces, added = 0;
-    const bool in_order = vq->in_order;
+    const bool in_order = feature_on(vq->features, VRING_F_IN_ORDER);
 
     for (; added < count; added++, buffers++) {
         uint32_t n_readable = buffers->n_readable, pieces = n_readable + buffers->n_writable;
@@ -338,8 +345,8 @@ static PORT_NOINLINE uint32_t packed_driver_add_tables(struct vring_packed_drive
     struct packed_driver_adding adding = packed_driver_adding(vq);
     const struct vring_packed_ring r = vq->ring;
     struct vring_slot *slots = vq->slots;
-    uint32_t max_chain = vq->indirect ? vq->max_chain : 0, added = 0;
-    const bool in_order = vq->in_order;
+    uint32_t max_chain = feature_on(vq->features, VRING_F_INDIRECT_DESC) ? vq->max_chain : 0, added = 0;
+    const bool in_order = feature_on(vq->features, VRING_F_IN_ORDER);
 
     for (; added < count; added++, buffers++) {
         uint32_t n_readable = buffers->n_readable, pieces = n_readable + buffers->n_writable;
@@ -364,13 +371,15 @@ int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const st
 
     int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
 
+    bool in_order = feature_on(vq->features, VRING_F_IN_ORDER);
+
     while (!error && added < count) {
         const struct vring_avail_buffer *buffer = &buffers[added];
         uint32_t run = !PORT_FAST || vq->staged == 0                  ? 0
                        : buffer->table                                ? packed_driver_add_tables(vq, buffer, count - added)
                        : buffer->n_readable + buffer->n_writable != 1 ? packed_driver_add_lists(vq, buffer, count - added)
-                       : vq->in_order ? packed_driver_add_singles_in_order(vq, buffer, count - added)
-                                      : packed_driver_add_singles(vq, buffer, count - added);
+                       : in_order ? packed_driver_add_singles_in_order(vq, buffer, count - added)
+                                  : packed_driver_add_singles(vq, buffer, count - added);
 
         added += run;
         if (run > 0)
@@ -394,8 +403,11 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
     if (vq->staged == 0)
         return VRING_E_STATE;
 
-    uint32_t id = vq->in_order ? packed_before(&vq->ring, vq->free_head)
-                               : vq->slots[packed_back(&vq->ring, vq->next_avail, 1).offset].order;
+    uint32_t id = vq->slots[packed_back(&vq->ring, vq->next_avail, 1).offset].order;
+
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        id = packed_before(&vq->ring, vq->free_head);
+
     uint16_t count = vq->slots[id].count;
 
     if (token)

@@ -93,7 +93,7 @@ static bool packed_driver_restore_buffer(struct vring_packed_driver *vq, struct 
     vq->slots[id].count = count;
     vq->slots[id].position = (uint16_t)(vq->sequence - age);
     *entries += count;
-    if (!vq->in_order)
+    if (!feature_on(vq->features, VRING_F_IN_ORDER))
         return true;
 
     uint16_t next = (uint16_t)(((uint32_t)id + age) % vq->ring.size);
@@ -133,7 +133,7 @@ static int packed_driver_restore_state(struct vring_packed_driver *vq, struct sa
         return VRING_E_SAVED;
     if (!packed_restore_places(&vq->ring, header, entries, &vq->next_used, &vq->next_avail))
         return VRING_E_SAVED;
-    if (vq->in_order)
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
         vq->oldest = packed_before_by(&vq->ring, vq->free_head, header->count);
     else
         packed_driver_restore_free(vq);
@@ -200,7 +200,7 @@ int vring_packed_device_save(const struct vring_packed_device *vq, void *state, 
         return VRING_E_FEATURE;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (vq->staged > 0 || (!vq->in_order && vq->in_flight > 0))
+    if (vq->staged > 0 || (!feature_on(vq->features, VRING_F_IN_ORDER) && vq->in_flight > 0))
         return VRING_E_STATE;
 
     size_t bytes = SAVED_HEADER + HEADS_RECORD * (size_t)vq->in_flight + SAVED_CHECKSUM;
@@ -219,7 +219,8 @@ int vring_packed_device_save(const struct vring_packed_device *vq, void *state, 
     if (room < bytes)
         return VRING_E_ROOM;
     saved_put_header(&to, &header);
-    vring_heads_save(&to, vq->heads, vq->ring.size, vq->oldest, vq->in_flight, vq->in_order, vq->generation);
+    vring_heads_save(&to, vq->heads, vq->ring.size, vq->oldest, vq->in_flight, feature_on(vq->features, VRING_F_IN_ORDER),
+                     vq->generation);
     saved_close(&to, (const unsigned char *)state);
     return (int)bytes;
 }
@@ -267,10 +268,11 @@ int vring_packed_device_restore(struct vring_packed_device *vq, const struct vri
 
     if (!error)
         error = saved_open(&from, state, bytes, &header);
-    if (!error && header.count > 0 && (!fresh.in_order || fresh.inflight.region))
+    if (!error && header.count > 0 && (!feature_on(fresh.features, VRING_F_IN_ORDER) || fresh.inflight.region))
         error = VRING_E_UNFIT;
     if (!error)
-        error = vring_heads_restore(&from, fresh.heads, fresh.ring.size, header.count, fresh.in_order);
+        error = vring_heads_restore(&from, fresh.heads, fresh.ring.size, header.count,
+                                     feature_on(fresh.features, VRING_F_IN_ORDER));
     if (!error && !packed_restore_places(&fresh.ring, &header, packed_device_entries(fresh.heads, header.count),
                                          &next_used, &next_avail))
         error = VRING_E_SAVED;

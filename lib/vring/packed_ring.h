@@ -18,6 +18,7 @@
 
 #include "access.h"
 #include "chain.h"
+#include "features.h"
 
 /* Always little-endian: the packed ring came with VERSION_1. */
 static inline uint16_t packed_wire16(uint16_t v)
@@ -33,6 +34,12 @@ static inline uint32_t packed_wire32(uint32_t v)
 static inline uint64_t packed_wire64(uint64_t v)
 {
     return PORT_BIG_ENDIAN ? port_swap64(v) : v;
+}
+
+/* Must the device's order be kept, too? */
+static inline bool packed_platform(const struct vring_packed_ring *r)
+{
+    return FEATURE_BUILT(VRING_F_ORDER_PLATFORM) && r->platform;
 }
 
 /* ------------------------------------------------------------------------------------- places and wrap counters --- */
@@ -234,13 +241,13 @@ static inline void packed_store_flags(const struct vring_packed_ring *r, uint32_
  */
 static inline void packed_publish_flags(const struct vring_packed_ring *r, uint32_t offset, uint16_t flags)
 {
-    access_release16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags), r->platform);
+    access_release16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags), packed_platform(r));
 }
 
 /* A and B, with packed_publish_flags: what we read behind the flags is no older than they are: acquire. */
 static inline uint16_t packed_observe_flags(const struct vring_packed_ring *r, uint32_t offset)
 {
-    return packed_wire16(access_acquire16(&packed_desc(r, offset)->flags.raw, r->platform));
+    return packed_wire16(access_acquire16(&packed_desc(r, offset)->flags.raw, packed_platform(r)));
 }
 
 /* Relaxed: of entries behind one that was observed. */
@@ -323,7 +330,7 @@ static inline uint32_t packed_event(unsigned flags, uint16_t place)
 /* C and D: our store is visible to the peer before we load the peer's. */
 static inline void packed_fence(const struct vring_packed_ring *r)
 {
-    access_full_fence(r->platform);
+    access_full_fence(packed_platform(r));
 }
 
 /* ---------------------------------------------------------------------------------------------------- the whole --- */

@@ -2,6 +2,7 @@
 /* A packed ring at one moment, as found and unjudged, seen from either side: for people to look at. */
 #include <vring/packed.h>
 
+#include "features.h"
 #include "packed_ring.h"
 
 /* What both sides see, of a queue that is or was live; what one alone knows is added by its own function. */
@@ -57,7 +58,7 @@ int vring_packed_driver_snapshot(const struct vring_packed_driver *vq, struct vr
     snapshot->next_used = packed_place(vq->next_used);
     snapshot->published = packed_place(vq->published);
     snapshot->free = vq->free_count;
-    snapshot->in_order = vq->in_order;
+    snapshot->in_order = feature_on(vq->features, VRING_F_IN_ORDER);
     snapshot->error = vq->fault.error;
     return 0;
 }
@@ -92,7 +93,7 @@ int vring_packed_device_snapshot(const struct vring_packed_device *vq, struct vr
     snapshot->next_avail = packed_place(vq->next_avail);
     snapshot->next_used = packed_place(vq->next_used);
     snapshot->published = packed_place(vq->published);
-    snapshot->in_order = vq->in_order;
+    snapshot->in_order = feature_on(vq->features, VRING_F_IN_ORDER);
     snapshot->error = vq->fault.error;
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "batch.h"
 #include "chain.h"
+#include "features.h"
 #include "heads.h"
 #include "indirect.h"
 #include "inflight.h"
@@ -62,13 +63,13 @@ static struct chain_desc packed_device_next(struct vring_packed_device *vq, stru
 
     list->descriptors++;
     list->at = packed_forward(&vq->ring, list->at, 1);
-    if (list->noted) {
+    if (inflight_is_kept(&vq->inflight) && list->noted) {
         desc = inflight_packed_fetch(&vq->inflight, list->record);
         list->record = inflight_after(vq->heads, list->record);
         return desc;
     }
     desc = packed_fetch_desc(&vq->ring, list->at.offset, packed_load_flags(&vq->ring, list->at.offset));
-    if (vq->inflight.region)
+    if (inflight_is_kept(&vq->inflight))
         list->record = inflight_packed_note(&vq->inflight, vq->heads, list->record, &desc);
     return desc;
 }
@@ -89,13 +90,15 @@ static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct
     struct chain_desc *desc = &rest->desc;
     enum chain_step step = CHAIN_MORE;
 
-    if (rest->table.entries > 0)
+    if (FEATURE_BUILT(VRING_F_INDIRECT_DESC) && rest->table.entries > 0)
         return packed_device_walk_table(vq, &rest->walk, rest->table);
     if ((desc->flags & VRING_DESC_INDIRECT) && list->descriptors == 1) {
         struct packed_device_table table = {.addr = desc->addr, .entries = desc->len / 16};
 
-        step = vring_chain_table(&rest->walk, desc, list->at.offset, vq->indirect);
-        return step == CHAIN_MORE ? packed_device_walk_table(vq, &rest->walk, table) : step;
+        step = vring_chain_table(&rest->walk, desc, list->at.offset, feature_on(vq->features, VRING_F_INDIRECT_DESC));
+        if (!FEATURE_BUILT(VRING_F_INDIRECT_DESC) || step != CHAIN_MORE)
+            return step;
+        return packed_device_walk_table(vq, &rest->walk, table);
     }
     for (;; *desc = packed_device_next(vq, list), rest->judged = false) {
         if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT)) /* 2.8.19: a list is direct or indirect, not both */
@@ -196,7 +199,7 @@ static PORT_NOINLINE int packed_device_take_rest(struct vring_packed_device *vq,
 
     if (error)
         return error;
-    if (vq->inflight.region)
+    if (inflight_is_kept(&vq->inflight))
         inflight_packed_take(&vq->inflight, vq->heads, id, (uint16_t)rest->list.descriptors);
     packed_device_take(&vq->ring, vq->heads, &taking, id, rest->list.descriptors, chain->writable, walk->refused != 0,
                        chain);
@@ -212,9 +215,9 @@ static uint16_t packed_device_oldest_waiting(const struct vring_packed_device *v
 
 bool vring_packed_device_waits(struct vring_packed_device *vq)
 {
-    for (; vq->waiting > 0 && heads_held_back(vq->heads, packed_device_oldest_waiting(vq)); vq->waiting--)
+    for (; resume_waiting(vq->waiting) > 0 && heads_held_back(vq->heads, packed_device_oldest_waiting(vq)); vq->waiting--)
         vq->waiting_at = packed_forward(&vq->ring, vq->waiting_at, vq->heads[packed_device_oldest_waiting(vq)].taken);
-    return vq->waiting > 0;
+    return resume_waiting(vq->waiting) > 0;
 }
 
 /* Hand out again what was in flight before a restart: as the inflight region has it, or else the ring. */
@@ -229,7 +232,7 @@ static int packed_device_get_again(struct vring_packed_device *vq, struct vring_
             .descriptors = 1,
             .limit = vq->heads[id].taken,
             .record = vq->heads[id].record,
-            .noted = vq->inflight.region != NULL,
+            .noted = inflight_is_kept(&vq->inflight),
         },
     };
     struct chain_walk *walk = &rest.walk;
@@ -323,7 +326,8 @@ static PORT_INLINE const void *packed_device_see_table(const struct vring_packed
 {
     void *memory;
 
-    if (!vq->indirect || (outer->flags & VRING_DESC_NEXT) || outer->len % 16 != 0 || outer->len / 16 > vq->max_chain)
+    if (!feature_on(vq->features, VRING_F_INDIRECT_DESC) || (outer->flags & VRING_DESC_NEXT) ||
+        outer->len % 16 != 0 || outer->len / 16 > vq->max_chain)
         return NULL;
     if (!regions_whole(&vq->regions, outer->addr, outer->len, false, &memory) || (uintptr_t)memory % 8 != 0)
         return NULL;
@@ -470,7 +474,10 @@ static PORT_NOINLINE int packed_device_get_writable(struct vring_packed_device *
     return packed_device_get_kind(vq, VRING_DESC_WRITE, iov, chains, most, n, first);
 }
 
-/* Take up to capacity buffers, whatever they are; *first is the first descriptor of the first. Returns why no more than *n. */
+/*
+ * Take up to capacity buffers, whatever they are; *first is the first descriptor of the first. Returns why there are no
+ * more than *n.
+ */
 static PORT_NOINLINE int packed_device_get_lists(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                                  struct vring_chain *chains, uint32_t capacity, uint32_t *n,
                                                  const struct chain_desc *first)
@@ -513,7 +520,7 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
     struct packed_device_rest rest;
     int error = OTHER;
 
-    if (PORT_FAST && !vq->inflight.region) {
+    if (PORT_FAST && !inflight_is_kept(&vq->inflight)) {
         const struct vring_packed_ring r = vq->ring;
 
         error = packed_device_take_run(vq, &r, vq->heads, &taking, first, iov, n_iov, chain, &rest);
@@ -521,7 +528,7 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
     } else {
         struct packed_device_list list = {.at = taking.at, .descriptors = 1, .limit = vq->ring.size - taking.held};
 
-        if (vq->inflight.region)
+        if (inflight_is_kept(&vq->inflight))
             list.record = inflight_packed_note(&vq->inflight, vq->heads, vq->inflight.free_head, first);
         chain_start(&rest.walk, iov, n_iov, vq->max_chain);
         rest.list = list;
@@ -547,7 +554,7 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
         return VRING_E_NULL;
     if (vq->live != LIVE)
         return peer_verdict(vq->live);
-    if (PORT_UNLIKELY(vq->waiting > 0))
+    if (PORT_UNLIKELY(resume_waiting(vq->waiting) > 0))
         return packed_device_get_waiting(vq, iov, n_iov, chain);
 
     struct packed_device_taking taking = packed_device_taking(vq);
@@ -556,7 +563,7 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
 
     if (answer)
         return answer;
-    if (!PORT_FAST || n_iov == 0 || vq->inflight.region)
+    if (!PORT_FAST || n_iov == 0 || inflight_is_kept(&vq->inflight))
         return packed_device_take_any(vq, &desc, iov, n_iov, chain);
 
     const struct vring_packed_ring here = packed_from(&vq->ring, taking.at.offset);
@@ -645,7 +652,7 @@ int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct v
     *n = 0;
     if (capacity == 0)
         return vq->live == LIVE ? VRING_E_ROOM : peer_verdict(vq->live);
-    if (PORT_FAST && n_iov > 0 && vq->live == LIVE && vq->waiting == 0 && !vq->inflight.region)
+    if (PORT_FAST && n_iov > 0 && vq->live == LIVE && resume_waiting(vq->waiting) == 0 && !inflight_is_kept(&vq->inflight))
         error = packed_device_get_straight(vq, iov, n_iov, chains, capacity, n);
     else
         error = packed_device_get_each(vq, iov, n_iov, chains, capacity, n);

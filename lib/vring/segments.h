@@ -31,9 +31,15 @@ static PORT_INLINE int segments_add_up(const struct vring_segment *segments, uin
     return 0;
 }
 
+/* So many bytes, at most 2^32, as a length: there is no word for that, and it counts as one less. */
+static inline uint32_t segments_count(uint64_t bytes)
+{
+    return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+}
+
 /*
  * Could this list of at least one be a buffer? 0, VRING_E_LEN or VRING_E_ADDR. Then *writable is the sum of all pieces
- * behind the readable ones; 2^32 counts as one less: a used length has no word for it, either.
+ * behind the readable ones, as segments_count() has it.
  */
 static PORT_INLINE int segments_check(const struct vring_segment *segments, uint32_t n_readable, uint32_t count,
                                       uint32_t *writable)
@@ -48,7 +54,7 @@ static PORT_INLINE int segments_check(const struct vring_segment *segments, uint
         return error;
     if (PORT_UNLIKELY(total > UINT64_C(1) << 32))
         return VRING_E_LEN;
-    *writable = total - readable > UINT32_MAX ? UINT32_MAX : (uint32_t)(total - readable);
+    *writable = segments_count(total - readable);
     return 0;
 }
 

@@ -132,9 +132,9 @@ BREAKS = [
     # a straight walk
     Mutant("packed_take.c", "batch_least(room, list.limit)", "room"),
     Mutant("packed_take.c", "batch_least(n_iov, vq->max_chain)", "n_iov"),
-    Mutant("packed_take.c", "!vq->indirect || (outer", "(outer"),
+    Mutant("packed_take.c", "!feature_on(vq->features, VRING_F_INDIRECT_DESC) || (outer", "(outer"),
     Mutant("packed_take.c", " || (outer->flags & VRING_DESC_NEXT)", ""),
-    Mutant("packed_take.c", " || outer->len % 16 != 0", ""),
+    Mutant("packed_take.c", "outer->len % 16 != 0 || ", ""),
     Mutant("packed_take.c", "rest->judged = step == CHAIN_MORE;", "rest->judged = false;"),
     Mutant("packed_take.c", "step == CHAIN_MORE && chain_run_room(&run) > 0", "step == CHAIN_MORE"),
     Mutant("packed_give.c", "!PORT_FAST || vq->staged == 0 ", "!PORT_FAST "),
