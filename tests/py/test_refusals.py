@@ -465,3 +465,29 @@ def test_memory_refuses_what_lies_outside() -> None:
     assert memory.allocate(1) == 0x1000 and memory.allocate(4080, 16) == 0x1010
     with pytest.raises(MemoryError):
         memory.allocate(1)
+
+
+def test_a_piece_that_is_none_is_named_and_so_is_an_offer() -> None:
+    """The slip of everybody's first hour: a pair where a list of pairs is wanted."""
+    memory = GuestMemory(1 << 16)
+    areas = SplitAreas.allocate(memory, 8)
+    driver: Any = SplitDriver(memory, areas, V1)
+    device: Any = SplitDevice(memory, areas, V1)
+    anything: Any = GuestMemory
+    slips: list[tuple[str, Callable[[], object]]] = [
+        (r"SplitDriver.add_avail: readable\[0\] must be \(address, bytes\), not 65536", lambda: driver.add_avail((65536, 16))),
+        (r"readable\[0\] must be \(address, bytes\), not \(1, 2, 3\)", lambda: driver.add_avail([(1, 2, 3)])),
+        (r"add_avail_batch: offers\[1\] must be \(readable, writable, token\), not 3",
+         lambda: driver.add_avail_batch([([(65536, 1)], [], None), 3])),
+        (r"add_indirect: table must be an IndirectTable, not None", lambda: driver.add_indirect(None, [(65536, 1)])),
+        (r"add_used_batch: chains\[0\] must be a Chain or \(chain, written\), not 3", lambda: device.add_used_batch([3])),
+        (r"get_avail_batch: most must be an int, not str", lambda: device.get_avail_batch("all")),
+        (r"regions\[0\] must be a Region, not 3", lambda: device.set_regions([3])),
+        (r"GuestMemory: size and base must be ints, not '64k' and 65536", lambda: anything("64k")),
+    ]
+    for message, call in slips:
+        with pytest.raises(TypeError, match=message):
+            call()
+    with pytest.raises(CallerError, match="get_used_batch.*most = -1; must be from 0"):
+        driver.get_used_batch(-1)
+    assert driver.in_flight == 0

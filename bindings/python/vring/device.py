@@ -312,7 +312,7 @@ class Device(Queue):
         it as :meth:`get_avail` does.
         """
         self._tell()
-        most = self.areas.size if most is None else min(most, self.areas.size)
+        most = self._most("get_avail_batch", most)
         chains = ffi.new("struct vring_chain[]", most)
         n = ffi.new("uint32_t *")
         code = lib.vring_device_get_avail_batch(self._queue, self._iov, len(self._iov), chains, most, n)
@@ -385,6 +385,10 @@ class Device(Queue):
         Raises CallerError for the first that is refused; those before it are staged.
         """
         pairs = [(item, item.written) if isinstance(item, Chain) else item for item in chains]
+        for number, pair in enumerate(pairs):
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                what = f"{type(self).__name__}.add_used_batch: chains[{number}] must be a Chain or (chain, written)"
+                raise TypeError(f"{what}, not {pair!r}")
         used = ffi.new("struct vring_used_chain[]", [self._used("add_used_batch", *pair) for pair in pairs])
         n = ffi.new("uint32_t *")
         code = lib.vring_device_add_used_batch(self._queue, used, len(pairs), n)
@@ -493,7 +497,9 @@ class PackedDevice(Device):
 def _c_regions(regions: Sequence[Region]) -> CData:
     """A table of ``struct vring_region``."""
     table = ffi.new("struct vring_region[]", len(regions))
-    for c_region, region in zip(table, regions):
+    for number, (c_region, region) in enumerate(zip(table, regions)):
+        if not isinstance(region, Region):
+            raise TypeError(f"regions[{number}] must be a Region, not {region!r}")
         addr, size = region.bounds()
         c_region.host = region.memory.pointer(addr, size)
         c_region.addr, c_region.size = addr, size

@@ -405,7 +405,7 @@ class Driver(DriverQueue):
         Returns how many were staged: all of them, or those before the first for which too few descriptors were free.
         Raises CallerError for a buffer that never fits or is malformed; then none is staged.
         """
-        offered = [Offer(*offer) for offer in offers]
+        offered = self._offers(offers)
         pieces = [piece for readable, writable, *_ in offered for piece in (*readable, *writable)]
         parts = [part for readable, writable, *_ in offered for part in (readable, writable)]
         segments = self._segments("add_avail_batch", pieces, *parts)
@@ -432,7 +432,7 @@ class Driver(DriverQueue):
         Take the buffers that the device has used, at most ``most`` of them, crossing into C once. If the device has
         broken the protocol behind some that are sound, those are returned, and the next call raises.
         """
-        most = self.areas.size if most is None else min(most, self.areas.size)
+        most = self._most("get_used_batch", most)
         used = ffi.new("struct vring_used_buffer[]", most)
         n = ffi.new("uint32_t *")
         code = lib.vring_driver_get_used_batch(self._queue, used, most, n)
@@ -442,8 +442,21 @@ class Driver(DriverQueue):
         pop = self._tokens.pop
         return [Used(pop(item.token)[0], item.len) for item in used[0:count]]
 
+    def _offers(self, offers: Iterable[Offer | tuple[Sequence[Segment], Sequence[Segment], object]]) -> list[Offer]:
+        """Each with a name for its parts; or an exception that says which is none."""
+        offered = []
+        for number, offer in enumerate(offers):
+            try:
+                offered.append(Offer(*offer))
+            except TypeError:
+                what = f"{type(self).__name__}.add_avail_batch: offers[{number}] must be (readable, writable, token)"
+                raise TypeError(f"{what}, not {offer!r}") from None
+        return offered
+
     def _c_table(self, verb: str, table: IndirectTable) -> CData:
         """Where C finds the table's memory."""
+        if not isinstance(table, IndirectTable):
+            raise TypeError(f"{type(self).__name__}.{verb}: table must be an IndirectTable, not {table!r}")
         c_table = ffi.new("struct vring_table *")
         c_table.entries = integer(f"{type(self).__name__}.{verb}", "table.entries", table.entries, 28, RingCode.CHAIN)
         c_table.memory = table.memory.pointer(table.addr, 16 * table.entries)
@@ -460,7 +473,11 @@ class Driver(DriverQueue):
         except (OverflowError, TypeError, ValueError):
             call = f"{type(self).__name__}.{verb}"
             for readable, writable in zip(parts[::2], parts[1::2]):
-                for name, (addr, length) in _named(readable, writable):
+                for name, piece in _named(readable, writable):
+                    try:
+                        addr, length = piece
+                    except (TypeError, ValueError):
+                        raise TypeError(f"{call}: {name} must be (address, bytes), not {piece!r}") from None
                     integer(call, f"address of {name}", addr, 64, RingCode.ADDR)
                     integer(call, f"length of {name}", length, 32, RingCode.LEN)
             raise

@@ -48,6 +48,8 @@ class GuestMemory:
 
         Raises ValueError for a size that is not positive, or a range that leaves the 64-bit address space.
         """
+        if not isinstance(size, int) or not isinstance(base, int):
+            raise TypeError(f"GuestMemory: size and base must be ints, not {size!r} and {base!r}")
         if size <= 0:
             raise ValueError(f"GuestMemory: size must be positive, not {size}")
         self._adopt(mmap.mmap(fd, size), size, base)

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import ClassVar, TypeVar
 
-from vring.errors import Arguments, BounceCode, CallerError, CorruptError, PeerError, RingCode, caller_error
+from vring.errors import Arguments, BounceCode, CallerError, CorruptError, PeerError, RingCode, caller_error, integer
 from vring.features import Feature
 from vring.layout import Areas, PackedAreas, PackedLayout, SplitAreas, SplitLayout
 from vring.lowlevel import CData, lib
@@ -80,6 +80,11 @@ class Queue(ABC):
             detail = f"{type(areas).__name__} {'with' if wanted is PackedAreas else 'without'} RING_PACKED"
             raise CallerError(RingCode.FEATURE, call, "features", features, detail)
         return areas.layout
+
+    def _most(self, verb: str, most: int | None) -> int:
+        """How many buffers a batch can have: ``most`` of them, or all that there can be."""
+        size = self.areas.size
+        return size if most is None else min(integer(f"{type(self).__name__}.{verb}", "most", most, 32, RingCode.SIZE), size)
 
     def _answer(self, code: int, verb: str, arguments: Arguments | None = None) -> int:
         """``code``, if it is an answer; otherwise the exception for it."""

@@ -11,6 +11,13 @@ Models, strategies and state machines for testing rings and pools: ours, and you
 Needs hypothesis: ``pip install vring[testing]``.
 """
 
+try:
+    import hypothesis as _  # noqa: F401
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "vring.testing needs Hypothesis; pip install 'vring[testing]' brings it", name=missing.name
+    ) from missing
+
 from vring.pool_model import Geometry, Place, PoolModel, PreFixSearch, Request, Search
 from vring.testing import strategies
 from vring.testing.allocator_machine import AllocatorMachine
