@@ -446,11 +446,10 @@ def test_race_detectors_tell_the_accessors_apart(judged: Path) -> None:
     verdicts = json.loads((judged / "codegen.json").read_text())["races"]
     said = {(v["access"], v["rule"], v["ring_format"]): (v["ring"] > 0, v["payload"] > 0) for v in verdicts}
     assert all(v["moved"] == "400 of 400 buffers" for v in verdicts)
-    for ring_format in ("split", "packed"):
-        for (access, rule), races_ in RACES.items():
-            if access != "RELAXED":  # two threads say nothing more of it
-                assert said[access, rule, ring_format][0] == races_, (access, rule, ring_format)
-        assert said["ACQREL", "C11", ring_format] == (False, False)
+    asked = [(access, rule) for access, rule in RACES if access in ("VOLATILE", "ACQREL")]
+    assert said.keys() == {(*one, ring_format) for one in asked for ring_format in ("split", "packed")}
+    for (*one, ring_format), (ring, payload) in said.items():
+        assert ring == RACES[tuple(one)] and not (payload and one == ["ACQREL", "C11"]), (one, ring_format)
 
 
 def test_every_function_is_judged_alone(judged: Path) -> None:

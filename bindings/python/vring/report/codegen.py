@@ -144,8 +144,8 @@ def verdicts_of(request: Request, sources: Sources, accesses: list[Access]) -> t
         some = newest(request, host_compilers(request.columns))
     try:
         by_function = judge_all_functions(sources, some, request.optimisations or LEVELS, accesses, request.jobs)
-        # Whole queues tell what single functions do not: whether order is seen. Relaxed accesses with fences say nothing new.
-        whole = [access for access in accesses if request.full or access.name != "RELAXED"]
+        # Whole queues tell what single functions do not: whether order is seen. Of two accessors that is soon said.
+        whole = [access for access in accesses if request.full or access.name in ("VOLATILE", "ACQREL") or access.header]
         return judge_all(sources, whole, request.jobs), by_function, ""
     except ReportError as error:
         print(f"vring.report: {error}", file=sys.stderr)

@@ -2,7 +2,7 @@
 """
 Cycles of the executed instructions by llvm-mca's model of one CPU of each target.
 
-The model sees the instructions in the order in which they ran, a hundred times over, with every load a hit in the first
+The model sees the instructions in the order in which they ran, thirty times over, with every load a hit in the first
 cache. It does not know what a fence waits for, what a branch costs that was foreseen wrongly, what a line costs that
 another CPU has, and that a load may not pass an atomic one. So it says what the added instructions cost, and nothing
 of the price of order.
@@ -20,7 +20,7 @@ from .build import ReportError, llvm
 from .measure import Row
 from .targets import Target, target
 
-ITERATIONS = 100
+ITERATIONS = 30
 CALLS = {"call", "bl", "blx", "brasl", "basr", "jal", "jalr"}  # what is called follows in the path
 COMMENT = {"arm": "@", "aarch64": "//"}
 
