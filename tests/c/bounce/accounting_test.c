@@ -346,3 +346,58 @@ TEST(areas_share_no_cache_line_wherever_the_metadata_lie)
             CHECK(pool.meta + pool.meta_size <= (unsigned char *)config.meta + config.meta_size);
         }
 }
+
+/* A mapping in the area begins, or ends. */
+static void work_in_area(VTEST, struct bounce_pool *pool, uint32_t area, struct bounce_mapping *mapping, uint64_t *seed)
+{
+    struct bounce_request request = rig_request(rig_random(seed) >> 20, 1 + rig_below(seed, 9000));
+
+    request.area = area;
+    request.min_align_mask = rig_mask(seed, 13);
+    if (mapping->handle != 0) {
+        CHECK_OK(rig_unmap(pool, mapping));
+        mapping->handle = 0;
+    } else {
+        CHECK_OK(bounce_map(pool, &request, mapping));
+        CHECK_EQ(mapping->area, area);
+    }
+}
+
+TEST(what_is_done_in_one_area_writes_to_no_cache_line_of_another_nor_of_the_pool)
+{
+    static uint64_t before[RIG_META_SIZE / 8];
+    static uint32_t writer[RIG_META_SIZE / 128 + 2]; /* of each line: an area, and one; 0: nobody yet */
+    struct bounce_config config = rig_config(0x90000000, 1024);
+    uint64_t seed = 31;
+
+    for (uint32_t areas = 2; areas <= 8; areas *= 2) {
+        static struct bounce_mapping live[12];
+        struct bounce_pool pool, kept;
+
+        memset(live, 0, sizeof(live));
+        memset(writer, 0, sizeof(writer));
+        config.areas = areas;
+        pool = rig_start(&config);
+        kept = pool;
+        for (int step = 0; step < 4000; step++) {
+            uint32_t area = rig_below(&seed, 2), which = 6 * area + rig_below(&seed, 6);
+            unsigned written = 0;
+
+            memcpy(before, rig_meta, pool.meta_size + 128);
+            work_in_area(VTEST_PASS, &pool, area, &live[which], &seed);
+            for (size_t word = 0; word < (pool.meta_size + 128) / 8; word++) {
+                size_t line = ((uintptr_t)&rig_meta[word] - (uintptr_t)rig_meta / 128 * 128) / 128;
+                if (before[word] == rig_meta[word])
+                    continue;
+                CHECK(writer[line] == 0 || writer[line] == area + 1);
+                writer[line] = area + 1;
+                written++;
+            }
+            CHECK(written != 0);
+            CHECK(memcmp(&pool, &kept, sizeof(pool)) == 0);
+        }
+        for (int i = 0; i < 12; i++)
+            if (live[i].handle != 0)
+                CHECK_OK(rig_unmap(&pool, &live[i]));
+    }
+}
