@@ -363,28 +363,27 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
  * Pass the buffers before the one at last, without an inflight region, as used in full: up to one that was held back or
  * refused. Nothing is written until their batch ends.
  */
-static PORT_INLINE void packed_device_pass_before(struct vring_packed_device *vq, uint16_t last)
+static PORT_INLINE void packed_device_pass_before(struct vring_packed_device *vq, uint32_t last)
 {
     struct packed_device_using progress = packed_device_using(vq);
     struct vring_head *heads = vq->heads, *place = heads + vq->oldest, *end = heads + vq->ring.size;
-    uint32_t entries = 0;
-    uint16_t id, named = last;
+    uint32_t id, entries = 0;
 
-    for (; (id = place->order) != last && heads_used_in_full(heads, id, heads[id].writable); named = id) {
+    while ((id = place->order) != last && heads_used_in_full(heads, (uint16_t)id, heads[id].writable)) {
         entries += heads[id].taken;
-        heads_release(heads, id);
-        if (++place == end)
+        heads_release(heads, (uint16_t)id);
+        if (PORT_UNLIKELY(++place == end))
             place = heads;
-    }
-    if (named != last) {
-        vq->batch_id = named;
-        vq->batch_len = heads[named].writable;
     }
     progress.buffers = packed_before_by(&vq->ring, (uint32_t)(place - heads), vq->oldest);
     progress.at = packed_forward(&vq->ring, progress.at, entries);
     progress.staged += entries;
-    vq->oldest = (uint32_t)(place - heads);
     packed_device_used(vq, &progress);
+    if (progress.buffers == 0)
+        return;
+    vq->oldest = (uint32_t)(place - heads);
+    vq->batch_id = heads[packed_before(&vq->ring, vq->oldest)].order;
+    vq->batch_len = heads[vq->batch_id].writable;
 }
 
 int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_handle handle, uint32_t len)

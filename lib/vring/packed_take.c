@@ -278,7 +278,7 @@ static PORT_NOINLINE enum chain_step packed_device_run_list(const struct vring_p
 
     for (;;) {
         step = chain_run_take(&run, &here, NO_LINKS, &last);
-        if (step == CHAIN_MORE && chain_run_room(&run) > 0) {
+        if (step == CHAIN_MORE && run.iov != run.end) {
             at = packed_forward(&r, at, 1);
             here = packed_fetch_desc(&r, at.offset, packed_load_flags(&r, at.offset));
         } else if (step != CHAIN_STRAYS || !chain_run_turn(&run, room, &here, &last, chain)) {
