@@ -81,10 +81,17 @@ static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct 
         return false;
     iov->base = host;
     iov->len = desc->len;
-    chain->n_readable = !writable;
-    chain->n_writable = writable;
-    chain->readable = writable ? 0 : desc->len;
-    chain->writable = writable ? desc->len : 0;
+    if (writable) {
+        chain->n_readable = 0;
+        chain->n_writable = 1;
+        chain->readable = 0;
+        chain->writable = desc->len;
+    } else {
+        chain->n_readable = 1;
+        chain->n_writable = 0;
+        chain->readable = desc->len;
+        chain->writable = 0;
+    }
     return true;
 }
 
@@ -96,13 +103,15 @@ static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct 
 struct chain_run {
     struct vring_iov *iov; /* where the next piece goes */
     struct vring_iov *end; /* ... if it is not here: there is no more room, or a chain has no more */
-    uint32_t kind;         /* 0, or VRING_DESC_WRITE from the first such descriptor on */
     uint64_t bytes;        /* that the chain may still have (2.7.5.2) */
+    uint32_t kind;         /* 0, or VRING_DESC_WRITE from the first such descriptor on */
+    struct vring_iov *first; /* of this kind: where its pieces begin ... */
+    uint64_t before;         /* ... and how many bytes there could be then */
 };
 
 static PORT_INLINE struct chain_run chain_run_start(struct vring_iov *iov, uint32_t room)
 {
-    struct chain_run run = {iov, iov ? iov + room : NULL, 0, UINT64_C(1) << 32};
+    struct chain_run run = {iov, room > 0 ? iov + room : iov, UINT64_C(1) << 32, 0, iov, UINT64_C(1) << 32};
 
     return run;
 }
@@ -131,30 +140,34 @@ static PORT_INLINE enum chain_step chain_run_take(struct chain_run *run, const s
     return desc->flags & VRING_DESC_NEXT ? CHAIN_MORE : CHAIN_DONE;
 }
 
-/* Is desc, which was not taken, the first that the device writes? What it reads is told then, given the room at first. */
-static PORT_INLINE bool chain_run_turn(struct chain_run *run, uint32_t room, const struct chain_desc *desc,
+/* Is desc, which was not taken, the first that the device writes? What it reads is told then. */
+static PORT_INLINE bool chain_run_turn(struct chain_run *run, const struct chain_desc *desc,
                                        const struct vring_region *last, struct vring_chain *chain)
 {
     if (run->kind != 0 || !(desc->flags & VRING_DESC_WRITE) || (last->flags & VRING_REGION_READ_ONLY))
         return false;
+    chain->n_readable = (uint32_t)(run->iov - run->first);
+    chain->readable = run->before - run->bytes;
     run->kind = VRING_DESC_WRITE;
-    chain->n_readable = room - chain_run_room(run);
-    chain->readable = (UINT64_C(1) << 32) - run->bytes;
+    run->first = run->iov;
+    run->before = run->bytes;
     return true;
 }
 
-/* Tell of all that has been taken. */
-static PORT_INLINE void chain_run_tell(const struct chain_run *run, uint32_t room, struct vring_chain *chain)
+/* Tell of what has been taken of this kind, and so of all. */
+static PORT_INLINE void chain_run_tell(const struct chain_run *run, struct vring_chain *chain)
 {
-    uint32_t n = room - chain_run_room(run);
-    uint64_t bytes = (UINT64_C(1) << 32) - run->bytes;
+    uint32_t n = (uint32_t)(run->iov - run->first);
+    uint64_t bytes = run->before - run->bytes;
 
     if (run->kind == 0) {
         chain->n_readable = n;
         chain->readable = bytes;
+        n = 0;
+        bytes = 0;
     }
-    chain->n_writable = n - chain->n_readable;
-    chain->writable = bytes - chain->readable;
+    chain->n_writable = n;
+    chain->writable = bytes;
 }
 
 /* A walk, just started, goes on behind what has been told. */

@@ -281,11 +281,11 @@ static PORT_NOINLINE enum chain_step packed_device_run_list(const struct vring_p
         if (step == CHAIN_MORE && run.iov != run.end) {
             at = packed_forward(&r, at, 1);
             here = packed_fetch_desc(&r, at.offset, packed_load_flags(&r, at.offset));
-        } else if (step != CHAIN_STRAYS || !chain_run_turn(&run, room, &here, &last, chain)) {
+        } else if (step != CHAIN_STRAYS || !chain_run_turn(&run, &here, &last, chain)) {
             break;
         }
     }
-    chain_run_tell(&run, room, chain);
+    chain_run_tell(&run, chain);
     list->at = at;
     list->descriptors = room - chain_run_room(&run) + (step == CHAIN_STRAYS);
     *desc = here;
@@ -308,11 +308,11 @@ static PORT_NOINLINE enum chain_step packed_device_run_table(const struct vring_
         if (step == CHAIN_MORE) {
             i++;
             here = packed_fetch_entry(memory, i, i + 1 == entries);
-        } else if (step == CHAIN_DONE || !chain_run_turn(&run, room, &here, &last, chain)) {
+        } else if (step == CHAIN_DONE || !chain_run_turn(&run, &here, &last, chain)) {
             break;
         }
     }
-    chain_run_tell(&run, room, chain);
+    chain_run_tell(&run, chain);
     table->i = i;
     table->desc = here;
     return step;

@@ -124,12 +124,18 @@ static inline void split_store_desc(void *base, size_t i, uint64_t addr, uint32_
     access_store64(&words[1], split_wire64(rest));
 }
 
-static inline struct chain_desc split_decode(uint64_t first, uint64_t second)
+/* A descriptor as it was read, in the order of the wire. */
+struct split_words {
+    uint64_t addr;
+    uint64_t rest;
+};
+
+static PORT_INLINE struct chain_desc split_decode(struct split_words words)
 {
-    uint64_t rest = split_wire64(second);
+    uint64_t rest = split_wire64(words.rest);
     struct chain_desc desc;
 
-    desc.addr = split_wire64(first);
+    desc.addr = split_wire64(words.addr);
     desc.len = (uint32_t)(SPLIT_WIRE_IS_LE ? rest : rest >> 32);
     desc.flags = (uint16_t)(SPLIT_WIRE_IS_LE ? rest >> 32 : rest >> 16);
     desc.next = (uint16_t)(SPLIT_WIRE_IS_LE ? rest >> 48 : rest);
@@ -137,13 +143,14 @@ static inline struct chain_desc split_decode(uint64_t first, uint64_t second)
 }
 
 /* base as for split_store_desc(), or a table of the driver's as we see it, all of which can be read, 8-byte aligned. */
-static inline struct chain_desc split_fetch_desc(const void *base, size_t i)
+static PORT_INLINE struct split_words split_fetch(const void *base, size_t i)
 {
-    const uint64_t *words = (const uint64_t *)base + 2 * i;
-    uint64_t first = access_load64(&words[0]);
-    uint64_t second = access_load64(&words[1]);
+    const uint64_t *at = (const uint64_t *)base + 2 * i;
+    struct split_words words;
 
-    return split_decode(first, second);
+    words.addr = access_load64(&at[0]);
+    words.rest = access_load64(&at[1]);
+    return words;
 }
 
 /* -------------------------------------------------------------------------------------------- the driver's area --- */

@@ -33,7 +33,7 @@ static int split_snapshot_entry(const struct vring_split_ring *r, int live, uint
     if (position >= r->size)
         return VRING_E_SIZE;
 
-    struct chain_desc desc = split_fetch_desc(r->desc, position);
+    struct chain_desc desc = split_decode(split_fetch(r->desc, position));
 
     *entry = empty;
     entry->addr = desc.addr;

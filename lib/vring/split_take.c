@@ -86,7 +86,7 @@ static enum chain_step split_device_walk_table(struct vring_split_device *vq, st
         } else {
             if (PEER_BAD(!indirect_fetch(&here, at.addr + 16 * (uint64_t)at.i, words)))
                 return vring_chain_no_table(walk, &here, at.i, at.addr);
-            desc = split_decode(words[0], words[1]);
+            desc = split_decode((struct split_words){words[0], words[1]});
         }
         if (PEER_BAD(desc.flags & VRING_DESC_INDIRECT))
             return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, at.i, desc.flags);
@@ -108,7 +108,7 @@ static enum chain_step split_device_walk(struct vring_split_device *vq, struct c
         if (step != CHAIN_MORE)
             return step;
         at.i = desc.next;
-        desc = split_fetch_desc(vq->ring.desc, at.i);
+        desc = split_decode(split_fetch(vq->ring.desc, at.i));
     }
 
     enum chain_step step = vring_chain_table(walk, &desc, at.i, feature_on(vq->features, VRING_F_INDIRECT_DESC));
@@ -131,9 +131,9 @@ static PORT_INLINE vring_handle split_device_take(struct split_device_taking *ta
     return handle;
 }
 
-/* Take the buffer at head, whatever it is, walking on from desc at this place behind what chain tells. */
+/* Take the buffer at head, whatever it is, walking on from the descriptor at this place behind what chain tells. */
 static PORT_NOINLINE int split_device_take_walked(struct vring_split_device *vq, size_t head, struct split_device_place at,
-                                                  struct chain_desc desc, struct vring_iov *iov, uint32_t n_iov,
+                                                  struct split_words words, struct vring_iov *iov, uint32_t n_iov,
                                                   struct vring_chain *chain)
 {
     struct split_device_taking taking = split_device_taking(vq);
@@ -141,7 +141,7 @@ static PORT_NOINLINE int split_device_take_walked(struct vring_split_device *vq,
 
     chain_start(&walk, iov, n_iov, vq->max_chain);
     chain_go_on(&walk, chain);
-    if (split_device_walk(vq, &walk, at, desc) == CHAIN_BROKEN)
+    if (split_device_walk(vq, &walk, at, split_decode(words)) == CHAIN_BROKEN)
         return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
 
     int error = chain_report(&walk, chain);
@@ -178,11 +178,11 @@ static PORT_INLINE bool split_device_see_table(const struct vring_split_device *
 }
 
 /*
- * Take the buffer at head, whose first descriptor is desc, walking straight as far as that goes. taking is what the queue
+ * Take the buffer at head, whose first descriptor was read, walking straight as far as that goes. taking is what the queue
  * has, and has again after it.
  */
 static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq, struct split_device_taking *taking,
-                                                  size_t head, struct chain_desc desc, struct vring_iov *iov,
+                                                  size_t head, struct split_words words, struct vring_iov *iov,
                                                   uint32_t n_iov, struct vring_chain *chain)
 {
     const struct vring_region *last = taking->last;
@@ -191,22 +191,25 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
     struct chain_run run = chain_run_start(iov, room);
     enum chain_step step;
 
+    struct chain_desc desc = split_decode(words);
+
     if ((desc.flags & VRING_DESC_INDIRECT) && split_device_see_table(vq, &desc, &at))
-        desc = split_fetch_desc(at.memory, 0);
+        words = split_fetch(at.memory, 0);
     for (;;) {
+        desc = split_decode(words);
         step = chain_run_take(&run, &desc, at.entries, last);
         if (step == CHAIN_MORE) {
             at.i = desc.next;
-            desc = split_fetch_desc(at.memory, at.i);
-        } else if (step == CHAIN_DONE || !chain_run_turn(&run, room, &desc, last, chain)) {
+            words = split_fetch(at.memory, at.i);
+        } else if (step == CHAIN_DONE || !chain_run_turn(&run, &desc, last, chain)) {
             break;
         }
     }
-    chain_run_tell(&run, room, chain);
+    chain_run_tell(&run, chain);
     if (PORT_UNLIKELY(step == CHAIN_STRAYS)) {
         split_device_taken(vq, taking);
 
-        int error = split_device_take_walked(vq, head, at, desc, iov, n_iov, chain);
+        int error = split_device_take_walked(vq, head, at, words, iov, n_iov, chain);
 
         *taking = split_device_taking(vq);
         return error;
@@ -215,8 +218,8 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
     return 0;
 }
 
-/* Take the buffer at next_avail, whatever it is; desc is its first descriptor. */
-static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, struct chain_desc desc,
+/* Take the buffer at next_avail, whatever it is; its first descriptor was read. */
+static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, struct split_words words,
                                                struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
 {
     static const struct vring_chain nothing = {0};
@@ -227,10 +230,10 @@ static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, st
         struct split_device_place at = {NULL, 0, taking.ring->size, head, false};
 
         *chain = nothing;
-        return split_device_take_walked(vq, head, at, desc, iov, n_iov, chain);
+        return split_device_take_walked(vq, head, at, words, iov, n_iov, chain);
     }
 
-    int error = split_device_take_straight(vq, &taking, head, desc, iov, n_iov, chain);
+    int error = split_device_take_straight(vq, &taking, head, words, iov, n_iov, chain);
 
     split_device_taken(vq, &taking);
     return error;
@@ -258,7 +261,7 @@ static PORT_NOINLINE int split_device_get_again(struct vring_split_device *vq, s
     struct chain_walk walk;
 
     chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (split_device_walk(vq, &walk, at, split_fetch_desc(vq->ring.desc, head)) == CHAIN_BROKEN)
+    if (split_device_walk(vq, &walk, at, split_decode(split_fetch(vq->ring.desc, head))) == CHAIN_BROKEN)
         return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
 
     int error = chain_report(&walk, chain);
@@ -311,14 +314,16 @@ static PORT_INLINE int split_device_offered(struct vring_split_device *vq, const
     return 0;
 }
 
-/* Take the buffer at head, if desc is all of it, one piece in the region that the last one was in. There is room for it. */
+/* Take the buffer at head, if its first descriptor is all of it, one piece in the region that the last one was in. There is room for it. */
 static PORT_INLINE bool split_device_take_piece(struct split_device_taking *taking, size_t head,
-                                                const struct chain_desc *desc, struct vring_iov *iov,
+                                                struct split_words words, struct vring_iov *iov,
                                                 struct vring_chain *chain)
 {
-    if (!chain_piece(desc, taking->last, iov, chain))
+    struct chain_desc desc = split_decode(words);
+
+    if (!chain_piece(&desc, taking->last, iov, chain))
         return false;
-    chain->handle = split_device_take(taking, head, chain->n_writable ? desc->len : 0, false);
+    chain->handle = split_device_take(taking, head, chain->n_writable ? desc.len : 0, false);
     return true;
 }
 
@@ -342,11 +347,11 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
     if (error)
         return error;
 
-    struct chain_desc desc = split_fetch_desc(taking.ring->desc, head);
+    struct split_words words = split_fetch(taking.ring->desc, head);
 
     if (!PORT_FAST || n_iov == 0 || inflight_is_kept(&vq->inflight) ||
-        !split_device_take_piece(&taking, head, &desc, iov, chain))
-        return split_device_take_any(vq, desc, iov, n_iov, chain);
+        !split_device_take_piece(&taking, head, words, iov, chain))
+        return split_device_take_any(vq, words, iov, n_iov, chain);
     split_device_taken(vq, &taking);
     return 0;
 }
@@ -374,7 +379,7 @@ struct split_device_batch {
     uint32_t taken;
     bool strayed; /* the next buffer is not one piece: its head, and its first descriptor, which has been read */
     size_t head;
-    struct chain_desc desc;
+    struct split_words words;
 };
 
 /* Up to most buffers as long as they are of one piece. */
@@ -393,12 +398,12 @@ static PORT_NOINLINE int split_device_get_pieces(struct vring_split_device *vq, 
         if (PORT_UNLIKELY(error))
             break;
 
-        struct chain_desc desc = split_fetch_desc(taking.ring->desc, head);
+        struct split_words words = split_fetch(taking.ring->desc, head);
 
-        if (chain == room || !split_device_take_piece(&taking, head, &desc, iov, chain)) {
+        if (chain == room || !split_device_take_piece(&taking, head, words, iov, chain)) {
             batch->strayed = true;
             batch->head = head;
-            batch->desc = desc;
+            batch->words = words;
             break;
         }
         iov++;
@@ -416,12 +421,12 @@ static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, s
 {
     struct split_device_taking taking = split_device_taking(vq);
     struct vring_chain *chain = chains, *end = chains + most;
-    struct chain_desc desc = batch->desc;
+    struct split_words words = batch->words;
     size_t head = batch->head;
     int error;
 
     for (;;) {
-        error = split_device_take_straight(vq, &taking, head, desc, iov, n_iov, chain);
+        error = split_device_take_straight(vq, &taking, head, words, iov, n_iov, chain);
         if (PORT_UNLIKELY(error)) {
             chain += vring_error_blame(error) == VRING_BLAME_CHAIN;
             break;
@@ -435,7 +440,7 @@ static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, s
         error = split_device_offered(vq, &taking, &head);
         if (PORT_UNLIKELY(error))
             break;
-        desc = split_fetch_desc(taking.ring->desc, head);
+        words = split_fetch(taking.ring->desc, head);
     }
     split_device_taken(vq, &taking);
     batch->taken += (uint32_t)(chain - chains);

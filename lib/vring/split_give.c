@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The driver side of the split virtqueue: giving buffers to the device. Reads beside split_take.c, which is where they come
+ * to, and packed_give.c.
+ */
+#include <vring/split.h>
+
+#include "batch.h"
+#include "features.h"
+#include "peer.h"
+#include "segments.h"
+#include "slots.h"
+#include "split_ring.h"
+
+/*
+ * What adding reads and moves. Copied out of the queue and back: for all that the compiler knows a store to the ring may be
+ * one to the queue, and would be followed by loading all of it again.
+ */
+struct split_driver_adding {
+    struct vring_split_ring ring;
+    struct vring_slot *slots;
+    size_t at; /* next_avail: goes on past 2^16 here, and what is kept of it is modulo 2^16 */
+    size_t free_head;
+    uint32_t free_count;
+};
+
+static PORT_INLINE struct split_driver_adding split_driver_adding(const struct vring_split_driver *vq)
+{
+    struct split_driver_adding adding = {vq->ring, vq->slots, vq->next_avail, vq->free_head, vq->free_count};
+
+    return adding;
+}
+
+static PORT_INLINE void split_driver_added(struct vring_split_driver *vq, const struct split_driver_adding *adding)
+{
+    vq->next_avail = (uint16_t)adding->at;
+    vq->free_head = (uint16_t)adding->free_head;
+    vq->free_count = (uint16_t)adding->free_count;
+}
+
+/* Stage the buffer whose count descriptors run from free_head to last: the free list goes on at next. */
+static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, size_t last, size_t next, uint32_t count,
+                                           uint32_t writable, uint64_t token)
+{
+    size_t at = adding->at++;
+    uint16_t head = (uint16_t)adding->free_head;
+    struct vring_slot *entry = &adding->slots[at & adding->ring.mask], *slot = &adding->slots[adding->free_head];
+
+    /* The device polls this line: a store that changes nothing would take it away for nothing. */
+    if (entry->order != head) {
+        entry->order = head;
+        split_store_avail_entry(&adding->ring, at, head);
+    }
+    slot->token = token;
+    slot->writable = writable;
+    slot->last = (uint16_t)last;
+    slot->count = (uint16_t)count;
+    slot->position = (uint16_t)at;
+    adding->free_head = next;
+    adding->free_count -= count;
+}
+
+/* One piece, the most common buffer; there is room. */
+static PORT_INLINE void split_driver_stage_piece(struct split_driver_adding *adding, uint64_t addr, uint32_t len,
+                                                 uint32_t n_writable, uint64_t token)
+{
+    size_t head = adding->free_head;
+
+    split_store_desc(adding->ring.desc, head, addr, len, n_writable * VRING_DESC_WRITE, 0);
+    split_driver_stage(adding, head, adding->slots[head].next, 1, n_writable * len, token);
+}
+
+/* A list that is being written: free descriptors of the ring, or a table of the caller's. */
+struct split_driver_list {
+    void *desc;
+    const struct vring_slot *slots; /* which say which free descriptor follows */
+    bool in_table;                  /* ... where entries follow each other */
+    size_t last;                    /* where the next piece goes ... */
+    size_t next;                    /* ... and the one after it */
+    uint64_t bytes;
+};
+
+/* Judge a piece and write it. 0, or as segment_check(). */
+static PORT_INLINE int split_driver_write(struct split_driver_list *list, const struct vring_segment *segment,
+                                          uint32_t flags, size_t next)
+{
+    uint64_t addr = segment->addr;
+    uint32_t len = segment->len;
+    int error = segment_check(addr, len);
+
+    if (PORT_UNLIKELY(error))
+        return error;
+    split_store_desc(list->desc, list->last, addr, len, flags, next);
+    list->bytes += len;
+    return 0;
+}
+
+/* The same, of all from first to end, each of which has another behind it. */
+static PORT_INLINE int split_driver_link(struct split_driver_list *list, const struct vring_segment *first,
+                                         const struct vring_segment *end, uint32_t flags)
+{
+    for (; first < end; first++) {
+        int error = split_driver_write(list, first, flags, list->next);
+
+        if (PORT_UNLIKELY(error))
+            return error;
+        list->last = list->next;
+        list->next = list->in_table ? list->last + 1 : list->slots[list->last].next;
+    }
+    return 0;
+}
+
+/*
+ * Judge a list of at least one piece and write it, in one pass: what is written before a piece that is none lies in free
+ * descriptors or in the caller's table, which nobody reads before they are staged. 0, VRING_E_LEN or VRING_E_ADDR. Then
+ * *writable is the sum of all pieces behind the readable ones; 2^32 counts as one less.
+ */
+static PORT_INLINE int split_driver_write_list(struct split_driver_list *list, const struct vring_segment *segments,
+                                               uint32_t n_readable, uint32_t count, uint32_t *writable)
+{
+    const struct vring_segment *final = segments + count - 1, *middle = segments + n_readable;
+    int error = split_driver_link(list, segments, middle < final ? middle : final, VRING_DESC_NEXT);
+    uint64_t readable = list->bytes;
+
+    if (!error)
+        error = split_driver_link(list, middle, final, VRING_DESC_NEXT | VRING_DESC_WRITE);
+    if (!error)
+        error = split_driver_write(list, final, final < middle ? 0 : VRING_DESC_WRITE, 0);
+    if (PORT_UNLIKELY(error))
+        return error;
+    if (PORT_UNLIKELY(list->bytes > UINT64_C(1) << 32))
+        return VRING_E_LEN;
+    readable = final < middle ? list->bytes : readable;
+    *writable = list->bytes - readable > UINT32_MAX ? UINT32_MAX : (uint32_t)(list->bytes - readable);
+    return 0;
+}
+
+/* Stage any list of pieces; there is room. */
+static PORT_INLINE int split_driver_stage_list(struct split_driver_adding *adding, const struct vring_segment *segments,
+                                               uint32_t n_readable, uint32_t count, uint64_t token)
+{
+    size_t head = adding->free_head;
+    struct split_driver_list list = {adding->ring.desc, adding->slots, false, head, adding->slots[head].next, 0};
+    uint32_t writable;
+    int error = split_driver_write_list(&list, segments, n_readable, count, &writable);
+
+    if (PORT_UNLIKELY(error))
+        return error;
+    split_driver_stage(adding, list.last, list.next, count, writable, token);
+    return 0;
+}
+
+/* The same of a list that is written into a table. */
+static PORT_INLINE int split_driver_stage_table(struct split_driver_adding *adding, const struct vring_table *table,
+                                                const struct vring_segment *segments, uint32_t n_readable, uint32_t count,
+                                                uint64_t token)
+{
+    size_t head = adding->free_head;
+    struct split_driver_list list = {table->memory, NULL, true, 0, 1, 0};
+    uint32_t writable;
+    int error = segments_check_table(table, count);
+
+    if (!error)
+        error = split_driver_write_list(&list, segments, n_readable, count, &writable);
+    if (PORT_UNLIKELY(error))
+        return error;
+    split_store_desc(adding->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
+    split_driver_stage(adding, head, adding->slots[head].next, 1, writable, token);
+    return 0;
+}
+
+/* add_avail for any list of pieces that could be a buffer. */
+static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
+                                               uint32_t n_readable, uint32_t count, uint64_t token)
+{
+    struct split_driver_adding adding = split_driver_adding(vq);
+
+    if (count > adding.free_count)
+        return VRING_E_FULL;
+
+    int error = split_driver_stage_list(&adding, segments, n_readable, count, token);
+
+    if (!error)
+        split_driver_added(vq, &adding);
+    return error;
+}
+
+int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments,
+                                 uint16_t n_readable, uint16_t n_writable, uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable;
+
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (count - 1 >= vq->max_pieces) /* 0 wraps: none are too many, too */
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+    if (!PORT_FAST || count > 1)
+        return split_driver_add_list(vq, segments, n_readable, count, token);
+
+    struct split_driver_adding adding = split_driver_adding(vq);
+    uint64_t addr = segments->addr;
+    uint32_t len = segments->len;
+
+    if (adding.free_count == 0)
+        return VRING_E_FULL;
+
+    int error = segment_check(addr, len);
+
+    if (error)
+        return error;
+    split_driver_stage_piece(&adding, addr, len, n_writable, token);
+    split_driver_added(vq, &adding);
+    return 0;
+}
+
+int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct vring_table *table,
+                                    const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
+                                    uint64_t token)
+{
+    uint32_t count = (uint32_t)n_readable + n_writable;
+
+    if (!vq || !table)
+        return VRING_E_NULL;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (!feature_on(vq->features, VRING_F_INDIRECT_DESC))
+        return VRING_E_FEATURE;
+    if (count == 0 || count > vq->max_chain)
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+    if (vq->free_count == 0)
+        return VRING_E_FULL;
+
+    struct split_driver_adding adding = split_driver_adding(vq);
+    int error = split_driver_stage_table(&adding, table, segments, n_readable, count, token);
+
+    if (!error)
+        split_driver_added(vq, &adding);
+    return error;
+}
+
+/* Stage these buffers up to the first that is not one sound piece with room for it. How many. */
+static PORT_NOINLINE uint32_t split_driver_add_pieces(struct vring_split_driver *vq,
+                                                      const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct split_driver_adding adding = split_driver_adding(vq);
+    const struct vring_avail_buffer *buffer = buffers, *end;
+
+    for (end = buffers + (count < adding.free_count ? count : adding.free_count); buffer != end; buffer++) {
+        const struct vring_segment *segment = buffer->segments;
+        uint32_t n_writable = buffer->n_writable;
+
+        if (buffer->n_readable + n_writable != 1 || buffer->table || !segment ||
+            segment_check(segment->addr, segment->len))
+            break;
+        split_driver_stage_piece(&adding, segment->addr, segment->len, n_writable, buffer->token);
+    }
+    split_driver_added(vq, &adding);
+    return (uint32_t)(buffer - buffers);
+}
+
+/* Stage these buffers up to the first that is not a sound list of several pieces with room for it. How many. */
+static PORT_NOINLINE uint32_t split_driver_add_lists(struct vring_split_driver *vq,
+                                                     const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct split_driver_adding adding = split_driver_adding(vq);
+    const struct vring_avail_buffer *buffer = buffers, *end = buffers + count;
+    uint32_t max_pieces = vq->max_pieces;
+
+    for (; buffer != end; buffer++) {
+        uint32_t n_readable = buffer->n_readable, pieces = n_readable + buffer->n_writable;
+
+        if (pieces < 2 || pieces > max_pieces || pieces > adding.free_count || buffer->table || !buffer->segments ||
+            split_driver_stage_list(&adding, buffer->segments, n_readable, pieces, buffer->token))
+            break;
+    }
+    split_driver_added(vq, &adding);
+    return (uint32_t)(buffer - buffers);
+}
+
+/* Stage these buffers up to the first that is not a sound list with a table and room for it. How many. */
+static PORT_NOINLINE uint32_t split_driver_add_tables(struct vring_split_driver *vq,
+                                                      const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    struct split_driver_adding adding = split_driver_adding(vq);
+    const struct vring_avail_buffer *buffer = buffers, *end;
+    uint32_t max_chain = feature_on(vq->features, VRING_F_INDIRECT_DESC) ? vq->max_chain : 0;
+
+    for (end = buffers + (count < adding.free_count ? count : adding.free_count); buffer != end; buffer++) {
+        uint32_t n_readable = buffer->n_readable, pieces = n_readable + buffer->n_writable;
+
+        if (pieces == 0 || pieces > max_chain || !buffer->table || !buffer->segments ||
+            split_driver_stage_table(&adding, buffer->table, buffer->segments, n_readable, pieces, buffer->token))
+            break;
+    }
+    split_driver_added(vq, &adding);
+    return (uint32_t)(buffer - buffers);
+}
+
+/* Stage the buffers that a batch begins with, of one kind, as long as they are sound. How many. */
+static PORT_INLINE uint32_t split_driver_add_run(struct vring_split_driver *vq, const struct vring_avail_buffer *buffers,
+                                                 uint32_t count)
+{
+    if (!PORT_FAST)
+        return 0;
+    if (buffers->table)
+        return split_driver_add_tables(vq, buffers, count);
+    if (buffers->n_readable + buffers->n_writable == 1)
+        return split_driver_add_pieces(vq, buffers, count);
+    return split_driver_add_lists(vq, buffers, count);
+}
+
+int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const struct vring_avail_buffer *buffers,
+                                       uint32_t count, uint32_t *n)
+{
+    uint32_t added = 0;
+
+    if (!vq || !n || (!buffers && count > 0))
+        return VRING_E_NULL;
+
+    int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
+
+    while (!error && added < count) {
+        const struct vring_avail_buffer *buffer = &buffers[added];
+        uint32_t run = split_driver_add_run(vq, buffer, count - added);
+
+        added += run;
+        if (run > 0)
+            continue;
+        error = buffer->table ? vring_split_driver_add_indirect(vq, buffer->table, buffer->segments, buffer->n_readable,
+                                                                buffer->n_writable, buffer->token)
+                              : vring_split_driver_add_avail(vq, buffer->segments, buffer->n_readable,
+                                                             buffer->n_writable, buffer->token);
+        added += !error;
+    }
+    *n = added;
+    return batch_answer(error, added);
+}
+
+int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (vq->next_avail == vq->published)
+        return VRING_E_STATE;
+
+    vq->next_avail--;
+
+    uint16_t head = vq->slots[vq->next_avail & vq->ring.mask].order;
+
+    if (token)
+        *token = vq->slots[head].token;
+    if (feature_on(vq->features, VRING_F_IN_ORDER)) {
+        vq->free_count = (uint16_t)(vq->free_count + slots_retire(vq->slots, head));
+        vq->free_head = head;
+    } else {
+        slots_release(vq->slots, head, &vq->free_head, &vq->free_count);
+    }
+    return 0;
+}
