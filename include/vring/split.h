@@ -260,7 +260,8 @@ int vring_split_driver_resume(struct vring_split_driver *vq);
  * state  room bytes, or null to be told how many are needed
  *
  * Returns the number of bytes. VRING_E_ROOM; VRING_E_NULL; VRING_E_STATE before init, and while buffers are staged:
- * publish or abort them first; or what broke the queue.
+ * publish or abort them first; VRING_E_FEATURE, as restore and recover, in a build without restarts; or what broke the
+ * queue.
  */
 int vring_split_driver_save(const struct vring_split_driver *vq, void *state, size_t room);
 

@@ -322,7 +322,7 @@ struct vring_device_config {
     enum vring_byte_order legacy_order; /* without VERSION_1: the driver's */
     uint16_t index;     /* as in struct vring_driver_config */
     uint16_t generation; /* of the first handle. With another number at each init, handles from before it are refused */
-    void *inflight;      /* null, or 8-byte aligned memory that outlives this device, for vring_device_recover() */
+    void *inflight;      /* null, or 8-byte aligned memory that outlives this device, for vring_device_recover(); refused by a build without restarts */
     size_t inflight_size; /* bytes: at least vring_inflight_size() */
 };
 

@@ -79,8 +79,8 @@ BREAKS = [
     Mutant("heads.h", "    heads[head].writable = len;\n    heads_forget(heads, head);\n", "    heads[head].writable = len;\n"),
     Mutant("heads.h", "refused ? HEAD_REFUSED : HEAD_NOT_USED", "HEAD_NOT_USED"),
     # a word loaded twice, a store that tells nothing new
-    Mutant("split_ring.h", "uint64_t second = access_load64(&words[1]);",
-           "uint64_t second = (access_load64(&words[1]), access_load64(&words[1]));"),
+    Mutant("split_ring.h", "words.rest = access_load64(&at[1]);",
+           "words.rest = (access_load64(&at[1]), access_load64(&at[1]));"),
     Mutant("split_driver.c", "*len = split_load_used_len(&taking->ring, at);",
            "*len = (split_load_used_len(&taking->ring, at), split_load_used_len(&taking->ring, at));"),
     Mutant("split_give.c", "if (entry->order != head) {", "{"),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A build that carries out fewer features than all (VRING_BUILD_FEATURES): it says so, refuses the others, and does what
- * it has. Built twice, for such a library and for a whole one, which has to be told apart from it.
+ * A build that carries out fewer features than all (VRING_BUILD_FEATURES), and does not go on after a restart
+ * (VRING_BUILD_RESTART): it says so, refuses the others, and does what it has. Built twice, for such a library and for a whole one, which has to be told apart from it.
  */
 #include "fixture.h"
 
@@ -89,4 +89,31 @@ TEST(a_table_breaks_the_ring_where_tables_are_left_out)
     raw_avail(&r, 0);
     CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_PEER_INDIRECT);
     CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_PEER_INDIRECT);
+}
+
+/* What save, restore and recover answer, in a ring of each format that is built. */
+TEST(a_build_without_restarts_says_so)
+{
+    static uint64_t region[64];
+    static unsigned char state[512];
+
+    for (int i = 0; i < 2; i++) {
+        struct ring r;
+        int saved, left_out = VRING_BUILD_RESTART ? 0 : VRING_E_FEATURE;
+
+        if (i == 1 && !FEATURE_BUILT(VRING_F_RING_PACKED))
+            return;
+        CHECK_OK(ring_start(&r, 8, formats[i].plain, 0));
+        saved = vring_driver_save(&r.driver, state, sizeof state);
+        CHECK(left_out ? saved == left_out : saved > 0);
+        CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)(saved > 0 ? saved : 0)), left_out);
+        saved = vring_device_save(&r.device, state, sizeof state);
+        CHECK(left_out ? saved == left_out : saved > 0);
+        CHECK_ERR(vring_device_restore(&r.device, &r.device_config, state, (size_t)(saved > 0 ? saved : 0)), left_out);
+        memset(region, 0, sizeof region);
+        r.device_config.inflight = region;
+        r.device_config.inflight_size = sizeof region;
+        CHECK_ERR(vring_device_init(&r.device, &r.device_config), left_out);
+        CHECK_ERR(vring_device_recover(&r.device, &r.device_config), left_out);
+    }
 }
