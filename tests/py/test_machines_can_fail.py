@@ -5,6 +5,7 @@ machines must find, for the reason given. A machine that finds nothing wrong wit
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,13 +19,16 @@ from vring import (
     Chain,
     Device,
     Direction,
+    Driver,
     Feature,
     GuestMemory,
     Mapping,
     NoRoom,
+    Offer,
     PackedDevice,
     PeerError,
     PoolFlag,
+    Segment,
     Used,
 )
 from vring.testing import (
@@ -581,6 +585,36 @@ def test_a_hostile_machine_finds_what_is_wrong_in_order_alone(knows: Feature) ->
             find(machine, reason)
         else:
             run_state_machine_as_test(machine)
+
+
+class LosesTheLastOfABatch(Driver):
+    """A batch is staged but for its last buffer, and counted as if it were."""
+
+    def add_avail_batch(self, offers: Iterable[Offer | tuple[Sequence[Segment], Sequence[Segment], object]]) -> int:
+        offered = list(offers)
+        staged = super().add_avail_batch(offered[:-1])
+        return staged + 1 if self.free > 2 else staged + super().add_avail_batch(offered[staged:])
+
+
+class UsesTheNamedAlone(Device):
+    """2.7.9: all that were taken before the one that is named are used with it."""
+
+    def add_used_through(self, chain: Chain | int, written: int | None = None) -> None:
+        self.add_used(chain, written)
+
+
+@pytest.mark.parametrize("wrong", [LosesTheLastOfABatch, UsesTheNamedAlone])
+def test_verbs_of_many_buffers_are_held_against_the_ledger(wrong: type[Driver] | type[Device]) -> None:
+    class Machine(InOrder):
+        def make_driver(self, setup: RingSetup) -> Driver:
+            make = wrong if issubclass(wrong, Driver) else Driver
+            return make(setup.memory, setup.areas, setup.features, index=setup.index)
+
+        def make_device(self, setup: RingSetup) -> Device:
+            make = wrong if issubclass(wrong, Device) else Device
+            return make(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+
+    find(Machine, "buffers in flight|does not see|descriptors free|buffers taken")
 
 
 class WritesModernWordsAsDriver(PeerDriver):

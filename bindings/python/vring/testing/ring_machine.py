@@ -4,14 +4,14 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from vring.device import Chain
-from vring.driver import IndirectTable
+from vring.driver import IndirectTable, Offer
 from vring.features import Feature
 from vring.memory import Segment
 from vring.testing import strategies
@@ -113,7 +113,28 @@ class RingMachine(RingUnderTest):
             self._publish_avail()
 
     def _add(self, n_readable: int, n_writable: int, length: int, indirect: bool) -> None:
-        table = self.tables[-1] if indirect and self.may_indirect and self.tables else None
+        buffer = self._make(n_readable, n_writable, length, indirect)
+        if buffer.table:
+            added = self.driver.add_indirect(buffer.table, buffer.readable, buffer.writable, buffer.token)
+        else:
+            added = self.driver.add_avail(buffer.readable, buffer.writable, buffer.token)
+        assert added == (buffer.descriptors <= self._free), f"add answered {added} with {self._free} descriptors free"
+        self._staged([buffer], added)
+
+    def _add_batch(self, count: int, length: int, indirect: bool) -> None:
+        """So many, of two pieces each where the ring has room for two, some of which may not fit."""
+        n_writable = min(1, self.size - 1, self.most_pieces - 1)
+        count = min(count, len(self.cells) // 2)
+        buffers = [self._make(1, n_writable, length, indirect) for _ in range(count)]
+        sizes = accumulate(buffer.descriptors for buffer in buffers)
+        fit = sum(size <= self._free for size in sizes)
+        added = self.driver.add_avail_batch([Offer(b.readable, b.writable, b.token, b.table) for b in buffers])
+        assert added == fit, f"add_avail_batch staged {added} of {count} with {self._free} descriptors free"
+        self._staged(buffers, added)
+
+    def _make(self, n_readable: int, n_writable: int, length: int, indirect: bool) -> Buffer:
+        """A buffer, with what the device is to read in it."""
+        table = self.tables.pop() if indirect and self.may_indirect and self.tables else None
         segments = [(self.cells.pop(), 1 + (length + i) % CELL) for i in range(n_readable + n_writable)]
         readable, writable = segments[:n_readable], segments[n_readable:]
         self.made += 1
@@ -121,17 +142,14 @@ class RingMachine(RingUnderTest):
         buffer = Buffer(token, readable, writable, self._pattern(_bytes(readable)), table)
         self._scatter(readable, buffer.content)
         self._scatter(writable, bytes([UNTOUCHED]) * _bytes(writable))
-        if table:
-            added = self.driver.add_indirect(table, readable, writable, token)
-        else:
-            added = self.driver.add_avail(readable, writable, token)
-        assert added == (buffer.descriptors <= self._free), f"add answered {added} with {self._free} descriptors free"
-        if added:
-            self.staged.append(buffer)
-            self.in_order.append(buffer)
-            self.tables = self.tables[:-1] if table else self.tables
-        else:
-            self.cells += [cell for cell, _ in segments]
+        return buffer
+
+    def _staged(self, buffers: list[Buffer], added: int) -> None:
+        """The driver has taken so many of these; the others' memory is for others."""
+        self.staged += buffers[:added]
+        self.in_order += buffers
+        for buffer in buffers[added:]:
+            self._recycle(buffer)
 
     @precondition(lambda self: self.staged and hasattr(self.driver, "abort"))
     @rule()
@@ -211,7 +229,9 @@ class RingMachine(RingUnderTest):
             self._get_avail()
 
     def _get_avail(self) -> None:
-        chain = self.device.get_avail()
+        self._took(self.device.get_avail())
+
+    def _took(self, chain: Chain | None) -> None:
         if not self.available:
             assert chain is None, f"the device took {chain}, but nothing was available"
             return
@@ -255,7 +275,11 @@ class RingMachine(RingUnderTest):
                 self._finish(earlier, 4)
         self._finish(buffer, quarters)
         (self.device.add_used_through if through else self.device.add_used)(buffer.chain)
-        turns = takewhile(self.finished.__contains__, self.turns) if self.needs_order else [buffer]
+        self._turn_over()
+
+    def _turn_over(self) -> None:
+        """What is finished, and whose turn it is, is staged."""
+        turns = takewhile(self.finished.__contains__, self.turns) if self.needs_order else self.finished
         for buffer in list(turns):
             self.finished.remove(buffer)
             self.turns.remove(buffer)
@@ -325,14 +349,28 @@ class RingMachine(RingUnderTest):
     def some_go(self, count: int, length: int, far: str) -> None:
         """
         Some buffers go so far together, if the device is awake, and then it is another rule's turn: what a driver that
-        looks, or asks to be notified, finds in most runs.
+        looks, or asks to be notified, finds in most runs. By the verbs of batches, if there are, with tables where
+        ``length`` is even.
         """
-        for _ in range(count):
-            if self._free and len(self.cells) >= 2:
-                self._add(1, min(1, self._free - 1, self.most_pieces - 1), length, False)
+        if hasattr(self.driver, "add_avail_batch"):
+            self._add_batch(count, length, length % 2 == 0)
+        else:
+            for _ in range(count):
+                if self._free and len(self.cells) >= 2:
+                    self._add(1, min(1, self._free - 1, self.most_pieces - 1), length, False)
         self._publish_avail()
         while far != "available" and self.available and not self.device_sleeps:
-            self._get_avail()
+            if hasattr(self.device, "get_avail_batch"):
+                for chain in self.device.get_avail_batch() or [None]:
+                    self._took(chain)
+            else:
+                self._get_avail()
+        if far == "used" and hasattr(self.device, "add_used_batch"):
+            chains = [buffer.chain for buffer in self.taken]
+            for buffer in list(self.taken):
+                self._finish(buffer, 4)
+            self.device.add_used_batch(chains)
+            self._turn_over()
         while far == "used" and self.taken:
             self._add_used(0, 4)
         self._publish_used()
