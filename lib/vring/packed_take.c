@@ -543,8 +543,14 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
 static PORT_NOINLINE int packed_device_get_waiting(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                                    struct vring_chain *chain)
 {
-    return vring_packed_device_waits(vq) ? packed_device_get_again(vq, iov, n_iov, chain)
-                                         : vring_packed_device_get_avail(vq, iov, n_iov, chain);
+    if (vring_packed_device_waits(vq))
+        return packed_device_get_again(vq, iov, n_iov, chain);
+
+    struct packed_device_taking taking = packed_device_taking(vq);
+    struct chain_desc desc;
+    int answer = packed_device_look(vq, &vq->ring, taking.at.offset, taking.at, taking.held < vq->ring.size, &desc);
+
+    return answer ? answer : packed_device_take_any(vq, &desc, iov, n_iov, chain);
 }
 
 int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
