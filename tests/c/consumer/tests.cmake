@@ -82,11 +82,14 @@ endforeach()
 add_configure_test(own_accessors install "-DVRING_ACCESS=${PROJECT_SOURCE_DIR}/lib/vring/access_volatile.h")
 
 # Fewer features: what is installed says which, to CMake, to pkg-config, and to a program that uses it.
-add_configure_test(features install "-DVRING_BUILD_FEATURES=VERSION_1\\;EVENT_IDX")
+add_configure_test(features install "-DVRING_BUILD_FEATURES=VERSION_1\\;EVENT_IDX" -DVRING_BUILD_RESTART=OFF)
 set_tests_properties(consumer.features PROPERTIES FIXTURES_SETUP features)
 add_test(NAME consumer.features.pkg_config COMMAND pkg-config --variable=features vring)
 set_tests_properties(consumer.features.pkg_config PROPERTIES FIXTURES_REQUIRED features
     ENVIRONMENT "PKG_CONFIG_PATH=${work}/features.prefix/lib/pkgconfig" PASS_REGULAR_EXPRESSION "^VERSION_1 EVENT_IDX\n$")
+add_test(NAME consumer.features.pkg_config_restart COMMAND pkg-config --variable=restart vring)
+set_tests_properties(consumer.features.pkg_config_restart PROPERTIES FIXTURES_REQUIRED features
+    ENVIRONMENT "PKG_CONFIG_PATH=${work}/features.prefix/lib/pkgconfig" PASS_REGULAR_EXPRESSION "^OFF\n$")
 add_test(NAME consumer.features.find_package COMMAND "${CMAKE_COMMAND}"
     "-DSOURCE=${here}" "-DBUILD=${work}/features.find_package"
     "-DARGS=-DHOW=find_package;-DLANGUAGE=C;-DCMAKE_PREFIX_PATH=${work}/features.prefix;-DFEATURES=VERSION_1\\;EVENT_IDX"
@@ -97,7 +100,7 @@ set_tests_properties(consumer.refuses.feature PROPERTIES
     PASS_REGULAR_EXPRESSION "VRING_BUILD_FEATURES names 'PACKED_LUNCH'.* of[ \n]+ACCESS_PLATFORM, ANY_LAYOUT")
 add_configure_test(refuses.no_feature all -DVRING_BUILD_FEATURES=)
 set_tests_properties(consumer.refuses.no_feature PROPERTIES PASS_REGULAR_EXPRESSION "VRING_BUILD_FEATURES names 'nothing'")
-add_configure_test(refuses.tests_of_some_features all -DVRING_BUILD_FEATURES=VERSION_1 -DVRING_BUILD_TESTS=ON)
+add_configure_test(refuses.tests_of_some_features all -DVRING_BUILD_RESTART=OFF -DVRING_BUILD_TESTS=ON)
 set_tests_properties(consumer.refuses.tests_of_some_features PROPERTIES PASS_REGULAR_EXPRESSION "VRING_BUILD_TESTS wants all features")
 
 add_configure_test(refuses.access all -DVRING_ACCESS=SEQCST)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A build that carries out fewer features than all (VRING_BUILD_FEATURES), and does not go on after a restart
- * (VRING_BUILD_RESTART): it says so, refuses the others, and does what it has. Built twice, for such a library and for a whole one, which has to be told apart from it.
+ * A build that carries out fewer features than all (VRING_BUILD_FEATURES, VRING_BUILD_RESTART): it says so, refuses the
+ * others, and does what it has. Built twice, for such a library and for a whole one, which has to be told apart from it.
  */
 #include "fixture.h"
 

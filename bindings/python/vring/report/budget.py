@@ -23,7 +23,7 @@ from .asm import symbols
 from .build import Access, Compiler, ReportError, Sources, compile_object, compilers, linker, run_tool
 from .targets import target
 
-#: What is recorded, and with which features: gcc, since it also writes down the frame of every function and who calls whom.
+#: What is recorded, and with which features, if not all and restarts: gcc, since it also writes down the frame of every function and who calls whom.
 ALL = "ALL"
 RECORDED = (
     ("x86-64", "-O2", ALL), ("x86-64", "-Os", ALL), ("x86-64", "-Os", "VERSION_1 RING_PACKED"), ("aarch64", "-O2", ALL),
@@ -113,10 +113,10 @@ def measure_one(sources: Sources, name: str, compiler: Compiler, optimisation: s
 
 
 def features_flags(features: str) -> tuple[str, ...]:
-    """What tells a compiler to build no other features than those, by the spec's names."""
+    """What tells a compiler to build no other features than those, by the spec's names, and nothing for restarts."""
     if features == ALL:
         return ()
-    return (f"-DVRING_BUILD_FEATURES=({'|'.join(f'VRING_F_{feature}' for feature in features.split())})",)
+    return (f"-DVRING_BUILD_FEATURES=({'|'.join(f'VRING_F_{feature}' for feature in features.split())})", "-DVRING_BUILD_RESTART=0")
 
 
 def plain_verbs(cell: str) -> list[str]:
@@ -156,7 +156,7 @@ def stack_depths(graphs: list[Path]) -> dict[str, int]:
 
     def depth(title: str, above: tuple[str, ...] = ()) -> int:
         if title in above:
-            raise ReportError(f"{title} calls itself")
+            raise ReportError(f"{title} calls itself, by way of {', '.join(above[above.index(title) + 1:]) or 'itself'}")
         if title not in depths:
             below = max((depth(called, (*above, title)) for called in calls[title]), default=0)
             depths[title] = frames.get(title, 0) + below
