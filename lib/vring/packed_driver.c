@@ -333,8 +333,10 @@ int vring_packed_driver_get_used_batch(struct vring_packed_driver *vq, struct vr
         return VRING_E_NULL;
 
     *n = 0;
-    if (capacity == 0 || vq->live <= 0)
-        return vq->live > 0 ? VRING_E_ROOM : peer_verdict(vq->live);
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (capacity == 0)
+        return VRING_E_ROOM;
 
     int error = packed_driver_get_most(vq, used, capacity, n);
 

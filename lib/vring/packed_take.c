@@ -656,8 +656,10 @@ int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct v
     if (!vq || !n || (!iov && n_iov > 0) || (!chains && capacity > 0))
         return VRING_E_NULL;
     *n = 0;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
     if (capacity == 0)
-        return vq->live == LIVE ? VRING_E_ROOM : peer_verdict(vq->live);
+        return VRING_E_ROOM;
     if (PORT_FAST && n_iov > 0 && vq->live == LIVE && resume_waiting(vq->waiting) == 0 && !inflight_is_kept(&vq->inflight))
         error = packed_device_get_straight(vq, iov, n_iov, chains, capacity, n);
     else

@@ -269,8 +269,6 @@ static PORT_INLINE int split_driver_announced(struct vring_split_driver *vq, uin
 {
     uint32_t ready = (uint16_t)(vq->seen_used - vq->next_used);
 
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
     if (ready < wanted) {
         int error = split_driver_observe(vq);
 
@@ -297,6 +295,8 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
 {
     if (!vq || !used)
         return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
 
     int ready = split_driver_announced(vq, 1);
 
@@ -322,11 +322,15 @@ int vring_split_driver_get_used_batch(struct vring_split_driver *vq, struct vrin
     if (!vq || !n || (!used && capacity > 0))
         return VRING_E_NULL;
     *n = 0;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (capacity == 0)
+        return VRING_E_ROOM;
 
     int ready = split_driver_announced(vq, capacity);
 
-    if (ready <= 0)
-        return ready < 0 ? ready : VRING_E_ROOM;
+    if (ready < 0)
+        return ready;
 
     struct split_driver_taking taking = split_driver_taking(vq);
 

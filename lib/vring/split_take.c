@@ -281,8 +281,6 @@ static PORT_INLINE int split_device_announced(struct vring_split_device *vq, uin
 {
     uint32_t ready = (uint16_t)(vq->seen_avail - vq->next_avail);
 
-    if (vq->live != LIVE)
-        return peer_verdict(vq->live);
     if (ready < wanted) {
         if (PORT_UNLIKELY(resume_waiting(vq->waiting) > 0) && vring_split_device_waits(vq))
             return 0;
@@ -332,6 +330,8 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
 {
     if (!vq || !chain || (!iov && n_iov > 0))
         return VRING_E_NULL;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
 
     int ready = split_device_announced(vq, 1);
 
@@ -453,8 +453,10 @@ int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vri
     if (!vq || !n || (!iov && n_iov > 0) || (!chains && capacity > 0))
         return VRING_E_NULL;
     *n = 0;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
     if (capacity == 0)
-        return vq->live == LIVE ? VRING_E_ROOM : peer_verdict(vq->live);
+        return VRING_E_ROOM;
 
     int ready = split_device_announced(vq, capacity);
 
