@@ -169,6 +169,15 @@ static PORT_INLINE int split_driver_stage_table(struct split_driver_adding *addi
     return 0;
 }
 
+/* There is no room for this list now. What could be no buffer at any time is told first. */
+static PORT_NOINLINE int split_driver_no_room(const struct vring_segment *segments, uint32_t count)
+{
+    uint32_t bytes;
+    int error = segments_check(segments, count, count, &bytes);
+
+    return error ? error : VRING_E_FULL;
+}
+
 /* add_avail for any list of pieces that could be a buffer. */
 static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
                                                uint32_t n_readable, uint32_t count, uint64_t token)
@@ -176,7 +185,7 @@ static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, co
     struct split_driver_adding adding = split_driver_adding(vq);
 
     if (count > adding.free_count)
-        return VRING_E_FULL;
+        return split_driver_no_room(segments, count);
 
     int error = split_driver_stage_list(&adding, segments, n_readable, count, token);
 
@@ -206,7 +215,7 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
     uint32_t len = segments->len;
 
     if (adding.free_count == 0)
-        return VRING_E_FULL;
+        return split_driver_no_room(segments, 1);
 
     int error = segment_check(addr, len);
 
@@ -233,8 +242,11 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
         return VRING_E_CHAIN;
     if (!segments)
         return VRING_E_NULL;
-    if (vq->free_count == 0)
-        return VRING_E_FULL;
+    if (vq->free_count == 0) {
+        int slip = segments_check_table(table, count);
+
+        return slip ? slip : split_driver_no_room(segments, count);
+    }
 
     struct split_driver_adding adding = split_driver_adding(vq);
     int error = split_driver_stage_table(&adding, table, segments, n_readable, count, token);

@@ -304,6 +304,31 @@ TEST(V22_V35_V36_C171_a_full_ring_is_not_a_chain_that_never_fits)
     CHECK_EQ(vring_split_driver_free(&r.driver.as.split), 0);
 }
 
+/* Whoever tries again when there is room must not do so for nothing. */
+RING_TEST(C036_what_never_fits_is_told_before_what_does_not_fit_now)
+{
+    static const struct vring_segment good = {GUEST, 16}, empty[] = {{GUEST, 16}, {GUEST, 0}},
+                                      wraps[] = {{GUEST, 16}, {UINT64_MAX, 2}},
+                                      too_long[] = {{GUEST, UINT32_MAX}, {GUEST, 2}};
+    struct vring_table table = {fixture_alloc(32), GUEST, 2};
+    static struct ring r;
+
+    CHECK_OK(ring_start(&r, 4, format->all, 0));
+    for (int i = 0; i < 4; i++) {
+        CHECK_ERR(vring_driver_add_avail(&r.driver, empty + 1, 1, 0, 1), VRING_E_LEN);
+        CHECK_OK(vring_driver_add_avail(&r.driver, &good, 1, 0, 1)); /* at first there is room for one, too */
+        CHECK_ERR(vring_driver_add_avail(&r.driver, empty, 1, 1, 1), VRING_E_LEN);
+        CHECK_ERR(vring_driver_add_avail(&r.driver, wraps, 1, 1, 1), VRING_E_ADDR);
+        CHECK_ERR(vring_driver_add_avail(&r.driver, too_long, 2, 0, 1), VRING_E_LEN);
+        CHECK_ERR(vring_driver_add_indirect(&r.driver, &table, empty, 1, 1, 1), VRING_E_LEN);
+    }
+    CHECK_ERR(vring_driver_add_avail(&r.driver, empty + 1, 1, 0, 1), VRING_E_LEN);
+    CHECK_ERR(vring_driver_add_avail(&r.driver, &good, 1, 0, 1), VRING_E_FULL);
+    CHECK_ERR(vring_driver_add_indirect(&r.driver, &table, &good, 1, 0, 1), VRING_E_FULL);
+    table.entries = 0;
+    CHECK_ERR(vring_driver_add_indirect(&r.driver, &table, &good, 1, 0, 1), VRING_E_CHAIN);
+}
+
 TEST(V30_max_chain_is_a_limit_of_its_own)
 {
     struct vring_segment segments[16];
