@@ -186,6 +186,28 @@ MODERN_RING_TEST(V84_what_waits_behind_all_through_one_follows)
         comes_back(VTEST_PASS, 100 + i, i == 0 ? 16 : 10 + i);
 }
 
+/* Nothing depends on where the ring, or the list of what was taken, begins again. */
+MODERN_RING_TEST(V84_V87_all_through_one_go_round_the_ring)
+{
+    for (uint32_t batch = 1; batch <= 8; batch++) {
+        CHECK_OK(ring_start(&r, 8, format->plain | VRING_F_IN_ORDER, index_before_wrap(format, 8, 3)));
+        for (int round = 0; round < 20; round++) {
+            for (uint32_t i = 0; i < batch; i++)
+                CHECK_OK(ring_add(&r, 0, 16, true, 100 + i));
+            CHECK(vring_driver_publish(&r.driver) >= 0);
+            for (uint32_t i = 0; i < batch; i++)
+                CHECK_OK(ring_get_avail(&r, &chains[i]));
+            CHECK_OK(vring_device_add_used_through(&r.device, chains[batch - 1].handle, 5));
+            CHECK_EQ(vring_device_in_flight(&r.device), 0);
+            CHECK(vring_device_publish(&r.device) >= 0);
+            for (uint32_t i = 0; i < batch; i++)
+                comes_back(VTEST_PASS, 100 + i, i + 1 < batch ? 16 : 5);
+            CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
+            CHECK_EQ(vring_driver_free(&r.driver), 8);
+        }
+    }
+}
+
 MODERN_RING_TEST(C064_C065_C131_through_a_handle_that_is_none_nothing_is_used)
 {
     struct vring_device before;
