@@ -68,7 +68,7 @@ int place_split_device_get(const struct vring_split_ring *r, uint16_t next, stru
 
     if (head >= r->size)
         return -1;
-    *desc = split_fetch_desc(r, head);
+    *desc = split_decode(split_fetch(r->desc, head));
     return 0;
 }
 
