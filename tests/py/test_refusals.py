@@ -162,10 +162,13 @@ def test_add_refuses(
     ring: Ring, code: RingCode, argument: str, pieces: tuple[list[Any], list[Any]], indirect: bool
 ) -> None:
     before = ring.everything()
+    lists = [(addr, ring.memory.read(addr, 16 * 8)) for addr in (ring.areas.desc, ring.data)]
     if indirect:
         refused(code, argument, ring.driver.add_indirect, IndirectTable(ring.memory, ring.data, 8), *pieces, "token")
     else:
         refused(code, argument, ring.driver.add_avail, *pieces, "token")
+    for addr, content in lists:  # free descriptors, and a table whose buffer is refused: nobody reads either
+        ring.memory.write(addr, content)
     assert ring.everything() == before and ring.driver.in_flight == 0
 
 

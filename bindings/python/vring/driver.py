@@ -389,7 +389,8 @@ class Driver(DriverQueue):
     ) -> bool:
         """
         Stage one buffer whose pieces are listed in ``table``, so that it takes one descriptor of the ring (2.7.5.3).
-        The table is the caller's again when the token returns. Otherwise as :meth:`add_avail`.
+        The table is the caller's again when the token returns; it may be written also for a buffer that is refused.
+        Otherwise as :meth:`add_avail`.
         """
         segments = self._segments("add_indirect", [*readable, *writable], readable, writable)
         number = next(self._numbers)
