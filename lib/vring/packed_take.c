@@ -539,18 +539,23 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
     return error == OTHER ? packed_device_take_rest(vq, &rest, chain) : error;
 }
 
+/* get_avail where nothing is left from before a restart. */
+static PORT_NOINLINE int packed_device_get_next(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                struct vring_chain *chain)
+{
+    struct vring_packed_position at = vq->next_avail;
+    struct chain_desc desc;
+    int answer = packed_device_look(vq, &vq->ring, at.offset, at, vq->held < vq->ring.size, &desc);
+
+    return answer ? answer : packed_device_take_any(vq, &desc, iov, n_iov, chain);
+}
+
 /* get_avail after a restart. */
 static PORT_NOINLINE int packed_device_get_waiting(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                                    struct vring_chain *chain)
 {
-    if (vring_packed_device_waits(vq))
-        return packed_device_get_again(vq, iov, n_iov, chain);
-
-    struct packed_device_taking taking = packed_device_taking(vq);
-    struct chain_desc desc;
-    int answer = packed_device_look(vq, &vq->ring, taking.at.offset, taking.at, taking.held < vq->ring.size, &desc);
-
-    return answer ? answer : packed_device_take_any(vq, &desc, iov, n_iov, chain);
+    return vring_packed_device_waits(vq) ? packed_device_get_again(vq, iov, n_iov, chain)
+                                         : packed_device_get_next(vq, iov, n_iov, chain);
 }
 
 int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
@@ -562,6 +567,8 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
         return peer_verdict(vq->live);
     if (PORT_UNLIKELY(resume_waiting(vq->waiting) > 0))
         return packed_device_get_waiting(vq, iov, n_iov, chain);
+    if (!PORT_FAST || n_iov == 0 || inflight_is_kept(&vq->inflight))
+        return packed_device_get_next(vq, iov, n_iov, chain);
 
     struct packed_device_taking taking = packed_device_taking(vq);
     struct chain_desc desc;
@@ -569,8 +576,6 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
 
     if (answer)
         return answer;
-    if (!PORT_FAST || n_iov == 0 || inflight_is_kept(&vq->inflight))
-        return packed_device_take_any(vq, &desc, iov, n_iov, chain);
 
     const struct vring_packed_ring here = packed_from(&vq->ring, taking.at.offset);
 
