@@ -43,7 +43,8 @@ GOALS = """\
 ## Goals
 
 What a ring is meant to cost, and what it does. All checks are on. Ratios are ours over theirs: less is better. *Met*
-and *not met* are said where all of the interval agrees. Sizes of code are a report of their own.
+and *not met* are said where all of the interval agrees. Sizes of code stand beside their goals in
+[codegen.md](codegen.md#size-and-stack-of-the-library).
 
 """
 
