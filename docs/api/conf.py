@@ -20,6 +20,6 @@ python_maximum_signature_line_length = 100
 # What is not ours has no page here; nor have base classes and type variables that nobody names.
 nitpick_ignore_regex = [
     ("py:class", r"(abc|collections|enum|hypothesis|mmap|os|pathlib|subprocess)\..*"),
-    ("py:class", r"vring\.(\w+\.)+(_\w+|Act|AnyDevice|AnyDriver|Filmed|Memory|Queue|Source|SplitRing|Wheel)"),
+    ("py:class", r"vring\.(\w+\.)+(_\w+|Act|AnyDevice|AnyDriver|Entry|Filmed|Memory|Queue|Source|SplitRing|Wheel)"),
     ("py:class", "Source"),
 ]
