@@ -512,7 +512,7 @@ static int add_with_tables(uint32_t count, unsigned with_table)
 }
 
 /* Tables in a batch, in any mix with lists: all that add_indirect would have written, in the ring and in the tables. */
-RING_TEST(V43_a_batch_with_tables_leaves_what_so_many_calls_leave)
+RING_TEST(C088_a_batch_with_tables_leaves_what_so_many_calls_leave)
 {
     for (unsigned with_table = 0; with_table < 16; with_table++) {
         unsigned char memory[2][sizeof table_memory];
