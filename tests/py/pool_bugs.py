@@ -31,6 +31,7 @@ class Bug(NamedTuple):
     what: str
     test: str
     edits: tuple[Edit, ...]
+    fuzzed: bool = True  # is it one of placement, bounds or handles, so that the fuzzer must find it by itself?
 
 
 CLEARS = "    if (start)\n        copy_clear(start, window_bytes(pool, slots));"
@@ -62,6 +63,54 @@ BUGS = (
         Edit("plan.h", "    stride = period_of(pool_slots(pool, mask) + 1);",
              "    stride = period_of(pool_slots(pool, alloc_align_mask & (request->min_align_mask | pool->slot_mask)) + 1);"),
     )),
+    Bug("S7: bits of min_align below alloc_align choose the slot", "placement_test.c", (
+        Edit("near.h", "    near->first = (((orig_addr & min & ~start)", "    near->first = (((orig_addr & min)"),
+        Edit("plan.h",
+             "    first = pool_slots(pool, ((request->orig_addr & request->min_align_mask & ~alloc_align_mask)"
+             " - pool->window_addr) &",
+             "    first = pool_slots(pool, ((request->orig_addr & request->min_align_mask) - pool->window_addr) &")),
+        False),
+    Bug("S8: whole slots of padding are forgotten", "placement_test.c", (
+        Edit("near.h", "    near->offset = orig_addr & min & (start | pool->slot_mask);",
+             "    near->offset = orig_addr & min & pool->slot_mask;"),), False),
+    Bug("S9: padding is not given back with its mapping", "accounting_test.c", (
+        Edit("records.h", "    uint32_t slots = (record_offset(record) + ",
+             "    uint32_t slots = ((record_offset(record) & pool->slot_mask) + "),), False),
+    Bug("S12: exactly a page need not begin at one", "placement_test.c", (
+        Edit("near.h", "    if (request->size > pool->page_mask) {", "    if (request->size > pool->page_mask + 1) {"),), False),
+    Bug("S13: coherent memory is aligned to a page, whatever its order", "placement_test.c", (
+        Edit("bounce.c", "    while (request.alloc_align_mask < size - 1)", "    while (0)"),), False),
+    Bug("S14: the most that can be mapped forgets the offset", "placement_test.c", (
+        Edit("pool.c", "    return longest - (((uint32_t)min_align_mask + pool->slot_mask) & ~pool->slot_mask);",
+             "    return longest;"),), False),
+    Bug("S15: a partial sync adds its offset twice", "copies_test.c", (
+        Edit("bounce.c", "    return copy_out(pool, live.orig, offset, live.start + live.offset + offset, len);",
+             "    return copy_out(pool, live.orig, offset, live.start + live.offset + offset + offset, len);"),), False),
+    Bug("S16: a partial sync takes the original from its start", "copies_test.c", (
+        Edit("bounce.c", "    return copy_in(pool, live.orig, offset, live.start + live.offset + offset, len);",
+             "    return copy_in(pool, live.orig, 0, live.start + live.offset + offset, len);"),), False),
+    Bug("S18: a sync for the device writes over what is from it", "copies_test.c", (
+        Edit("bounce.c", "    if (error || direction == BOUNCE_FROM_DEVICE)", "    if (error)"),), False),
+    Bug("S19: the padding after the data is not cleared", "copies_test.c", (
+        Edit("bounce.c", "        copy_clear(data + size, window_bytes(pool, n) - offset - size);", "        ;"),), False),
+    Bug("S21: a slot beyond 4 GiB has an address below", "accounting_test.c", (
+        Edit("area.h", "    return (uint64_t)slots << pool->slot_shift;", "    return slots << pool->slot_shift;"),), False),
+    Bug("S23: areas may be less than a segment", "refusals_test.c", (
+        Edit("pool.c", "    if (areas > 1 && areas > config->slots >> pool->segment_shift)", "    if (0)"),), False),
+    Bug("S33: a size is taken as 32 bits", "refusals_test.c", (
+        Edit("near.h", "(request->boundary_mask | request->limit) != 0 || request->size > pool->longest)",
+             "(request->boundary_mask | request->limit) != 0 || (uint32_t)request->size > pool->longest)"),), False),
+    Bug("S34: a size of 0 is mapped", "refusals_test.c", (
+        Edit("bounce.c", "    if (request->size == 0)", "    if (0)"),), False),
+    Bug("S35: a copy function is not told where in the original", "reserve_test.c", (
+        Edit("bounce.c", "pool->copy(pool->copy_context, orig, offset, data, len, false) != 0",
+             "pool->copy(pool->copy_context, orig, 0, data, len, false) != 0"),), False),
+    Bug("S42: what is free again is not one with what is beside it", "accounting_test.c", (
+        Edit("take.h", "    if (runs_around(*free, bit, segment_slots(pool)) >",
+             "    if (n > *area_longest(pool, area, slot >> pool->segment_shift) && n >"),), False),
+    Bug("S43: too much, ever, is no more than too much now", "placement_test.c", (
+        Edit("place.h", "    return plan_fits_empty_pool(pool, &plan) ? reason : BOUNCE_E_UNSATISFIABLE;",
+             "    return reason;"),), False),
     Bug("S24: the last, partial segment is as long as any", "walk_test.c", (
         Edit("area.h", "    return (left < pool->segment_mask ? left : pool->segment_mask) + 1;",
              "    return pool->segment_mask + 1;"),)),

@@ -128,8 +128,28 @@ TEST(C286_both_ways)
 }
 
 /* S15 and S16 are what upstream made of addresses in the first bytes of the second slot. */
+/* Every byte another than its neighbours, so that one from a wrong place is seen; and none of the original's. */
+static unsigned char of_device(size_t at)
+{
+    return (unsigned char)(0x80 + at % 127);
+}
+
+static unsigned char of_buffer(size_t at)
+{
+    return (unsigned char)(1 + at % 113);
+}
+
+static void write_both(unsigned char *data, size_t size)
+{
+    for (size_t at = 0; at < size; at++) {
+        data[at] = of_device(at);
+        buffer[at] = of_buffer(at);
+    }
+}
+
 TEST(S15_S16_C279_partial_sync_moves_exactly_the_bytes_asked_for)
 {
+    unsigned char *data;
     struct bounce_config config = rig_config(0x90000000, 32);
     struct bounce_pool pool;
     struct bounce_mapping mapping;
@@ -140,18 +160,23 @@ TEST(S15_S16_C279_partial_sync_moves_exactly_the_bytes_asked_for)
     request.min_align_mask = 0xff;
     CHECK_OK(bounce_map(&pool, &request, &mapping));
     CHECK_EQ(mapping.addr & 0xff, 0xc0);
+    data = (unsigned char *)mapping.data;
     for (size_t offset = 0; offset <= 600; offset += offset % 64 < 3 || offset % 64 > 61 ? 1 : 29)
         for (size_t len = 0; len <= 600 - offset; len += len % 64 < 2 || len % 64 > 62 ? 1 : 31) {
             fill(600);
             memset(mapping.data, DEVICE, 600);
             CHECK_OK(bounce_sync_for_cpu(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, offset, len));
             CHECK(only_written(600, offset, offset + len));
-            memset(buffer, 0x33, 600);
+            write_both(data, 600);
+            CHECK_OK(bounce_sync_for_cpu(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, offset, len));
+            for (size_t i = 0; i < 600; i++)
+                CHECK_EQ(buffer[i], i >= offset && i < offset + len ? of_device(i) : of_buffer(i));
+            write_both(data, 600);
             CHECK_OK(bounce_sync_for_device(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, offset, len));
             for (size_t i = 0; i < 600; i++)
-                CHECK_EQ(((unsigned char *)mapping.data)[i], i >= offset && i < offset + len ? 0x33 : DEVICE);
+                CHECK_EQ(data[i], i >= offset && i < offset + len ? of_buffer(i) : of_device(i));
         }
-    CHECK(all_are(rig_window, (size_t)((unsigned char *)mapping.data - rig_window), 0));
+    CHECK(all_are(rig_window, (size_t)(data - rig_window), 0));
 }
 
 TEST(S17_S29_C278_C280_no_length_reaches_beyond_the_mapping)

@@ -136,6 +136,16 @@ TEST(S7_min_align_below_alloc_align_does_not_choose_the_slot)
                      &mapping));
     CHECK_EQ(mapping.slot, 0);
     CHECK_EQ(mapping.addr, 0x90000600);
+
+    /* Nor a bit that is a whole slot: that is padding. */
+    CHECK_OK(rig_map(&pool, UINT64_C(0x105774e00), 512, (struct rig_masks){.alloc_align = 0xffff, .min_align = PAGE},
+                     &mapping));
+    CHECK_EQ(mapping.slot, 32);
+    CHECK_EQ(mapping.addr, 0x90010e00);
+    CHECK_OK(rig_map(&pool, UINT64_C(0x105774e00), 512,
+                     (struct rig_masks){.alloc_align = 0xffff, .min_align = PAGE, .boundary = 0xffffff}, &mapping));
+    CHECK_EQ(mapping.slot, 64);
+    CHECK_EQ(mapping.addr, 0x90020e00);
 }
 
 TEST(S8_whole_padding_slots_keep_the_bits_above_a_slot)

@@ -68,6 +68,7 @@ TEST(C262_C264_geometry)
     GEOMETRY(config.flags = UINT32_MAX);
     GEOMETRY(config.cursor = 512);
     GEOMETRY((config.areas = 4, config.cursor = 128));
+    GEOMETRY((config.areas = 2, config.slots = 128 + 50)); /* S23: the second would have no whole segment */
     GEOMETRY((config.slots = 100, config.cursor = 100));
     GEOMETRY((config.slots = 100, config.areas = 2));
 }
@@ -117,6 +118,13 @@ TEST(C266_metadata)
     INIT(BOUNCE_E_OVERLAP, (config.window = (char *)rig_meta + sizeof(rig_meta) - 2048, config.slots = 1));
     exact.meta_size = size;
     CHECK_OK(bounce_init(&pool, &exact));
+    exact.areas = 2; /* whose blocks begin at a cache line, wherever the memory does */
+    CHECK_OK(bounce_meta_size(&exact, &exact.meta_size));
+    exact.meta_size--;
+    CHECK_ERR(bounce_init(&pool, &exact), BOUNCE_E_META);
+    exact.meta_size++;
+    CHECK_OK(bounce_init(&pool, &exact));
+    exact.areas = 1;
 
     exact.slots = 16;
     CHECK_OK(bounce_meta_size(&exact, &size));

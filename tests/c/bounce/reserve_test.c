@@ -88,8 +88,11 @@ static int move(void *context, void *orig, size_t offset, void *window, size_t l
     const struct scattered *pages = (const struct scattered *)orig;
     unsigned char *data = (unsigned char *)window;
 
-    if (++test->calls == test->fail_at)
+    if (++test->calls == test->fail_at) { /* halfway */
+        if (to_window)
+            memset(data, 0x55, len / 2);
         return -5;
+    }
     if (test->nested && test->depth++ == 0) { /* the pool again, from within */
         struct bounce_request request = rig_request(0, 10);
         struct bounce_mapping mapping;
@@ -175,6 +178,8 @@ TEST(C297_a_copy_that_fails_undoes_the_map_and_does_not_keep_the_slots_at_unmap)
     CHECK_OK(bounce_reserve(&pool, &request, &mapping));
     test.fail_at = test.calls + 1;
     CHECK_ERR(bounce_commit(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, &scattered), BOUNCE_E_COPY);
+    for (size_t i = 0; i < (size_t)64 * 2048; i++)
+        CHECK_EQ(rig_window[i], 0);
     CHECK_OK(bounce_commit(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, &scattered));
     CHECK_OK(bounce_unmap(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, 0));
     CHECK(!rig_flaw(&pool));

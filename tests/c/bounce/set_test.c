@@ -236,6 +236,23 @@ TEST(C265_pools_that_overlap_are_refused)
     CHECK_OK(bounce_set_add(&set, &other, 0, &(uint32_t){0}));
 }
 
+TEST(S37_C299_whoever_looked_up_a_pool_just_before_it_left_gets_no_slots_of_it)
+{
+    struct bounce_request near = rig_request(0, 100), far = near;
+    struct bounce_mapping mapping;
+    uint32_t index;
+
+    start(VTEST_PASS);
+    index = add(0, 16, 0);
+    far.boundary_mask = 0xffff; /* no short way */
+    CHECK_OK(bounce_set_remove(&set, index));
+    CHECK_ERR(bounce_map(&entries[index].pool, &near, &mapping), BOUNCE_E_FULL);
+    CHECK_ERR(bounce_map(&entries[index].pool, &far, &mapping), BOUNCE_E_FULL);
+    CHECK_ERR(bounce_reserve(&entries[index].pool, &near, &mapping), BOUNCE_E_FULL);
+    CHECK_ERR(bounce_alloc(&entries[index].pool, 100, 0, 0, &mapping), BOUNCE_E_FULL);
+    CHECK_OK(bounce_set_fini(&set));
+}
+
 TEST(C299_a_pool_is_not_added_by_halves_and_not_removed_under_its_mappings)
 {
     struct bounce_config config = pool_of(0, 16);
