@@ -392,6 +392,26 @@ TEST(S43_unsatisfiable_means_not_even_when_empty)
     CHECK(never > 1000);
 }
 
+/* As many one-slot mappings as a pool has slots, or 300; then none. */
+static void fill_and_empty(VTEST, struct bounce_pool *pool, uint32_t slots, uint32_t longest)
+{
+    static struct bounce_mapping live[300];
+    uint32_t count = slots < 300 ? slots : 300;
+
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK_OK(rig_map(pool, 0, 1, RIG_NO_MASKS, &live[i]));
+        CHECK_EQ(live[i].slot, i);
+    }
+    if (count == slots)
+        CHECK_EQ(rig_slot(pool, 0, 1, RIG_NO_MASKS), BOUNCE_E_FULL);
+    CHECK(!rig_flaw(pool));
+    for (uint32_t i = 0; i < count; i++)
+        CHECK_OK(rig_unmap(pool, &live[i]));
+    CHECK(!rig_flaw(pool));
+    CHECK_EQ(rig_usage(pool).used, 0);
+    CHECK_EQ(rig_usage(pool).longest_run, longest);
+}
+
 TEST(C301_slot_and_segment_sizes)
 {
     for (uint32_t slot = 256; slot <= 65536; slot *= 2)
@@ -404,6 +424,8 @@ TEST(C301_slot_and_segment_sizes)
             config.slot_size = slot;
             config.segment_slots = segment;
             config.flags = BOUNCE_KEEP_CONTENTS;
+            pool = rig_start(&config);
+            fill_and_empty(VTEST_PASS, &pool, slots, longest);
             pool = rig_start(&config);
             CHECK_EQ(bounce_max_mapping_size(&pool, 0), size);
             if (size > RIG_ORIG_SIZE)
