@@ -103,6 +103,7 @@ BREAKS = [
     Mutant("split_take.c", " || outer->len % 16 != 0", ""),
     Mutant("split_take.c", " ||\n        outer->len / 16 > vq->max_chain", ""),
     Mutant("split_device.c", "if (most > count)", "if (0)"),
+    Mutant("split_device.c", "head != last && heads_used_in_full(heads, head, heads[head].writable)", "head != last"),
     Mutant("chain.h", "(desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) != run->kind", "(desc->flags & VRING_DESC_INDIRECT)"),
     Mutant("chain.h", "run->iov == run->end ||", ""),
     Mutant("chain.h", "desc->len > run->bytes || ", ""),

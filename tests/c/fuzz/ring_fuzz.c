@@ -676,6 +676,9 @@ static void add_used_batch(struct input *input)
 /* All up to one of those that may be used: with their lengths if they have any, otherwise in full. */
 static void add_used_through(struct input *input)
 {
+    while (take_below(input, 3) == 1) /* some of them are used before their turn */
+        add_used(input);
+
     unsigned i = held_number(take_below(input, TOKENS));
 
     if (i == w.n_held)
