@@ -222,6 +222,8 @@ static PORT_NOINLINE void packed_device_stage_in_order(struct vring_packed_devic
 
         if (!heads_held_back(vq->heads, id))
             return;
+        if (vq->in_flight == resume_waiting(vq->waiting))
+            (void)vring_packed_device_waits(vq); /* it is passed over while it still says what it is */
         vq->batch_id = id;
         vq->batch_len = vq->heads[id].writable;
         vq->oldest = packed_after(&vq->ring, vq->oldest);

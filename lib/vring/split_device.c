@@ -122,6 +122,8 @@ static PORT_NOINLINE void split_device_stage_due(struct vring_split_device *vq)
 
         if (!heads_held_back(vq->heads, head))
             return;
+        if ((uint16_t)(vq->next_avail - vq->next_used) == resume_waiting(vq->waiting))
+            (void)vring_split_device_waits(vq); /* it is passed over while it still says what it is */
         vq->batch_head = head;
         vq->batch_len = vq->heads[head].writable;
         split_device_stage(vq, head);

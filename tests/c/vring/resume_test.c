@@ -131,6 +131,37 @@ RING_TEST(V52_V93_V97_V98_V99_V101_C216_a_restored_device_is_handed_again_what_w
     }
 }
 
+MODERN_RING_TEST(V97_what_in_order_held_back_is_not_in_the_way_of_a_younger_one)
+{
+    for (int finished = 1; finished < 3; finished++) { /* which one, of three */
+        struct vring_chain chains[3], again;
+        struct vring_used_buffer used;
+        static struct ring r;
+        int bytes;
+
+        CHECK_OK(busy(&r, format, VRING_F_IN_ORDER, false, chains));
+        CHECK_OK(ring_get_avail(&r, &chains[2]));
+        CHECK_OK(vring_device_add_used(&r.device, chains[finished].handle, 5));
+        bytes = vring_device_save(&r.device, state, STATE_MAX);
+        CHECK(bytes > 0);
+        CHECK_EQ(vring_device_restore(&r.device, &r.device_config, state, (size_t)bytes), 1);
+        for (int i = 0; i < 3; i++) {
+            if (i == finished)
+                continue;
+            CHECK_OK(ring_get_avail(&r, &again));
+            CHECK_EQ(again.writable, 16u + (unsigned)i);
+            CHECK_OK(vring_device_add_used(&r.device, again.handle, 1));
+        }
+        CHECK_EQ(ring_get_avail(&r, &again), VRING_E_EMPTY);
+        CHECK_EQ(vring_device_publish(&r.device), 1);
+        for (int i = 0; i < 3; i++) {
+            CHECK_OK(vring_driver_get_used(&r.driver, &used));
+            CHECK_EQ(used.token, 100u + (unsigned)i);
+            CHECK_EQ(used.len, i == finished ? 5u : 1u);
+        }
+    }
+}
+
 MODERN_RING_TEST(V97_what_in_order_held_back_keeps_its_length_over_a_restart)
 {
     struct vring_chain chains[2], again;
