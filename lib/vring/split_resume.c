@@ -66,7 +66,7 @@ int vring_split_driver_save(const struct vring_split_driver *vq, void *state, si
         .count = (uint16_t)(vq->next_avail - vq->next_used),
         .next_avail = vq->next_avail,
         .next_used = vq->next_used,
-        .free_head = vq->free_count > 0 ? vq->free_head : 0,
+        .free_head = vq->free_count > 0 || feature_on(vq->features, VRING_F_IN_ORDER) ? vq->free_head : 0,
         .batch = vq->batch,
         .batch_len = vq->batch_len,
     };
@@ -128,11 +128,17 @@ static bool split_driver_restore_buffer(struct vring_split_driver *vq, struct sa
     return true;
 }
 
-/* Thread the free list: with IN_ORDER round the table from free_head, otherwise all that are not in flight. */
+/*
+ * Thread the free list: with IN_ORDER round the table from free_head to where the oldest buffer in flight starts, otherwise
+ * all that are not in flight.
+ */
 static bool split_driver_restore_free(struct vring_split_driver *vq, uint16_t free_head)
 {
-    uint16_t last = vq->ring.size;
+    uint16_t last = vq->ring.size, oldest = vq->slots[vq->next_used & vq->ring.mask].order;
 
+    if (feature_on(vq->features, VRING_F_IN_ORDER) && vq->next_used != vq->next_avail &&
+        oldest != ((free_head + vq->free_count) & vq->ring.mask))
+        return false;
     vq->free_head = free_head;
     for (uint16_t i = 0; i < vq->ring.size; i++) {
         uint32_t ahead = (uint16_t)(i - free_head) & vq->ring.mask;

@@ -162,6 +162,39 @@ MODERN_RING_TEST(V97_what_in_order_held_back_is_not_in_the_way_of_a_younger_one)
     }
 }
 
+/* Then no descriptor is free, but with IN_ORDER the next one to be is known. */
+MODERN_RING_TEST(V97_V99_a_full_ring_goes_on_where_it_was)
+{
+    struct vring_chain chains[2], next;
+    struct vring_used_buffer used;
+    static struct ring r;
+    int bytes;
+
+    CHECK_OK(busy(&r, format, VRING_F_IN_ORDER, false, chains));
+    CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 1));
+    CHECK(vring_device_publish(&r.device) >= 0);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    for (uint32_t i = 3; i < 5; i++)
+        CHECK_OK(ring_add(&r, 64 * i, 16 + i, true, 100 + i));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_EQ(vring_driver_free(&r.driver), 0);
+
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK(bytes > 0);
+    CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 0);
+    CHECK_OK(vring_device_add_used(&r.device, chains[1].handle, 1));
+    CHECK(vring_device_publish(&r.device) >= 0);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.token, 101);
+    CHECK_OK(ring_add(&r, 64 * 5, 16 + 5, true, 105));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    for (uint32_t i = 2; i < 6; i++) {
+        CHECK_OK(ring_get_avail(&r, &next));
+        CHECK_EQ(next.writable, 16 + i);
+        CHECK(r.iov[0].base == r.guest + 64 * i);
+    }
+}
+
 MODERN_RING_TEST(V97_what_in_order_held_back_keeps_its_length_over_a_restart)
 {
     struct vring_chain chains[2], again;
