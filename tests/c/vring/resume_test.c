@@ -133,13 +133,16 @@ RING_TEST(V52_V93_V97_V98_V99_V101_C216_a_restored_device_is_handed_again_what_w
 
 MODERN_RING_TEST(V97_what_in_order_held_back_is_not_in_the_way_of_a_younger_one)
 {
-    for (int finished = 1; finished < 3; finished++) { /* which one, of three */
+    const int runs = format->all & VRING_F_RING_PACKED ? 2 : 4; /* a packed queue is not restored to an inflight region */
+
+    for (int run = 0; run < runs; run++) {
+        int finished = 1 + run % 2; /* which one, of three */
         struct vring_chain chains[3], again;
         struct vring_used_buffer used;
         static struct ring r;
         int bytes;
 
-        CHECK_OK(busy(&r, format, VRING_F_IN_ORDER, false, chains));
+        CHECK_OK(busy(&r, format, VRING_F_IN_ORDER, run >= 2, chains));
         CHECK_OK(ring_get_avail(&r, &chains[2]));
         CHECK_OK(vring_device_add_used(&r.device, chains[finished].handle, 5));
         bytes = vring_device_save(&r.device, state, STATE_MAX);
@@ -329,6 +332,27 @@ static void seal(unsigned char *bytes, size_t count)
             crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
     }
     put32(bytes + count - 4, ~crc);
+}
+
+/* With IN_ORDER free descriptors end where the oldest buffer starts: beginning anywhere else, one is free and in flight. */
+MODERN_RING_TEST(C214_a_free_list_that_starts_elsewhere_is_refused)
+{
+    struct vring_chain chains[2];
+    static struct ring r;
+    int bytes;
+
+    if (format->all & VRING_F_RING_PACKED)
+        return; /* its state has no such word */
+    CHECK_OK(busy(&r, format, VRING_F_IN_ORDER, false, chains));
+    CHECK_OK(ring_add(&r, 64 * 3, 16, true, 103));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK(bytes > 0);
+    for (uint16_t head = 3; head < 4; head--) {
+        put16(state + 32, head);
+        seal(state, (size_t)bytes);
+        CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), head == 0 ? 0 : VRING_E_SAVED);
+    }
 }
 
 /*
