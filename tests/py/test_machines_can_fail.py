@@ -614,7 +614,7 @@ def test_verbs_of_many_buffers_are_held_against_the_ledger(wrong: type[Driver] |
             make = wrong if issubclass(wrong, Device) else Device
             return make(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
 
-    find(Machine, "buffers in flight|does not see|descriptors free|buffers taken")
+    find(Machine, "buffers in flight|does not see|descriptors free|buffers taken|owes the device")
 
 
 class WritesModernWordsAsDriver(PeerDriver):
