@@ -186,6 +186,7 @@ static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool st
     for (; taken < capacity; taken++) {
         uint32_t id = 0, len = 0;
 
+        packed_expect_desc(&r, taking.at.offset);
         error = packed_driver_take(vq, &r, slots, taking.at, staged, &id, &len);
         if (PORT_UNLIKELY(error))
             break;

@@ -194,6 +194,12 @@ static inline uint64_t packed_rest(uint32_t len, uint32_t id, uint32_t flags)
     return packed_wire64((uint64_t)(flags << 16 | id) << 32 | len);
 }
 
+/* The descriptors that follow this one, or what lies behind the last, will be read soon. */
+static PORT_INLINE void packed_expect_desc(const struct vring_packed_ring *r, uint32_t offset)
+{
+    port_prefetch((const char *)packed_desc(r, offset) + 128);
+}
+
 /* The whole descriptor. Not the one by which a batch is published. */
 static inline void packed_store_desc(void *base, uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
 {

@@ -449,6 +449,7 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, ui
                 error = VRING_E_EMPTY;
             break;
         }
+        packed_expect_desc(&here, 0);
         desc = packed_fetch_desc(&here, 0, flags);
     }
     *first = desc;
@@ -492,6 +493,7 @@ static PORT_NOINLINE int packed_device_get_lists(struct vring_packed_device *vq,
     for (;; chains++) {
         struct packed_device_rest rest;
 
+        packed_expect_desc(&r, taking.at.offset);
         error = packed_device_take_run(vq, &r, heads, &taking, &desc, iov, n_iov, chains, &rest);
         if (PORT_UNLIKELY(error == OTHER)) {
             packed_device_taken(vq, &taking);

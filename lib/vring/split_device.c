@@ -202,8 +202,6 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
     return 0;
 }
 
-/* Up to count buffers, with what moves of the queue in locals: a store to the ring may be one to the queue, for all that
- * the compiler knows. */
 /*
  * Up to count buffers, with what moves of the queue in locals: a store to the ring may be one to the queue, for all that
  * the compiler knows.

@@ -248,6 +248,7 @@ static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struc
     int error = 0;
 
     for (; taken < most; taken++) {
+        split_expect_used(&taking.ring, taking.next_used + 16);
         error = split_driver_get(vq, &taking, &used[taken]);
         if (PORT_UNLIKELY(error))
             break;

@@ -153,6 +153,12 @@ static PORT_INLINE struct split_words split_fetch(const void *base, size_t i)
     return words;
 }
 
+/* Entry i, any number, will be read soon. */
+static PORT_INLINE void split_expect_desc(const struct vring_split_ring *r, size_t i)
+{
+    port_prefetch((const uint64_t *)r->desc + 2 * (i & r->mask));
+}
+
 /* -------------------------------------------------------------------------------------------- the driver's area --- */
 
 static inline void split_store_avail_entry(const struct vring_split_ring *r, size_t position, uint16_t head)
@@ -221,6 +227,12 @@ static inline uint32_t split_load_used_id(const struct vring_split_ring *r, size
 static inline uint32_t split_load_used_len(const struct vring_split_ring *r, size_t position)
 {
     return split_wire32(access_load32(&split_used_elem(r, position)->len.raw));
+}
+
+/* The element at this position will be read soon. */
+static PORT_INLINE void split_expect_used(const struct vring_split_ring *r, size_t position)
+{
+    port_prefetch(split_used_elem(r, position));
 }
 
 /*

@@ -65,7 +65,7 @@ REGISTER = {
 }
 X86_STORES_FIRST = re.compile(r"(lock )?(mov\w*|set\w+|st\w*)$")
 X86_ONLY_READS = re.compile(r"cmp\w*|test\w*|bt|ucomis\w|push\w*|call\w*|jmp\w*|mul|imul|div|idiv")
-S390_NO_MEMORY = re.compile(r"la|lay|larl|s[lr][la]\w?k?|b\w*|j\w*|rll\w*|ex\w*")
+S390_NO_MEMORY = re.compile(r"la|lay|larl|pfd|s[lr][la]\w?k?|b\w*|j\w*|rll\w*|ex\w*")
 S390_STORES = re.compile(r"st.*|mvh.*|mvg.*|mvi.*")
 S390_BOTH = re.compile(r"mvc\w*|xc|nc|oc|ni\w?|oi\w?|xi\w?|a[gl]?g?si|la.g?")
 
@@ -92,7 +92,7 @@ def _kind_of_x86(mnemonic: str, operands: str) -> int:
     branch = BRANCH if re.fullmatch(r"j\w+|call\w*|ret\w*", mnemonic) else 0
     if mnemonic.startswith(("push", "pop")):
         return STORE if mnemonic.startswith("push") else LOAD
-    if "[" not in operands or mnemonic.startswith(("lea", "nop")):
+    if "[" not in operands or mnemonic.startswith(("lea", "nop", "prefetch")):
         return branch
     if "[" not in operands.split(",")[0] or X86_ONLY_READS.fullmatch(mnemonic):
         return LOAD | branch
