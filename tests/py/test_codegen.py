@@ -239,6 +239,36 @@ def test_kinds_of_instructions(isa: str, text: str, kind: int) -> None:
     assert asm.kind_of(isa, mnemonic, operands) == kind
 
 
+def prefetches(source: str, level: str) -> dict[str, int]:
+    """How often each function of a source file of libvring has x86-64 fetch a line ahead."""
+    done = subprocess.run(
+        ["gcc", "-std=c11", level, "-DVRING_ACCESS_ACQREL", f"-I{ROOT / 'include'}", "-S", "-o", "-",
+         str(ROOT / "lib" / "vring" / source)],
+        check=True, capture_output=True, text=True, timeout=60,
+    )
+    found: dict[str, int] = {}
+    function = ""
+    for line in done.stdout.splitlines():
+        if label := re.match(r"(\w+)[.\w]*:", line):
+            function = label[1]
+        found[function] = found.get(function, 0) + line.lstrip().startswith("prefetch")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "single", "loops"),
+    [
+        ("split_take.c", "vring_split_device_get_avail", 2), ("split_driver.c", "vring_split_driver_get_used", 1),
+        ("packed_take.c", "vring_packed_device_get_avail", 3), ("packed_driver.c", "vring_packed_driver_get_used", 1),
+    ],
+)
+def test_loops_of_a_batch_have_the_lines_fetched_that_they_read_next(source: str, single: str, loops: int) -> None:
+    ahead = prefetches(source, "-O2")
+    assert sum(count > 0 for count in ahead.values()) >= loops
+    assert ahead[single] == 0, "a buffer alone is in no loop"
+    assert not any(prefetches(source, "-Os").values()), "a small build leaves it out"
+
+
 def test_address_arithmetic_is_what_ends_up_in_an_address() -> None:
     def line(text: str) -> asm.Instruction:
         mnemonic, _, operands = text.partition(" ")
