@@ -1,112 +1,132 @@
 /* SPDX-License-Identifier: MIT */
 #include "chain.h"
 
-enum chain_step vring_chain_broken(struct chain_walk *walk, int error, uint32_t position, uint64_t value)
-{
-    walk->fault.error = error;
-    walk->fault.position = position;
-    walk->fault.value = value;
-    return CHAIN_BROKEN;
-}
-
 /* One piece more; beyond the capacity it is only counted, so that the caller can come back with enough room. */
-static inline void chain_add_piece(struct chain_walk *walk, void *base, size_t len, bool writable)
+static inline void chain_add_piece(struct chain_walk *walk, void *base, size_t len)
 {
-    uint32_t n = walk->n_readable + walk->n_writable;
+    uint32_t n = walk->pieces++;
 
     if (n < walk->capacity) {
         walk->iov[n].base = base;
         walk->iov[n].len = len;
     }
-    ++*(writable ? &walk->n_writable : &walk->n_readable);
 }
 
-/* The pieces of a buffer that may lie in several regions. */
-static int chain_pieces(struct chain_walk *walk, uint64_t addr, uint32_t left, bool writable,
-                        struct vring_regions *regions)
+/* The pieces of a buffer that may lie in several regions: one in each. */
+static int chain_pieces(struct chain_walk *walk, uint64_t addr, uint32_t left, bool writable)
 {
+    if (PEER_BAD(!VRING_BUILD_REGIONS || regions_wraps(addr, left)))
+        return VRING_E_CHAIN_ADDR;
     while (left > 0) {
-        struct regions_piece piece = regions_find(regions, addr);
+        struct regions_piece piece = regions_find(walk->regions, addr);
 
-        if (!piece.host && regions->may_miss)
+        if (!piece.host && regions_may_miss(walk->regions))
             return VRING_E_MISS;
         if (PEER_BAD(!piece.host || (writable && piece.read_only)))
             return VRING_E_CHAIN_ADDR;
         if (piece.len > left)
             piece.len = left;
-        chain_add_piece(walk, piece.host, (size_t)piece.len, writable);
+        chain_add_piece(walk, piece.host, (size_t)piece.len);
         addr += piece.len;
         left -= (uint32_t)piece.len;
     }
     return 0;
 }
 
-/*
- * The pieces of one descriptor's buffer: one per region that it lies in. A buffer of length 0 has none, and its address
- * means nothing (the spec gives no minimum; 2.7.5).
- */
-static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc *desc, struct vring_regions *regions)
+/* All that has been found so far is for the device to read. */
+static inline void chain_tell_readable(const struct chain_walk *walk)
 {
-    bool writable = (desc->flags & VRING_DESC_WRITE) != 0;
-    int error = 0;
-
-    if (PEER_BAD(walk->writing && !writable))
-        return VRING_E_CHAIN_ORDER;
-    walk->writing = writable;
-    if (desc->len == 0)
-        return 0;
-    if (PEER_BAD(walk->readable + walk->writable + desc->len > UINT64_C(1) << 32))
-        return VRING_E_CHAIN_LEN;
-    if (PEER_BAD(regions_wraps(desc->addr, desc->len)))
-        return VRING_E_CHAIN_ADDR;
-
-    void *host;
-
-    if (regions_whole(regions, desc->addr, desc->len, writable, &host))
-        chain_add_piece(walk, host, desc->len, writable);
-    else
-        error = chain_pieces(walk, desc->addr, desc->len, writable, regions);
-    *(writable ? &walk->writable : &walk->readable) += desc->len;
-    return error;
+    walk->chain->n_readable = walk->pieces;
+    walk->chain->readable = walk->bytes;
 }
 
-enum chain_step vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position,
-                                 uint32_t entries, struct vring_regions *regions)
+/*
+ * One descriptor's buffer. If it is of length 0 it has no pieces, and its address means nothing (the spec gives no minimum;
+ * 2.7.5).
+ */
+static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc *desc)
+{
+    bool writable = (desc->flags & VRING_DESC_WRITE) != 0;
+    void *host;
+
+    if (writable && !walk->writing) {
+        walk->writing = true;
+        chain_tell_readable(walk);
+    }
+    if (PEER_BAD(walk->writing != writable))
+        return VRING_E_CHAIN_ORDER;
+    if (desc->len == 0)
+        return 0;
+    walk->bytes += desc->len;
+    if (PEER_BAD(walk->bytes - 1 > UINT32_MAX))
+        return VRING_E_CHAIN_LEN;
+    if ((!PORT_FAST && VRING_BUILD_REGIONS) || !regions_whole(walk->regions, desc->addr, desc->len, writable, &host))
+        return chain_pieces(walk, desc->addr, desc->len, writable);
+    chain_add_piece(walk, host, desc->len);
+    return 0;
+}
+
+int vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position, uint32_t entries)
 {
     if (PEER_BAD(walk->left == 0))
-        return vring_chain_broken(walk, VRING_E_PEER_LOOP, position, desc->next);
+        return chain_broken(walk, VRING_E_PEER_LOOP, position, desc->next);
     walk->left--;
-    if (!walk->refused) {
-        walk->refused = chain_buffer(walk, desc, regions);
-        walk->missing = regions->missing;
-    }
+    if (!walk->refused)
+        walk->refused = chain_buffer(walk, desc);
     if (!(desc->flags & VRING_DESC_NEXT))
         return CHAIN_DONE;
     if (PEER_BAD(desc->next >= entries))
-        return vring_chain_broken(walk, VRING_E_PEER_NEXT, position, desc->next);
+        return chain_broken(walk, VRING_E_PEER_NEXT, position, desc->next);
     return CHAIN_MORE;
 }
 
-enum chain_step vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position,
-                                  bool negotiated)
+/* The table at addr cannot be one: its address, all of it, is the evidence. */
+static int chain_no_table(struct chain_walk *walk, uint32_t position, uint64_t addr)
 {
-    if (PEER_BAD(!negotiated || (desc->flags & VRING_DESC_NEXT)))
-        return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, position, desc->flags);
+    int error = chain_broken(walk, VRING_E_PEER_TABLE, position, 0);
+
+    walk->fault->value = addr;
+    return error;
+}
+
+int vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position)
+{
+    if (PEER_BAD(desc->flags & VRING_DESC_NEXT))
+        return chain_broken(walk, VRING_E_PEER_INDIRECT, position, desc->flags);
     if (PEER_BAD(desc->len == 0 || desc->len % 16 != 0))
-        return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, position, desc->len);
+        return chain_broken(walk, VRING_E_PEER_INDIRECT, position, desc->len);
     if (PEER_BAD(desc->len / 16 > walk->left))
-        return vring_chain_broken(walk, VRING_E_PEER_LOOP, position, desc->len);
+        return chain_broken(walk, VRING_E_PEER_LOOP, position, desc->len);
     if (PEER_BAD(regions_wraps(desc->addr, desc->len)))
-        return vring_chain_broken(walk, VRING_E_PEER_TABLE, position, desc->addr);
+        return chain_no_table(walk, position, desc->addr);
     return CHAIN_MORE;
 }
 
-enum chain_step vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions, uint32_t position,
-                                     uint64_t addr)
+int vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions, uint32_t position, uint64_t addr)
 {
-    if (!regions->may_miss)
-        return vring_chain_broken(walk, VRING_E_PEER_TABLE, position, addr);
+    if (!regions_may_miss(regions))
+        return chain_no_table(walk, position, addr);
     walk->refused = VRING_E_MISS;
-    walk->missing = regions->missing;
+    walk->regions->missing = regions->missing;
     return CHAIN_DONE;
+}
+
+int vring_chain_end(struct chain_walk *walk)
+{
+    struct vring_chain *chain = walk->chain;
+
+    if (PORT_UNLIKELY(walk->refused)) {
+        walk->pieces = 0;
+        walk->bytes = 0;
+        walk->writing = false;
+    }
+    if (!walk->writing)
+        chain_tell_readable(walk);
+    chain->n_writable = walk->pieces - chain->n_readable;
+    chain->writable = walk->bytes - chain->readable;
+    if (regions_may_miss(walk->regions) && walk->refused == VRING_E_MISS) {
+        chain->missing = walk->regions->missing;
+        return VRING_E_MISS;
+    }
+    return walk->pieces <= walk->capacity ? 0 : VRING_E_ROOM;
 }

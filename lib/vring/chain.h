@@ -24,47 +24,70 @@ struct chain_desc {
 enum chain_step {
     CHAIN_DONE,
     CHAIN_MORE,
-    CHAIN_BROKEN, /* fault says how */
-    CHAIN_STRAYS  /* from chain_run_take() alone: not as most are, and nothing has been said of it yet */
+    CHAIN_STRAYS /* from chain_run_take() alone: not as most are, and nothing has been said of it yet */
 };
 
+/* A walk over a chain, descriptor by descriptor. Its steps are CHAIN_DONE, CHAIN_MORE, or what broke the queue. */
 struct chain_walk {
-    /* where to put the pieces */
+    /* of the queue */
+    struct vring_fault *fault;
+    int *live;
+    struct vring_regions *regions;
+    /* where to put the pieces, and what is told of them */
     struct vring_iov *iov;
     uint32_t capacity;
+    struct vring_chain *chain; /* what the device reads of it is said as soon as that is known */
     /* found so far */
-    uint32_t n_readable;
-    uint32_t n_writable;
-    uint64_t readable;   /* bytes */
-    uint64_t writable;
-    uint32_t left;       /* descriptors that the chain may still have: what ends every loop */
-    int refused;         /* 0, or why this buffer is unusable: VRING_E_CHAIN_*, or VRING_E_MISS for now */
-    uint64_t missing;    /* with VRING_E_MISS: the address */
-    bool writing;        /* a device-writable descriptor has been seen */
-    struct vring_fault fault; /* on CHAIN_BROKEN */
+    uint32_t pieces;
+    uint64_t bytes;
+    uint32_t left; /* descriptors that the chain may still have: what ends every loop */
+    int refused;   /* 0, or why this buffer is unusable: VRING_E_CHAIN_*, or VRING_E_MISS for now */
+    bool writing;  /* a device-writable descriptor has been seen */
 };
 
-static inline void chain_start(struct chain_walk *walk, struct vring_iov *iov, uint32_t capacity, uint32_t max_chain)
+/* At the beginning of a chain. fault, live and regions are the queue's. */
+static inline void chain_start(struct chain_walk *walk, struct vring_fault *fault, int *live, struct vring_regions *regions)
 {
-    walk->iov = iov;
-    walk->capacity = capacity;
-    walk->n_readable = walk->n_writable = 0;
-    walk->readable = walk->writable = 0;
-    walk->left = max_chain;
+    walk->fault = fault;
+    walk->live = live;
+    walk->regions = regions;
+    walk->pieces = 0;
+    walk->bytes = 0;
     walk->refused = 0;
     walk->writing = false;
 }
 
-/* A chain broke: keep the evidence. Returns CHAIN_BROKEN. */
-PORT_COLD enum chain_step vring_chain_broken(struct chain_walk *walk, int error, uint32_t position, uint64_t value);
+/* Who wants to know of it. */
+static inline void chain_ask(struct chain_walk *walk, struct vring_iov *iov, uint32_t capacity, uint32_t max_chain,
+                             struct vring_chain *chain)
+{
+    walk->iov = iov;
+    walk->capacity = capacity;
+    walk->left = max_chain;
+    walk->chain = chain;
+}
+
+/* A walk, just started, goes on behind what has been told of its chain. */
+static inline void chain_go_on(struct chain_walk *walk)
+{
+    walk->pieces = walk->chain->n_readable + walk->chain->n_writable;
+    walk->bytes = walk->chain->readable + walk->chain->writable;
+    walk->left -= walk->pieces;
+    walk->writing = walk->chain->n_writable > 0;
+}
+
+/* The chain is none: break the queue, as vring_poison() does. */
+static inline int chain_broken(const struct chain_walk *walk, int error, uint32_t position, uint32_t value)
+{
+    return vring_poison(walk->fault, walk->live, error, position, value);
+}
 
 /*
  * Judge one direct descriptor, or one entry of a table, with entries being the length of its table and position its
  * number there. An unusable buffer is remembered and the chain walked on: what the structure of the ring deserves is
  * judged to its end.
  */
-enum chain_step vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position,
-                                 uint32_t entries, struct vring_regions *regions);
+int vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position, uint32_t entries);
 
 /*
  * The most common of buffers, straight: desc is all of it, one piece in the region that the last one was in. False, with
@@ -170,52 +193,31 @@ static PORT_INLINE void chain_run_tell(const struct chain_run *run, struct vring
     chain->writable = bytes;
 }
 
-/* A walk, just started, goes on behind what has been told. */
-static inline void chain_go_on(struct chain_walk *walk, const struct vring_chain *told)
-{
-    walk->left -= told->n_readable + told->n_writable;
-    walk->n_readable = told->n_readable;
-    walk->n_writable = told->n_writable;
-    walk->readable = told->readable;
-    walk->writable = told->writable;
-    walk->writing = told->n_writable > 0;
-}
-
 /*
  * Judge the descriptor that names an indirect table (2.7.5.3). Returns CHAIN_MORE if the table may be walked; its
  * length is then a multiple of 16 and has no more entries than the chain may have.
  */
-enum chain_step vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position,
-                                  bool negotiated);
+int vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position);
+
+/* The same; without INDIRECT_DESC there are none. */
+static inline int chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position, bool negotiated)
+{
+    if (PEER_BAD(!negotiated))
+        return chain_broken(walk, VRING_E_PEER_INDIRECT, position, desc->flags);
+    return vring_chain_table(walk, desc, position);
+}
 
 /*
  * Entry position of the table at addr could not be fetched through these regions: the chain is broken, or its table is
  * not yet to be reached.
  */
-PORT_COLD enum chain_step vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions,
-                                               uint32_t position, uint64_t addr);
+PORT_COLD int vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions, uint32_t position,
+                                   uint64_t addr);
 
 /*
- * Tell the caller what was found; nothing of a refused buffer. 0 if it is to be taken; VRING_E_ROOM without room for all
- * its pieces, VRING_E_MISS.
+ * At the end of a chain: tell the caller what was found; nothing of a refused buffer. 0 if it is to be taken; VRING_E_ROOM
+ * without room for all its pieces, VRING_E_MISS.
  */
-static inline int chain_report(const struct chain_walk *walk, struct vring_chain *chain)
-{
-    static const struct vring_chain nothing = {0};
-
-    if (PORT_UNLIKELY(walk->refused)) {
-        *chain = nothing;
-        if (walk->refused != VRING_E_MISS)
-            return 0;
-        chain->missing = walk->missing;
-        return VRING_E_MISS;
-    }
-    *chain = nothing;
-    chain->n_readable = walk->n_readable;
-    chain->n_writable = walk->n_writable;
-    chain->readable = walk->readable;
-    chain->writable = walk->writable;
-    return walk->n_readable + walk->n_writable <= walk->capacity ? 0 : VRING_E_ROOM;
-}
+int vring_chain_end(struct chain_walk *walk);
 
 #endif

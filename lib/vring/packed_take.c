@@ -26,11 +26,11 @@ struct packed_device_table {
 };
 
 /* Walk a table from the entry at hand: as many entries as its length says, in order. */
-static enum chain_step packed_device_walk_table(struct vring_packed_device *vq, struct chain_walk *walk,
-                                                struct packed_device_table table)
+static int packed_device_walk_table(struct vring_packed_device *vq, struct chain_walk *walk,
+                                    struct packed_device_table table)
 {
     struct vring_regions here = vq->regions; /* a table mostly lies elsewhere than the buffers that it lists */
-    enum chain_step step = CHAIN_MORE;
+    int step = CHAIN_MORE;
 
     for (; step == CHAIN_MORE; table.i++, table.loaded = false) {
         uint64_t words[2];
@@ -40,7 +40,7 @@ static enum chain_step packed_device_walk_table(struct vring_packed_device *vq, 
                 return vring_chain_no_table(walk, &here, table.i, table.addr);
             table.desc = packed_decode_entry(words, table.i + 1 == table.entries);
         }
-        step = vring_chain_take(walk, &table.desc, table.i, table.entries, &vq->regions);
+        step = vring_chain_take(walk, &table.desc, table.i, table.entries);
     }
     return step;
 }
@@ -84,31 +84,31 @@ struct packed_device_rest {
 };
 
 /* Walk a list: direct descriptors, or one that names a table. The others were written before the first. */
-static enum chain_step packed_device_walk(struct vring_packed_device *vq, struct packed_device_rest *rest)
+static int packed_device_walk(struct vring_packed_device *vq, struct packed_device_rest *rest)
 {
     struct packed_device_list *list = &rest->list;
     struct chain_desc *desc = &rest->desc;
-    enum chain_step step = CHAIN_MORE;
+    int step = CHAIN_MORE;
 
     if (FEATURE_BUILT(VRING_F_INDIRECT_DESC) && rest->table.entries > 0)
         return packed_device_walk_table(vq, &rest->walk, rest->table);
     if ((desc->flags & VRING_DESC_INDIRECT) && list->descriptors == 1) {
         struct packed_device_table table = {.addr = desc->addr, .entries = desc->len / 16};
 
-        step = vring_chain_table(&rest->walk, desc, list->at.offset, feature_on(vq->features, VRING_F_INDIRECT_DESC));
+        step = chain_table(&rest->walk, desc, list->at.offset, feature_on(vq->features, VRING_F_INDIRECT_DESC));
         if (!FEATURE_BUILT(VRING_F_INDIRECT_DESC) || step != CHAIN_MORE)
             return step;
         return packed_device_walk_table(vq, &rest->walk, table);
     }
     for (;; *desc = packed_device_next(vq, list), rest->judged = false) {
         if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT)) /* 2.8.19: a list is direct or indirect, not both */
-            return vring_chain_broken(&rest->walk, VRING_E_PEER_INDIRECT, list->at.offset, desc->flags);
+            return chain_broken(&rest->walk, VRING_E_PEER_INDIRECT, list->at.offset, desc->flags);
         if (!rest->judged)
-            step = vring_chain_take(&rest->walk, desc, list->at.offset, NO_LINKS, &vq->regions);
+            step = vring_chain_take(&rest->walk, desc, list->at.offset, NO_LINKS);
         if (step != CHAIN_MORE)
             return step;
         if (PEER_BAD(list->descriptors >= list->limit))
-            return vring_chain_broken(&rest->walk, VRING_E_PEER_LOOP, list->at.offset, desc->flags);
+            return chain_broken(&rest->walk, VRING_E_PEER_LOOP, list->at.offset, desc->flags);
     }
 }
 
@@ -187,16 +187,16 @@ static PORT_NOINLINE int packed_device_take_rest(struct vring_packed_device *vq,
     struct packed_device_taking taking = packed_device_taking(vq);
     struct chain_walk *walk = &rest->walk;
 
-    if (packed_device_walk(vq, rest) == CHAIN_BROKEN)
-        return vring_poison(&vq->fault, &vq->live, walk->fault.error, walk->fault.position, walk->fault.value);
+    int error = packed_device_walk(vq, rest);
+
+    if (error)
+        return error;
 
     uint16_t id = rest->desc.next;
 
     if (!packed_device_may_take(&vq->ring, vq->heads, id))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, id);
-
-    int error = chain_report(walk, chain);
-
+    error = vring_chain_end(walk);
     if (error)
         return error;
     if (inflight_is_kept(&vq->inflight))
@@ -243,17 +243,19 @@ static int packed_device_get_again(struct vring_packed_device *vq, struct vring_
     } else {
         rest.desc = packed_fetch_desc(&vq->ring, at, packed_observe_flags(&vq->ring, at)); /* A */
     }
-    chain_start(walk, iov, n_iov, vq->max_chain);
-    if (packed_device_walk(vq, &rest) == CHAIN_BROKEN)
-        return vring_poison(&vq->fault, &vq->live, walk->fault.error, walk->fault.position, walk->fault.value);
+    chain_start(walk, &vq->fault, &vq->live, &vq->regions);
+    chain_ask(walk, iov, n_iov, vq->max_chain, chain);
+
+    int error = packed_device_walk(vq, &rest);
+
+    if (error)
+        return error;
 
     uint16_t peer_id = rest.desc.next;
 
     if (PEER_BAD(peer_id != id || rest.list.descriptors != rest.list.limit))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
-
-    int error = chain_report(walk, chain);
-
+    error = vring_chain_end(walk);
     if (error)
         return error;
     chain->handle = heads_take_again(vq->heads, id, chain->writable, walk->refused != 0);
@@ -365,8 +367,9 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
     }
     if (PORT_UNLIKELY(step != CHAIN_DONE)) {
         rest->judged = step == CHAIN_MORE;
-        chain_start(&rest->walk, iov, n_iov, vq->max_chain);
-        chain_go_on(&rest->walk, chain);
+        chain_start(&rest->walk, &vq->fault, &vq->live, &vq->regions);
+        chain_ask(&rest->walk, iov, n_iov, vq->max_chain, chain);
+        chain_go_on(&rest->walk);
         return OTHER;
     }
 
@@ -532,7 +535,8 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
 
         if (inflight_is_kept(&vq->inflight))
             list.record = inflight_packed_note(&vq->inflight, vq->heads, vq->inflight.free_head, first);
-        chain_start(&rest.walk, iov, n_iov, vq->max_chain);
+        chain_start(&rest.walk, &vq->fault, &vq->live, &vq->regions);
+        chain_ask(&rest.walk, iov, n_iov, vq->max_chain, chain);
         rest.list = list;
         rest.table.entries = 0;
         rest.desc = *first;

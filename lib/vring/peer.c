@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "peer.h"
 
-void vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint64_t value)
+int vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint32_t value)
 {
     peer_note(fault, error, position, value);
+    return error;
 }

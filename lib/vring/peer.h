@@ -23,25 +23,27 @@
 #endif
 
 /* Keep what was seen. */
-static inline void peer_note(struct vring_fault *fault, int error, uint32_t position, uint64_t value)
+static inline void peer_note(struct vring_fault *fault, int error, uint32_t position, uint32_t value)
 {
     fault->error = error;
     fault->position = position;
     fault->value = value;
 }
 
-/* The same as a call, for where nothing comes after it. */
-PORT_COLD void vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint64_t value);
+/* The same as a call, for where nothing comes after it. Returns error. Four words of arguments: they fit in registers. */
+PORT_COLD int vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint32_t value);
 
 /*
  * Break a queue for good: keep the evidence, make every later call answer error. Returns error. Inline, so that the
  * compiler sees that a verb ends here, and keeps nothing for what would come after.
  */
-static inline int vring_poison(struct vring_fault *fault, int *live, int error, uint32_t position, uint64_t value)
+static inline int vring_poison(struct vring_fault *fault, int *live, int error, uint32_t position, uint32_t value)
 {
     *live = error;
-    vring_evidence(fault, error, position, value);
-    return error;
+
+    int answer = vring_evidence(fault, error, position, value);
+
+    return PORT_FAST ? error : answer;
 }
 
 /* What the live of a queue says, if it is not 0 or what broke it. */

@@ -26,6 +26,8 @@ int vring_regions_check(const struct vring_region *table, uint32_t count)
 {
     if (count == 0)
         return 0;
+    if (!VRING_BUILD_REGIONS && count > 1)
+        return VRING_E_FEATURE;
     if (!table)
         return VRING_E_NULL;
     for (uint32_t i = 0; i < count; i++) {

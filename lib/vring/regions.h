@@ -10,6 +10,14 @@
 
 #include "port.h"
 
+/*
+ * May a device's memory be several regions, and may an address come to lie in one while it runs? Where it may not, init
+ * answers VRING_E_FEATURE to more than one region and to regions_may_miss. For firmware, which has one: its RAM.
+ */
+#ifndef VRING_BUILD_REGIONS
+#define VRING_BUILD_REGIONS 1
+#endif
+
 /* A run of bytes that both sides can name: host is null where no region holds the address. */
 struct regions_piece {
     void *host;
@@ -20,6 +28,12 @@ struct regions_piece {
 static inline bool regions_hold(const struct vring_region *region, uint64_t addr)
 {
     return addr - region->addr < region->size;
+}
+
+/* May an address that lies nowhere come to lie somewhere? */
+static inline bool regions_may_miss(const struct vring_regions *regions)
+{
+    return VRING_BUILD_REGIONS && regions->may_miss;
 }
 
 /* The last region is the first of the table until another was asked for. */
@@ -40,7 +54,7 @@ static inline struct regions_piece regions_find(struct vring_regions *regions, u
     struct regions_piece piece = {NULL, 0, false};
     const struct vring_region *last = &regions->last;
 
-    if (PORT_UNLIKELY(!regions_hold(last, addr)) && !vring_regions_search(regions, addr))
+    if (PORT_UNLIKELY(!regions_hold(last, addr)) && (!VRING_BUILD_REGIONS || !vring_regions_search(regions, addr)))
         return piece;
     piece.host = (unsigned char *)last->host + (size_t)(addr - last->addr);
     piece.len = last->size - (addr - last->addr);
@@ -77,7 +91,7 @@ static inline bool regions_wraps(uint64_t addr, uint64_t len)
     return len - 1 > UINT64_MAX - addr;
 }
 
-/* Is the table one to search in? 0, VRING_E_NULL, VRING_E_ADDR, VRING_E_OVERLAP. */
+/* Is the table one to search in? 0, VRING_E_NULL, VRING_E_ADDR, VRING_E_OVERLAP; VRING_E_FEATURE if there is no search. */
 int vring_regions_check(const struct vring_region *table, uint32_t count);
 
 /*

@@ -199,7 +199,7 @@ static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, co
     uint16_t more = (uint16_t)(taking->slots[last].position - taking->next_used); /* buffers in front of it */
 
     if (PEER_BAD(more >= (uint16_t)(vq->seen_used - taking->next_used)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)taking->next_used, last);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)taking->next_used, (uint32_t)last);
     vq->batch = (uint16_t)(more + 1);
     return 0;
 }

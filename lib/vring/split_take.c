@@ -70,11 +70,11 @@ struct split_device_place {
 };
 
 /* Walk on from this entry of an indirect table (2.7.5.3), which ends the chain; desc is that entry, null if it was not read. */
-static enum chain_step split_device_walk_table(struct vring_split_device *vq, struct chain_walk *walk,
-                                               struct split_device_place at, const struct chain_desc *first)
+static int split_device_walk_table(struct vring_split_device *vq, struct chain_walk *walk, struct split_device_place at,
+                                   const struct chain_desc *first)
 {
     struct vring_regions here = vq->regions; /* a table mostly lies elsewhere than the buffers that it lists */
-    enum chain_step step = CHAIN_MORE;
+    int step = CHAIN_MORE;
 
     while (step == CHAIN_MORE) {
         struct chain_desc desc;
@@ -89,21 +89,21 @@ static enum chain_step split_device_walk_table(struct vring_split_device *vq, st
             desc = split_decode((struct split_words){words[0], words[1]});
         }
         if (PEER_BAD(desc.flags & VRING_DESC_INDIRECT))
-            return vring_chain_broken(walk, VRING_E_PEER_INDIRECT, at.i, desc.flags);
-        step = vring_chain_take(walk, &desc, at.i, at.entries, &vq->regions);
+            return chain_broken(walk, VRING_E_PEER_INDIRECT, at.i, desc.flags);
+        step = vring_chain_take(walk, &desc, at.i, at.entries);
         at.i = desc.next;
     }
     return step;
 }
 
 /* Walk on from desc at this place: direct descriptors, the last of which may name a table (2.7.5.3.2). */
-static enum chain_step split_device_walk(struct vring_split_device *vq, struct chain_walk *walk,
-                                         struct split_device_place at, struct chain_desc desc)
+static int split_device_walk(struct vring_split_device *vq, struct chain_walk *walk, struct split_device_place at,
+                             struct chain_desc desc)
 {
     if (FEATURE_BUILT(VRING_F_INDIRECT_DESC) && at.indirect)
         return split_device_walk_table(vq, walk, at, &desc);
     while (!(desc.flags & VRING_DESC_INDIRECT)) {
-        enum chain_step step = vring_chain_take(walk, &desc, at.i, vq->ring.size, &vq->regions);
+        int step = vring_chain_take(walk, &desc, at.i, vq->ring.size);
 
         if (step != CHAIN_MORE)
             return step;
@@ -111,7 +111,7 @@ static enum chain_step split_device_walk(struct vring_split_device *vq, struct c
         desc = split_decode(split_fetch(vq->ring.desc, at.i));
     }
 
-    enum chain_step step = vring_chain_table(walk, &desc, at.i, feature_on(vq->features, VRING_F_INDIRECT_DESC));
+    int step = chain_table(walk, &desc, at.i, feature_on(vq->features, VRING_F_INDIRECT_DESC));
     struct split_device_place table = {NULL, desc.addr, desc.len / 16, 0, true};
 
     if (!FEATURE_BUILT(VRING_F_INDIRECT_DESC) || step != CHAIN_MORE)
@@ -139,13 +139,15 @@ static PORT_NOINLINE int split_device_take_walked(struct vring_split_device *vq,
     struct split_device_taking taking = split_device_taking(vq);
     struct chain_walk walk;
 
-    chain_start(&walk, iov, n_iov, vq->max_chain);
-    chain_go_on(&walk, chain);
-    if (split_device_walk(vq, &walk, at, split_decode(words)) == CHAIN_BROKEN)
-        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
+    chain_start(&walk, &vq->fault, &vq->live, &vq->regions);
+    chain_ask(&walk, iov, n_iov, vq->max_chain, chain);
+    if (PORT_FAST)
+        chain_go_on(&walk);
 
-    int error = chain_report(&walk, chain);
+    int error = split_device_walk(vq, &walk, at, split_decode(words));
 
+    if (!error)
+        error = vring_chain_end(&walk);
     if (error)
         return error;
     if (inflight_is_kept(&vq->inflight))
@@ -260,12 +262,13 @@ static PORT_NOINLINE int split_device_get_again(struct vring_split_device *vq, s
     struct split_device_place at = {NULL, 0, vq->ring.size, head, false};
     struct chain_walk walk;
 
-    chain_start(&walk, iov, n_iov, vq->max_chain);
-    if (split_device_walk(vq, &walk, at, split_decode(split_fetch(vq->ring.desc, head))) == CHAIN_BROKEN)
-        return vring_poison(&vq->fault, &vq->live, walk.fault.error, walk.fault.position, walk.fault.value);
+    chain_start(&walk, &vq->fault, &vq->live, &vq->regions);
+    chain_ask(&walk, iov, n_iov, vq->max_chain, chain);
 
-    int error = chain_report(&walk, chain);
+    int error = split_device_walk(vq, &walk, at, split_decode(split_fetch(vq->ring.desc, head)));
 
+    if (!error)
+        error = vring_chain_end(&walk);
     if (error)
         return error;
     chain->handle = heads_take_again(vq->heads, head, chain->writable, walk.refused != 0);
@@ -307,7 +310,7 @@ static PORT_INLINE int split_device_offered(struct vring_split_device *vq, const
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
     *head = peer_head;
     if (PEER_BAD(taking->heads[*head].taken))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, *head);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
     taking->heads[at & taking->ring->mask].order = (uint16_t)*head; /* taken or not: nobody asks before it is */
     return 0;
 }

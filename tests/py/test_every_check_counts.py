@@ -160,7 +160,7 @@ BREAKS = [
     Mutant("peer.h", "*live = error;", ""),
     # what the caller is refused
     Mutant("heads.h", "PORT_UNLIKELY(len > heads[handle_head(handle)].writable)", "0"),
-    Mutant("chain.h", "return walk->n_readable + walk->n_writable <= walk->capacity ? 0 : VRING_E_ROOM;", "return 0;"),
+    Mutant("chain.c", "return walk->pieces <= walk->capacity ? 0 : VRING_E_ROOM;", "return 0;"),
     Mutant("chain.c", "if (n < walk->capacity) {", "if (n <= walk->capacity) {"),
     Mutant("chain.h", "(VRING_DESC_NEXT | VRING_DESC_INDIRECT)", "VRING_DESC_INDIRECT"),
     Mutant("chain.h", "(VRING_DESC_NEXT | VRING_DESC_INDIRECT)", "VRING_DESC_NEXT"),
