@@ -90,31 +90,24 @@ static inline int chain_broken(const struct chain_walk *walk, int error, uint32_
 int vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position, uint32_t entries);
 
 /*
- * The most common of buffers, straight: desc is all of it, one piece in the region that the last one was in. False, with
- * nothing told, for any other: walk it. There is room for one piece.
+ * The most common of buffers, straight: desc is all of it, one piece in the region that the last one was in, of this kind:
+ * 0 for the device to read, or VRING_DESC_WRITE. False, with nothing told, for any other: walk it. There is room for one
+ * piece.
  */
-static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct vring_region *last, struct vring_iov *iov,
-                                    struct vring_chain *chain)
+static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct vring_region *last, uint32_t kind,
+                                    struct vring_iov *iov, struct vring_chain *chain)
 {
-    bool writable = (desc->flags & VRING_DESC_WRITE) != 0;
+    const uint32_t judged = VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE;
     void *host;
 
-    if ((desc->flags & (VRING_DESC_NEXT | VRING_DESC_INDIRECT)) ||
-        !region_whole(last, desc->addr, desc->len, writable, &host))
+    if ((desc->flags & judged) != kind || !region_whole(last, desc->addr, desc->len, kind != 0, &host))
         return false;
     iov->base = host;
     iov->len = desc->len;
-    if (writable) {
-        chain->n_readable = 0;
-        chain->n_writable = 1;
-        chain->readable = 0;
-        chain->writable = desc->len;
-    } else {
-        chain->n_readable = 1;
-        chain->n_writable = 0;
-        chain->readable = desc->len;
-        chain->writable = 0;
-    }
+    chain->n_readable = kind == 0;
+    chain->n_writable = kind != 0;
+    chain->readable = kind ? 0 : desc->len;
+    chain->writable = kind ? desc->len : 0;
     return true;
 }
 

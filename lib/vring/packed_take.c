@@ -408,7 +408,7 @@ static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, 
                                                 const struct chain_desc *desc, const struct vring_region *last,
                                                 struct vring_iov *iov, struct vring_chain *chain)
 {
-    if (!chain_piece(desc, last, iov, chain))
+    if (!chain_piece(desc, last, desc->flags & VRING_DESC_WRITE, iov, chain))
         return OTHER;
     if (!packed_device_may_take(r, heads, desc->next))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, r), desc->next);

@@ -303,28 +303,32 @@ static PORT_INLINE int split_device_announced(struct vring_split_device *vq, uin
 static PORT_INLINE int split_device_offered(struct vring_split_device *vq, const struct split_device_taking *taking,
                                             size_t *head)
 {
+    const uint32_t mask = taking->ring->mask;
     size_t at = taking->next_avail;
     uint16_t peer_head = split_load_avail_entry(taking->ring, at);
 
-    if (PEER_BAD(peer_head >= taking->ring->size))
+    if (PEER_BAD(peer_head > mask))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
     *head = peer_head;
     if (PEER_BAD(taking->heads[*head].taken))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
-    taking->heads[at & taking->ring->mask].order = (uint16_t)*head; /* taken or not: nobody asks before it is */
+    taking->heads[at & mask].order = (uint16_t)*head; /* taken or not: nobody asks before it is */
     return 0;
 }
 
-/* Take the buffer at head, if its first descriptor is all of it, one piece in the region that the last one was in. There is room for it. */
+/*
+ * Take the buffer at head, if its first descriptor is all of it, one piece in the region that the last one was in, of this
+ * kind: 0 for the device to read, or VRING_DESC_WRITE. There is room for it.
+ */
 static PORT_INLINE bool split_device_take_piece(struct split_device_taking *taking, size_t head,
-                                                struct split_words words, struct vring_iov *iov,
+                                                struct split_words words, uint32_t kind, struct vring_iov *iov,
                                                 struct vring_chain *chain)
 {
     struct chain_desc desc = split_decode(words);
 
-    if (!chain_piece(&desc, taking->last, iov, chain))
+    if (!chain_piece(&desc, taking->last, kind, iov, chain))
         return false;
-    chain->handle = split_device_take(taking, head, chain->n_writable ? desc.len : 0, false);
+    chain->handle = split_device_take(taking, head, kind ? desc.len : 0, false);
     return true;
 }
 
@@ -353,7 +357,7 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
     struct split_words words = split_fetch(taking.ring->desc, head);
 
     if (!PORT_FAST || n_iov == 0 || inflight_is_kept(&vq->inflight) ||
-        !split_device_take_piece(&taking, head, words, iov, chain))
+        !split_device_take_piece(&taking, head, words, split_decode(words).flags & VRING_DESC_WRITE, iov, chain))
         return split_device_take_any(vq, words, iov, n_iov, chain);
     split_device_taken(vq, &taking);
     return 0;
@@ -380,59 +384,87 @@ static PORT_NOINLINE int split_device_get_each(struct vring_split_device *vq, st
 /* What a batch has come to. */
 struct split_device_batch {
     uint32_t taken;
-    bool strayed; /* the next buffer is not one piece: its head, and its first descriptor, which has been read */
+    bool read; /* the next buffer's head is known, and its first descriptor was read */
     size_t head;
     struct split_words words;
 };
 
-/*
- * Drivers mostly take descriptors as they lie beside each other, up or down the table: have those fetched that come next at
- * the pace from the buffer before to the one at head.
- */
-static PORT_INLINE void split_device_expect(const struct vring_split_ring *r, size_t before, size_t head)
+/* Read what next buffer the driver offers, as far as its first descriptor. */
+static PORT_INLINE int split_device_next(struct vring_split_device *vq, const struct split_device_taking *taking,
+                                         size_t *head, struct split_words *words)
 {
-    size_t pace = head - before;
+    int error = split_device_offered(vq, taking, head);
 
-    if (pace + 4 <= 8)
-        split_expect_desc(r, head + 8 * pace);
+    if (PORT_UNLIKELY(error))
+        return error;
+    *words = split_fetch(taking->ring->desc, *head);
+    return 0;
 }
 
-/* Up to most buffers as long as they are of one piece. */
-static PORT_NOINLINE int split_device_get_pieces(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                                 struct vring_chain *chains, uint32_t most,
-                                                 struct split_device_batch *batch)
+/* From the one that was read, up to most buffers as long as they are one piece of this kind. There is room for as many. */
+static PORT_INLINE int split_device_get_kind(struct vring_split_device *vq, uint32_t kind, struct vring_iov *iov,
+                                             struct vring_chain *chains, uint32_t most, struct split_device_batch *batch)
 {
     struct split_device_taking taking = split_device_taking(vq);
-    struct vring_chain *chain = chains, *end = chains + most, *room = chains + (n_iov < most ? n_iov : most);
-    size_t before = 0;
+    struct vring_chain *chain = chains, *end = chains + most;
+    struct split_words words = batch->words;
+    size_t head = batch->head;
     int error = 0;
 
-    while (chain < end) {
-        size_t head = 0;
-
-        error = split_device_offered(vq, &taking, &head);
+    while (split_device_take_piece(&taking, head, words, kind, iov, chain)) {
+        iov++;
+        if (++chain == end)
+            break;
+        error = split_device_next(vq, &taking, &head, &words);
         if (PORT_UNLIKELY(error))
             break;
-        split_device_expect(taking.ring, before, head);
-        before = head;
-
-        struct split_words words = split_fetch(taking.ring->desc, head);
-
-        if (chain == room || !split_device_take_piece(&taking, head, words, iov, chain)) {
-            batch->strayed = true;
-            batch->head = head;
-            batch->words = words;
-            break;
-        }
-        iov++;
-        chain++;
+        split_expect_desc(taking.ring, head, 8);
     }
     split_device_taken(vq, &taking);
-    batch->taken = (uint32_t)(chain - chains);
+    batch->taken += (uint32_t)(chain - chains);
+    batch->read = chain != end;
+    batch->head = head;
+    batch->words = words;
     return error;
 }
 
-/* And on from the one that strayed, whatever they are. */
+/* Each of them compiled for its kind. */
+static PORT_NOINLINE int split_device_get_readable(struct vring_split_device *vq, struct vring_iov *iov,
+                                                   struct vring_chain *chains, uint32_t most,
+                                                   struct split_device_batch *batch)
+{
+    return split_device_get_kind(vq, 0, iov, chains, most, batch);
+}
+
+static PORT_NOINLINE int split_device_get_writable(struct vring_split_device *vq, struct vring_iov *iov,
+                                                   struct vring_chain *chains, uint32_t most,
+                                                   struct split_device_batch *batch)
+{
+    return split_device_get_kind(vq, VRING_DESC_WRITE, iov, chains, most, batch);
+}
+
+/* As many as there is room for, as long as they are of one piece. */
+static PORT_INLINE int split_device_get_pieces(struct vring_split_device *vq, struct vring_iov *iov,
+                                               struct vring_chain *chains, uint32_t most,
+                                               struct split_device_batch *batch)
+{
+    struct split_device_taking taking = split_device_taking(vq);
+    int error = split_device_next(vq, &taking, &batch->head, &batch->words);
+    uint32_t before;
+
+    batch->read = !error;
+    do {
+        before = batch->taken;
+        if (error || before == most)
+            break;
+        error = (split_decode(batch->words).flags & VRING_DESC_WRITE ? split_device_get_writable
+                                                                     : split_device_get_readable)(
+            vq, iov + before, chains + before, most - before, batch);
+    } while (batch->taken > before);
+    return error;
+}
+
+/* And on from there, whatever they are. */
 static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                                 struct vring_chain *chains, uint32_t most,
                                                 struct split_device_batch *batch)
@@ -440,10 +472,17 @@ static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, s
     struct split_device_taking taking = split_device_taking(vq);
     struct vring_chain *chain = chains, *end = chains + most;
     struct split_words words = batch->words;
-    size_t head = batch->head, before = head;
-    int error;
+    size_t head = batch->head;
+    bool read = batch->read;
+    int error = 0;
 
-    for (;;) {
+    for (; chain != end; chain++, read = false) {
+        if (!read) {
+            error = split_device_next(vq, &taking, &head, &words);
+            if (PORT_UNLIKELY(error))
+                break;
+            split_expect_desc(taking.ring, head, 24);
+        }
         error = split_device_take_straight(vq, &taking, head, words, iov, n_iov, chain);
         if (PORT_UNLIKELY(error)) {
             chain += vring_error_blame(error) == VRING_BLAME_CHAIN;
@@ -453,14 +492,6 @@ static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, s
             iov += chain->n_readable + chain->n_writable;
             n_iov -= chain->n_readable + chain->n_writable;
         }
-        if (++chain == end)
-            break;
-        error = split_device_offered(vq, &taking, &head);
-        if (PORT_UNLIKELY(error))
-            break;
-        split_device_expect(taking.ring, before, head);
-        before = head;
-        words = split_fetch(taking.ring->desc, head);
     }
     split_device_taken(vq, &taking);
     batch->taken += (uint32_t)(chain - chains);
@@ -485,11 +516,11 @@ int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vri
     if (!PORT_FAST || ready == 0 || inflight_is_kept(&vq->inflight))
         return split_device_get_each(vq, iov, n_iov, chains, ready > 0 ? (uint32_t)ready : capacity, n);
 
-    struct split_device_batch batch = {.strayed = false};
-    int error = split_device_get_pieces(vq, iov, n_iov, chains, (uint32_t)ready, &batch);
+    struct split_device_batch batch = {.taken = 0};
+    int error = split_device_get_pieces(vq, iov, chains, batch_least((uint32_t)ready, n_iov), &batch);
     uint32_t taken = batch.taken;
 
-    if (batch.strayed)
+    if (!error && taken < (uint32_t)ready)
         error = split_device_get_lists(vq, taken > 0 ? iov + taken : iov, n_iov - taken, chains + taken,
                                        (uint32_t)ready - taken, &batch);
     *n = batch.taken;

@@ -281,6 +281,29 @@ RING_TEST(C088_a_batch_leaves_what_so_many_calls_leave)
     }
 }
 
+/* Each is told as what it is, also beside one of the other kind; one without a byte needs no room. */
+RING_TEST(C062_a_batch_of_single_pieces_for_the_device_to_read_and_to_write)
+{
+    static const bool writable[] = {true, true, false, true, false, false};
+
+    CHECK_OK(ring_start(&r, 16, format->plain, 0));
+    for (uint32_t i = 0; i < BUFFERS; i++)
+        CHECK_OK(ring_add(&r, 8 * i, 8 + i, writable[i], i));
+    put32(desc_at(&r, 5) + 8, 0);
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(get_avail(BUFFERS - 1, 8));
+    CHECK_EQ(n, BUFFERS);
+    for (uint32_t i = 0; i < BUFFERS; i++) {
+        uint32_t piece = i < 5, bytes = i < 5 ? 8 + i : 0;
+
+        CHECK(chains[i].n_readable == (writable[i] ? 0 : piece) && chains[i].n_writable == (writable[i] ? piece : 0));
+        CHECK(chains[i].readable == (writable[i] ? 0 : bytes) && chains[i].writable == (writable[i] ? bytes : 0));
+        if (piece)
+            CHECK(r.iov[i].base == r.guest + 8 * i && r.iov[i].len == bytes);
+        CHECK_ERR(vring_device_add_used(&r.device, chains[i].handle, (uint32_t)chains[i].writable + 1), VRING_E_LEN);
+    }
+}
+
 static const uint16_t ones[BUFFERS + 2] = {1, 1, 1, 1, 1, 1, 1, 1};
 
 /* A batch of these, at most capacity, where a ring of 16 begins again behind before entries: what fits is taken. */
