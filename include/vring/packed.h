@@ -84,10 +84,9 @@ struct vring_packed_driver {
     uint16_t batch;        /* IN_ORDER: buffers from oldest on that one used descriptor stands for and get_used has not yet returned */
     struct vring_packed_position published; /* where the device will look next, as far as it was told */
     uint16_t sequence;     /* of the next buffer: its place in the order of adding */
-    uint16_t staged;       /* ring entries from published to next_avail */
     struct vring_packed_position next_used; /* where to look for a used descriptor */
-    uint16_t in_flight;    /* buffers, staged ones included */
-    uint16_t staged_buffers;
+    uint16_t told;         /* what sequence was when we published last: from there on buffers are staged */
+    uint16_t returned;     /* how many buffers have come back, as sequence counts them */
     uint32_t oldest;       /* IN_ORDER: the id that has to come back next */
     uint32_t batch_len;    /* IN_ORDER: used length of the last of the batch */
     uint32_t event;        /* what we last wrote into the driver area: flags << 16 | place */

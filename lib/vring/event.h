@@ -33,17 +33,21 @@ static inline bool event_is_due_packed(uint16_t event, uint16_t next, uint16_t a
     return event_is_due(offset, now, (uint16_t)(now - added));
 }
 
+/* Does a packed ring's event word ask for no notification at all (2.8.10)? */
+static inline bool event_word_is_off(uint32_t word)
+{
+    return (word >> 16 & 3) == VRING_EVENT_DISABLE;
+}
+
 /*
  * Does a packed ring's event word ask for a notification, now that added entries have led to next (2.8.10)? DESC
  * without EVENT_IDX and the reserved value ask for all.
  */
 static inline bool event_word_is_due(uint32_t word, bool event_idx, uint16_t next, uint16_t added, uint16_t size)
 {
-    uint32_t wish = word >> 16 & 3;
-
-    if (wish == VRING_EVENT_DISABLE)
+    if (event_word_is_off(word))
         return false;
-    if (wish == VRING_EVENT_DESC && event_idx)
+    if ((word >> 16 & 3) == VRING_EVENT_DESC && event_idx)
         return event_is_due_packed((uint16_t)word, next, added, size);
     return true;
 }

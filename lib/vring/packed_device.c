@@ -269,7 +269,19 @@ static PORT_INLINE uint32_t packed_device_add_in_turn(struct vring_packed_device
     return added;
 }
 
-int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
+/* Stage the buffer of this id, of which len bytes were written, where buffers are given back in any order. */
+static PORT_INLINE void packed_device_stage(struct vring_packed_device *vq, uint16_t id, uint32_t len)
+{
+    uint32_t taken = vq->heads[id].taken;
+
+    packed_device_write_used(&vq->ring, vq->next_used, id, len, vq->staged == 0 ? &vq->staged_first : NULL);
+    vq->next_used = packed_forward(&vq->ring, vq->next_used, taken);
+    vq->staged = (uint16_t)(vq->staged + taken);
+    vq->in_flight--;
+}
+
+/* add_used of any buffer, or why it cannot be used. */
+static PORT_NOINLINE int packed_device_add_any(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
 {
     if (!vq)
         return VRING_E_NULL;
@@ -283,24 +295,29 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
 
     uint16_t id = handle_head(handle);
 
-    if (feature_on(vq->features, VRING_F_IN_ORDER)) {
-        const struct vring_used_chain one = {handle, len};
-
-        if (PORT_FAST && !inflight_is_kept(&vq->inflight) && packed_device_add_in_turn(vq, &one, 1) == 1)
-            return 0;
-        heads_hold_back(vq->heads, id, len);
-        packed_device_stage_in_order(vq);
+    if (!feature_on(vq->features, VRING_F_IN_ORDER)) {
+        packed_device_stage(vq, id, len);
+        packed_device_let_go(vq, vq->heads, id);
         return 0;
     }
 
-    struct vring_packed_position at = vq->next_used;
-    uint32_t taken = vq->heads[id].taken;
+    const struct vring_used_chain one = {handle, len};
 
-    packed_device_write_used(&vq->ring, at, id, len, vq->staged == 0 ? &vq->staged_first : NULL);
-    vq->next_used = packed_forward(&vq->ring, at, taken);
-    vq->staged = (uint16_t)(vq->staged + taken);
-    vq->in_flight--;
-    packed_device_let_go(vq, vq->heads, id);
+    if (PORT_FAST && !inflight_is_kept(&vq->inflight) && packed_device_add_in_turn(vq, &one, 1) == 1)
+        return 0;
+    heads_hold_back(vq->heads, id, len);
+    packed_device_stage_in_order(vq);
+    return 0;
+}
+
+int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
+{
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || feature_on(vq->features, VRING_F_IN_ORDER) ||
+                                    inflight_is_kept(&vq->inflight) ||
+                                    heads_check_use(vq->heads, vq->ring.size, handle, len) != 0))
+        return packed_device_add_any(vq, handle, len);
+    packed_device_stage(vq, handle_head(handle), len);
+    heads_release(vq->heads, handle_head(handle));
     return 0;
 }
 
@@ -416,7 +433,43 @@ int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_h
 
 /* ------------------------------------------------------------------------------------------------------ publish --- */
 
-int vring_packed_device_publish(struct vring_packed_device *vq)
+/* All that is staged is the driver's. */
+static PORT_INLINE void packed_device_tell(struct vring_packed_device *vq)
+{
+    packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* B */
+    vq->published = vq->next_used;
+    vq->held = (uint16_t)(vq->held - vq->staged);
+    vq->staged = 0;
+}
+
+/* The same, of what an inflight region may have noted. */
+static void packed_device_tell_noted(struct vring_packed_device *vq)
+{
+    bool noted = inflight_is_kept(&vq->inflight);
+
+    if (noted)
+        inflight_packed_prepare(&vq->inflight, vq->heads, (uint16_t)vq->next_used.offset, packed_wrap(vq->next_used),
+                                packed_wrap(vq->published));
+    packed_device_tell(vq);
+    if (noted)
+        inflight_packed_publish(&vq->inflight, vq->heads, (uint16_t)vq->next_used.offset, packed_wrap(vq->next_used));
+}
+
+/* Does the driver wish to be notified, now that so many entries have been used? */
+static PORT_INLINE int packed_device_is_due(const struct vring_packed_device *vq, uint16_t added)
+{
+    packed_fence(&vq->ring); /* D */
+
+    uint32_t word = packed_load_event(vq->ring.driver_area);
+
+    if (event_word_is_off(word))
+        return 0;
+    return event_word_is_due(word, feature_on(vq->features, VRING_F_EVENT_IDX), packed_place(vq->published), added,
+                             vq->ring.size);
+}
+
+/* publish of anything, or where there is nothing to publish. */
+static PORT_NOINLINE int packed_device_publish_any(struct vring_packed_device *vq)
 {
     if (!vq)
         return VRING_E_NULL;
@@ -429,20 +482,23 @@ int vring_packed_device_publish(struct vring_packed_device *vq)
 
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         packed_device_end_batch(vq);
-    if (inflight_is_kept(&vq->inflight))
-        inflight_packed_prepare(&vq->inflight, vq->heads, (uint16_t)vq->next_used.offset, packed_wrap(vq->next_used),
-                                packed_wrap(vq->published));
-    packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* B */
-    if (inflight_is_kept(&vq->inflight))
-        inflight_packed_publish(&vq->inflight, vq->heads, (uint16_t)vq->next_used.offset, packed_wrap(vq->next_used));
-    vq->published = vq->next_used;
-    vq->held = (uint16_t)(vq->held - added);
-    vq->staged = 0;
-    packed_fence(&vq->ring); /* D */
-    if (resume_owes(vq->owes))
-        return resume_settle(&vq->owes);
-    return event_word_is_due(packed_load_event(vq->ring.driver_area), feature_on(vq->features, VRING_F_EVENT_IDX),
-                             packed_place(vq->published), added, vq->ring.size);
+    packed_device_tell_noted(vq);
+
+    int due = packed_device_is_due(vq, added);
+
+    return resume_settle(&vq->owes) | due;
+}
+
+int vring_packed_device_publish(struct vring_packed_device *vq)
+{
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || vq->staged == 0 || inflight_is_kept(&vq->inflight) ||
+                                    feature_on(vq->features, VRING_F_IN_ORDER) || resume_owes(vq->owes)))
+        return packed_device_publish_any(vq);
+
+    uint16_t added = vq->staged;
+
+    packed_device_tell(vq);
+    return packed_device_is_due(vq, added);
 }
 
 /* ------------------------------------------------------------------------------------------------ notifications --- */

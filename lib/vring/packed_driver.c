@@ -80,26 +80,42 @@ void vring_packed_driver_reset(struct vring_packed_driver *vq)
 
 /* ------------------------------------------------------------------------------------------------------ publish --- */
 
-int vring_packed_driver_publish(struct vring_packed_driver *vq)
+/* All that is staged is the device's. */
+static PORT_INLINE void packed_driver_tell(struct vring_packed_driver *vq)
+{
+    packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* A */
+    vq->published = vq->next_avail;
+    vq->told = vq->sequence;
+    packed_fence(&vq->ring); /* C */
+}
+
+/* publish where there may be nothing to publish, or where a notification is owed whatever the device wishes. */
+static PORT_NOINLINE int packed_driver_settle(struct vring_packed_driver *vq)
 {
     if (!vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (vq->staged == 0)
-        return resume_settle(&vq->owes);
+    if (packed_driver_staged(vq) > 0)
+        packed_driver_tell(vq);
+    return resume_settle(&vq->owes);
+}
 
-    uint16_t added = vq->staged;
+int vring_packed_driver_publish(struct vring_packed_driver *vq)
+{
+    if (PORT_UNLIKELY(!vq || vq->live <= 0 || packed_driver_staged(vq) == 0 || resume_owes(vq->owes)))
+        return packed_driver_settle(vq);
 
-    packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* A */
-    vq->published = vq->next_avail;
-    vq->staged = 0;
-    vq->staged_buffers = 0;
-    packed_fence(&vq->ring); /* C */
-    if (resume_owes(vq->owes))
-        return resume_settle(&vq->owes);
-    return event_word_is_due(packed_load_event(vq->ring.device_area), feature_on(vq->features, VRING_F_EVENT_IDX),
-                             packed_place(vq->published), added, vq->ring.size);
+    struct vring_packed_position before = vq->published;
+
+    packed_driver_tell(vq);
+
+    uint32_t word = packed_load_event(vq->ring.device_area);
+
+    if (event_word_is_off(word))
+        return 0;
+    return event_word_is_due(word, feature_on(vq->features, VRING_F_EVENT_IDX), packed_place(vq->published),
+                             (uint16_t)packed_distance(&vq->ring, before, vq->published), vq->ring.size);
 }
 
 uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq)
@@ -122,7 +138,7 @@ static bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint3
     uint16_t age = (uint16_t)(vq->sequence - vq->slots[id].position);
     struct vring_packed_position last = packed_back(&vq->ring, vq->next_avail, 1);
 
-    if ((uint16_t)(age - 1) >= vq->staged_buffers)
+    if ((uint16_t)(age - 1) >= packed_driver_staged(vq))
         return false;
     for (; age > 1; age--)
         last = packed_back(&vq->ring, last, vq->slots[vq->slots[last.offset].order].count);
@@ -203,7 +219,7 @@ static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool st
     vq->next_used = taking.at;
     vq->free_head = (uint16_t)taking.free_head;
     vq->free_count = (uint16_t)taking.free_count;
-    vq->in_flight = (uint16_t)(vq->in_flight - taken);
+    vq->returned = (uint16_t)(vq->returned + taken);
     *n = taken;
     return error;
 }
@@ -229,7 +245,7 @@ static PORT_INLINE int packed_driver_open_batch(struct vring_packed_driver *vq)
 
     uint32_t before = packed_before_by(&vq->ring, last, vq->oldest);
 
-    if (PEER_BAD(before >= (uint32_t)(vq->in_flight - vq->staged_buffers)))
+    if (PEER_BAD(before >= (uint16_t)(vq->told - vq->returned)))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, last);
     vq->batch = (uint16_t)(before + 1);
     return used_len_judge(&vq->fault, &vq->live, vq->used_len, at, vq->slots[last].writable, &vq->batch_len);
@@ -252,7 +268,7 @@ static PORT_INLINE void packed_driver_hand_out(struct vring_packed_driver *vq, s
     vq->oldest = vq->oldest + n < vq->ring.size ? vq->oldest + n : 0;
     vq->next_used = packed_forward(&vq->ring, vq->next_used, entries);
     vq->free_count = (uint16_t)(vq->free_count + entries);
-    vq->in_flight = (uint16_t)(vq->in_flight - n);
+    vq->returned = (uint16_t)(vq->returned + n);
 }
 
 /* get_used_batch with IN_ORDER. Those before the last of a batch have been used in full. */
@@ -283,16 +299,20 @@ static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, st
 {
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         return packed_driver_get_in_order(vq, used, capacity, n);
-    if (!PORT_FAST || vq->staged_buffers != 0)
+    if (!PORT_FAST || packed_driver_staged(vq) != 0)
         return packed_driver_get_beside_staged(vq, used, capacity, n);
     return packed_driver_get(vq, false, used, capacity, n);
 }
 
-/* get_used where something is staged, or with IN_ORDER. */
-static PORT_NOINLINE int packed_driver_get_one(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+/* get_used in whatever order, or why there is nothing to get. */
+static PORT_NOINLINE int packed_driver_get_any(struct vring_packed_driver *vq, struct vring_used_buffer *used)
 {
     uint32_t n;
 
+    if (!vq || !used)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
     return feature_on(vq->features, VRING_F_IN_ORDER) ? packed_driver_get_in_order(vq, used, 1, &n)
                                                       : packed_driver_get_beside_staged(vq, used, 1, &n);
 }
@@ -301,29 +321,24 @@ int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_us
 {
     uint32_t id = 0, len = 0;
 
-    if (!vq || !used)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
-    if (!PORT_FAST || feature_on(vq->features, VRING_F_IN_ORDER) || vq->staged_buffers != 0)
-        return packed_driver_get_one(vq, used);
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !used || vq->live <= 0 || packed_driver_staged(vq) != 0 ||
+                                    feature_on(vq->features, VRING_F_IN_ORDER)))
+        return packed_driver_get_any(vq, used);
 
-    struct vring_packed_position at = vq->next_used;
-    int error = packed_driver_take(vq, &vq->ring, vq->slots, at, false, &id, &len);
+    int error = packed_driver_take(vq, &vq->ring, vq->slots, vq->next_used, false, &id, &len);
 
-    if (error)
+    if (PORT_UNLIKELY(error))
         return error;
 
-    struct vring_slot *slot = &vq->slots[id];
-    uint32_t count = slot->count;
+    uint32_t count = vq->slots[id].count;
 
-    used->token = slot->token;
+    used->token = vq->slots[id].token;
     used->len = len;
+    vq->next_used = packed_forward(&vq->ring, vq->next_used, count);
+    vq->free_count = (uint16_t)(vq->free_count + count);
+    vq->returned++;
     slots_return(vq->slots, id, vq->free_head);
     vq->free_head = (uint16_t)id;
-    vq->free_count = (uint16_t)(vq->free_count + count);
-    vq->next_used = packed_forward(&vq->ring, at, count);
-    vq->in_flight--;
     return 0;
 }
 
@@ -380,7 +395,7 @@ int vring_packed_driver_enable_notify_delayed(struct vring_packed_driver *vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    return packed_driver_enable_at(vq, event_most_of((uint16_t)(vq->ring.size - vq->free_count - vq->staged)));
+    return packed_driver_enable_at(vq, event_most_of((uint16_t)packed_distance(&vq->ring, vq->next_used, vq->published)));
 }
 
 int vring_packed_driver_disable_notify(struct vring_packed_driver *vq)
@@ -403,7 +418,7 @@ int vring_packed_driver_suspend(struct vring_packed_driver *vq)
         return peer_verdict(vq->live);
     if (!feature_on(vq->features, VRING_F_SUSPEND))
         return VRING_E_FEATURE;
-    if (vq->staged > 0)
+    if (packed_driver_staged(vq) > 0)
         return VRING_E_STATE;
     vq->live = SUSPENDED;
     return 0;
@@ -428,7 +443,7 @@ uint16_t vring_packed_driver_free(const struct vring_packed_driver *vq)
 
 uint16_t vring_packed_driver_in_flight(const struct vring_packed_driver *vq)
 {
-    return vq && vq->live > 0 ? vq->in_flight : 0;
+    return vq && vq->live > 0 ? packed_driver_in_flight(vq) : 0;
 }
 
 int vring_packed_driver_take_unused(struct vring_packed_driver *vq, uint64_t *token)

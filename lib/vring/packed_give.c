@@ -9,6 +9,7 @@
 #include "features.h"
 #include "packed_ring.h"
 #include "peer.h"
+#include "resume.h"
 #include "segments.h"
 #include "slots.h"
 
@@ -32,11 +33,6 @@ static PORT_INLINE struct packed_driver_adding packed_driver_adding(const struct
 
 static PORT_INLINE void packed_driver_added(struct vring_packed_driver *vq, const struct packed_driver_adding *adding)
 {
-    uint16_t buffers = (uint16_t)(adding->sequence - vq->sequence);
-
-    vq->staged = (uint16_t)(vq->staged + vq->free_count - adding->free_count);
-    vq->staged_buffers = (uint16_t)(vq->staged_buffers + buffers);
-    vq->in_flight = (uint16_t)(vq->in_flight + buffers);
     vq->next_avail = adding->at;
     vq->free_head = (uint16_t)adding->free_head;
     vq->free_count = (uint16_t)adding->free_count;
@@ -168,52 +164,56 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
     return 0;
 }
 
-/* add_avail for any list of pieces that could be a buffer. */
-static PORT_NOINLINE int packed_driver_add_list(struct vring_packed_driver *vq, const struct vring_segment *segments,
-                                                uint32_t n_readable, uint32_t n_writable, uint64_t token)
+/* add_avail of any buffer, or why it is none. */
+static PORT_NOINLINE int packed_driver_add_any(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                               uint32_t n_readable, uint32_t n_writable, uint64_t token)
 {
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (n_readable + n_writable - 1 >= vq->max_pieces) /* 0 wraps: none are too many, too */
+        return VRING_E_CHAIN;
+    if (!segments)
+        return VRING_E_NULL;
+
     struct packed_driver_adding adding = packed_driver_adding(vq);
     const struct vring_packed_ring r = vq->ring;
     int error = packed_driver_stage_list(&r, vq->slots, feature_on(vq->features, VRING_F_IN_ORDER), &adding, segments,
                                          n_readable, n_readable + n_writable, token,
-                                         vq->staged == 0 ? &vq->staged_first : NULL);
+                                         packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL);
 
     if (!error)
         packed_driver_added(vq, &adding);
     return error;
 }
 
+/* One piece, for which there is room, is added without a call, and without asking why another buffer is none. */
 int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct vring_segment *segments,
                                   uint16_t n_readable, uint16_t n_writable, uint64_t token)
 {
-    uint32_t count = (uint32_t)n_readable + n_writable;
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !segments || n_readable + n_writable != 1 || vq->live != LIVE ||
+                                    vq->free_count == 0 || segment_check(segments->addr, segments->len) != 0))
+        return packed_driver_add_any(vq, segments, n_readable, n_writable, token);
 
-    if (!vq)
-        return VRING_E_NULL;
-    if (vq->live != LIVE)
-        return peer_verdict(vq->live);
-    if (count - 1 >= vq->max_pieces) /* 0 wraps: none are too many, too */
-        return VRING_E_CHAIN;
-    if (!segments)
-        return VRING_E_NULL;
-    if (!PORT_FAST || count > 1 || vq->free_count == 0)
-        return packed_driver_add_list(vq, segments, n_readable, n_writable, token);
+    uint32_t id = vq->free_head, len = segments->len;
+    struct vring_slot *slot = &vq->slots[id];
 
-    struct packed_driver_adding adding = packed_driver_adding(vq);
-    int error = packed_driver_stage_single(&vq->ring, &vq->slots[adding.free_head], &adding, adding.at, segments,
-                                           n_writable, token, vq->staged == 0 ? &vq->staged_first : NULL);
+    slot->token = token;
+    slot->writable = n_writable * len;
+    slot->count = 1;
+    slot->position = vq->sequence;
+    vq->free_head = slot->next;
 
-    if (error)
-        return error;
-    packed_driver_next_id(&vq->slots[adding.free_head], &adding, &vq->slots[adding.at.offset],
-                          feature_on(vq->features, VRING_F_IN_ORDER));
-    vq->next_avail = packed_forward(&vq->ring, adding.at, 1);
-    vq->free_head = (uint16_t)adding.free_head;
+    struct vring_packed_position at = vq->next_avail;
+
+    packed_driver_stage_desc(&vq->ring, at, segments->addr, len, id, n_writable * (unsigned)VRING_DESC_WRITE,
+                             packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL);
+    if (!feature_on(vq->features, VRING_F_IN_ORDER))
+        vq->slots[at.offset].order = (uint16_t)id;
+    vq->next_avail = packed_forward(&vq->ring, at, 1);
     vq->free_count--;
     vq->sequence++;
-    vq->in_flight++;
-    vq->staged++;
-    vq->staged_buffers++;
     return 0;
 }
 
@@ -262,7 +262,7 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
     struct packed_driver_adding adding = packed_driver_adding(vq);
     int error = packed_driver_stage_table(&vq->ring, vq->slots, feature_on(vq->features, VRING_F_IN_ORDER), &adding, table,
                                           segments, n_readable, count, token,
-                                          vq->staged == 0 ? &vq->staged_first : NULL);
+                                          packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL);
 
     if (!error)
         packed_driver_added(vq, &adding);
@@ -375,7 +375,7 @@ int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const st
 
     while (!error && added < count) {
         const struct vring_avail_buffer *buffer = &buffers[added];
-        uint32_t run = !PORT_FAST || vq->staged == 0                  ? 0
+        uint32_t run = !PORT_FAST || packed_driver_staged(vq) == 0    ? 0
                        : buffer->table                                ? packed_driver_add_tables(vq, buffer, count - added)
                        : buffer->n_readable + buffer->n_writable != 1 ? packed_driver_add_lists(vq, buffer, count - added)
                        : in_order ? packed_driver_add_singles_in_order(vq, buffer, count - added)
@@ -400,7 +400,7 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (vq->staged == 0)
+    if (packed_driver_staged(vq) == 0)
         return VRING_E_STATE;
 
     uint32_t id = vq->slots[packed_back(&vq->ring, vq->next_avail, 1).offset].order;
@@ -414,11 +414,8 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
         *token = vq->slots[id].token;
     vq->next_avail = packed_back(&vq->ring, vq->next_avail, count);
     packed_driver_clear(&vq->ring, vq->next_avail, count);
-    vq->staged = (uint16_t)(vq->staged - count);
     vq->free_count = (uint16_t)(vq->free_count + count);
-    vq->staged_buffers--;
     vq->sequence--;
-    vq->in_flight--;
     slots_return(vq->slots, id, vq->free_head);
     vq->free_head = (uint16_t)id;
     return 0;

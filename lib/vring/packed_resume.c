@@ -40,16 +40,16 @@ int vring_packed_driver_save(const struct vring_packed_driver *vq, void *state, 
         return VRING_E_FEATURE;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (vq->staged > 0)
+    if (packed_driver_staged(vq) > 0)
         return VRING_E_STATE;
 
-    size_t bytes = SAVED_HEADER + DRIVER_RECORD * (size_t)vq->in_flight + SAVED_CHECKSUM;
+    size_t bytes = SAVED_HEADER + DRIVER_RECORD * (size_t)packed_driver_in_flight(vq) + SAVED_CHECKSUM;
     struct saved_cursor to = {(unsigned char *)state, bytes};
     struct saved_header header = {
         .features = vq->features,
         .size = vq->ring.size,
         .kind = KIND_DRIVER,
-        .count = vq->in_flight,
+        .count = packed_driver_in_flight(vq),
         .next_avail = packed_place(vq->next_avail),
         .next_used = packed_place(vq->next_used),
         .batch = vq->batch,
@@ -125,7 +125,7 @@ static int packed_driver_restore_state(struct vring_packed_driver *vq, struct sa
     uint32_t entries = 0;
 
     slots_clear(vq->slots, vq->ring.size);
-    vq->sequence = header->count;
+    vq->sequence = vq->told = header->count;
     for (uint16_t i = 0; i < header->count; i++)
         if (!packed_driver_restore_buffer(vq, from, header->count, &entries))
             return VRING_E_SAVED;
@@ -139,7 +139,6 @@ static int packed_driver_restore_state(struct vring_packed_driver *vq, struct sa
         packed_driver_restore_free(vq);
     vq->published = vq->next_avail;
     vq->free_count = (uint16_t)(vq->ring.size - entries);
-    vq->in_flight = header->count;
     vq->batch = header->batch;
     vq->batch_len = header->batch_len;
     return 0;
@@ -154,7 +153,7 @@ static bool packed_driver_fits(const struct vring_packed_driver *vq)
     uint16_t first = packed_observe_flags(&vq->ring, vq->next_used.offset);
     uint16_t behind = packed_observe_flags(&vq->ring, vq->next_avail.offset);
 
-    if (vq->batch == 0 && vq->in_flight > 0 && !packed_is_avail(first, vq->next_used) &&
+    if (vq->batch == 0 && packed_driver_in_flight(vq) > 0 && !packed_is_avail(first, vq->next_used) &&
         !packed_is_used(first, vq->next_used))
         return false;
     return vq->free_count == 0 ||

@@ -70,6 +70,13 @@ static inline struct vring_packed_position packed_back(const struct vring_packed
     return at;
 }
 
+/* How many entries on from one place to another, which is at most size: the lap tells all of them from none. */
+static inline uint32_t packed_distance(const struct vring_packed_ring *r, struct vring_packed_position from,
+                                       struct vring_packed_position to)
+{
+    return to.offset - from.offset + (to.lap == from.lap ? 0u : r->size);
+}
+
 static inline bool packed_same(struct vring_packed_position a, struct vring_packed_position b)
 {
     return a.offset == b.offset && a.lap == b.lap;

@@ -517,8 +517,11 @@ static PORT_NOINLINE int packed_device_get_lists(struct vring_packed_device *vq,
     return error;
 }
 
-/* Take the buffer at next_avail, whatever it is; *first is its first descriptor. */
-static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, const struct chain_desc *first,
+/*
+ * Take the buffer at next_avail, whatever it is; first is its first descriptor. In registers: a straight path comes here
+ * without having put it anywhere.
+ */
+static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, struct chain_desc first,
                                                 struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
 {
     struct packed_device_taking taking = packed_device_taking(vq);
@@ -528,18 +531,18 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
     if (PORT_FAST && !inflight_is_kept(&vq->inflight)) {
         const struct vring_packed_ring r = vq->ring;
 
-        error = packed_device_take_run(vq, &r, vq->heads, &taking, first, iov, n_iov, chain, &rest);
+        error = packed_device_take_run(vq, &r, vq->heads, &taking, &first, iov, n_iov, chain, &rest);
         packed_device_taken(vq, &taking);
     } else {
         struct packed_device_list list = {.at = taking.at, .descriptors = 1, .limit = vq->ring.size - taking.held};
 
         if (inflight_is_kept(&vq->inflight))
-            list.record = inflight_packed_note(&vq->inflight, vq->heads, vq->inflight.free_head, first);
+            list.record = inflight_packed_note(&vq->inflight, vq->heads, vq->inflight.free_head, &first);
         chain_start(&rest.walk, &vq->fault, &vq->live, &vq->regions);
         chain_ask(&rest.walk, iov, n_iov, vq->max_chain, chain);
         rest.list = list;
         rest.table.entries = 0;
-        rest.desc = *first;
+        rest.desc = first;
         rest.judged = false;
     }
     return error == OTHER ? packed_device_take_rest(vq, &rest, chain) : error;
@@ -553,45 +556,50 @@ static PORT_NOINLINE int packed_device_get_next(struct vring_packed_device *vq, 
     struct chain_desc desc;
     int answer = packed_device_look(vq, &vq->ring, at.offset, at, vq->held < vq->ring.size, &desc);
 
-    return answer ? answer : packed_device_take_any(vq, &desc, iov, n_iov, chain);
+    return answer ? answer : packed_device_take_any(vq, desc, iov, n_iov, chain);
 }
 
-/* get_avail after a restart. */
-static PORT_NOINLINE int packed_device_get_waiting(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                                   struct vring_chain *chain)
-{
-    return vring_packed_device_waits(vq) ? packed_device_get_again(vq, iov, n_iov, chain)
-                                         : packed_device_get_next(vq, iov, n_iov, chain);
-}
-
-int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                  struct vring_chain *chain)
+/* get_avail of any buffer, also after a restart, or why there is none. */
+static PORT_NOINLINE int packed_device_get_any(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                               struct vring_chain *chain)
 {
     if (!vq || !chain || (!iov && n_iov > 0))
         return VRING_E_NULL;
     if (vq->live != LIVE)
         return peer_verdict(vq->live);
-    if (PORT_UNLIKELY(resume_waiting(vq->waiting) > 0))
-        return packed_device_get_waiting(vq, iov, n_iov, chain);
-    if (!PORT_FAST || n_iov == 0 || inflight_is_kept(&vq->inflight))
-        return packed_device_get_next(vq, iov, n_iov, chain);
+    return vring_packed_device_waits(vq) ? packed_device_get_again(vq, iov, n_iov, chain)
+                                         : packed_device_get_next(vq, iov, n_iov, chain);
+}
 
-    struct packed_device_taking taking = packed_device_taking(vq);
+/* One piece is taken without a call. */
+int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                  struct vring_chain *chain)
+{
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !chain || !iov || n_iov == 0 || vq->live != LIVE ||
+                                    resume_waiting(vq->waiting) > 0 || inflight_is_kept(&vq->inflight)))
+        return packed_device_get_any(vq, iov, n_iov, chain);
+
+    struct vring_packed_position at = vq->next_avail;
     struct chain_desc desc;
-    int answer = packed_device_look(vq, &vq->ring, taking.at.offset, taking.at, taking.held < vq->ring.size, &desc);
+    int answer = packed_device_look(vq, &vq->ring, at.offset, at, vq->held < vq->ring.size, &desc);
 
-    if (answer)
+    if (PORT_UNLIKELY(answer))
         return answer;
+    if (PORT_UNLIKELY(!chain_piece(&desc, &vq->regions.last, iov, chain))) {
+        const struct chain_desc first = {desc.addr, desc.len, desc.flags, desc.next};
 
-    const struct vring_packed_ring here = packed_from(&vq->ring, taking.at.offset);
+        return packed_device_take_any(vq, first, iov, n_iov, chain);
+    }
+    if (!packed_device_may_take(&vq->ring, vq->heads, desc.next))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, desc.next);
 
-    answer = packed_device_take_piece(vq, &here, vq->heads, &vq->heads[taking.taken], &taking, &desc, &vq->regions.last,
-                                      iov, chain);
-    if (answer)
-        return answer == OTHER ? packed_device_take_any(vq, &desc, iov, n_iov, chain) : answer;
-    vq->next_avail = packed_forward(&vq->ring, taking.at, 1);
-    vq->taken = packed_after(&vq->ring, taking.taken);
-    vq->generation++;
+    uint32_t id = desc.next;
+
+    chain->handle = (vring_handle)vq->generation++ << 16 | id;
+    heads_hand_out(vq->heads, id, chain->handle, 1, chain->writable, false);
+    vq->heads[vq->taken].order = (uint16_t)id;
+    vq->taken = packed_after(&vq->ring, vq->taken);
+    vq->next_avail = packed_forward(&vq->ring, vq->next_avail, 1);
     vq->in_flight++;
     vq->held++;
     return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of a cell have of each other: how a queue is set up but for where its ring stands, and what is left to
- * do after a restart.
+ * What the files of a cell have of each other: how a queue is set up but for where its ring stands, what its numbers say,
+ * and what is left to do after a restart.
  */
 #ifndef VRING_RESUME_H
 #define VRING_RESUME_H
@@ -44,6 +44,18 @@ int vring_split_driver_prepare(struct vring_split_driver *vq, const struct vring
 int vring_split_device_prepare(struct vring_split_device *vq, const struct vring_device_config *config);
 int vring_packed_driver_prepare(struct vring_packed_driver *vq, const struct vring_driver_config *config);
 int vring_packed_device_prepare(struct vring_packed_device *vq, const struct vring_device_config *config);
+
+/* How many buffers a driver has staged, and how many have not come back, those included. */
+
+static inline uint16_t packed_driver_staged(const struct vring_packed_driver *vq)
+{
+    return (uint16_t)(vq->sequence - vq->told);
+}
+
+static inline uint16_t packed_driver_in_flight(const struct vring_packed_driver *vq)
+{
+    return (uint16_t)(vq->sequence - vq->returned);
+}
 
 /* Live, from here on, with notifications enabled. */
 void vring_split_device_start(struct vring_split_device *vq, uint16_t next_used, uint16_t next_avail);
