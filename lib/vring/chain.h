@@ -57,6 +57,12 @@ static inline void chain_start(struct chain_walk *walk, struct vring_fault *faul
     walk->writing = false;
 }
 
+/* Are so many bytes more than a buffer may have (2.7.5.2)? */
+static inline bool chain_too_long(uint64_t bytes)
+{
+    return bytes > UINT64_C(1) << 32;
+}
+
 /* Who wants to know of it. */
 static inline void chain_ask(struct chain_walk *walk, struct vring_iov *iov, uint32_t capacity, uint32_t max_chain,
                              struct vring_chain *chain)
@@ -74,6 +80,7 @@ static inline void chain_go_on(struct chain_walk *walk)
     walk->bytes = walk->chain->readable + walk->chain->writable;
     walk->left -= walk->pieces;
     walk->writing = walk->chain->n_writable > 0;
+    walk->refused = chain_too_long(walk->bytes) ? VRING_E_CHAIN_LEN : 0;
 }
 
 /* The chain is none: break the queue, as vring_poison() does. */
@@ -119,71 +126,63 @@ static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct 
 struct chain_run {
     struct vring_iov *iov; /* where the next piece goes */
     struct vring_iov *end; /* ... if it is not here: there is no more room, or a chain has no more */
-    uint64_t bytes;        /* that the chain may still have (2.7.5.2) */
-    uint32_t kind;         /* 0, or VRING_DESC_WRITE from the first such descriptor on */
-    struct vring_iov *first; /* of this kind: where its pieces begin ... */
-    uint64_t before;         /* ... and how many bytes there could be then */
+    uint64_t bytes;        /* of the pieces so far: what there may be of them is asked at the end */
 };
 
 static PORT_INLINE struct chain_run chain_run_start(struct vring_iov *iov, uint32_t room)
 {
-    struct chain_run run = {iov, room > 0 ? iov + room : iov, UINT64_C(1) << 32, 0, iov, UINT64_C(1) << 32};
+    struct chain_run run = {iov, room > 0 ? iov + room : iov, 0};
 
     return run;
 }
 
-/* How many more pieces there may be. */
-static PORT_INLINE uint32_t chain_run_room(const struct chain_run *run)
-{
-    return (uint32_t)(run->end - run->iov);
-}
-
-/* Take desc, a direct descriptor of a table of entries, if it is such a piece. CHAIN_STRAYS if it is not. */
-static PORT_INLINE enum chain_step chain_run_take(struct chain_run *run, const struct chain_desc *desc, uint32_t entries,
-                                                  const struct vring_region *last)
+/* Take desc, a direct descriptor, if it is such a piece, of this kind: 0, or VRING_DESC_WRITE. There is room for it. */
+static PORT_INLINE bool chain_run_take(struct chain_run *run, const struct chain_desc *desc, uint32_t kind,
+                                       const struct vring_region *last)
 {
     void *host;
 
-    if ((desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) != run->kind || run->iov == run->end ||
-        desc->len > run->bytes || !region_whole(last, desc->addr, desc->len, false, &host))
-        return CHAIN_STRAYS;
-    if ((desc->flags & VRING_DESC_NEXT) && desc->next >= entries)
-        return CHAIN_STRAYS;
+    if ((desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) != kind ||
+        !region_whole(last, desc->addr, desc->len, false, &host))
+        return false;
     run->iov->base = host;
     run->iov->len = desc->len;
     run->iov++;
-    run->bytes -= desc->len;
-    return desc->flags & VRING_DESC_NEXT ? CHAIN_MORE : CHAIN_DONE;
-}
-
-/* Is desc, which was not taken, the first that the device writes? What it reads is told then. */
-static PORT_INLINE bool chain_run_turn(struct chain_run *run, const struct chain_desc *desc,
-                                       const struct vring_region *last, struct vring_chain *chain)
-{
-    if (run->kind != 0 || !(desc->flags & VRING_DESC_WRITE) || (last->flags & VRING_REGION_READ_ONLY))
-        return false;
-    chain->n_readable = (uint32_t)(run->iov - run->first);
-    chain->readable = run->before - run->bytes;
-    run->kind = VRING_DESC_WRITE;
-    run->first = run->iov;
-    run->before = run->bytes;
+    run->bytes += desc->len;
     return true;
 }
 
-/* Tell of what has been taken of this kind, and so of all. */
-static PORT_INLINE void chain_run_tell(const struct chain_run *run, struct vring_chain *chain)
+/* desc, taken, was the last. What is too much as a whole has not been taken: the walk is to say so. */
+static PORT_INLINE enum chain_step chain_run_end(struct chain_run *run, const struct chain_desc *desc)
 {
-    uint32_t n = (uint32_t)(run->iov - run->first);
-    uint64_t bytes = run->before - run->bytes;
-
-    if (run->kind == 0) {
-        chain->n_readable = n;
-        chain->readable = bytes;
-        n = 0;
-        bytes = 0;
+    if (PORT_UNLIKELY(chain_too_long(run->bytes))) {
+        run->iov--;
+        run->bytes -= desc->len;
+        return CHAIN_STRAYS;
     }
-    chain->n_writable = n;
-    chain->writable = bytes;
+    return CHAIN_DONE;
+}
+
+/* All that has been taken so far, from iov on, is for the device to read. */
+static PORT_INLINE void chain_run_tell_readable(const struct chain_run *run, const struct vring_iov *iov,
+                                                struct vring_chain *chain)
+{
+    chain->n_readable = (uint32_t)(run->iov - iov);
+    chain->readable = run->bytes;
+}
+
+/* Is desc, which was not taken, the first that the device writes? */
+static PORT_INLINE bool chain_run_turns(const struct chain_desc *desc, const struct vring_region *last)
+{
+    return (desc->flags & VRING_DESC_WRITE) && !(last->flags & VRING_REGION_READ_ONLY);
+}
+
+/* What has been taken since is for it to write. */
+static PORT_INLINE void chain_run_tell_writable(const struct chain_run *run, const struct vring_iov *iov,
+                                                struct vring_chain *chain)
+{
+    chain->n_writable = (uint32_t)(run->iov - iov) - chain->n_readable;
+    chain->writable = run->bytes - chain->readable;
 }
 
 /*

@@ -116,49 +116,66 @@ static PORT_NOINLINE void packed_driver_clear(const struct vring_packed_ring *r,
         packed_store_flags(r, at.offset, packed_idle_flags(at));
 }
 
+/* Write so many pieces of one kind at *at, and go on from there. 0, or as segment_check(): *at is at the piece that is none. */
+static PORT_INLINE int packed_driver_stage_pieces(const struct vring_packed_ring *r, struct vring_packed_position *at,
+                                                  const struct vring_segment *segments, uint32_t count, uint32_t id,
+                                                  uint32_t flags, uint64_t *bytes, uint16_t *kept)
+{
+    for (const struct vring_segment *end = segments + count; segments != end; segments++, kept = NULL) {
+        uint64_t addr = segments->addr;
+        uint32_t len = segments->len;
+        int error = segment_check(addr, len);
+
+        if (PORT_UNLIKELY(error))
+            return error;
+        *bytes += len;
+        packed_driver_stage_desc(r, *at, addr, len, id, flags, kept);
+        *at = packed_forward(r, *at, 1);
+    }
+    return 0;
+}
+
 /*
- * Stage a buffer of a list of count pieces, at adding->at. What it takes up is free, and the device does not get there
- * before it is published: so each piece is written as soon as it has been judged, and cleared if one behind it is none.
+ * Stage a buffer of a list of pieces, at adding->at. What it takes up is free, and the device does not get there before it
+ * is published: so each piece is written as soon as it has been judged, and cleared if one behind it is none.
  */
 static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *r, struct vring_slot *slots, bool in_order,
                                                 struct packed_driver_adding *adding, const struct vring_segment *segments,
-                                                uint32_t n_readable, uint32_t count, uint64_t token, uint16_t *kept)
+                                                uint32_t n_readable, uint32_t n_writable, uint64_t token, uint16_t *kept)
 {
+    const uint32_t id = adding->free_head, count = n_readable + n_writable;
+    const uint32_t kind = n_writable > 0 ? VRING_DESC_WRITE : 0; /* of the last, behind which there is none */
     struct vring_packed_position at = adding->at;
-    uint64_t total = 0, readable = UINT64_MAX;
-    uint32_t last = at.offset, flags = VRING_DESC_NEXT, i = 0;
-    const bool fits = count <= adding->free_count; /* if not, it may still be no list at all, which is said first */
-    int error = 0;
+    uint64_t readable = 0, total;
+    int error;
 
-    for (; i < count; i++, kept = NULL) {
-        uint64_t addr = segments[i].addr;
-        uint32_t len = segments[i].len;
+    if (PORT_UNLIKELY(count > adding->free_count)) { /* it may still be no list at all, which is said first */
+        uint32_t writable;
 
-        error = segment_check(addr, len);
-        if (PORT_UNLIKELY(error))
-            break;
-        if (i == n_readable) {
-            readable = total;
-            flags = VRING_DESC_NEXT | VRING_DESC_WRITE;
-        }
-        total += len;
-        if (i + 1 == count)
-            flags ^= VRING_DESC_NEXT;
-        if (PORT_UNLIKELY(!fits))
-            continue;
-        packed_driver_stage_desc(r, at, addr, len, adding->free_head, flags, kept);
-        last = at.offset;
-        at = packed_forward(r, at, 1);
+        error = segments_check(segments, n_readable, count, &writable);
+        return error ? error : VRING_E_FULL;
     }
+    error = packed_driver_stage_pieces(r, &at, segments, kind ? n_readable : n_readable - 1, id, VRING_DESC_NEXT, &readable,
+                                       kept);
+    kept = packed_same(at, adding->at) ? kept : NULL;
+    total = readable;
+    if (!error && n_writable > 1) {
+        error = packed_driver_stage_pieces(r, &at, segments + n_readable, n_writable - 1, id,
+                                           VRING_DESC_NEXT | VRING_DESC_WRITE, &total, kept);
+        kept = NULL;
+    }
+
+    const uint32_t last = at.offset;
+
+    if (!error)
+        error = packed_driver_stage_pieces(r, &at, segments + count - 1, 1, id, kind, &total, kept);
     if (!error && total > UINT64_C(1) << 32)
         error = VRING_E_LEN;
-    if (PORT_UNLIKELY(error && fits))
-        packed_driver_clear(r, adding->at, i);
-    if (PORT_UNLIKELY(error || !fits))
-        return error ? error : VRING_E_FULL;
-    if (readable > total)
-        readable = total;
-    packed_driver_stage(slots, adding, last, in_order, count, segments_count(total - readable), token);
+    if (PORT_UNLIKELY(error)) {
+        packed_driver_clear(r, adding->at, packed_distance(r, adding->at, at));
+        return error;
+    }
+    packed_driver_stage(slots, adding, last, in_order, count, kind ? segments_count(total - readable) : 0, token);
     adding->at = at;
     adding->free_count -= count;
     return 0;
@@ -180,7 +197,7 @@ static PORT_NOINLINE int packed_driver_add_any(struct vring_packed_driver *vq, c
     struct packed_driver_adding adding = packed_driver_adding(vq);
     const struct vring_packed_ring r = vq->ring;
     int error = packed_driver_stage_list(&r, vq->slots, feature_on(vq->features, VRING_F_IN_ORDER), &adding, segments,
-                                         n_readable, n_readable + n_writable, token,
+                                         n_readable, n_writable, token,
                                          packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL);
 
     if (!error)
@@ -326,12 +343,12 @@ static PORT_NOINLINE uint32_t packed_driver_add_lists(struct vring_packed_driver
     const bool in_order = feature_on(vq->features, VRING_F_IN_ORDER);
 
     for (; added < count; added++, buffers++) {
-        uint32_t n_readable = buffers->n_readable, pieces = n_readable + buffers->n_writable;
+        uint32_t n_readable = buffers->n_readable, n_writable = buffers->n_writable, pieces = n_readable + n_writable;
 
         if (pieces < 2 || pieces > max_pieces || buffers->table || !buffers->segments)
             break;
-        if (packed_driver_stage_list(&r, slots, in_order, &adding, buffers->segments, n_readable, pieces, buffers->token,
-                                     NULL) != 0)
+        if (packed_driver_stage_list(&r, slots, in_order, &adding, buffers->segments, n_readable, n_writable,
+                                     buffers->token, NULL) != 0)
             break;
     }
     packed_driver_added(vq, &adding);

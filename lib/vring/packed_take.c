@@ -266,57 +266,68 @@ static int packed_device_get_again(struct vring_packed_device *vq, struct vring_
 
 enum { OTHER = 1 }; /* a buffer that a straight path does not take */
 
-/* Walk straight over direct descriptors: from *desc, at list->at, on. Both say then where that ended. */
-static PORT_NOINLINE enum chain_step packed_device_run_list(const struct vring_packed_device *vq,
-                                                            struct packed_device_list *list, struct chain_desc *desc,
-                                                            struct vring_iov *iov, uint32_t room, struct vring_chain *chain)
+/*
+ * Walk straight over direct descriptors of this kind: from *desc, which is entry *i of the ring, on. Both say then where
+ * that ended.
+ */
+static PORT_INLINE enum chain_step packed_device_run_kind(const struct vring_packed_device *vq, uint32_t kind, uint32_t *i,
+                                                          struct chain_desc *desc, struct chain_run *run)
 {
-    const struct vring_packed_ring r = vq->ring;
-    const struct vring_region last = vq->regions.last;
-    struct vring_packed_position at = list->at;
-    struct chain_run run = chain_run_start(iov, room);
-    struct chain_desc here = *desc;
-    enum chain_step step;
-
-    for (;;) {
-        step = chain_run_take(&run, &here, NO_LINKS, &last);
-        if (step == CHAIN_MORE && run.iov != run.end) {
-            at = packed_forward(&r, at, 1);
-            here = packed_fetch_desc(&r, at.offset, packed_load_flags(&r, at.offset));
-        } else if (step != CHAIN_STRAYS || !chain_run_turn(&run, &here, &last, chain)) {
-            break;
-        }
+    while (chain_run_take(run, desc, kind, &vq->regions.last)) {
+        if (!(desc->flags & VRING_DESC_NEXT))
+            return chain_run_end(run, desc);
+        if (PORT_UNLIKELY(run->iov == run->end))
+            return CHAIN_MORE;
+        *i = packed_after(&vq->ring, *i);
+        *desc = packed_fetch_desc(&vq->ring, *i, packed_load_flags(&vq->ring, *i));
     }
-    chain_run_tell(&run, chain);
-    list->at = at;
-    list->descriptors = room - chain_run_room(&run) + (step == CHAIN_STRAYS);
-    *desc = here;
+    return CHAIN_STRAYS;
+}
+
+/* Walk straight over a list, from *desc, entry i of the ring, on. */
+static PORT_INLINE enum chain_step packed_device_run_list(const struct vring_packed_device *vq, uint32_t i,
+                                                          struct chain_desc *desc, struct vring_iov *iov, uint32_t room,
+                                                          struct vring_chain *chain)
+{
+    struct chain_run run = chain_run_start(iov, room);
+    enum chain_step step = room > 0 ? packed_device_run_kind(vq, 0, &i, desc, &run) : CHAIN_STRAYS;
+
+    chain_run_tell_readable(&run, iov, chain);
+    if (step == CHAIN_STRAYS && room > 0 && chain_run_turns(desc, &vq->regions.last))
+        step = packed_device_run_kind(vq, VRING_DESC_WRITE, &i, desc, &run);
+    chain_run_tell_writable(&run, iov, chain);
     return step;
 }
 
-/* The same over a table all of which we see in memory. */
+/* The same over so many entries of a table all of which we see in memory, from entry *i, which is *desc, on. */
+static PORT_INLINE enum chain_step packed_device_run_entries(const struct vring_packed_device *vq, const void *memory,
+                                                             uint32_t kind, uint32_t entries, uint32_t *i,
+                                                             struct chain_desc *desc, struct chain_run *run)
+{
+    while (run->iov != run->end && chain_run_take(run, desc, kind, &vq->regions.last)) {
+        if (*i + 1 == entries)
+            return chain_run_end(run, desc);
+        ++*i;
+        *desc = packed_fetch_entry(memory, *i, *i + 1 == entries);
+    }
+    return CHAIN_STRAYS;
+}
+
 static PORT_NOINLINE enum chain_step packed_device_run_table(const struct vring_packed_device *vq, const void *memory,
                                                              struct packed_device_table *table, struct vring_iov *iov,
                                                              uint32_t room, struct vring_chain *chain)
 {
-    const struct vring_region last = vq->regions.last;
     struct chain_run run = chain_run_start(iov, room);
     uint32_t i = 0, entries = table->entries;
-    struct chain_desc here = packed_fetch_entry(memory, i, entries == 1);
-    enum chain_step step;
+    struct chain_desc desc = packed_fetch_entry(memory, i, entries == 1);
+    enum chain_step step = packed_device_run_entries(vq, memory, 0, entries, &i, &desc, &run);
 
-    for (;;) {
-        step = chain_run_take(&run, &here, entries, &last);
-        if (step == CHAIN_MORE) {
-            i++;
-            here = packed_fetch_entry(memory, i, i + 1 == entries);
-        } else if (step == CHAIN_DONE || !chain_run_turn(&run, &here, &last, chain)) {
-            break;
-        }
-    }
-    chain_run_tell(&run, chain);
+    chain_run_tell_readable(&run, iov, chain);
+    if (step == CHAIN_STRAYS && chain_run_turns(&desc, &vq->regions.last))
+        step = packed_device_run_entries(vq, memory, VRING_DESC_WRITE, entries, &i, &desc, &run);
+    chain_run_tell_writable(&run, iov, chain);
     table->i = i;
-    table->desc = here;
+    table->desc = desc;
     return step;
 }
 
@@ -345,39 +356,39 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
                                               const struct chain_desc *first, struct vring_iov *iov, uint32_t n_iov,
                                               struct vring_chain *chain, struct packed_device_rest *rest)
 {
-    struct packed_device_list list = {.at = taking->at, .descriptors = 1, .limit = r->size - taking->held};
-    uint32_t room = batch_least(n_iov, vq->max_chain);
+    uint32_t limit = r->size - taking->held, room = batch_least(n_iov, vq->max_chain), descriptors = 1;
+    struct chain_desc desc = *first;
     enum chain_step step = CHAIN_STRAYS;
 
-    rest->desc = *first;
-    rest->list = list;
-    rest->table.entries = 0;
-    if (first->flags & VRING_DESC_INDIRECT) {
+    if (PORT_UNLIKELY(first->flags & VRING_DESC_INDIRECT)) {
         const void *memory = packed_device_see_table(vq, first);
-        struct packed_device_table table = {first->addr, first->len / 16, 0, memory != NULL, *first};
+        struct packed_device_table table = {first->addr, memory ? first->len / 16 : 0, 0, true, *first};
 
         chain->n_readable = chain->n_writable = 0;
         chain->readable = chain->writable = 0;
-        if (memory) {
-            rest->table = table;
-            step = packed_device_run_table(vq, memory, &rest->table, iov, room, chain);
-        }
+        if (memory)
+            step = packed_device_run_table(vq, memory, &table, iov, room, chain);
+        rest->table = table;
     } else {
-        step = packed_device_run_list(vq, &rest->list, &rest->desc, iov, batch_least(room, list.limit), chain);
+        rest->table.entries = 0;
+        step = packed_device_run_list(vq, taking->at.offset, &desc, iov, batch_least(room, limit), chain);
+        descriptors = chain->n_readable + chain->n_writable + (step == CHAIN_STRAYS);
     }
     if (PORT_UNLIKELY(step != CHAIN_DONE)) {
+        const struct packed_device_list list = {.at = packed_forward(r, taking->at, descriptors - 1),
+                                                .descriptors = descriptors, .limit = limit};
+
+        rest->desc = desc;
+        rest->list = list;
         rest->judged = step == CHAIN_MORE;
         chain_start(&rest->walk, &vq->fault, &vq->live, &vq->regions);
         chain_ask(&rest->walk, iov, n_iov, vq->max_chain, chain);
         chain_go_on(&rest->walk);
         return OTHER;
     }
-
-    uint32_t id = rest->desc.next;
-
-    if (!packed_device_may_take(r, heads, id))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, taking->at.offset, id);
-    packed_device_take(r, heads, taking, id, rest->list.descriptors, chain->writable, false, chain);
+    if (!packed_device_may_take(r, heads, desc.next))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, taking->at.offset, desc.next);
+    packed_device_take(r, heads, taking, desc.next, descriptors, chain->writable, false, chain);
     return 0;
 }
 

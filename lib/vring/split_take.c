@@ -179,6 +179,24 @@ static PORT_INLINE bool split_device_see_table(const struct vring_split_device *
     return true;
 }
 
+/* Walk straight over descriptors of this kind: from *words, entry at->i, on. Both say then where that ended. */
+static PORT_INLINE enum chain_step split_device_run_kind(uint32_t kind, const struct vring_region *last,
+                                                         struct split_device_place *at, struct split_words *words,
+                                                         struct chain_run *run)
+{
+    for (;;) {
+        struct chain_desc desc = split_decode(*words);
+        const bool more = (desc.flags & VRING_DESC_NEXT) != 0;
+
+        if (run->iov == run->end || (more && desc.next >= at->entries) || !chain_run_take(run, &desc, kind, last))
+            return CHAIN_STRAYS;
+        if (!more)
+            return chain_run_end(run, &desc);
+        at->i = desc.next;
+        *words = split_fetch(at->memory, at->i);
+    }
+}
+
 /*
  * Take the buffer at head, whose first descriptor was read, walking straight as far as that goes. taking is what the queue
  * has, and has again after it.
@@ -191,23 +209,18 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
     uint32_t room = n_iov < vq->max_chain ? n_iov : vq->max_chain;
     struct split_device_place at = {taking->ring->desc, 0, taking->ring->size, (uint32_t)head, false};
     struct chain_run run = chain_run_start(iov, room);
-    enum chain_step step;
-
     struct chain_desc desc = split_decode(words);
 
     if ((desc.flags & VRING_DESC_INDIRECT) && split_device_see_table(vq, &desc, &at))
         words = split_fetch(at.memory, 0);
-    for (;;) {
-        desc = split_decode(words);
-        step = chain_run_take(&run, &desc, at.entries, last);
-        if (step == CHAIN_MORE) {
-            at.i = desc.next;
-            words = split_fetch(at.memory, at.i);
-        } else if (step == CHAIN_DONE || !chain_run_turn(&run, &desc, last, chain)) {
-            break;
-        }
-    }
-    chain_run_tell(&run, chain);
+
+    enum chain_step step = split_device_run_kind(0, last, &at, &words, &run);
+
+    chain_run_tell_readable(&run, iov, chain);
+    desc = split_decode(words);
+    if (step == CHAIN_STRAYS && chain_run_turns(&desc, last))
+        step = split_device_run_kind(VRING_DESC_WRITE, last, &at, &words, &run);
+    chain_run_tell_writable(&run, iov, chain);
     if (PORT_UNLIKELY(step == CHAIN_STRAYS)) {
         split_device_taken(vq, taking);
 

@@ -258,6 +258,13 @@ TEST(C052_total_length)
         raw_desc(&r, 1, 0, 1 + extra, W, 0);
         raw_avail(&r, 0);
         CHECK_ERR(ring_get_avail(&r, &chain), extra ? VRING_E_CHAIN_LEN : 0);
+        /* The same before a piece of no bytes, which is one that a straight walk does not take. */
+        raw_desc(&r, 2, 0, UINT32_MAX, N, 3);
+        raw_desc(&r, 3, 0, 1 + extra, N | W, 4);
+        raw_desc(&r, 4, 0, 0, W, 0);
+        raw_avail(&r, 2);
+        CHECK_ERR(ring_get_avail(&r, &chain), extra ? VRING_E_CHAIN_LEN : 0);
+        CHECK_EQ(chain.writable, 1 - extra);
     }
 }
 

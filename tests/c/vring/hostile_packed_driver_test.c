@@ -192,6 +192,30 @@ TEST(C142_buffers_that_are_not_memory)
     rejects_one(VTEST_PASS, READ_ONLY, 1, W, VRING_E_CHAIN_ADDR);
 }
 
+TEST(C052_total_length)
+{
+    static unsigned char byte;
+
+    for (uint32_t extra = 0; extra < 2; extra++) {
+        ring_configure(&r, 8, formats[1].plain, 0);
+        r.regions[0].addr = 0;
+        r.regions[0].size = (uint64_t)UINT32_MAX + (sizeof(void *) > 4);
+        r.regions[0].host = sizeof(void *) > 4 ? (void *)&byte : (void *)(uintptr_t)1; /* named, never touched */
+        r.device_config.region_count = 1;
+        CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+        CHECK_OK(vring_device_init(&r.device, &r.device_config));
+        for (uint32_t i = 0; i < 6; i++)
+            raw_packed(i, 0, UINT32_MAX, 0, A | N);
+        raw_packed(1, 0, 1 + extra, 1, A | W);
+        CHECK_ERR(ring_get_avail(&r, &chain), extra ? VRING_E_CHAIN_LEN : 0);
+        /* The same before a piece of no bytes, which is one that a straight walk does not take. */
+        raw_packed(3, 0, 1 + extra, 0, A | N | W);
+        raw_packed(4, 0, 0, 2, A | W);
+        CHECK_ERR(ring_get_avail(&r, &chain), extra ? VRING_E_CHAIN_LEN : 0);
+        CHECK_EQ(chain.writable, 1 - extra);
+    }
+}
+
 TEST(C141_writable_before_readable)
 {
     start(VTEST_PASS);

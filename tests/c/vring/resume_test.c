@@ -84,6 +84,47 @@ RING_TEST(V52_V97_V99_C216_a_restored_driver_gets_back_what_its_predecessor_gave
     }
 }
 
+/* One buffer more, there and back. What the two sides answer to publish is told. */
+static int once_round(struct ring *r, int *driver_must, int *device_must)
+{
+    struct vring_used_buffer used;
+    struct vring_chain chain;
+    int error = ring_add(r, 0, 16, true, 7);
+
+    *driver_must = vring_driver_publish(&r->driver);
+    if (!error)
+        error = ring_get_avail(r, &chain);
+    if (!error)
+        error = vring_device_add_used(&r->device, chain.handle, 16);
+    *device_must = vring_device_publish(&r->device);
+    return error ? error : vring_driver_get_used(&r->driver, &used);
+}
+
+RING_TEST(V99_C216_what_may_be_owed_is_told_with_the_first_batch_if_not_before)
+{
+    int bytes, driver_must, device_must;
+    static struct ring r;
+
+    for (int which = 0; which < 2; which++) {
+        CHECK_OK(ring_start(&r, 4, format->plain, index_before_wrap(format, 4, 2)));
+        if (which == 0) {
+            bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+            CHECK(bytes > 0 && vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes) == 0);
+        } else {
+            bytes = vring_device_save(&r.device, state, STATE_MAX);
+            CHECK(bytes > 0 && vring_device_restore(&r.device, &r.device_config, state, (size_t)bytes) == 0);
+        }
+        /* Neither side wishes to be notified. */
+        CHECK_OK(vring_driver_disable_notify(&r.driver));
+        CHECK_OK(vring_device_disable_notify(&r.device));
+        for (int round = 0; round < 4; round++) {
+            CHECK_OK(once_round(&r, &driver_must, &device_must));
+            CHECK_EQ(driver_must, which == 0 && round == 0);
+            CHECK_EQ(device_must, which == 1 && round == 0);
+        }
+    }
+}
+
 RING_TEST(V52_V93_V97_V98_V99_V101_C216_a_restored_device_is_handed_again_what_was_in_flight)
 {
     for (int in_order = 0; in_order < 2; in_order++) {

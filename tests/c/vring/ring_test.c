@@ -141,19 +141,27 @@ RING_TEST(C062_too_little_room_takes_nothing_and_counts_exactly)
     static struct ring r;
     struct vring_chain chain;
 
-    CHECK_OK(ring_start(&r, 8, format->all, 0));
-    CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, 3, 7));
-    CHECK_EQ(vring_driver_publish(&r.driver), 1);
-    for (uint32_t room = 0; room < 4; room++) {
-        memset(r.iov, 0, sizeof r.iov);
-        CHECK_ERR(vring_device_get_avail(&r.device, r.iov, room, &chain), VRING_E_ROOM);
-        CHECK_EQ(chain.n_readable, 1);
-        CHECK_EQ(chain.n_writable, 3);
-        CHECK(!r.iov[room].base);
-        CHECK_EQ(vring_device_in_flight(&r.device), 0);
+    for (int indirect = 0; indirect < 2; indirect++) {
+        CHECK_OK(ring_start(&r, 8, format->all, 0));
+
+        const struct vring_table table = {r.guest + 0x100, GUEST + 0x100, 4};
+
+        if (indirect)
+            CHECK_OK(vring_driver_add_indirect(&r.driver, &table, segments, 1, 3, 7));
+        else
+            CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, 3, 7));
+        CHECK_EQ(vring_driver_publish(&r.driver), 1);
+        for (uint32_t room = 0; room < 4; room++) {
+            memset(r.iov, 0, sizeof r.iov);
+            CHECK_ERR(vring_device_get_avail(&r.device, r.iov, room, &chain), VRING_E_ROOM);
+            CHECK_EQ(chain.n_readable, 1);
+            CHECK_EQ(chain.n_writable, 3);
+            CHECK(!r.iov[room].base);
+            CHECK_EQ(vring_device_in_flight(&r.device), 0);
+        }
+        CHECK_OK(vring_device_get_avail(&r.device, r.iov, 4, &chain));
+        CHECK_EQ(vring_device_in_flight(&r.device), 1);
     }
-    CHECK_OK(vring_device_get_avail(&r.device, r.iov, 4, &chain));
-    CHECK_EQ(vring_device_in_flight(&r.device), 1);
 }
 
 RING_TEST(C176_any_token_comes_back)
