@@ -596,7 +596,7 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
 
     if (PORT_UNLIKELY(answer))
         return answer;
-    if (PORT_UNLIKELY(!chain_piece(&desc, &vq->regions.last, iov, chain))) {
+    if (PORT_UNLIKELY(!chain_piece(&desc, &vq->regions.last, desc.flags & VRING_DESC_WRITE, iov, chain))) {
         const struct chain_desc first = {desc.addr, desc.len, desc.flags, desc.next};
 
         return packed_device_take_any(vq, first, iov, n_iov, chain);

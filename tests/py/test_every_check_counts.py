@@ -59,7 +59,7 @@ BREAKS = [
     Mutant("packed_ring.h", "bool past = PORT_UNLIKELY(offset >= r->size);", "bool past = offset % r->size < at.offset % r->size;"),
     Mutant("packed_ring.h", "bool past = at.offset < n;", "bool past = false;"),
     Mutant("packed_give.c", "packed_driver_clear(&vq->ring, vq->next_avail, count);", ""),
-    Mutant("packed_give.c", "packed_driver_clear(r, adding->at, i);", ""),
+    Mutant("packed_give.c", "packed_driver_clear(r, adding->at, packed_distance(r, adding->at, at));", ""),
     Mutant("packed_device.c", "    if (kept) {", "    if (0) {"),
     Mutant("packed_device.c", "    if (kept) {", "    if (0) {"),
     Mutant("packed_device.c", "(len > 0 ? VRING_DESC_WRITE : 0u)", "0u"),
