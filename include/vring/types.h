@@ -250,10 +250,10 @@ struct vring_used_chain {
  * One per ring entry, provided by the caller; the fields are the library's.
  */
 struct vring_head {
-    vring_handle handle; /* while the device may use the buffer: its handle; otherwise a number that names another head */
-    uint32_t writable;   /* while taken: device-writable bytes; 2^32 counts as 2^32 - 1 */
+    vring_handle handle; /* while the device may use the buffer: its handle; otherwise a number that is no handle */
     uint16_t taken;      /* while the device holds the buffer: the ring entries it takes up; otherwise 0 */
     uint16_t used;       /* what is known of its use; enum head_used */
+    uint32_t writable;   /* while taken: device-writable bytes; 2^32 counts as 2^32 - 1 */
     uint16_t order;      /* at i: split, the head that avail position i named; packed, the id taken i-th, modulo size */
     uint16_t record;     /* packed, with an inflight region: where this buffer is noted there */
     uint16_t link;       /* packed, with an inflight region: at i: the entry of the region that follows entry i */

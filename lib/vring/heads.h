@@ -27,10 +27,10 @@ static inline uint16_t handle_head(vring_handle handle)
     return (uint16_t)(handle & 0xffff);
 }
 
-/* From now on no handle names the buffer at head: every handle of it has head in its lower half. */
+/* From now on no handle names the buffer at head: the lower half of a handle is a head, and none is as high as this. */
 static inline void heads_forget(struct vring_head *heads, uint16_t head)
 {
-    heads[head].handle = ~(vring_handle)head;
+    heads[head].handle = UINT32_MAX;
 }
 
 static inline void heads_clear(struct vring_head *heads, uint32_t size)
@@ -83,6 +83,7 @@ static inline vring_handle heads_take(struct vring_head *heads, uint16_t head, u
 static inline void heads_release(struct vring_head *heads, uint16_t head)
 {
     heads[head].taken = 0;
+    heads[head].used = HEAD_NOT_USED; /* one store, with its neighbours */
     heads_forget(heads, head);
 }
 

@@ -260,23 +260,21 @@ int vring_split_device_add_used_batch(struct vring_split_device *vq, const struc
 }
 
 /*
- * With IN_ORDER: use in full all buffers from the one whose turn it is up to the one at last, or to the first of which the
- * driver has to be told. That one's head.
+ * With IN_ORDER: use in full all buffers from the one whose turn it is up to the one at last, or to the first of which more
+ * is known than that we hold it. That one's head.
  */
-static PORT_INLINE uint16_t split_device_pass_up_to(struct vring_split_device *vq, uint16_t last)
+static PORT_INLINE uint16_t split_device_pass_up_to(struct vring_split_device *vq, size_t last)
 {
     struct vring_head *heads = vq->heads;
-    size_t at = vq->next_used;
-    uint32_t mask = vq->ring.mask;
-    uint16_t head = heads[at & mask].order, passed = 0;
+    size_t at = vq->next_used, mask = vq->ring.mask, head = heads[at & mask].order, passed = head;
 
-    while (head != last && heads_used_in_full(heads, head, heads[head].writable)) {
-        heads_release(heads, head);
+    while (head != last && heads[head].taken == 1 && heads[head].used == HEAD_NOT_USED) {
+        heads_release(heads, (uint16_t)head);
         passed = head;
         head = heads[++at & mask].order;
     }
-    split_device_pass(vq, at, passed);
-    return head;
+    split_device_pass(vq, at, (uint16_t)passed);
+    return (uint16_t)head;
 }
 
 int vring_split_device_add_used_through(struct vring_split_device *vq, vring_handle handle, uint32_t len)

@@ -204,10 +204,10 @@ static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, co
     return 0;
 }
 
-/* The buffer at next_used, used in full. */
+/* The oldest buffer in flight, used in full: it begins where the free descriptors end. */
 static PORT_INLINE void split_driver_get_next(struct split_driver_taking *taking, struct vring_used_buffer *used)
 {
-    uint16_t head = taking->slots[taking->next_used & taking->ring.mask].order;
+    size_t head = (taking->free_head + taking->free_count) & taking->ring.mask;
 
     used->token = taking->slots[head].token;
     used->len = taking->slots[head].writable;
@@ -248,7 +248,7 @@ static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struc
     int error = 0;
 
     for (; taken < most; taken++) {
-        split_expect_used(&taking.ring, taking.next_used + 16);
+        split_expect_used(&taking.ring, taking.next_used);
         error = split_driver_get(vq, &taking, &used[taken]);
         if (PORT_UNLIKELY(error))
             break;

@@ -38,7 +38,10 @@ static PORT_INLINE void split_driver_added(struct vring_split_driver *vq, const 
     vq->free_count = (uint16_t)adding->free_count;
 }
 
-/* Stage the buffer whose count descriptors run from free_head to last: the free list goes on at next. */
+/*
+ * Stage the buffer whose count descriptors run from free_head to last: the free list goes on at next. They are not yet
+ * subtracted from the free ones.
+ */
 static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, size_t last, size_t next, uint32_t count,
                                            uint32_t writable, uint64_t token)
 {
@@ -57,17 +60,16 @@ static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, s
     slot->count = (uint16_t)count;
     slot->position = (uint16_t)at;
     adding->free_head = next;
-    adding->free_count -= count;
 }
 
-/* One piece, the most common buffer; there is room. */
+/* One piece, the most common buffer; there is room. As split_driver_stage(). */
 static PORT_INLINE void split_driver_stage_piece(struct split_driver_adding *adding, uint64_t addr, uint32_t len,
                                                  uint32_t n_writable, uint64_t token)
 {
     size_t head = adding->free_head;
 
-    split_store_desc(adding->ring.desc, head, addr, len, n_writable * VRING_DESC_WRITE, 0);
-    split_driver_stage(adding, head, adding->slots[head].next, 1, n_writable * len, token);
+    split_store_desc(adding->ring.desc, head, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
+    split_driver_stage(adding, head, adding->slots[head].next, 1, n_writable ? len : 0, token);
 }
 
 /* A list that is being written: free descriptors of the ring, or a table of the caller's. */
@@ -147,6 +149,7 @@ static PORT_INLINE int split_driver_stage_list(struct split_driver_adding *addin
     if (PORT_UNLIKELY(error))
         return error;
     split_driver_stage(adding, list.last, list.next, count, writable, token);
+    adding->free_count -= count;
     return 0;
 }
 
@@ -166,6 +169,7 @@ static PORT_INLINE int split_driver_stage_table(struct split_driver_adding *addi
         return error;
     split_store_desc(adding->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
     split_driver_stage(adding, head, adding->slots[head].next, 1, writable, token);
+    adding->free_count--;
     return 0;
 }
 
@@ -222,6 +226,7 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
     if (error)
         return error;
     split_driver_stage_piece(&adding, addr, len, n_writable, token);
+    adding.free_count--;
     split_driver_added(vq, &adding);
     return 0;
 }
@@ -256,24 +261,42 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
     return error;
 }
 
-/* Stage these buffers up to the first that is not one sound piece with room for it. How many. */
-static PORT_NOINLINE uint32_t split_driver_add_pieces(struct vring_split_driver *vq,
-                                                      const struct vring_avail_buffer *buffers, uint32_t count)
+/* Stage these buffers up to the first that is not one sound piece of this kind, or has no room. How many. */
+static PORT_INLINE uint32_t split_driver_add_kind(struct vring_split_driver *vq, uint16_t n_writable,
+                                                  const struct vring_avail_buffer *buffers, uint32_t count)
 {
     struct split_driver_adding adding = split_driver_adding(vq);
     const struct vring_avail_buffer *buffer = buffers, *end;
 
     for (end = buffers + (count < adding.free_count ? count : adding.free_count); buffer != end; buffer++) {
         const struct vring_segment *segment = buffer->segments;
-        uint32_t n_writable = buffer->n_writable;
 
-        if (buffer->n_readable + n_writable != 1 || buffer->table || !segment ||
-            segment_check(segment->addr, segment->len))
+        if (buffer->n_readable != 1 - n_writable || buffer->n_writable != n_writable || buffer->table || !segment)
             break;
-        split_driver_stage_piece(&adding, segment->addr, segment->len, n_writable, buffer->token);
+
+        uint64_t addr = segment->addr;
+        uint32_t len = segment->len;
+
+        if (segment_check(addr, len))
+            break;
+        split_driver_stage_piece(&adding, addr, len, n_writable, buffer->token);
     }
+    adding.free_count -= (uint32_t)(buffer - buffers);
     split_driver_added(vq, &adding);
     return (uint32_t)(buffer - buffers);
+}
+
+/* Each of them compiled for its kind. */
+static PORT_NOINLINE uint32_t split_driver_add_readable(struct vring_split_driver *vq,
+                                                        const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    return split_driver_add_kind(vq, 0, buffers, count);
+}
+
+static PORT_NOINLINE uint32_t split_driver_add_writable(struct vring_split_driver *vq,
+                                                        const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    return split_driver_add_kind(vq, 1, buffers, count);
 }
 
 /* Stage these buffers up to the first that is not a sound list of several pieces with room for it. How many. */
@@ -323,7 +346,7 @@ static PORT_INLINE uint32_t split_driver_add_run(struct vring_split_driver *vq, 
     if (buffers->table)
         return split_driver_add_tables(vq, buffers, count);
     if (buffers->n_readable + buffers->n_writable == 1)
-        return split_driver_add_pieces(vq, buffers, count);
+        return (buffers->n_writable ? split_driver_add_writable : split_driver_add_readable)(vq, buffers, count);
     return split_driver_add_lists(vq, buffers, count);
 }
 

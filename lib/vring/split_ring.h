@@ -235,10 +235,10 @@ static inline uint32_t split_load_used_len(const struct vring_split_ring *r, siz
     return split_wire32(access_load32(&split_used_elem(r, position)->len.raw));
 }
 
-/* The element at this position will be read soon. */
+/* The elements that follow this one, or what lies behind the last, will be read soon. */
 static PORT_INLINE void split_expect_used(const struct vring_split_ring *r, size_t position)
 {
-    port_prefetch(split_used_elem(r, position));
+    port_prefetch((const char *)split_used_elem(r, position) + 128);
 }
 
 /*

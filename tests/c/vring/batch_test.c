@@ -281,6 +281,22 @@ RING_TEST(C088_a_batch_leaves_what_so_many_calls_leave)
     }
 }
 
+RING_TEST(C088_each_buffer_of_a_batch_is_added_with_the_pieces_that_it_has)
+{
+    static const uint16_t kinds[8][2] = {{0, 1}, {0, 1}, {1, 1}, {1, 0}, {2, 0}, {1, 0}, {0, 1}, {0, 2}};
+
+    CHECK_OK(ring_start(&r, 16, format->plain, 0));
+    for (uint32_t i = 0; i < 8; i++)
+        offers[i] = (struct vring_avail_buffer){pieces, i, kinds[i][0], kinds[i][1], NULL};
+    CHECK_OK(vring_driver_add_avail_batch(&r.driver, offers, 8, &n));
+    CHECK(n == 8 && vring_driver_publish(&r.driver) >= 0);
+    CHECK_EQ(vring_driver_free(&r.driver), 5);
+    CHECK_OK(get_avail(64, 8));
+    CHECK_EQ(n, 8);
+    for (uint32_t i = 0; i < 8; i++)
+        CHECK(chains[i].n_readable == kinds[i][0] && chains[i].n_writable == kinds[i][1]);
+}
+
 /* Each is told as what it is, also beside one of the other kind; one without a byte needs no room. */
 RING_TEST(C062_a_batch_of_single_pieces_for_the_device_to_read_and_to_write)
 {
