@@ -104,10 +104,8 @@ def test_a_finder_that_is_broken_misses_what_was_planted(
     some = [fault] if name.startswith("measure") else [fault, build.Access("VOLATILE")]
     compiler = build.compilers(targets.target(target))[-1]
     bits = 32 if target in targets.BITS_32 else 64
-    asm.disassemble.cache_clear()  # of what was read by eyes that were not broken
-    again = [row for access in some
-             for row in measure.measure(sources, measure.Job(("places",), target, compiler, "-O2", access), intents(sources, bits))]
-    asm.disassemble.cache_clear()
+    jobs = [measure.Job(("places",), target, compiler, "-O2", access) for access in some]
+    again = measure.measure(sources, jobs, intents(sources, bits))
     seen = {(row.function, row.access) for row in again}
     assert missed([*again, *(row for row in rows if row.target == target and (row.function, row.access) not in seen)], target) == {misses}
 
@@ -130,7 +128,7 @@ def test_what_ran_before_a_call_changes_no_count(sources: build.Sources) -> None
     job = measure.Job(("verbs",), where.name, build.compilers(where)[-1], "-O2", build.Access("VOLATILE"))
     program = build.link(sources, measure.objects_of(sources, job))
     names = [name for _, name in measure.functions_of(sources, job)]
-    runs = emulate.run_all(program, where, names)
+    runs = emulate.run_all(program, where, names, {})
     for name in ("vring_split_device_add_used", "vring_packed_device_get_avail", "vring_split_driver_get_used_batch"):
         alone = emulate.Machine(program, where).run(name)
         assert runs[name] == alone and len(alone.steps) > 20, name
@@ -151,7 +149,7 @@ def test_an_emulator_that_goes_astray_is_not_believed(sources: build.Sources, ta
     job = measure.Job(("places",), where.name, build.compilers(where)[-1], "-O2", build.Access("VOLATILE"))
     asked = dict(intents(sources, 32 if target in targets.BITS_32 else 64))
     asked["place_split_driver_kick"] = dataclasses.replace(asked["place_split_driver_kick"], result=17, intents=[])
-    astray = {row.function: row for row in measure.measure(sources, job, asked) if row.error}
+    astray = {row.function: row for row in measure.measure(sources, [job], asked) if row.error}
     assert astray.keys() == {"place_split_driver_kick"}
     row = astray["place_split_driver_kick"]
     assert "another result" in row.error and (row.bytes, row.findings) == (0, {})
@@ -160,7 +158,8 @@ def test_an_emulator_that_goes_astray_is_not_believed(sources: build.Sources, ta
 def test_branches_name_where_they_go(sources: build.Sources) -> None:
     where = targets.target("x86-64")
     job = measure.Job(("places",), where.name, build.compilers(where)[0], "-O2", build.Access("VOLATILE"))
-    code = asm.disassemble(build.link(sources, measure.objects_of(sources, job)), where.isa)
+    program = build.link(sources, measure.objects_of(sources, job))
+    code = asm.disassemble([program], where.isa)[program]
     jumps = [i.operands for name, body in code.items() if name.startswith("place_") for i in body if i.mnemonic.startswith("j")]
     assert jumps and all(re.fullmatch(r"place_\w+(\+0x[0-9a-f]+)?", jump) for jump in jumps), jumps
 

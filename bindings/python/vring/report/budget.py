@@ -94,7 +94,7 @@ def measure(sources: Sources) -> list[Entry]:
 
 def measure_one(sources: Sources, name: str, compiler: Compiler, optimisation: str, features: str = ALL) -> list[Entry]:
     flags = ("-fcallgraph-info=su", *features_flags(features))
-    objects = {path.stem: compile_object(sources, compiler, optimisation, Access("ACQREL"), path, flags) for path in sources.library}
+    objects = {path.stem: compile_object(sources, compiler, optimisation, Access("ACQREL"), path, extra=flags) for path in sources.library}
     depth = stack_depths([path.with_suffix(".ci") for path in objects.values()])
     sizes: dict[str, int] = defaultdict(int)
     for stem in (path.stem for path in sources.cells):

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +137,11 @@ class Sources:
         return sorted(set(self.library) - set(self.support))
 
     @property
+    def private(self) -> list[Path]:
+        """Those of the cells that see private memory alone, and are the same for every accessor."""
+        return [path for path in self.library if path.stem in ("chain", "heads", "regions")]
+
+    @property
     def support(self) -> list[Path]:
         """What runs once per queue or in case of an error, and the facade."""
         once = ("device", "driver", "error", "features", "inflight", "layout", "peer")
@@ -178,24 +183,35 @@ def run_tool(command: list[str]) -> str:
     return done.stdout
 
 
-def compile_object(sources: Sources, compiler: Compiler, optimisation: str, access: Access, source: Path,
+def compile_object(sources: Sources, compiler: Compiler, optimisation: str, access: Access, *files: Path,
                    extra: tuple[str, ...] = ()) -> Path:
-    """The object of one source. Raises ReportError with what the compiler said."""
+    """The object of one source, or of several as one, since starting a compiler takes longest. Raises ReportError with what it said."""
     command = [*compiler.command, *COMMON_FLAGS, optimisation, *access.flags(), *extra, *sources.includes()]
     digest = hashlib.sha256("\0".join([compiler.version, *command, sources.stamp]).encode())
-    digest.update(source.read_bytes())
-    if access.header:
-        digest.update(access.header.read_bytes())
-    made = sources.output / "objects" / f"{source.stem}-{digest.hexdigest()[:24]}.o"
+    for read in (*files, *([access.header] if access.header else [])):
+        digest.update(read.read_bytes())
+    made = sources.output / "objects" / f"{'-'.join(path.stem for path in files)}-{digest.hexdigest()[:24]}.o"
     if not made.exists():
         made.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = made.with_name(f"{made.stem}-{os.getpid()}.o")
-        run_tool([*command, "-c", str(source), "-o", str(unfinished)])
+        unfinished = made.with_name(f"{made.stem}-{threading.get_native_id()}.o")
+        run_tool([*command, *as_one(files), "-c", "-o", str(unfinished)])
         for beside in (".ci", ".su"):  # what gcc writes about stack and calls
             if unfinished.with_suffix(beside).exists():
                 unfinished.with_suffix(beside).rename(made.with_suffix(beside))
         unfinished.rename(made)
     return made
+
+
+@functools.cache
+def libgcc(compiler: Compiler) -> Path:
+    """What gcc brings for its own code to call."""
+    return Path(run_tool([*compiler.command, "-print-libgcc-file-name"]).strip())
+
+
+def as_one(files: Iterable[Path]) -> list[str]:
+    """What makes a compiler take several sources for one."""
+    *before, last = map(str, files)
+    return [word for path in before for word in ("-include", path)] + [last]
 
 
 def link(sources: Sources, objects: list[Path]) -> Path:
@@ -207,7 +223,7 @@ def link(sources: Sources, objects: list[Path]) -> Path:
     made = sources.output / "programs" / f"{stamp.hexdigest()[:24]}.elf"
     if not made.exists():
         made.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = made.with_suffix(f".{os.getpid()}")
+        unfinished = made.with_suffix(f".{threading.get_native_id()}")
         run_tool([linker(), *flags, "-o", str(unfinished), *map(str, objects)])
         unfinished.rename(made)
     return made

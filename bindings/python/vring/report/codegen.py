@@ -144,9 +144,7 @@ def verdicts_of(request: Request, sources: Sources, accesses: list[Access]) -> t
         some = newest(request, host_compilers(request.columns))
     try:
         by_function = judge_all_functions(sources, some, request.optimisations or LEVELS, accesses, request.jobs)
-        # Whole queues tell besides whether order is seen, and take as long as all functions.
-        whole = [access for access in accesses if request.full or access.header]
-        return judge_all(sources, whole, request.jobs), by_function, ""
+        return judge_all(sources, accesses, request.jobs), by_function, ""
     except ReportError as error:
         print(f"vring.report: {error}", file=sys.stderr)
         return [], [], str(error)

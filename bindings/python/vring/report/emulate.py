@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from elftools.elf.elffile import ELFFile
 
-from .asm import Symbol, symbols
+from .asm import Code, Symbol, symbols
 from .build import ReportError
 from .targets import BIG_ENDIAN, Target
 
@@ -55,6 +55,8 @@ class Layout:
     def __init__(self, program: Path) -> None:
         self.symbols = symbols(program)
         self.shared = [s for name, s in self.symbols.items() if name.startswith("shared_")]
+        #: First and last byte of all of it.
+        self.span = min(s.address for s in self.shared), max(s.address + s.size for s in self.shared) - 1
 
     def shared_at(self, address: int) -> Symbol | None:
         return next((s for s in self.shared if s.address <= address < s.address + s.size), None)
@@ -64,12 +66,12 @@ class Layout:
         return Access(kind, symbol.name, address - symbol.address, width, step) if symbol else None
 
 
-def run_all(program: Path, target: Target, names: Iterable[str]) -> dict[str, Run]:
-    """Each function of the program in turn, by its rig: prepare_NAME(), then run_NAME()."""
+def run_all(program: Path, target: Target, names: Iterable[str], code: Code) -> dict[str, Run]:
+    """Each function of the program in turn, by its rig: prepare_NAME(), then run_NAME(). What code is, qemu-user alone asks."""
     if target.unicorn is None:
         from .qemu_user import run_under_qemu
 
-        return run_under_qemu(program, target, names)
+        return run_under_qemu(program, target, names, code)
     machine = Machine(program, target)
     return {name: machine.run(name) for name in names}
 
@@ -146,9 +148,10 @@ class Machine:
             if access := self.layout.access(what, address, size, len(run.steps) - 1):
                 run.accesses.append(access)
 
+        # Only where it is shared: behind a hooked access Unicorn forgets the condition of a Thumb IT block that it lies in.
         hooks = [
             self.uc.hook_add(unicorn.UC_HOOK_CODE, stepped),
-            self.uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, touched),
+            self.uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, touched, None, *self.layout.span),
         ]
         # Code that ran before the hooks were there is kept translated without them.
         self.uc.ctl_flush_tb()

@@ -126,7 +126,7 @@ def build(tree: Path, sources: Sources, copy: Path, name: str, compiler: Compile
         blank.error = done.stderr.strip()
         return [blank]
     isa = target(name).isa
-    code, table = disassemble(made, isa), symbols(made)
+    code, table = disassemble([made], isa)[made], symbols(made)
     fill_static(blank, [i for function in code.values() for i in mark_address_arithmetic(isa, function)])
     blank.bytes, blank.assembly = sum(table[function].size for function in code if function in table), []
     rows = [blank]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -12,11 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import emulate
-from .asm import ADDRESS, BRANCH, FENCE, LOAD, STORE, Instruction, Symbol, disassemble, mark_address_arithmetic, symbols
-from .build import Access, Compiler, ReportError, Sources, compile_object, compilers, link
+from .asm import ADDRESS, BRANCH, FENCE, LOAD, STORE, Code, Instruction, Symbol, disassemble, mark_address_arithmetic, symbols
+from .build import Access, Compiler, ReportError, Sources, compile_object, compilers, libgcc, link
 from .judge import findings
 from .qemu_user import start_source
 from .targets import BIG_ENDIAN, BITS_32, TARGETS, target
+
+
+#: Of what does not touch shared memory, or touches it only before the measured call: one build is all.
+NEUTRAL = Access("ACQREL")
 
 
 @dataclass(frozen=True)
@@ -78,25 +81,28 @@ def functions_in(sources: Sources, suite: str) -> list[str]:
 
 def objects_of(sources: Sources, job: Job) -> list[Path]:
     """The objects of a job's program; what does not touch shared memory is built once for all accessors."""
-    neutral = Access("ACQREL")
+    def build(optimisation: str, access: Access, *files: Path) -> Path:
+        return compile_object(sources, job.compiler, optimisation, access, *files)
 
-    def build(source: Path, optimisation: str, access: Access) -> Path:
-        return compile_object(sources, job.compiler, optimisation, access, source)
-
-    rig_access = job.access if job.access.name == "HOOK" else neutral
-    start = sources.output / f"start_{'_'.join(job.suites)}.c"
-    made = [build(sources.fixtures / "rig.c", "-O1", rig_access)]
+    rig_access = job.access if job.access.name == "HOOK" else NEUTRAL
+    rigs = [sources.fixtures / "rig.c", *(sources.fixtures / f"{suite}_rig.c" for suite in job.suites)]
     if target(job.target).unicorn is None:
-        write_once(start, start_source(name for _, name in functions_of(sources, job)))
-        made.append(build(start, "-O1", neutral))
-    for suite in job.suites:
-        made.append(build(sources.fixtures / f"{suite}_rig.c", "-O1", neutral))
-        if suite != "verbs":
-            made.append(build(sources.fixtures / f"{suite}.c", job.optimisation, job.access))
+        rigs.append(sources.output / f"start_{'_'.join(job.suites)}.c")
+        write_once(rigs[-1], start_source(name for _, name in functions_of(sources, job)))
+    made = [build("-O1", rig_access, *rigs)]
+    shapes = [sources.fixtures / f"{suite}.c" for suite in job.suites if suite != "verbs"]
+    made += [build(job.optimisation, job.access, *files) for files in apart_or_together(job.compiler, shapes)]
     if "verbs" in job.suites:
-        made += [build(source, job.optimisation, job.access) for source in sources.cells]
-        made += [build(source, "-O1", neutral) for source in sources.support if source not in sources.seldom]
+        made += [build(job.optimisation, NEUTRAL if source in sources.private else job.access, source) for source in sources.cells]
+        made += [build("-O1", NEUTRAL, source) for source in sources.support if source not in sources.seldom]
+    if target(job.target).libgcc and job.compiler.family == "gcc":
+        made.append(libgcc(job.compiler))
     return made
+
+
+def apart_or_together(compiler: Compiler, files: list[Path]) -> list[list[Path]]:
+    """Clang makes the same of every function in one run; gcc at -Os inlines an accessor or not by how many of a source call it."""
+    return [[path] for path in files] if compiler.family == "gcc" or not files else [files]
 
 
 def write_once(path: Path, text: str) -> None:
@@ -114,22 +120,35 @@ def intents_of(sources: Sources, suites: tuple[str, ...], bits: int) -> dict[str
     for candidate in TARGETS:
         if candidate.unicorn and bits == (32 if candidate.name in BITS_32 else 64):
             for compiler in compilers(candidate):
-                job = Job(suites, candidate.name, compiler, "-O1", Access("HOOK"))
+                job = Job(suites, candidate.name, compiler, "-O0", Access("HOOK"))
                 program = link(sources, objects_of(sources, job))
-                return emulate.run_all(program, candidate, [name for _, name in functions_of(sources, job)])
+                return emulate.run_all(program, candidate, [name for _, name in functions_of(sources, job)], {})
     raise ReportError(f"no compiler for any target of {bits} bits")
 
 
-def measure(sources: Sources, job: Job, asked: dict[str, emulate.Run]) -> list[Row]:
-    """The rows of one job. What the compiler refuses is a row with an error, not an exception."""
-    isa = target(job.target).isa
-    blank = [Row(suite, name, job.target, job.compiler.name, job.compiler.column, job.optimisation, job.access.name)
-             for suite, name in functions_of(sources, job)]
+def measure(sources: Sources, jobs: Iterable[Job], asked: dict[str, emulate.Run]) -> list[Row]:
+    """The rows of some jobs of the same suites and target. What the compiler refuses is rows with an error, not an exception."""
+    programs: dict[Job, Path] = {}
+    rows: dict[Job, list[Row]] = {}
+    for job in jobs:
+        rows[job] = [Row(suite, name, job.target, job.compiler.name, job.compiler.column, job.optimisation, job.access.name)
+                     for suite, name in functions_of(sources, job)]
+        try:
+            programs[job] = link(sources, objects_of(sources, job))
+        except ReportError as error:
+            rows[job] = [dataclasses.replace(row, error=str(error)) for row in rows[job]]
+    code = disassemble(programs.values(), target(next(iter(rows)).target).isa, ".text")
+    for job, program in programs.items():
+        rows[job] = measure_program(program, code[program], rows[job], asked)
+    return [row for found in rows.values() for row in found]
+
+
+def measure_program(program: Path, code: Code, blank: list[Row], asked: dict[str, emulate.Run]) -> list[Row]:
+    """The rows of one program, filled."""
+    where = target(blank[0].target)
+    table = symbols(program)
     try:
-        program = link(sources, objects_of(sources, job))
-        code = disassemble(program, isa)
-        table = symbols(program)
-        runs = emulate.run_all(program, target(job.target), [row.function for row in blank])
+        runs = emulate.run_all(program, where, [row.function for row in blank], code)
     except ReportError as error:
         return [dataclasses.replace(row, error=str(error)) for row in blank]
     text = {i.address: i.text for function in code.values() for i in function}
@@ -137,7 +156,7 @@ def measure(sources: Sources, job: Job, asked: dict[str, emulate.Run]) -> list[R
         run, body = runs[row.function], body_of(row.function, code, table)
         row.bytes = sum(symbol.size for symbol, _ in body)
         row.helpers = {symbol.name: symbol.size for symbol, _ in body if not symbol.name.startswith(row.function)}
-        fill_static(row, [i for _, function in body for i in mark_address_arithmetic(isa, function)])
+        fill_static(row, [i for _, function in body for i in mark_address_arithmetic(where.isa, function)])
         row.executed = len(run.steps)
         row.shared_loads = sum(a.kind == "load" for a in run.accesses)
         row.shared_stores = sum(a.kind == "store" for a in run.accesses)
@@ -172,7 +191,7 @@ def fill_static(row: Row, code: list[Instruction]) -> None:
 
 
 #: Functions in their own right, and what has the name of a C library's.
-NO_HELPER = re.compile(r"vring_|place_|gallery_|virtqueue_\w+\Z(?<!_split)(?<!_packed)|run_|prepare_|rig_|mem|__aeabi_mem")
+NO_HELPER = re.compile(r"vring_|place_|gallery_|virtqueue_\w+\Z(?<!_split)(?<!_packed)|run_|prepare_|rig_|mem|__aeabi_mem|__gnu_thumb1_case")
 
 
 def body_of(name: str, code: dict[str, list[Instruction]], table: dict[str, Symbol]) -> list[tuple[Symbol, list[Instruction]]]:
@@ -196,29 +215,21 @@ def body_of(name: str, code: dict[str, list[Instruction]], table: dict[str, Symb
     return [(part, [i for i in code[part.name] if i.address < part.address + part.size]) for part in parts]
 
 
-def _work(task: tuple[Sources, Job, dict[str, emulate.Run]]) -> list[Row]:
-    return measure(*task)
-
-
 def measure_all(sources: Sources, jobs: Iterable[Job], parallel: int = 2,
                 progress: Callable[[int, int], None] = lambda done, total: None) -> list[Row]:
-    """The rows of all jobs, in their order."""
-    jobs = list(jobs)
-    intents: dict[tuple[tuple[str, ...], int], dict[str, emulate.Run]] = {}
-    tasks = []
+    """The rows of all jobs; those of one compiler for one target are made together."""
+    groups: dict[tuple[tuple[str, ...], str, Compiler], list[Job]] = {}
     for job in jobs:
-        key = (job.suites, 32 if job.target in BITS_32 else 64)
-        if key not in intents:
-            intents[key] = intents_of(sources, *key)
-        tasks.append((sources, job, intents[key]))
-    rows: list[Row] = []
+        groups.setdefault((job.suites, job.target, job.compiler), []).append(job)
+    keys = {group: (group[0], 32 if group[1] in BITS_32 else 64) for group in groups}
+    done, total = 0, sum(map(len, groups.values()))
     with ProcessPoolExecutor(parallel) as pool:
-        for done, found in enumerate(pool.map(_work, tasks, chunksize=1), 1):
-            rows += found
-            progress(done, len(tasks))
-    return rows
-
-
-def combinations(suites: tuple[str, ...], target_name: str, some: Iterable[Compiler], optimisations: Iterable[str],
-                 accesses: Iterable[Access]) -> list[Job]:
-    return [Job(suites, target_name, *rest) for rest in itertools.product(some, optimisations, accesses)]
+        # What verbs ask for takes longest to find out: it is begun first, and waited for last.
+        asked = {key: pool.submit(intents_of, sources, *key) for key in sorted(set(keys.values()), key=lambda key: ("verbs" not in key[0], key))}
+        order = sorted(groups, key=lambda group: "verbs" in group[0])
+        found = {group: pool.submit(measure, sources, groups[group], asked[keys[group]].result()) for group in order}
+        for group in order:
+            found[group].result()
+            done += len(groups[group])
+            progress(done, total)
+    return [row for group in groups for row in found[group].result()]

@@ -9,17 +9,20 @@ What each function comes to, the program tells itself, at its end (rig_tell.h).
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from .asm import LOAD, STORE, Instruction, all_symbols, disassemble
+from .asm import LOAD, STORE, Code, Instruction, Symbol, all_symbols
 from .build import ReportError, tool
 from .emulate import Access, Layout, Run
 from .targets import BIG_ENDIAN, Target
 
+#: What precedes the address of an instruction in the log, line by line.
+STATE = {"loongarch": "\n PC=", "ppc": "\nNIP ", "mips": "\npc=0x", "s390": "\nPSW=mask "}
 LOONGARCH = ["zero", "ra", "tp", "sp", *(f"a{i}" for i in range(8)), *(f"t{i}" for i in range(9)), "r21", "fp",
              *(f"s{i}" for i in range(9))]
 WIDTH = {"b": 1, "h": 2, "w": 4, "d": 8}
@@ -44,26 +47,30 @@ def start_source(names: Iterable[str]) -> str:
             f"void rig_start(void)\n{{\n{called}    rig_tell(results, sizeof results);\n    __builtin_trap();\n}}\n")
 
 
-def run_under_qemu(program: Path, target: Target, names: Iterable[str]) -> dict[str, Run]:
+def run_under_qemu(program: Path, target: Target, names: Iterable[str], functions: Code) -> dict[str, Run]:
     """As run_all() of emulate.py; intents are not known."""
     names, layout = list(names), Layout(program)
-    code = {i.address: i for function in disassemble(program, target.isa).values() for i in function}
+    code = {i.address: i for function in functions.values() for i in function}
     callers = {name: layout.symbols[f"run_{name}"] for name in names}
     rigs = [s for n, s in layout.symbols.items() if n.startswith(("prepare_", "run_")) or n == "rig_start"]
+
+    @functools.cache
+    def rig_at(address: int) -> Symbol | None:
+        return next((s for s in rigs if s.address <= address < s.address + s.size), None)
+
     with tempfile.NamedTemporaryFile() as log:
         command = [tool(f"qemu-{target.name}"), "-singlestep", "-d", "cpu,nochain", "-D", log.name]
         command += ["-dfilter", ",".join(interesting(program)), str(program)]
         # It ends in a trap, which is one signal or another.
         done = subprocess.run(command, capture_output=True, timeout=60, check=False)
-        states = re.split(r"^(?: PC=|NIP |pc=0x|PSW=mask [0-9a-f]+ addr )", Path(log.name).read_text(), flags=re.M)[1:]
+        states = ("\n" + Path(log.name).read_text()).split(STATE[target.isa])[1:]
 
     runs: dict[str, Run] = {}
     current: Run | None = None
     pc = 0
     for state in states:
-        pc = int(re.match("[0-9a-f]+", state)[0], 16)  # type: ignore[index]
-        rig = next((s for s in rigs if s.address <= pc < s.address + s.size), None)
-        if rig:
+        pc = int(re.match("(?:[0-9a-f]+ addr )?([0-9a-f]+)", state)[1], 16)  # type: ignore[index]
+        if rig := rig_at(pc):
             name = rig.name.removeprefix("run_")
             current = runs.setdefault(name, Run()) if name in callers else None
         elif current is not None:

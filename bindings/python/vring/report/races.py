@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .build import Access, Compiler, ReportError, Sources, clangs, version_of
-from .measure import functions_in
+from .build import Access, Compiler, ReportError, Sources, clangs, compile_object, run_tool, version_of
+from .measure import NEUTRAL, apart_or_together, functions_in
 
 #: What tells a compiler to apply a rule.
 RULES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -59,20 +59,19 @@ def rules_of(access: Access) -> list[str]:
 def judge_functions(sources: Sources, compiler: Compiler, optimisation: str, access: Access, rule: str) -> FunctionVerdict:
     """Each function of the places and the gallery in turn. A compiler without ThreadSanitizer is a verdict with an error."""
     verdict = FunctionVerdict(access.name, rule, compiler.name, compiler.column, optimisation)
-    made = sources.output / "races" / "-".join(("functions", access.name, rule, compiler.column.replace(" ", ""), optimisation))
-    made.parent.mkdir(parents=True, exist_ok=True)
     functions = [name for suite in SUITES for name in functions_in(sources, suite)]
     arrays = [name for suite in SUITES for name in re.findall(r"^_Alignas.* (shared_\w+)\[", (sources.fixtures / f"{suite}_rig.c").read_text(), re.M)]
-    macros = [f"-D{macro}(X)={''.join(f'X({name})' for name in names)}" for macro, names in (("FUNCTIONS", functions), ("SHARED", arrays))]
-    files = ["race_rig.c", *(f"{suite}.c" for suite in SUITES), *(["kcsan_rule.c"] if rule == "Linux" else [])]
-    # gcc warns that the detector knows no fences, which is so and which the page says.
-    command = [*compiler.command, "-std=gnu11", "-w", optimisation, "-fsanitize=thread", *RULES[rule][compiler.family], *access.flags(),
-               *sources.includes(), *macros, *(str(sources.fixtures / name) for name in files), "-lpthread", "-o", str(made)]
-    built = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    if built.returncode != 0:
-        verdict.error = f"{' '.join(command)}\n{built.stderr[:2000]}"
+    macros = tuple(f"-D{macro}(X)={''.join(f'X({name})' for name in names)}" for macro, names in (("FUNCTIONS", functions), ("SHARED", arrays)))
+    shapes = apart_or_together(compiler, [sources.fixtures / f"{suite}.c" for suite in SUITES])
+    try:
+        objects = [instrumented(sources, compiler, optimisation, access, rule, *files) for files in shapes]
+        objects.append(instrumented(sources, compiler, "-O1", access, rule, sources.fixtures / "race_rig.c", extra=macros))
+        made = program(sources, compiler, rule, objects, "-".join(("functions", access.name, rule, compiler.column.replace(" ", ""), optimisation)))
+    except ReportError as error:
+        verdict.error = str(error)
         return verdict
-    options = f"exitcode={RACED}:symbolize=0:report_thread_leaks=0"
+    # One report is enough, and ends the process of a function.
+    options = f"exitcode={RACED}:halt_on_error=1:symbolize=0:report_thread_leaks=0"
     done = subprocess.run([made], capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "TSAN_OPTIONS": options})
     ends = dict(line.split() for line in done.stdout.splitlines())
     if done.returncode != 0 or list(ends) != functions or set(ends.values()) - {str(RACED), str(QUIET)}:
@@ -80,6 +79,23 @@ def judge_functions(sources: Sources, compiler: Compiler, optimisation: str, acc
     verdict.raced = [name for name, end in ends.items() if end == str(RACED)]
     verdict.quiet = [name for name, end in ends.items() if end == str(QUIET)]
     return verdict
+
+
+def instrumented(sources: Sources, compiler: Compiler, optimisation: str, access: Access, rule: str, *files: Path,
+                 extra: tuple[str, ...] = ()) -> Path:
+    """An object that tells ThreadSanitizer of its accesses. gcc warns that the detector knows no fences: so it is, and the page says it."""
+    hosted = ("-std=gnu11", "-fhosted", "-fpie", "-w", "-fsanitize=thread", *RULES[rule][compiler.family])
+    return compile_object(sources, compiler, optimisation, access, *files, extra=(*hosted, *extra))
+
+
+def program(sources: Sources, compiler: Compiler, rule: str, objects: Iterable[Path], name: str, *flags: str) -> Path:
+    """Linked with the detector, and with the rule."""
+    made = sources.output / "races" / name
+    made.parent.mkdir(parents=True, exist_ok=True)
+    if rule == "Linux":
+        objects = [*objects, instrumented(sources, compiler, "-O1", NEUTRAL, rule, sources.fixtures / "kcsan_rule.c")]
+    run_tool([*compiler.command, "-fsanitize=thread", "-pie", *map(str, objects), *flags, "-lpthread", "-o", str(made)])
+    return made
 
 
 def judge_all_functions(sources: Sources, some: Iterable[Compiler], optimisations: Iterable[str], accesses: Iterable[Access],
@@ -105,33 +121,30 @@ class Verdict:
     moved: str = ""  # "N of N buffers"
 
 
-def program(sources: Sources, access: Access, rule: str) -> Path:
+def threads(sources: Sources, access: Access, rule: str) -> Path:
     """The two threads with that accessor, built by clang. Raises ReportError without one that has ThreadSanitizer."""
     if not clangs():
         raise ReportError("ThreadSanitizer's verdicts need clang and its runtime (Debian: clang-19, libclang-rt-19-dev)")
-    made = sources.output / "races" / f"threads.{access.name}.{rule}"
-    made.parent.mkdir(parents=True, exist_ok=True)
-    library = sorted(set((sources.root / "lib" / "vring").glob("*.c")) - set(sources.seldom))
-    fixtures = [sources.fixtures / name for name in ("threads.c", *(["kcsan_rule.c"] if rule == "Linux" else []))]
-    includes = [f"-I{sources.root / 'include'}", "-iquote", str(sources.root / "lib" / "vring")]
-    command = [clangs()[-1], "-std=gnu11", "-O0", "-g1", "-fsanitize=thread", *RULES[rule]["clang"], *access.flags(), *includes,
-               *map(str, fixtures), *map(str, library), "-fuse-ld=lld", "-Wl,--unresolved-symbols=ignore-all", "-lpthread", "-o", str(made)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode != 0:
-        raise ReportError(f"{' '.join(command)}\n{done.stderr[:2000]}")
-    return made
+    compiler = host_compilers(["clang"])[-1]
+    varying = set(sources.cells) - set(sources.private)
+    objects = [instrumented(sources, compiler, "-O0", access, rule, path) for path in sorted(varying)]
+    others = set(sources.library) - set(sources.seldom) - varying
+    objects += [instrumented(sources, compiler, "-O0", NEUTRAL, "C11", path) for path in (sources.fixtures / "threads.c", *sorted(others))]
+    # What saves and restores a queue is left out, and is 0.
+    return program(sources, compiler, rule, objects, f"threads.{access.name}.{rule}", "-fuse-ld=lld", "-Wl,--unresolved-symbols=ignore-all")
 
 
 def judge(sources: Sources, access: Access, rule: str, rounds: int = 400) -> list[Verdict]:
     """What is reported of either format."""
-    binary = program(sources, access, rule)
+    binary = threads(sources, access, rule)
     verdicts = []
     for ring_format in ("split", "packed"):
         options = "history_size=2:report_thread_leaks=0:exitcode=0:suppress_equal_stacks=1"
         done = subprocess.run([str(binary), ring_format, str(rounds)], capture_output=True, text=True, timeout=120,
                               check=False, env={**os.environ, "TSAN_OPTIONS": options})
-        verdict = Verdict(access.name, rule, ring_format, f"clang {version_of(clangs()[-1])}")
-        verdict.moved = next((line for line in done.stdout.splitlines() if "buffers" in line), f"exit {done.returncode}")
+        verdict = Verdict(access.name, rule, ring_format, f"clang {version_of(clangs()[-1])}", moved=done.stdout.strip())
+        if verdict.moved != f"{rounds} of {rounds} buffers":
+            raise ReportError(f"{binary} {ring_format} did not run to its end: {verdict.moved} {done.stderr[:2000]}")
         seen: Counter[str] = Counter()
         for report in done.stderr.split("WARNING: ThreadSanitizer")[1:]:
             frames = re.findall(r"^    #\d+ (\w+) \S+", report, re.M)

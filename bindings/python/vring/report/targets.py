@@ -27,6 +27,8 @@ class Target:
     unicorn: tuple[str, str] | None = None
     # A clang older than this has no such target.
     clang_since: int = 0
+    # Whether gcc's code calls its own library: there a jump through a table is a function of it.
+    libgcc: bool = False
     note: str = ""
 
 
@@ -43,7 +45,7 @@ TARGETS = (
            ("armv7-linux-gnueabihf", "cortex-a9"), ("ARM", "ARM")),
     Target("cortex-m0", "arm", "thumbv6m-none-eabi",
            ("-mcpu=cortex-m0", "-Xclang", "-target-feature", "-Xclang", "+atomics-32", "-Wno-atomic-alignment"), ARM_GCC,
-           ("-mcpu=cortex-m0", "-mthumb"), None, ("ARM", "THUMB"), clang_since=16,
+           ("-mcpu=cortex-m0", "-mthumb"), None, ("ARM", "THUMB"), clang_since=16, libgcc=True,
            note="clang needs -target-feature +atomics-32 there; without it an atomic access is a call of libatomic"),
     Target("cortex-m4", "arm", "thumbv7em-none-eabi", ("-mcpu=cortex-m4",), ARM_GCC, ("-mcpu=cortex-m4", "-mthumb"),
            ("thumbv7em-none-eabi", "cortex-m4"), ("ARM", "THUMB")),
