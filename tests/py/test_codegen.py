@@ -122,6 +122,59 @@ def test_every_build_computes_the_same(rows: list[measure.Row]) -> None:
         assert len(results) == 1, function
 
 
+def test_clang_makes_the_same_of_a_function_in_whatever_company(sources: build.Sources, rows: list[measure.Row]) -> None:
+    """So its sources are compiled as one; gcc's are not, which at -Os counts who calls an accessor."""
+    where = targets.target("riscv64")
+    gcc, clang = build.compilers(where, ["gcc"])[-1], build.compilers(where, ["clang"])[-1]
+    both = [FIXTURES / "places.c", FIXTURES / "gallery.c"]
+    assert measure.apart_or_together(gcc, both) == [[path] for path in both] and measure.apart_or_together(clang, both) == [both]
+    [job] = [measure.Job(("places", "gallery"), "riscv64", clang, "-O2", build.Access("VOLATILE"))]
+    together = {row.function: row for row in measure.measure_all(sources, [job])}
+    alone = [row for row in rows if (row.target, row.access) == ("riscv64", "VOLATILE")]
+    assert len(together) == 27 and len(alone) == 17
+    for row in alone:
+        assert dataclasses.replace(together[row.function], path=[]) == dataclasses.replace(row, path=[])
+
+
+@pytest.fixture(scope="module")
+def of_cortex(sources: build.Sources) -> dict[tuple[str, str], measure.Job]:
+    """The gallery by gcc, where cells were grey once: by target and level."""
+    gcc = {name: build.compilers(targets.target(name), ["gcc"])[-1] for name in ("cortex-m0", "cortex-m4")}
+    return {(name, level): measure.Job(("gallery",), name, compiler, level, build.Access("PLAIN"))
+            for name, compiler in gcc.items() for level in ("-O2", "-Os")}
+
+
+def grey(sources: build.Sources, job: measure.Job) -> set[str]:
+    asked = measure.intents_of(sources, job.suites, 32)
+    return {row.function for row in measure.measure(sources, [job], asked) if row.error}
+
+
+def test_no_shape_is_grey_on_a_cortex(sources: build.Sources, of_cortex: dict[tuple[str, str], measure.Job]) -> None:
+    for job in of_cortex.values():
+        assert grey(sources, job) == set(), job
+
+
+def test_hooks_everywhere_lead_the_emulator_astray(
+    sources: build.Sources, of_cortex: dict[tuple[str, str], measure.Job], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Why accesses are hooked where memory is shared, and nowhere else: a load of a table lies in an IT block."""
+    class Everywhere(emulate.Layout):
+        def __init__(self, program: Path) -> None:
+            super().__init__(program)
+            self.span = 0, 2**32 - 1
+
+    monkeypatch.setattr("vring.report.emulate.Layout", Everywhere)
+    assert "gallery_check_then_use" in grey(sources, of_cortex["cortex-m4", "-O2"])
+
+
+def test_a_jump_through_a_table_wants_the_library_of_gcc(
+    sources: build.Sources, of_cortex: dict[tuple[str, str], measure.Job], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without = dataclasses.replace(targets.target("cortex-m0"), libgcc=False)
+    monkeypatch.setattr("vring.report.measure.target", lambda name: without)
+    assert grey(sources, of_cortex["cortex-m0", "-Os"]) == {"gallery_switch"}
+
+
 def test_what_ran_before_a_call_changes_no_count(sources: build.Sources) -> None:
     """Verbs that bring a queue to where another verb is measured, too, were once counted as no instructions."""
     where = targets.target("x86-64")
@@ -473,14 +526,24 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_race_detectors_tell_the_accessors_apart(sources: build.Sources) -> None:
-    """Of a driver and a device on two threads."""
-    for access, rule in [("VOLATILE", "C11"), ("VOLATILE", "Linux"), ("ACQREL", "C11")]:
-        verdicts = races.judge(sources, build.Access(access), rule, rounds=150)
-        assert [v.ring_format for v in verdicts] == ["split", "packed"]
-        for verdict in verdicts:
-            assert verdict.moved == "150 of 150 buffers"
-            assert (verdict.ring > 0) == RACES[access, rule] and not (access == "ACQREL" and verdict.payload), verdict
+def test_race_detectors_tell_the_accessors_apart(judged: Path) -> None:
+    """Of a driver and a device on two threads, by the newest clang, without being asked to be thorough."""
+    verdicts = json.loads((judged / "codegen.json").read_text())["races"]
+    assert [(v["access"], v["rule"], v["ring_format"]) for v in verdicts] == [(*key, f) for key in RACES for f in ("split", "packed")]
+    for verdict in verdicts:
+        assert verdict["compiler"] == races.host_compilers(["clang"])[-1].name and verdict["moved"] == "400 of 400 buffers"
+        assert (verdict["ring"] > 0) == RACES[verdict["access"], verdict["rule"]], verdict
+        assert not (verdict["access"] == "ACQREL" and verdict["payload"]), verdict
+    assert f"the whole library by {verdicts[0]['compiler']} at" in (judged / "codegen.html").read_text()
+
+
+def test_two_threads_that_stop_before_their_end_are_no_verdict(sources: build.Sources, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They would report nothing, as correct ones do."""
+    (tmp_path / "stops").write_text("#!/bin/sh\necho 3 of 9 buffers\n")
+    (tmp_path / "stops").chmod(0o755)
+    monkeypatch.setattr("vring.report.races.threads", lambda *_: tmp_path / "stops")
+    with pytest.raises(build.ReportError, match="did not run to its end: 3 of 9"):
+        races.judge(sources, build.Access("ACQREL"), "C11", rounds=9)
 
 
 def test_every_function_is_judged_alone(judged: Path) -> None:

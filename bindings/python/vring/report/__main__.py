@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import sys
 
@@ -45,7 +46,7 @@ def add_codegen(codegen: argparse.ArgumentParser) -> None:
     codegen.add_argument("--no-races", action="store_true", help="without ThreadSanitizer's verdicts")
     codegen.add_argument("--kernel", nargs="?", const="auto", default="", metavar="DIR",
                          help="also Linux' own driver: its sources, or Debian's linux-source package if no folder is named")
-    codegen.add_argument("--jobs", type=int, default=2, help="programs built at the same time")
+    codegen.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="programs built at the same time; else as many as CPUs")
 
 
 def run_codegen(options: argparse.Namespace, words: list[str]) -> int:

@@ -94,10 +94,17 @@ class Machine:
         self.uc.mem_map(STACK, STACK_SIZE)
         self.uc.mem_map(BASE, SIZE)
         with program.open("rb") as file:
-            for segment in ELFFile(file).iter_segments():
+            elf = ELFFile(file)
+            measured: Any = elf.get_section_by_name(".text")  # and not the rigs: see rig.ld
+            for segment in elf.iter_segments():
                 if segment["p_type"] == "PT_LOAD":
                     self.uc.mem_write(segment["p_vaddr"], segment.data())
         self.order: Literal["big", "little"] = "big" if target.name in BIG_ENDIAN else "little"
+        self.running: Run | None = None  # what is written down, while it is
+        # Once for all calls, since code that was translated without a hook is kept so. Accesses only where memory is shared, since behind a
+        # hooked one Unicorn forgets the condition of a Thumb IT block that it lies in.
+        self.uc.hook_add(unicorn.UC_HOOK_CODE, self.stepped, None, measured["sh_addr"], measured["sh_addr"] + measured["sh_size"] - 1)
+        self.uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, self.touched, None, *self.layout.span)
 
     def set(self, register: str, value: int) -> None:
         assert self.target.unicorn
@@ -134,30 +141,21 @@ class Machine:
     def number(self, symbol: str, offset: int, width: int) -> int:
         return int.from_bytes(self.uc.mem_read(self.layout.symbols[symbol].address + offset, width), self.order)
 
+    def stepped(self, _uc: object, address: int, _size: int, _data: object) -> None:
+        if self.running:
+            self.running.steps.append(address)
+
+    def touched(self, _uc: object, kind: int, address: int, size: int, _value: int, _data: object) -> None:
+        what = "load" if kind == unicorn.UC_MEM_READ else "store"
+        if self.running and (access := self.layout.access(what, address, size, len(self.running.steps) - 1)):
+            self.running.accesses.append(access)
+
     def run(self, name: str) -> Run:
         self.call(f"prepare_{name}")
         self.uc.mem_write(self.layout.symbols["intent_count"].address, bytes(4))
-        run, caller = Run(), self.layout.symbols[f"run_{name}"]
-
-        def stepped(_uc: object, address: int, _size: int, _data: object) -> None:
-            if not caller.address <= address < caller.address + caller.size:
-                run.steps.append(address)
-
-        def touched(_uc: object, kind: int, address: int, size: int, _value: int, _data: object) -> None:
-            what = "load" if kind == unicorn.UC_MEM_READ else "store"
-            if access := self.layout.access(what, address, size, len(run.steps) - 1):
-                run.accesses.append(access)
-
-        # Only where it is shared: behind a hooked access Unicorn forgets the condition of a Thumb IT block that it lies in.
-        hooks = [
-            self.uc.hook_add(unicorn.UC_HOOK_CODE, stepped),
-            self.uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, touched, None, *self.layout.span),
-        ]
-        # Code that ran before the hooks were there is kept translated without them.
-        self.uc.ctl_flush_tb()
+        self.running = run = Run()
         self.call(f"run_{name}")
-        for hook in hooks:
-            self.uc.hook_del(hook)
+        self.running = None
         run.result = self.number("rig_result", 0, 8)
         run.intents = read_intents(self.layout, self.number)
         return run
