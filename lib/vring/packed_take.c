@@ -9,108 +9,12 @@
 #include "chain.h"
 #include "features.h"
 #include "heads.h"
-#include "indirect.h"
 #include "inflight.h"
 #include "packed_ring.h"
+#include "packed_walk.h"
 #include "peer.h"
 #include "regions.h"
 #include "resume.h"
-
-/* An indirect table that is being walked (2.8.7). */
-struct packed_device_table {
-    uint64_t addr;
-    uint32_t entries;
-    uint32_t i;             /* the entry at hand ... */
-    bool loaded;
-    struct chain_desc desc; /* ... if it is loaded */
-};
-
-/* Walk a table from the entry at hand: as many entries as its length says, in order. */
-static int packed_device_walk_table(struct vring_packed_device *vq, struct chain_walk *walk,
-                                    struct packed_device_table table)
-{
-    struct vring_regions here = vq->regions; /* a table mostly lies elsewhere than the buffers that it lists */
-    int step = CHAIN_MORE;
-
-    for (; step == CHAIN_MORE; table.i++, table.loaded = false) {
-        uint64_t words[2];
-
-        if (!table.loaded) {
-            if (PEER_BAD(!indirect_fetch(&here, table.addr + 16 * (uint64_t)table.i, words)))
-                return vring_chain_no_table(walk, &here, table.i, table.addr);
-            table.desc = packed_decode_entry(words, table.i + 1 == table.entries);
-        }
-        step = vring_chain_take(walk, &table.desc, table.i, table.entries);
-    }
-    return step;
-}
-
-enum { NO_LINKS = 0x10000 }; /* a packed descriptor has no next that could lie outside its table */
-
-/* Where a list of descriptors is read from. */
-struct packed_device_list {
-    struct vring_packed_position at; /* in the ring */
-    uint32_t descriptors; /* ring entries: found so far ... */
-    uint32_t limit;       /* ... and at most */
-    uint16_t record;      /* with an inflight region: where the next is noted there */
-    bool noted;           /* ... and is read from: the ring's has been overwritten since */
-};
-
-/* The next descriptor of the list; next is its id. */
-static struct chain_desc packed_device_next(struct vring_packed_device *vq, struct packed_device_list *list)
-{
-    struct chain_desc desc;
-
-    list->descriptors++;
-    list->at = packed_forward(&vq->ring, list->at, 1);
-    if (inflight_is_kept(&vq->inflight) && list->noted) {
-        desc = inflight_packed_fetch(&vq->inflight, list->record);
-        list->record = inflight_after(vq->heads, list->record);
-        return desc;
-    }
-    desc = packed_fetch_desc(&vq->ring, list->at.offset, packed_load_flags(&vq->ring, list->at.offset));
-    if (inflight_is_kept(&vq->inflight))
-        list->record = inflight_packed_note(&vq->inflight, vq->heads, list->record, &desc);
-    return desc;
-}
-
-/* What is left to walk of a buffer, in the general way. */
-struct packed_device_rest {
-    struct chain_walk walk;
-    struct packed_device_list list;
-    struct packed_device_table table; /* of no entries: we are not in one */
-    struct chain_desc desc;           /* the direct descriptor at hand; then the last, which has the id (2.8.6) */
-    bool judged;                      /* it has been taken already */
-};
-
-/* Walk a list: direct descriptors, or one that names a table. The others were written before the first. */
-static int packed_device_walk(struct vring_packed_device *vq, struct packed_device_rest *rest)
-{
-    struct packed_device_list *list = &rest->list;
-    struct chain_desc *desc = &rest->desc;
-    int step = CHAIN_MORE;
-
-    if (FEATURE_BUILT(VRING_F_INDIRECT_DESC) && rest->table.entries > 0)
-        return packed_device_walk_table(vq, &rest->walk, rest->table);
-    if ((desc->flags & VRING_DESC_INDIRECT) && list->descriptors == 1) {
-        struct packed_device_table table = {.addr = desc->addr, .entries = desc->len / 16};
-
-        step = chain_table(&rest->walk, desc, list->at.offset, feature_on(vq->features, VRING_F_INDIRECT_DESC));
-        if (!FEATURE_BUILT(VRING_F_INDIRECT_DESC) || step != CHAIN_MORE)
-            return step;
-        return packed_device_walk_table(vq, &rest->walk, table);
-    }
-    for (;; *desc = packed_device_next(vq, list), rest->judged = false) {
-        if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT)) /* 2.8.19: a list is direct or indirect, not both */
-            return chain_broken(&rest->walk, VRING_E_PEER_INDIRECT, list->at.offset, desc->flags);
-        if (!rest->judged)
-            step = vring_chain_take(&rest->walk, desc, list->at.offset, NO_LINKS);
-        if (step != CHAIN_MORE)
-            return step;
-        if (PEER_BAD(list->descriptors >= list->limit))
-            return chain_broken(&rest->walk, VRING_E_PEER_LOOP, list->at.offset, desc->flags);
-    }
-}
 
 /*
  * What taking moves. Copied out of the queue and back, once for a whole batch: what is stored through a caller's pointer
@@ -267,110 +171,30 @@ static int packed_device_get_again(struct vring_packed_device *vq, struct vring_
 enum { OTHER = 1 }; /* a buffer that a straight path does not take */
 
 /*
- * Walk straight over direct descriptors of this kind: from *desc, which is entry *i of the ring, on. Both say then where
- * that ended.
- */
-static PORT_INLINE enum chain_step packed_device_run_kind(const struct vring_packed_device *vq, uint32_t kind, uint32_t *i,
-                                                          struct chain_desc *desc, struct chain_run *run)
-{
-    while (chain_run_take(run, desc, kind, &vq->regions.last)) {
-        if (!(desc->flags & VRING_DESC_NEXT))
-            return chain_run_end(run, desc);
-        if (PORT_UNLIKELY(run->iov == run->end))
-            return CHAIN_MORE;
-        *i = packed_after(&vq->ring, *i);
-        *desc = packed_fetch_desc(&vq->ring, *i, packed_load_flags(&vq->ring, *i));
-    }
-    return CHAIN_STRAYS;
-}
-
-/* Walk straight over a list, from *desc, entry i of the ring, on. */
-static PORT_INLINE enum chain_step packed_device_run_list(const struct vring_packed_device *vq, uint32_t i,
-                                                          struct chain_desc *desc, struct vring_iov *iov, uint32_t room,
-                                                          struct vring_chain *chain)
-{
-    struct chain_run run = chain_run_start(iov, room);
-    enum chain_step step = room > 0 ? packed_device_run_kind(vq, 0, &i, desc, &run) : CHAIN_STRAYS;
-
-    chain_run_tell_readable(&run, iov, chain);
-    if (step == CHAIN_STRAYS && room > 0 && chain_run_turns(desc, &vq->regions.last))
-        step = packed_device_run_kind(vq, VRING_DESC_WRITE, &i, desc, &run);
-    chain_run_tell_writable(&run, iov, chain);
-    return step;
-}
-
-/* The same over so many entries of a table all of which we see in memory, from entry *i, which is *desc, on. */
-static PORT_INLINE enum chain_step packed_device_run_entries(const struct vring_packed_device *vq, const void *memory,
-                                                             uint32_t kind, uint32_t entries, uint32_t *i,
-                                                             struct chain_desc *desc, struct chain_run *run)
-{
-    while (run->iov != run->end && chain_run_take(run, desc, kind, &vq->regions.last)) {
-        if (*i + 1 == entries)
-            return chain_run_end(run, desc);
-        ++*i;
-        *desc = packed_fetch_entry(memory, *i, *i + 1 == entries);
-    }
-    return CHAIN_STRAYS;
-}
-
-static PORT_NOINLINE enum chain_step packed_device_run_table(const struct vring_packed_device *vq, const void *memory,
-                                                             struct packed_device_table *table, struct vring_iov *iov,
-                                                             uint32_t room, struct vring_chain *chain)
-{
-    struct chain_run run = chain_run_start(iov, room);
-    uint32_t i = 0, entries = table->entries;
-    struct chain_desc desc = packed_fetch_entry(memory, i, entries == 1);
-    enum chain_step step = packed_device_run_entries(vq, memory, 0, entries, &i, &desc, &run);
-
-    chain_run_tell_readable(&run, iov, chain);
-    if (step == CHAIN_STRAYS && chain_run_turns(&desc, &vq->regions.last))
-        step = packed_device_run_entries(vq, memory, VRING_DESC_WRITE, entries, &i, &desc, &run);
-    chain_run_tell_writable(&run, iov, chain);
-    table->i = i;
-    table->desc = desc;
-    return step;
-}
-
-/*
- * Where we see all of the table that outer names, if it lies in the region that the last buffer was in; otherwise null.
- * What is asked of outer is asked in vring_chain_table(), too, and refused there.
- */
-static PORT_INLINE const void *packed_device_see_table(const struct vring_packed_device *vq, const struct chain_desc *outer)
-{
-    void *memory;
-
-    if (!feature_on(vq->features, VRING_F_INDIRECT_DESC) || (outer->flags & VRING_DESC_NEXT) ||
-        outer->len % 16 != 0 || outer->len / 16 > vq->max_chain)
-        return NULL;
-    if (!regions_whole(&vq->regions, outer->addr, outer->len, false, &memory) || (uintptr_t)memory % 8 != 0)
-        return NULL;
-    return memory;
-}
-
-/*
- * Take the buffer at taking->at, of which *desc is the first descriptor, if a straight walk takes all of it. 0, or what
- * broke the queue; OTHER, with *rest saying what is left.
+ * Take the buffer at taking->at, of which *first is the first descriptor, which is indirect or not, if a straight walk
+ * takes all of it. 0, or what broke the queue; OTHER, with *rest saying what is left.
  */
 static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, const struct vring_packed_ring *r,
                                               struct vring_head *heads, struct packed_device_taking *taking,
-                                              const struct chain_desc *first, struct vring_iov *iov, uint32_t n_iov,
-                                              struct vring_chain *chain, struct packed_device_rest *rest)
+                                              bool indirect, const struct chain_desc *first, struct vring_iov *iov,
+                                              uint32_t n_iov, struct vring_chain *chain, struct packed_device_rest *rest)
 {
     uint32_t limit = r->size - taking->held, room = batch_least(n_iov, vq->max_chain), descriptors = 1;
-    struct chain_desc desc = *first;
+    struct packed_device_table table = {.entries = 0};
     enum chain_step step = CHAIN_STRAYS;
+    struct chain_desc desc = *first;
 
-    if (PORT_UNLIKELY(first->flags & VRING_DESC_INDIRECT)) {
+    if (indirect) {
         const void *memory = packed_device_see_table(vq, first);
-        struct packed_device_table table = {first->addr, memory ? first->len / 16 : 0, 0, true, *first};
 
-        chain->n_readable = chain->n_writable = 0;
-        chain->readable = chain->writable = 0;
-        if (memory)
+        table.entries = memory ? first->len / 16 : 0;
+        if (memory) {
             step = packed_device_run_table(vq, memory, &table, iov, room, chain);
-        rest->table = table;
+        } else {
+            chain->n_readable = chain->n_writable = 0;
+            chain->readable = chain->writable = 0;
+        }
     } else {
-        rest->table.entries = 0;
         step = packed_device_run_list(vq, taking->at.offset, &desc, iov, batch_least(room, limit), chain);
         descriptors = chain->n_readable + chain->n_writable + (step == CHAIN_STRAYS);
     }
@@ -378,8 +202,11 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
         const struct packed_device_list list = {.at = packed_forward(r, taking->at, descriptors - 1),
                                                 .descriptors = descriptors, .limit = limit};
 
+        table.addr = first->addr;
+        table.loaded = true;
         rest->desc = desc;
         rest->list = list;
+        rest->table = table;
         rest->judged = step == CHAIN_MORE;
         chain_start(&rest->walk, &vq->fault, &vq->live, &vq->regions);
         chain_ask(&rest->walk, iov, n_iov, vq->max_chain, chain);
@@ -489,43 +316,72 @@ static PORT_NOINLINE int packed_device_get_writable(struct vring_packed_device *
     return packed_device_get_kind(vq, VRING_DESC_WRITE, iov, chains, most, n, first);
 }
 
+/* Where what is taken goes. */
+struct packed_device_room {
+    struct vring_iov *iov;
+    uint32_t n_iov;
+    struct vring_chain *chains;
+    uint32_t capacity;
+};
+
 /*
- * Take up to capacity buffers, whatever they are; *first is the first descriptor of the first. Returns why there are no
- * more than *n.
+ * Take buffers, whatever they are, as long as they all have a table or none has. *first is the first descriptor of the
+ * first; with OTHER it becomes that of the next. Returns why there are no more than there is room less of.
  */
-static PORT_NOINLINE int packed_device_get_lists(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                                 struct vring_chain *chains, uint32_t capacity, uint32_t *n,
-                                                 const struct chain_desc *first)
+static PORT_INLINE int packed_device_get_run(struct vring_packed_device *vq, bool indirect,
+                                             struct packed_device_room *room, struct chain_desc *first)
 {
     struct packed_device_taking taking = packed_device_taking(vq);
-    const struct vring_packed_ring r = vq->ring;
     struct vring_head *heads = vq->heads;
+    struct vring_iov *iov = room->iov;
+    struct vring_chain *chain = room->chains, *end = chain + room->capacity;
     struct chain_desc desc = *first;
-    uint32_t taken = 0;
+    uint32_t n_iov = room->n_iov;
     int error;
 
-    for (;; chains++) {
+    for (;;) {
         struct packed_device_rest rest;
 
-        packed_expect_desc(&r, taking.at.offset);
-        error = packed_device_take_run(vq, &r, heads, &taking, &desc, iov, n_iov, chains, &rest);
+        error = packed_device_take_run(vq, &vq->ring, heads, &taking, indirect, &desc, iov, n_iov, chain, &rest);
         if (PORT_UNLIKELY(error == OTHER)) {
             packed_device_taken(vq, &taking);
-            error = packed_device_take_rest(vq, &rest, chains);
-            taken += vring_error_blame(error) == VRING_BLAME_CHAIN;
+            error = packed_device_take_rest(vq, &rest, chain);
+            chain += vring_error_blame(error) == VRING_BLAME_CHAIN;
             taking = packed_device_taking(vq);
         }
-        if (PORT_UNLIKELY(error) || ++taken == capacity)
+        if (PORT_UNLIKELY(error))
             break;
-        iov += chains->n_readable + chains->n_writable;
-        n_iov -= chains->n_readable + chains->n_writable;
-        error = packed_device_look(vq, &r, taking.at.offset, taking.at, taking.held < r.size, &desc);
-        if (error)
+        iov += chain->n_readable + chain->n_writable;
+        n_iov -= chain->n_readable + chain->n_writable;
+        if (++chain == end)
             break;
+        error = packed_device_look(vq, &vq->ring, taking.at.offset, taking.at, taking.held < vq->ring.size, &desc);
+        if (PORT_UNLIKELY(error))
+            break;
+        if (PORT_UNLIKELY(packed_device_is_table(&desc) != indirect)) {
+            error = OTHER;
+            break;
+        }
     }
     packed_device_taken(vq, &taking);
-    *n = taken;
+    room->capacity -= (uint32_t)(chain - room->chains);
+    room->chains = chain;
+    room->iov = iov;
+    room->n_iov = n_iov;
+    *first = desc;
     return error;
+}
+
+static PORT_NOINLINE int packed_device_get_lists(struct vring_packed_device *vq, struct packed_device_room *room,
+                                                 struct chain_desc *first)
+{
+    return packed_device_get_run(vq, false, room, first);
+}
+
+static PORT_NOINLINE int packed_device_get_tables(struct vring_packed_device *vq, struct packed_device_room *room,
+                                                  struct chain_desc *first)
+{
+    return packed_device_get_run(vq, true, room, first);
 }
 
 /*
@@ -542,7 +398,8 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
     if (PORT_FAST && !inflight_is_kept(&vq->inflight)) {
         const struct vring_packed_ring r = vq->ring;
 
-        error = packed_device_take_run(vq, &r, vq->heads, &taking, &first, iov, n_iov, chain, &rest);
+        error = packed_device_take_run(vq, &r, vq->heads, &taking, packed_device_is_table(&first), &first, iov, n_iov,
+                                       chain, &rest);
         packed_device_taken(vq, &taking);
     } else {
         struct packed_device_list list = {.at = taking.at, .descriptors = 1, .limit = vq->ring.size - taking.held};
@@ -670,8 +527,11 @@ static PORT_INLINE int packed_device_get_straight(struct vring_packed_device *vq
             taken += now;
         } while (error == OTHER && now > 0);
         if (error == OTHER) {
-            error = packed_device_get_lists(vq, iov + taken, n_iov - taken, chains + taken, capacity - taken, &now, &first);
-            taken += now;
+            struct packed_device_room room = {iov + taken, n_iov - taken, chains + taken, capacity - taken};
+
+            while (error == OTHER)
+                error = (packed_device_is_table(&first) ? packed_device_get_tables : packed_device_get_lists)(vq, &room, &first);
+            taken = capacity - room.capacity;
         }
     }
     *n = taken;
