@@ -139,21 +139,20 @@ int vring_packed_device_peek(struct vring_packed_device *vq, struct vring_iov *i
 /* What using moves; as struct packed_device_taking of packed_take.c. */
 struct packed_device_using {
     struct vring_packed_position at; /* next_used */
-    uint32_t staged;
     uint32_t buffers; /* that have been staged by this call */
 };
 
 static PORT_INLINE struct packed_device_using packed_device_using(const struct vring_packed_device *vq)
 {
-    struct packed_device_using progress = {vq->next_used, vq->staged, 0};
+    struct packed_device_using progress = {vq->next_used, 0};
 
     return progress;
 }
 
 static PORT_INLINE void packed_device_used(struct vring_packed_device *vq, const struct packed_device_using *progress)
 {
+    vq->staged = (uint16_t)(vq->staged + packed_distance(&vq->ring, vq->next_used, progress->at));
     vq->next_used = progress->at;
-    vq->staged = (uint16_t)progress->staged;
     vq->in_flight = (uint16_t)(vq->in_flight - progress->buffers);
 }
 
@@ -184,10 +183,7 @@ static PORT_INLINE uint16_t *packed_device_kept(struct vring_packed_device *vq, 
 static PORT_INLINE void packed_device_pass(const struct vring_packed_ring *r, struct vring_head *heads, uint16_t id,
                                            struct packed_device_using *progress)
 {
-    uint32_t taken = heads[id].taken;
-
-    progress->at = packed_forward(r, progress->at, taken);
-    progress->staged += taken;
+    progress->at = packed_forward(r, progress->at, heads[id].taken);
     progress->buffers++;
 }
 
@@ -396,7 +392,6 @@ static PORT_INLINE void packed_device_pass_before(struct vring_packed_device *vq
     }
     progress.buffers = packed_before_by(&vq->ring, (uint32_t)(place - heads), vq->oldest);
     progress.at = packed_forward(&vq->ring, progress.at, entries);
-    progress.staged += entries;
     packed_device_used(vq, &progress);
     if (progress.buffers == 0)
         return;

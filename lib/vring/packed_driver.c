@@ -149,7 +149,6 @@ static bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint3
 struct packed_driver_taking {
     struct vring_packed_position at; /* next_used */
     uint32_t free_head;
-    uint32_t free_count;
 };
 
 /* The used descriptor at this place, if there is one: the id of a slot, and a length that has not been judged. */
@@ -183,6 +182,8 @@ static PORT_INLINE int packed_driver_take(struct vring_packed_driver *vq, const 
         return error;
     if (PEER_BAD(!slot_in_flight(slots, *id) || (staged && packed_driver_has_staged(vq, *id))))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, *id);
+    if (*len <= slots[*id].writable)
+        return 0;
     return used_len_judge(&vq->fault, &vq->live, vq->used_len, at.offset, slots[*id].writable, len);
 }
 
@@ -193,7 +194,7 @@ static PORT_INLINE int packed_driver_take(struct vring_packed_driver *vq, const 
 static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool staged, struct vring_used_buffer *used,
                                          uint32_t capacity, uint32_t *n)
 {
-    struct packed_driver_taking taking = {vq->next_used, vq->free_head, vq->free_count};
+    struct packed_driver_taking taking = {vq->next_used, vq->free_head};
     const struct vring_packed_ring r = vq->ring;
     struct vring_slot *slots = vq->slots;
     uint32_t taken = 0;
@@ -207,18 +208,15 @@ static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool st
         if (PORT_UNLIKELY(error))
             break;
 
-        uint32_t count = slots[id].count;
-
         used[taken].token = slots[id].token;
         used[taken].len = len;
-        taking.at = packed_forward(&r, taking.at, count);
-        taking.free_count += count;
+        taking.at = packed_forward(&r, taking.at, slots[id].count);
         slots_return(slots, id, taking.free_head);
         taking.free_head = id;
     }
+    vq->free_count = (uint16_t)(vq->free_count + packed_distance(&r, vq->next_used, taking.at));
     vq->next_used = taking.at;
     vq->free_head = (uint16_t)taking.free_head;
-    vq->free_count = (uint16_t)taking.free_count;
     vq->returned = (uint16_t)(vq->returned + taken);
     *n = taken;
     return error;

@@ -87,26 +87,6 @@ static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct pac
 }
 
 /*
- * Stage a buffer of one piece, the most common, for which there is room, and account for it but for its id. 0, or as
- * segment_check().
- */
-static PORT_INLINE int packed_driver_stage_single(const struct vring_packed_ring *r, struct vring_slot *slot,
-                                                  struct packed_driver_adding *adding, struct vring_packed_position at,
-                                                  const struct vring_segment *segment, uint32_t n_writable,
-                                                  uint64_t token, uint16_t *kept)
-{
-    uint64_t addr = segment->addr;
-    uint32_t len = segment->len;
-    int error = segment_check(addr, len);
-
-    if (PORT_UNLIKELY(error))
-        return error;
-    packed_driver_stage_desc(r, at, addr, len, adding->free_head, n_writable * (unsigned)VRING_DESC_WRITE, kept);
-    packed_driver_hold(slot, adding, 1, n_writable * len, token);
-    return 0;
-}
-
-/*
  * n entries from this place on are not to be looked at. Those behind the first of a batch bear their flags already: a
  * shorter batch, or buffer, must not end in front of them.
  */
@@ -287,11 +267,11 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
 }
 
 /*
- * Add the buffers that a batch begins with, behind others that are staged: as long as they are of one piece, and at most
- * to where the ring, or with IN_ORDER the ids, begin again, so that nothing has to be asked for each but what is the
- * caller's. Returns how many.
+ * Add the buffers that a batch begins with, behind others that are staged: as long as they are one sound piece of this kind,
+ * and at most to where the ring, or with IN_ORDER the ids, begin again, so that nothing has to be asked for each but what is
+ * the caller's. Returns how many.
  */
-static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq, bool in_order,
+static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq, bool in_order, uint16_t n_writable,
                                                   const struct vring_avail_buffer *buffers, uint32_t count)
 {
     struct packed_driver_adding adding = packed_driver_adding(vq);
@@ -304,32 +284,58 @@ static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq
     if (in_order)
         count = batch_least(count, whole - adding.free_head);
     for (; added < count; added++, here = packed_from(&here, 1), last++, buffers++) {
-        uint32_t n_writable = buffers->n_writable;
+        const struct vring_segment *segment = buffers->segments;
 
-        if (buffers->n_readable + n_writable != 1 || buffers->table || !buffers->segments)
+        if (buffers->n_readable != 1 - n_writable || buffers->n_writable != n_writable || buffers->table || !segment)
             break;
-        if (packed_driver_stage_single(&here, slot, &adding, first, buffers->segments, n_writable, buffers->token,
-                                       NULL) != 0)
+
+        uint64_t addr = segment->addr;
+        uint32_t len = segment->len;
+
+        if (PORT_UNLIKELY(segment_check(addr, len) != 0))
             break;
-        packed_driver_next_id(slot, &adding, last, in_order);
-        slot = in_order ? slot + 1 : &slots[adding.free_head];
+        packed_driver_stage_desc(&here, first, addr, len, adding.free_head, n_writable ? VRING_DESC_WRITE : 0, NULL);
+        packed_driver_hold(slot, &adding, 1, n_writable ? len : 0, buffers->token);
+        if (in_order) {
+            adding.free_head++;
+            slot++;
+        } else {
+            packed_driver_next_id(slot, &adding, last, false);
+            slot = &slots[adding.free_head];
+        }
     }
+    if (in_order && adding.free_head == whole)
+        adding.free_head = 0;
     adding.at = packed_forward(&here, adding.at, added);
     adding.free_count -= added;
     packed_driver_added(vq, &adding);
     return added;
 }
 
-static PORT_NOINLINE uint32_t packed_driver_add_singles(struct vring_packed_driver *vq,
-                                                        const struct vring_avail_buffer *buffers, uint32_t count)
+/* Each of them compiled for its kind. */
+
+static PORT_NOINLINE uint32_t packed_driver_add_readable(struct vring_packed_driver *vq,
+                                                         const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    return packed_driver_add_row(vq, false, buffers, count);
+    return packed_driver_add_row(vq, false, 0, buffers, count);
 }
 
-static PORT_NOINLINE uint32_t packed_driver_add_singles_in_order(struct vring_packed_driver *vq,
-                                                                 const struct vring_avail_buffer *buffers, uint32_t count)
+static PORT_NOINLINE uint32_t packed_driver_add_writable(struct vring_packed_driver *vq,
+                                                         const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    return packed_driver_add_row(vq, true, buffers, count);
+    return packed_driver_add_row(vq, false, 1, buffers, count);
+}
+
+static PORT_NOINLINE uint32_t packed_driver_add_readable_in_order(struct vring_packed_driver *vq,
+                                                                  const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    return packed_driver_add_row(vq, true, 0, buffers, count);
+}
+
+static PORT_NOINLINE uint32_t packed_driver_add_writable_in_order(struct vring_packed_driver *vq,
+                                                                  const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    return packed_driver_add_row(vq, true, 1, buffers, count);
 }
 
 /* The same as long as they are lists; these may lie across the ring's end. */
@@ -378,6 +384,22 @@ static PORT_NOINLINE uint32_t packed_driver_add_tables(struct vring_packed_drive
     return added;
 }
 
+/* Stage the buffers that a batch begins with, of one kind, as long as they are sound. How many. */
+static PORT_INLINE uint32_t packed_driver_add_run(struct vring_packed_driver *vq, const struct vring_avail_buffer *buffers,
+                                                  uint32_t count)
+{
+    if (!PORT_FAST || packed_driver_staged(vq) == 0) /* the first keeps its flags back */
+        return 0;
+    if (buffers->table)
+        return packed_driver_add_tables(vq, buffers, count);
+    if (buffers->n_readable + buffers->n_writable != 1)
+        return packed_driver_add_lists(vq, buffers, count);
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        return (buffers->n_writable ? packed_driver_add_writable_in_order
+                                    : packed_driver_add_readable_in_order)(vq, buffers, count);
+    return (buffers->n_writable ? packed_driver_add_writable : packed_driver_add_readable)(vq, buffers, count);
+}
+
 int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const struct vring_avail_buffer *buffers,
                                         uint32_t count, uint32_t *n)
 {
@@ -388,15 +410,9 @@ int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const st
 
     int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
 
-    bool in_order = feature_on(vq->features, VRING_F_IN_ORDER);
-
     while (!error && added < count) {
         const struct vring_avail_buffer *buffer = &buffers[added];
-        uint32_t run = !PORT_FAST || packed_driver_staged(vq) == 0    ? 0
-                       : buffer->table                                ? packed_driver_add_tables(vq, buffer, count - added)
-                       : buffer->n_readable + buffer->n_writable != 1 ? packed_driver_add_lists(vq, buffer, count - added)
-                       : in_order ? packed_driver_add_singles_in_order(vq, buffer, count - added)
-                                  : packed_driver_add_singles(vq, buffer, count - added);
+        uint32_t run = packed_driver_add_run(vq, buffer, count - added);
 
         added += run;
         if (run > 0)

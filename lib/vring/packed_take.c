@@ -266,7 +266,7 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, ui
 {
     struct packed_device_taking taking = packed_device_taking(vq);
     const uint32_t like = packed_avail_flags(taking.at) | kind;
-    const struct vring_region last = vq->regions.last;
+    const struct vring_region *last = &vq->regions.last; /* not copied: what memory holds needs no register */
     struct vring_packed_ring here = packed_from(&vq->ring, taking.at.offset);
     struct vring_head *heads = vq->heads, *place = heads + taking.taken;
     struct chain_desc desc = *first;
@@ -275,7 +275,7 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, ui
 
     for (;; iov++, chains++, place++) {
         desc.flags = (uint16_t)kind; /* all that matters of them */
-        error = packed_device_take_piece(vq, &here, heads, place, &taking, &desc, &last, iov, chains);
+        error = packed_device_take_piece(vq, &here, heads, place, &taking, &desc, last, iov, chains);
         if (PORT_UNLIKELY(error) || ++taken == most)
             break;
         here = packed_from(&here, 1);
