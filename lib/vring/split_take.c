@@ -184,31 +184,36 @@ static PORT_INLINE enum chain_step split_device_run_kind(uint32_t kind, const st
                                                          struct split_device_place *at, struct split_words *words,
                                                          struct chain_run *run)
 {
-    for (;;) {
-        struct chain_desc desc = split_decode(*words);
-        const bool more = (desc.flags & VRING_DESC_NEXT) != 0;
+    const uint32_t judged = VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE, more = VRING_DESC_NEXT | kind;
+    struct chain_desc desc;
 
-        if (run->iov == run->end || (more && desc.next >= at->entries) || !chain_run_take(run, &desc, kind, last))
+    for (desc = split_decode(*words); (desc.flags & judged) == more; desc = split_decode(*words)) {
+        desc.flags = (uint16_t)more; /* a constant now */
+        if (run->iov == run->end || desc.next >= at->entries || !chain_run_take(run, &desc, kind, last))
             return CHAIN_STRAYS;
-        if (!more)
-            return chain_run_end(run, &desc);
         at->i = desc.next;
         *words = split_fetch(at->memory, at->i);
     }
+    if ((desc.flags & judged) != kind)
+        return CHAIN_STRAYS;
+    desc.flags = (uint16_t)kind;
+    if (run->iov == run->end || !chain_run_take(run, &desc, kind, last))
+        return CHAIN_STRAYS;
+    return chain_run_end(run, &desc);
 }
 
 /*
  * Take the buffer at head, whose first descriptor was read, walking straight as far as that goes. taking is what the queue
- * has, and has again after it.
+ * has, and has again after it. *iov is where its pieces go, up to end, and after it where those of the next do.
  */
 static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq, struct split_device_taking *taking,
-                                                  size_t head, struct split_words words, struct vring_iov *iov,
-                                                  uint32_t n_iov, struct vring_chain *chain)
+                                                  size_t head, struct split_words words, struct vring_iov **iov,
+                                                  struct vring_iov *end, struct vring_chain *chain)
 {
     const struct vring_region *last = taking->last;
-    uint32_t room = n_iov < vq->max_chain ? n_iov : vq->max_chain;
+    size_t room = (size_t)(end - *iov);
     struct split_device_place at = {taking->ring->desc, 0, taking->ring->size, (uint32_t)head, false};
-    struct chain_run run = chain_run_start(iov, room);
+    struct chain_run run = {*iov, room > vq->max_chain ? *iov + vq->max_chain : end, 0};
     struct chain_desc desc = split_decode(words);
 
     if ((desc.flags & VRING_DESC_INDIRECT) && split_device_see_table(vq, &desc, &at))
@@ -216,19 +221,22 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
 
     enum chain_step step = split_device_run_kind(0, last, &at, &words, &run);
 
-    chain_run_tell_readable(&run, iov, chain);
+    chain_run_tell_readable(&run, *iov, chain);
     desc = split_decode(words);
     if (step == CHAIN_STRAYS && chain_run_turns(&desc, last))
         step = split_device_run_kind(VRING_DESC_WRITE, last, &at, &words, &run);
-    chain_run_tell_writable(&run, iov, chain);
+    chain_run_tell_writable(&run, *iov, chain);
     if (PORT_UNLIKELY(step == CHAIN_STRAYS)) {
         split_device_taken(vq, taking);
 
-        int error = split_device_take_walked(vq, head, at, words, iov, n_iov, chain);
+        int error = split_device_take_walked(vq, head, at, words, *iov, (uint32_t)room, chain);
 
         *taking = split_device_taking(vq);
+        if (room > 0) /* otherwise there may be no array */
+            *iov += error ? 0 : chain->n_readable + chain->n_writable;
         return error;
     }
+    *iov = run.iov;
     chain->handle = split_device_take(taking, head, chain->writable, false);
     return 0;
 }
@@ -248,7 +256,7 @@ static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, st
         return split_device_take_walked(vq, head, at, words, iov, n_iov, chain);
     }
 
-    int error = split_device_take_straight(vq, &taking, head, words, iov, n_iov, chain);
+    int error = split_device_take_straight(vq, &taking, head, words, &iov, n_iov > 0 ? iov + n_iov : iov, chain);
 
     split_device_taken(vq, &taking);
     return error;
@@ -478,8 +486,8 @@ static PORT_INLINE int split_device_get_pieces(struct vring_split_device *vq, st
 }
 
 /* And on from there, whatever they are. */
-static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                                struct vring_chain *chains, uint32_t most,
+static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, struct vring_iov *iov,
+                                                struct vring_iov *room, struct vring_chain *chains, uint32_t most,
                                                 struct split_device_batch *batch)
 {
     struct split_device_taking taking = split_device_taking(vq);
@@ -496,14 +504,10 @@ static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, s
                 break;
             split_expect_desc(taking.ring, head, 24);
         }
-        error = split_device_take_straight(vq, &taking, head, words, iov, n_iov, chain);
+        error = split_device_take_straight(vq, &taking, head, words, &iov, room, chain);
         if (PORT_UNLIKELY(error)) {
             chain += vring_error_blame(error) == VRING_BLAME_CHAIN;
             break;
-        }
-        if (n_iov > 0) { /* otherwise there may be no array */
-            iov += chain->n_readable + chain->n_writable;
-            n_iov -= chain->n_readable + chain->n_writable;
         }
     }
     split_device_taken(vq, &taking);
@@ -534,7 +538,7 @@ int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vri
     uint32_t taken = batch.taken;
 
     if (!error && taken < (uint32_t)ready)
-        error = split_device_get_lists(vq, taken > 0 ? iov + taken : iov, n_iov - taken, chains + taken,
+        error = split_device_get_lists(vq, taken > 0 ? iov + taken : iov, n_iov > 0 ? iov + n_iov : iov, chains + taken,
                                        (uint32_t)ready - taken, &batch);
     *n = batch.taken;
     return batch_answer(error, batch.taken);
