@@ -167,16 +167,17 @@ template <class Ring> struct alignas(128) Driver {
         dawdle();
     }
 
-    void give_batch(uint32_t n)
+    [[gnu::noinline]] void give_batch(uint32_t n)
     {
         uint32_t added;
 
         for (uint32_t i = 0; i < n; i++) {
-            if (indirect)
-                offers[i].table = &table_of[given & mask];
-            offers[i].token = given++;
+            offers[i].token = given + i;
             dawdle();
         }
+        for (uint32_t i = 0; indirect && i < n; i++)
+            offers[i].table = &table_of[(given + i) & mask];
+        given += n;
         must(Ring::driver_add_avail_batch(&queue, offers, n, &added) == 0 && added == n, "add_avail_batch");
     }
 
@@ -193,19 +194,35 @@ template <class Ring> struct alignas(128) Driver {
         return notify > 0;
     }
 
-    static uint32_t take(void *side, uint32_t n)
+    uint32_t take_one()
     {
-        auto &driver = *static_cast<Driver *>(side);
-        uint32_t taken = 1;
-        int answer = n == 1 ? Ring::driver_get_used(&driver.queue, driver.used)
-                            : Ring::driver_get_used_batch(&driver.queue, driver.used, n, &taken);
+        int answer = Ring::driver_get_used(&queue, used);
 
         if (answer == VRING_E_EMPTY)
             return 0;
-        must(answer == 0, "get_used");
-        for (uint32_t i = 0; i < taken; i++)
-            must(driver.used[i].token == driver.taken++, "get_used, in order");
-        return taken;
+        must(answer == 0 && used[0].token == taken++, "get_used, in order");
+        return 1;
+    }
+
+    [[gnu::noinline]] uint32_t take_batch(uint32_t n)
+    {
+        uint32_t found;
+        int answer = Ring::driver_get_used_batch(&queue, used, n, &found);
+
+        if (answer == VRING_E_EMPTY)
+            return 0;
+        must(answer == 0, "get_used_batch");
+        for (uint32_t i = 0; i < found; i++)
+            must(used[i].token == taken + i, "get_used_batch, in order");
+        taken += found;
+        return found;
+    }
+
+    static uint32_t take(void *side, uint32_t n)
+    {
+        auto &driver = *static_cast<Driver *>(side);
+
+        return n == 1 ? driver.take_one() : driver.take_batch(n);
     }
 
     static bool sleep(void *side)
@@ -274,7 +291,7 @@ template <class Ring> struct alignas(128) Device {
         return true;
     }
 
-    uint32_t turn_batch(uint32_t n)
+    [[gnu::noinline]] uint32_t turn_batch(uint32_t n)
     {
         uint32_t taken, done = 0;
         int answer = Ring::device_get_avail_batch(&queue, iov, RING_MOST_PIECES * n, chains, n, &taken);
