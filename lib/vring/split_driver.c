@@ -124,20 +124,20 @@ static PORT_INLINE int split_driver_observe(struct vring_split_driver *vq)
 
 /* What taking reads and moves; as struct split_driver_adding. */
 struct split_driver_taking {
-    struct vring_split_ring ring;
+    const struct vring_split_ring *ring;
     struct vring_slot *slots;
     size_t next_avail;
     size_t next_used;
     size_t free_head;
     uint32_t free_count;
     uint32_t staged;
-    uint8_t used_len;
 };
 
-static PORT_INLINE struct split_driver_taking split_driver_taking(const struct vring_split_driver *vq)
+static PORT_INLINE struct split_driver_taking split_driver_taking(const struct vring_split_driver *vq,
+                                                                  const struct vring_split_ring *ring)
 {
-    struct split_driver_taking taking = {vq->ring, vq->slots, vq->next_avail, vq->next_used, vq->free_head, vq->free_count,
-                                         (uint16_t)(vq->next_avail - vq->published), vq->used_len};
+    struct split_driver_taking taking = {ring, vq->slots, vq->next_avail, vq->next_used, vq->free_head, vq->free_count,
+                                         (uint16_t)(vq->next_avail - vq->published)};
 
     return taking;
 }
@@ -154,16 +154,16 @@ static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const st
                                          size_t *head, uint32_t *len)
 {
     size_t at = taking->next_used;
-    uint32_t peer_id = split_load_used_id(&taking->ring, at);
+    uint32_t peer_id = split_load_used_id(taking->ring, at);
 
-    *len = split_load_used_len(&taking->ring, at);
-    if (PEER_BAD(peer_id >= taking->ring.size))
+    *len = split_load_used_len(taking->ring, at);
+    if (PEER_BAD(peer_id > taking->ring->mask))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
     *head = peer_id;
     if (PEER_BAD(!slot_in_flight(taking->slots, *head) ||
-                 slot_is_staged(taking->slots, taking->ring.mask, *head, taking->staged, taking->next_avail)))
+                 slot_is_staged(taking->slots, taking->ring->mask, *head, taking->staged, taking->next_avail)))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
-    return used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint16_t)at, taking->slots[*head].writable, len);
+    return used_len_judge(&vq->fault, &vq->live, vq->used_len, (uint16_t)at, taking->slots[*head].writable, len);
 }
 
 /* Buffers come back in any order. */
@@ -207,7 +207,7 @@ static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, co
 /* The oldest buffer in flight, used in full: it begins where the free descriptors end. */
 static PORT_INLINE void split_driver_get_next(struct split_driver_taking *taking, struct vring_used_buffer *used)
 {
-    size_t head = (taking->free_head + taking->free_count) & taking->ring.mask;
+    size_t head = (taking->free_head + taking->free_count) & taking->ring->mask;
 
     used->token = taking->slots[head].token;
     used->len = taking->slots[head].writable;
@@ -219,7 +219,8 @@ static PORT_INLINE void split_driver_get_next(struct split_driver_taking *taking
 static PORT_NOINLINE int split_driver_get_in_order(struct vring_split_driver *vq, struct vring_used_buffer *used,
                                                    uint32_t most, uint32_t *n)
 {
-    struct split_driver_taking taking = split_driver_taking(vq);
+    const struct vring_split_ring ring = vq->ring;
+    struct split_driver_taking taking = split_driver_taking(vq, &ring);
     uint32_t taken = 0;
     int error = 0;
 
@@ -248,7 +249,7 @@ static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struc
     int error = 0;
 
     for (; taken < most; taken++) {
-        split_expect_used(&taking.ring, taking.next_used);
+        split_expect_used(taking.ring, taking.next_used);
         error = split_driver_get(vq, &taking, &used[taken]);
         if (PORT_UNLIKELY(error))
             break;
@@ -262,7 +263,9 @@ static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struc
 static PORT_NOINLINE int split_driver_get_beside_staged(struct vring_split_driver *vq, struct vring_used_buffer *used,
                                                         uint32_t most, uint32_t *n)
 {
-    return split_driver_get_any(vq, split_driver_taking(vq), used, most, n);
+    const struct vring_split_ring ring = vq->ring;
+
+    return split_driver_get_any(vq, split_driver_taking(vq, &ring), used, most, n);
 }
 
 /* How many buffers may be taken, of wanted ones: those known to be used, or those that a new look finds; or an error. */
@@ -304,7 +307,7 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
     if (ready < 0)
         return ready;
 
-    struct split_driver_taking taking = split_driver_taking(vq);
+    struct split_driver_taking taking = split_driver_taking(vq, &vq->ring);
 
     if (!PORT_FAST || feature_on(vq->features, VRING_F_IN_ORDER) || taking.staged > 0)
         return split_driver_get_one(vq, used);
@@ -333,7 +336,8 @@ int vring_split_driver_get_used_batch(struct vring_split_driver *vq, struct vrin
     if (ready < 0)
         return ready;
 
-    struct split_driver_taking taking = split_driver_taking(vq);
+    const struct vring_split_ring ring = vq->ring;
+    struct split_driver_taking taking = split_driver_taking(vq, &ring);
 
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         return split_driver_get_in_order(vq, used, (uint32_t)ready, n);

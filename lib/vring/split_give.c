@@ -14,19 +14,21 @@
 
 /*
  * What adding reads and moves. Copied out of the queue and back: for all that the compiler knows a store to the ring may be
- * one to the queue, and would be followed by loading all of it again.
+ * one to the queue, and would be followed by loading all of it again. A loop copies the numbers of the ring, too; one buffer
+ * alone has no use for so many registers.
  */
 struct split_driver_adding {
-    struct vring_split_ring ring;
+    const struct vring_split_ring *ring;
     struct vring_slot *slots;
     size_t at; /* next_avail: goes on past 2^16 here, and what is kept of it is modulo 2^16 */
     size_t free_head;
     uint32_t free_count;
 };
 
-static PORT_INLINE struct split_driver_adding split_driver_adding(const struct vring_split_driver *vq)
+static PORT_INLINE struct split_driver_adding split_driver_adding(const struct vring_split_driver *vq,
+                                                                  const struct vring_split_ring *ring)
 {
-    struct split_driver_adding adding = {vq->ring, vq->slots, vq->next_avail, vq->free_head, vq->free_count};
+    struct split_driver_adding adding = {ring, vq->slots, vq->next_avail, vq->free_head, vq->free_count};
 
     return adding;
 }
@@ -47,12 +49,12 @@ static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, s
 {
     size_t at = adding->at++;
     uint16_t head = (uint16_t)adding->free_head;
-    struct vring_slot *entry = &adding->slots[at & adding->ring.mask], *slot = &adding->slots[adding->free_head];
+    struct vring_slot *entry = &adding->slots[at & adding->ring->mask], *slot = &adding->slots[adding->free_head];
 
     /* The device polls this line: a store that changes nothing would take it away for nothing. */
     if (entry->order != head) {
         entry->order = head;
-        split_store_avail_entry(&adding->ring, at, head);
+        split_store_avail_entry(adding->ring, at, head);
     }
     slot->token = token;
     slot->writable = writable;
@@ -68,7 +70,7 @@ static PORT_INLINE void split_driver_stage_piece(struct split_driver_adding *add
 {
     size_t head = adding->free_head;
 
-    split_store_desc(adding->ring.desc, head, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
+    split_store_desc(adding->ring->desc, head, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
     split_driver_stage(adding, head, adding->slots[head].next, 1, n_writable ? len : 0, token);
 }
 
@@ -142,7 +144,7 @@ static PORT_INLINE int split_driver_stage_list(struct split_driver_adding *addin
                                                uint32_t n_readable, uint32_t count, uint64_t token)
 {
     size_t head = adding->free_head;
-    struct split_driver_list list = {adding->ring.desc, adding->slots, false, head, adding->slots[head].next, 0};
+    struct split_driver_list list = {adding->ring->desc, adding->slots, false, head, adding->slots[head].next, 0};
     uint32_t writable;
     int error = split_driver_write_list(&list, segments, n_readable, count, &writable);
 
@@ -167,7 +169,7 @@ static PORT_INLINE int split_driver_stage_table(struct split_driver_adding *addi
         error = split_driver_write_list(&list, segments, n_readable, count, &writable);
     if (PORT_UNLIKELY(error))
         return error;
-    split_store_desc(adding->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
+    split_store_desc(adding->ring->desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
     split_driver_stage(adding, head, adding->slots[head].next, 1, writable, token);
     adding->free_count--;
     return 0;
@@ -186,7 +188,7 @@ static PORT_NOINLINE int split_driver_no_room(const struct vring_segment *segmen
 static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
                                                uint32_t n_readable, uint32_t count, uint64_t token)
 {
-    struct split_driver_adding adding = split_driver_adding(vq);
+    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
 
     if (count > adding.free_count)
         return split_driver_no_room(segments, count);
@@ -214,7 +216,7 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
     if (!PORT_FAST || count > 1)
         return split_driver_add_list(vq, segments, n_readable, count, token);
 
-    struct split_driver_adding adding = split_driver_adding(vq);
+    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
     uint64_t addr = segments->addr;
     uint32_t len = segments->len;
 
@@ -253,7 +255,7 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
         return slip ? slip : split_driver_no_room(segments, count);
     }
 
-    struct split_driver_adding adding = split_driver_adding(vq);
+    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
     int error = split_driver_stage_table(&adding, table, segments, n_readable, count, token);
 
     if (!error)
@@ -265,7 +267,8 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
 static PORT_INLINE uint32_t split_driver_add_kind(struct vring_split_driver *vq, uint16_t n_writable,
                                                   const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    struct split_driver_adding adding = split_driver_adding(vq);
+    const struct vring_split_ring ring = vq->ring;
+    struct split_driver_adding adding = split_driver_adding(vq, &ring);
     const struct vring_avail_buffer *buffer = buffers, *end;
 
     for (end = buffers + (count < adding.free_count ? count : adding.free_count); buffer != end; buffer++) {
@@ -303,7 +306,8 @@ static PORT_NOINLINE uint32_t split_driver_add_writable(struct vring_split_drive
 static PORT_NOINLINE uint32_t split_driver_add_lists(struct vring_split_driver *vq,
                                                      const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    struct split_driver_adding adding = split_driver_adding(vq);
+    const struct vring_split_ring ring = vq->ring;
+    struct split_driver_adding adding = split_driver_adding(vq, &ring);
     const struct vring_avail_buffer *buffer = buffers, *end = buffers + count;
     uint32_t max_pieces = vq->max_pieces;
 
@@ -322,7 +326,8 @@ static PORT_NOINLINE uint32_t split_driver_add_lists(struct vring_split_driver *
 static PORT_NOINLINE uint32_t split_driver_add_tables(struct vring_split_driver *vq,
                                                       const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    struct split_driver_adding adding = split_driver_adding(vq);
+    const struct vring_split_ring ring = vq->ring;
+    struct split_driver_adding adding = split_driver_adding(vq, &ring);
     const struct vring_avail_buffer *buffer = buffers, *end;
     uint32_t max_chain = feature_on(vq->features, VRING_F_INDIRECT_DESC) ? vq->max_chain : 0;
 
