@@ -3,19 +3,23 @@
 How large the library is and how deep its stack goes, recorded per function and target, and held.
 
 A cell (a format's driver or device, with all that it needs) may grow by 5 % and a verb's stack by 16 bytes before someone
-has to say why: a line of CHANGELOG.md that begins with "- Size:" or "- Stack:" and names the cell or the verb. After that
-``python -m vring.report budget --update`` records the new numbers.
+has to say why: an entry of CHANGELOG.md that begins with "- Size:" or "- Stack:" and names the cell or the verb. After that
+``python -m vring.report budget --update`` records the new numbers, and that this reason is spent for them: what grows again
+wants another. Growth is counted from where a reason was last given, so that many small steps want one, too.
 """
 
 from __future__ import annotations
 
 import csv
+import dataclasses
+import hashlib
 import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
@@ -39,7 +43,6 @@ PLAIN = {
     "split_driver, plain verbs": ("split_driver",), "split_device, plain verbs": ("split_device",),
     "split, plain verbs": ("split_driver", "split_device"), "split and packed, plain verbs": CELLS,
 }
-FIELDS = ("target", "compiler", "optimisation", "features", "cell", "function", "bytes", "stack")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,18 @@ class Entry:
     function: str
     bytes: int
     stack: int
+    since: int = -1  # what growth is counted from: bytes of a cell, or stack of a function; -1: what it has
+    reason: str = ""  # the one that was given for that, see digest()
+
+    @property
+    def held(self) -> int:
+        """What may not grow in silence."""
+        return self.stack if self.function else self.bytes
+
+    @property
+    def limit(self) -> float:
+        since = self.held if self.since < 0 else self.since
+        return since + STACK_SLACK if self.function else since * GROWTH
 
     @property
     def key(self) -> tuple[str, str, str, str, str, str]:
@@ -169,40 +184,65 @@ def stack_depths(graphs: list[Path]) -> dict[str, int]:
 
 
 def read(text: str) -> list[Entry]:
-    return [Entry(row["target"], row["compiler"], row["optimisation"], row["features"], row["cell"], row["function"],
-                  int(row["bytes"]), int(row["stack"])) for row in csv.DictReader(io.StringIO(text))]
+    numbers = {field.name for field in dataclasses.fields(Entry) if field.type == "int"}
+
+    def entry(row: dict[str, Any]) -> Entry:
+        return Entry(**(row | {name: int(row[name]) for name in numbers & row.keys()}))
+
+    return [entry(row) for row in csv.DictReader(io.StringIO(text))]
 
 
 def write(entries: list[Entry]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
-    writer.writerows([getattr(entry, name) for name in FIELDS] for entry in entries)
+    writer.writerow(field.name for field in dataclasses.fields(Entry))
+    writer.writerows(dataclasses.astuple(entry) for entry in entries)
     return out.getvalue()
 
 
-def complaints(recorded: list[Entry], now: list[Entry], changelog: str) -> list[str]:
-    """What has grown more than it may, and no line of the changelog says why. Empty if all is well."""
+def grown(recorded: list[Entry], now: list[Entry]) -> list[tuple[Entry, Entry]]:
+    """What has grown more than it may: as recorded, and as it is."""
     before = {entry.key: entry for entry in recorded}
-    said: list[str] = []
+    return [(before[entry.key], entry) for entry in now if entry.key in before and entry.held > before[entry.key].limit]
+
+
+def record(recorded: list[Entry], now: list[Entry], changelog: str) -> tuple[list[Entry], list[str]]:
+    """What to write down, and complaints: of everything that has grown more than it may, and no unspent reason says why."""
+    before = {entry.key: entry for entry in recorded}
+    too_large = {entry.key for _, entry in grown(recorded, now)}
+    written, said = [], []
     for entry in now:
-        old = before.get(entry.key)
-        if old is None:
-            continue
-        build = f"{entry.compiler} {entry.optimisation} for {entry.target}" + ("" if entry.features == ALL else f", {entry.features} alone")
-        if not entry.function and entry.bytes > old.bytes * GROWTH and not explained("Size", entry.cell, changelog):
-            said.append(f"{entry.cell}: {old.bytes} -> {entry.bytes} bytes by {build}; a line \"- Size: ... `{entry.cell}` ...\" "
-                        "of CHANGELOG.md has to say why")
-        if entry.function and entry.stack > old.stack + STACK_SLACK and not explained("Stack", entry.function, changelog):
-            said.append(f"{entry.function}: stack {old.stack} -> {entry.stack} bytes by {build}; a line \"- Stack: ... "
-                        f"`{entry.function}` ...\" of CHANGELOG.md has to say why")
-    return said
+        old = before.get(entry.key, entry)
+        since, reason = old.held if old.since < 0 else old.since, old.reason
+        if entry.key in too_large:
+            fresh = reason_for(entry, old.reason, changelog)
+            if not fresh:
+                said.append(complaint(old, entry))
+            since, reason = entry.held, fresh
+        written.append(dataclasses.replace(entry, since=min(since, entry.held), reason=reason))
+    return written, said
 
 
-def explained(what: str, name: str, changelog: str) -> bool:
-    """Does an entry of the unreleased part begin with "- Size:" or "- Stack:" and name it?"""
+def complaint(old: Entry, entry: Entry) -> str:
+    what, name, unit = ("Stack", entry.function, "bytes of stack") if entry.function else ("Size", entry.cell, "bytes")
+    spent = " other than the one that was spent on it already" if old.reason else ""
+    since = "" if old.since in (-1, old.held) else f" (since a reason was last given: {old.since} -> {entry.held})"
+    return (f"{name}: {old.held} -> {entry.held} {unit}{since} by {entry.compiler}, {title(entry.build)}; an entry \"- {what}: ... `{name}` ...\" of "
+            f"CHANGELOG.md{spent} has to say why, then \"python -m vring.report budget --update\" records it")
+
+
+def reason_for(entry: Entry, spent: str, changelog: str) -> str:
+    """The digest of an entry of the unreleased part that begins with "- Size:" or "- Stack:", names this, and is not the one spent; else ""."""
     unreleased = changelog.split("\n## ", 2)[1] if "\n## " in changelog else changelog
-    return any(entry.startswith(f"{what}:") and f"`{name}`" in entry for entry in unreleased.split("\n- "))
+    what, name = ("Stack", entry.function) if entry.function else ("Size", entry.cell)
+    given = [text for text in unreleased.split("\n- ") if text.startswith(f"{what}:") and f"`{name}`" in text]
+    return next((one for one in map(digest, given) if one != spent), "")
+
+
+def digest(text: str) -> str:
+    """Of a reason by its words, whatever else it names and however it is broken into lines: naming one more renews it for no other."""
+    words = re.sub(r"`[^`]*`,?", "", text).split()
+    return hashlib.sha256(" ".join(words).encode()).hexdigest()[:8]
 
 
 def table(entries: list[Entry]) -> str:
