@@ -131,13 +131,14 @@ struct split_driver_taking {
     size_t free_head;
     uint32_t free_count;
     uint32_t staged;
+    uint8_t used_len;
 };
 
 static PORT_INLINE struct split_driver_taking split_driver_taking(const struct vring_split_driver *vq,
                                                                   const struct vring_split_ring *ring)
 {
     struct split_driver_taking taking = {ring, vq->slots, vq->next_avail, vq->next_used, vq->free_head, vq->free_count,
-                                         (uint16_t)(vq->next_avail - vq->published)};
+                                         (uint16_t)(vq->next_avail - vq->published), vq->used_len};
 
     return taking;
 }
@@ -163,7 +164,7 @@ static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const st
     if (PEER_BAD(!slot_in_flight(taking->slots, *head) ||
                  slot_is_staged(taking->slots, taking->ring->mask, *head, taking->staged, taking->next_avail)))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
-    return used_len_judge(&vq->fault, &vq->live, vq->used_len, (uint16_t)at, taking->slots[*head].writable, len);
+    return used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint16_t)at, taking->slots[*head].writable, len);
 }
 
 /* Buffers come back in any order. */
@@ -245,17 +246,17 @@ static PORT_NOINLINE int split_driver_get_in_order(struct vring_split_driver *vq
 static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struct split_driver_taking taking,
                                             struct vring_used_buffer *used, uint32_t most, uint32_t *n)
 {
-    uint32_t taken = 0;
+    struct vring_used_buffer *next = used, *end = used + most;
     int error = 0;
 
-    for (; taken < most; taken++) {
+    for (; next != end; next++) {
         split_expect_used(taking.ring, taking.next_used);
-        error = split_driver_get(vq, &taking, &used[taken]);
+        error = split_driver_get(vq, &taking, next);
         if (PORT_UNLIKELY(error))
             break;
     }
     split_driver_taken(vq, &taking);
-    *n = taken;
+    *n = (uint32_t)(next - used);
     return error;
 }
 

@@ -85,8 +85,8 @@ BREAKS = [
     # a word loaded twice, a store that tells nothing new
     Mutant("split_ring.h", "words.rest = access_load64(&at[1]);",
            "words.rest = (access_load64(&at[1]), access_load64(&at[1]));"),
-    Mutant("split_driver.c", "*len = split_load_used_len(&taking->ring, at);",
-           "*len = (split_load_used_len(&taking->ring, at), split_load_used_len(&taking->ring, at));"),
+    Mutant("split_driver.c", "*len = split_load_used_len(taking->ring, at);",
+           "*len = (split_load_used_len(taking->ring, at), split_load_used_len(taking->ring, at));"),
     Mutant("split_give.c", "if (entry->order != head) {", "{"),
     # going on after a restart
     Mutant("packed_resume.c", "packed_store_flags(r, at.offset, packed_avail_flags(at));", ""),
