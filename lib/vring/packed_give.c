@@ -40,9 +40,21 @@ static PORT_INLINE void packed_driver_added(struct vring_packed_driver *vq, cons
 }
 
 /*
- * Stage one descriptor. The flags of the first of a batch are kept back: they are what publishes it; kept is where they
- * are put then, and otherwise null.
+ * Write one descriptor, whose id and flags are in mark. The flags of the first of a batch are kept back: they are what
+ * publishes it; kept is where they are put then, and otherwise null.
  */
+static PORT_INLINE void packed_driver_stage_piece(const struct vring_packed_ring *r, struct vring_packed_position at,
+                                                  uint64_t addr, uint32_t len, uint32_t id, uint64_t mark, uint16_t *kept)
+{
+    if (kept) {
+        *kept = (uint16_t)(mark >> 48);
+        packed_prepare_desc(r, at.offset, addr, len, id);
+    } else {
+        packed_store_piece(r->desc, at.offset, addr, len, mark);
+    }
+}
+
+/* The same, of a descriptor that is all of its buffer. Flags that are kept are not taken out of a mark again. */
 static PORT_INLINE void packed_driver_stage_desc(const struct vring_packed_ring *r, struct vring_packed_position at,
                                                  uint64_t addr, uint32_t len, uint32_t id, uint32_t flags,
                                                  uint16_t *kept)
@@ -96,66 +108,53 @@ static PORT_NOINLINE void packed_driver_clear(const struct vring_packed_ring *r,
         packed_store_flags(r, at.offset, packed_idle_flags(at));
 }
 
-/* Write so many pieces of one kind at *at, and go on from there. 0, or as segment_check(): *at is at the piece that is none. */
-static PORT_INLINE int packed_driver_stage_pieces(const struct vring_packed_ring *r, struct vring_packed_position *at,
-                                                  const struct vring_segment *segments, uint32_t count, uint32_t id,
-                                                  uint32_t flags, uint64_t *bytes, uint16_t *kept)
-{
-    for (const struct vring_segment *end = segments + count; segments != end; segments++, kept = NULL) {
-        uint64_t addr = segments->addr;
-        uint32_t len = segments->len;
-        int error = segment_check(addr, len);
-
-        if (PORT_UNLIKELY(error))
-            return error;
-        *bytes += len;
-        packed_driver_stage_desc(r, *at, addr, len, id, flags, kept);
-        *at = packed_forward(r, *at, 1);
-    }
-    return 0;
-}
-
 /*
- * Stage a buffer of a list of pieces, at adding->at. What it takes up is free, and the device does not get there before it
- * is published: so each piece is written as soon as it has been judged, and cleared if one behind it is none.
+ * Stage a buffer of a list of count pieces, at adding->at. What it takes up is free, and the device does not get there
+ * before it is published: so each piece is written as soon as it has been judged, and cleared if one behind it is none.
  */
 static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *r, struct vring_slot *slots, bool in_order,
                                                 struct packed_driver_adding *adding, const struct vring_segment *segments,
-                                                uint32_t n_readable, uint32_t n_writable, uint64_t token, uint16_t *kept)
+                                                uint32_t n_readable, uint32_t count, uint64_t token, uint16_t *kept)
 {
-    const uint32_t id = adding->free_head, count = n_readable + n_writable;
-    const uint32_t kind = n_writable > 0 ? VRING_DESC_WRITE : 0; /* of the last, behind which there is none */
+    const struct vring_segment *turn = segments + n_readable, *end = segments + count;
     struct vring_packed_position at = adding->at;
-    uint64_t readable = 0, total;
-    int error;
+    uint64_t mark = packed_mark(adding->free_head, VRING_DESC_NEXT | packed_avail_flags(at));
+    uint64_t total = 0, readable = UINT64_MAX;
+    uint32_t last = at.offset, writable;
+    int error = 0;
 
     if (PORT_UNLIKELY(count > adding->free_count)) { /* it may still be no list at all, which is said first */
-        uint32_t writable;
-
         error = segments_check(segments, n_readable, count, &writable);
         return error ? error : VRING_E_FULL;
     }
-    error = packed_driver_stage_pieces(r, &at, segments, kind ? n_readable : n_readable - 1, id, VRING_DESC_NEXT, &readable,
-                                       kept);
-    kept = packed_same(at, adding->at) ? kept : NULL;
-    total = readable;
-    if (!error && n_writable > 1) {
-        error = packed_driver_stage_pieces(r, &at, segments + n_readable, n_writable - 1, id,
-                                           VRING_DESC_NEXT | VRING_DESC_WRITE, &total, kept);
-        kept = NULL;
+    for (; segments != end; segments++, kept = NULL) {
+        uint64_t addr = segments->addr;
+        uint32_t len = segments->len;
+
+        error = segment_check(addr, len);
+        if (PORT_UNLIKELY(error))
+            break;
+        if (segments == turn) {
+            readable = total;
+            mark |= packed_mark(0, VRING_DESC_WRITE);
+        }
+        total += len;
+        if (segments + 1 == end)
+            mark ^= packed_mark(0, VRING_DESC_NEXT);
+        packed_driver_stage_piece(r, at, addr, len, adding->free_head, mark, kept);
+        last = at.offset;
+        at = packed_forward(r, at, 1);
+        if (PORT_UNLIKELY(at.offset == 0))
+            mark ^= packed_mark(0, PACKED_LAP);
     }
-
-    const uint32_t last = at.offset;
-
-    if (!error)
-        error = packed_driver_stage_pieces(r, &at, segments + count - 1, 1, id, kind, &total, kept);
     if (!error && total > UINT64_C(1) << 32)
         error = VRING_E_LEN;
     if (PORT_UNLIKELY(error)) {
         packed_driver_clear(r, adding->at, packed_distance(r, adding->at, at));
         return error;
     }
-    packed_driver_stage(slots, adding, last, in_order, count, kind ? segments_count(total - readable) : 0, token);
+    writable = readable < total ? segments_count(total - readable) : 0;
+    packed_driver_stage(slots, adding, last, in_order, count, writable, token);
     adding->at = at;
     adding->free_count -= count;
     return 0;
@@ -177,7 +176,7 @@ static PORT_NOINLINE int packed_driver_add_any(struct vring_packed_driver *vq, c
     struct packed_driver_adding adding = packed_driver_adding(vq);
     const struct vring_packed_ring r = vq->ring;
     int error = packed_driver_stage_list(&r, vq->slots, feature_on(vq->features, VRING_F_IN_ORDER), &adding, segments,
-                                         n_readable, n_writable, token,
+                                         n_readable, n_readable + n_writable, token,
                                          packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL);
 
     if (!error)
@@ -214,23 +213,41 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
     return 0;
 }
 
-/* Stage a buffer of a table, if there is room. A table is written only when all of it can be. */
+/*
+ * Stage a buffer of a table, if there is room. Its entries are written as they are judged: nobody reads what was written
+ * before a piece that is none.
+ */
 static PORT_INLINE int packed_driver_stage_table(const struct vring_packed_ring *r, struct vring_slot *slots, bool in_order,
                                                  struct packed_driver_adding *adding, const struct vring_table *table,
                                                  const struct vring_segment *segments, uint32_t n_readable,
                                                  uint32_t count, uint64_t token, uint16_t *kept)
 {
-    uint32_t writable;
-    int error = segments_check(segments, n_readable, count, &writable);
+    uint64_t total = 0, readable = UINT64_MAX;
+    uint32_t flags = 0, writable;
+    int error = segments_check_table(table, count);
 
-    if (!error)
-        error = segments_check_table(table, count);
-    if (PORT_UNLIKELY(error))
-        return error;
-    if (PORT_UNLIKELY(adding->free_count == 0))
-        return VRING_E_FULL;
-    for (uint32_t i = 0; i < count; i++)
-        packed_store_desc(table->memory, i, segments[i].addr, segments[i].len, 0, i < n_readable ? 0 : VRING_DESC_WRITE);
+    if (PORT_UNLIKELY(error || adding->free_count == 0)) { /* what is wrong with the pieces is said first */
+        int none = segments_check(segments, n_readable, count, &writable);
+
+        return none ? none : error ? error : VRING_E_FULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t addr = segments[i].addr;
+        uint32_t len = segments[i].len;
+
+        error = segment_check(addr, len);
+        if (PORT_UNLIKELY(error))
+            return error;
+        if (i == n_readable) {
+            readable = total;
+            flags = VRING_DESC_WRITE;
+        }
+        total += len;
+        packed_store_desc(table->memory, i, addr, len, 0, flags);
+    }
+    if (PORT_UNLIKELY(total > UINT64_C(1) << 32))
+        return VRING_E_LEN;
+    writable = readable < total ? segments_count(total - readable) : 0;
     packed_driver_stage_desc(r, adding->at, table->addr, 16 * count, adding->free_head, VRING_DESC_INDIRECT, kept);
     packed_driver_stage(slots, adding, adding->at.offset, in_order, 1, writable, token);
     adding->at = packed_forward(r, adding->at, 1);
@@ -349,12 +366,12 @@ static PORT_NOINLINE uint32_t packed_driver_add_lists(struct vring_packed_driver
     const bool in_order = feature_on(vq->features, VRING_F_IN_ORDER);
 
     for (; added < count; added++, buffers++) {
-        uint32_t n_readable = buffers->n_readable, n_writable = buffers->n_writable, pieces = n_readable + n_writable;
+        uint32_t n_readable = buffers->n_readable, pieces = n_readable + buffers->n_writable;
 
         if (pieces < 2 || pieces > max_pieces || buffers->table || !buffers->segments)
             break;
-        if (packed_driver_stage_list(&r, slots, in_order, &adding, buffers->segments, n_readable, n_writable,
-                                     buffers->token, NULL) != 0)
+        if (packed_driver_stage_list(&r, slots, in_order, &adding, buffers->segments, n_readable, pieces, buffers->token,
+                                     NULL) != 0)
             break;
     }
     packed_driver_added(vq, &adding);

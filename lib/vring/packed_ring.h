@@ -196,9 +196,15 @@ static inline uint64_t *packed_words(void *base, uint32_t i)
     return (uint64_t *)base + 2 * (size_t)i;
 }
 
+/* That word but for its length, which pieces of a list have in common. */
+static inline uint64_t packed_mark(uint32_t id, uint32_t flags)
+{
+    return (uint64_t)(flags << 16 | id) << 32;
+}
+
 static inline uint64_t packed_rest(uint32_t len, uint32_t id, uint32_t flags)
 {
-    return packed_wire64((uint64_t)(flags << 16 | id) << 32 | len);
+    return packed_wire64(packed_mark(id, flags) | len);
 }
 
 /* The descriptors that follow this one, or what lies behind the last, will be read soon. */
@@ -208,12 +214,17 @@ static PORT_INLINE void packed_expect_desc(const struct vring_packed_ring *r, ui
 }
 
 /* The whole descriptor. Not the one by which a batch is published. */
-static inline void packed_store_desc(void *base, uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
+static inline void packed_store_piece(void *base, uint32_t i, uint64_t addr, uint32_t len, uint64_t mark)
 {
     uint64_t *words = packed_words(base, i);
 
     access_store64(&words[0], packed_wire64(addr));
-    access_store64(&words[1], packed_rest(len, id, flags));
+    access_store64(&words[1], packed_wire64(mark | len));
+}
+
+static inline void packed_store_desc(void *base, uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
+{
+    packed_store_piece(base, i, addr, len, packed_mark(id, flags));
 }
 
 /* All but the flags: they are published later. */
