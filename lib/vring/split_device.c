@@ -141,12 +141,12 @@ static PORT_NOINLINE int split_device_add_in_order(struct vring_split_device *vq
 }
 
 /* With IN_ORDER, buffers up to this position have been used in full: one element will stand for all of them. */
-static PORT_INLINE void split_device_pass(struct vring_split_device *vq, size_t at, uint16_t last)
+static PORT_INLINE void split_device_pass(struct vring_split_device *vq, size_t at)
 {
     if ((uint16_t)at == vq->next_used)
         return;
-    vq->batch_head = last;
-    vq->batch_len = vq->heads[last].writable;
+    vq->batch_head = vq->heads[(at - 1) & vq->ring.mask].order;
+    vq->batch_len = vq->heads[vq->batch_head].writable;
     vq->next_used = (uint16_t)at;
 }
 
@@ -157,7 +157,6 @@ static PORT_NOINLINE uint32_t split_device_add_next(struct vring_split_device *v
     struct vring_head *heads = vq->heads;
     size_t at = vq->next_used;
     uint32_t mask = vq->ring.mask, most = (uint16_t)(vq->next_avail - vq->next_used), added = 0;
-    uint16_t last = 0;
 
     if (most > count)
         most = count;
@@ -167,10 +166,9 @@ static PORT_NOINLINE uint32_t split_device_add_next(struct vring_split_device *v
         if (heads[head].handle != used[added].handle || !heads_used_in_full(heads, head, used[added].len))
             break;
         heads_release(heads, head);
-        last = head;
         at++;
     }
-    split_device_pass(vq, at, last);
+    split_device_pass(vq, at);
     if (added > 0)
         split_device_stage_due(vq);
     return added;
@@ -266,14 +264,13 @@ int vring_split_device_add_used_batch(struct vring_split_device *vq, const struc
 static PORT_INLINE uint16_t split_device_pass_up_to(struct vring_split_device *vq, size_t last)
 {
     struct vring_head *heads = vq->heads;
-    size_t at = vq->next_used, mask = vq->ring.mask, head = heads[at & mask].order, passed = head;
+    size_t at = vq->next_used, mask = vq->ring.mask, head = heads[at & mask].order;
 
     while (head != last && heads[head].taken == 1 && heads[head].used == HEAD_NOT_USED) {
         heads_release(heads, (uint16_t)head);
-        passed = head;
         head = heads[++at & mask].order;
     }
-    split_device_pass(vq, at, (uint16_t)passed);
+    split_device_pass(vq, at);
     return (uint16_t)head;
 }
 
