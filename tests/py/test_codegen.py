@@ -7,6 +7,7 @@ import base64
 import csv
 import dataclasses
 import functools
+import html
 import json
 import re
 import shutil
@@ -272,7 +273,7 @@ def test_one_instruction_may_make_two_accesses() -> None:
     [
         ("x86", "mov eax, dword ptr [rdi]", asm.LOAD), ("x86", "mov dword ptr [rdi], eax", asm.STORE),
         ("x86", "add dword ptr [rdi], 1", asm.LOAD | asm.STORE), ("x86", "cmp word ptr [rdi], ax", asm.LOAD),
-        ("x86", "lea rax, [rdi + 4]", 0), ("x86", "mfence", asm.FENCE), ("x86", "jne f+0x4", asm.BRANCH),
+        ("x86", "lea rax, [rdi + 4]", 0), ("x86", "mfence", asm.FENCE), ("x86", "xchg word ptr [rdi], ax", asm.FENCE | asm.LOAD | asm.STORE), ("x86", "jne f+0x4", asm.BRANCH),
         ("x86", "prefetcht0 byte ptr [rdi + 128]", 0), ("s390", "pfd 1, 128(%r2)", 0), ("arm", "pld [r0, #128]", 0),
         ("aarch64", "prfm pldl1keep, [x0, #128]", 0), ("ppc", "dcbt 0, 4", 0), ("mips", "pref 0, 128($4)", 0),
         ("loongarch", "preld 0, $a0, 128", 0), ("aarch64", "ldp w3, w9, [x8, #4]", asm.LOAD), ("aarch64", "stlrh w0, [x1]", asm.STORE),
@@ -323,11 +324,25 @@ def test_loops_of_a_batch_have_the_lines_fetched_that_they_read_next(source: str
     assert not any(prefetches(source, "-Os").values()), "a small build leaves it out"
 
 
+def test_prefixes_and_constants_are_no_instructions(sources: build.Sources, tmp_path: Path) -> None:
+    where = targets.target("x86-64")
+    (tmp_path / "locked.c").write_text("void locked(int *p) { __atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST); }\n")
+    made = build.compile_object(sources, build.compilers(where)[-1], "-O2", build.Access("PLAIN"), tmp_path / "locked.c")
+    [locked, _] = asm.disassemble([made], where.isa)[made]["locked"]
+    assert locked.mnemonic.startswith("lock ") and locked.kind == asm.FENCE | asm.LOAD | asm.STORE and locked.address == 0
+    ppc = targets.target("ppc64le")
+    made = build.compile_object(sources, build.compilers(ppc, ["gcc"])[0], "-Os", build.Access("ACQREL"), FIXTURES / "places.c")
+    code = asm.disassemble([made], ppc.isa)[made]["place_split_driver_poll"]
+    assert code and not [i for i in code if "unknown" in i.text], "a table for tracebacks lies behind a function"
+
+
 def test_address_arithmetic_is_what_ends_up_in_an_address() -> None:
     def line(text: str) -> asm.Instruction:
         mnemonic, _, operands = text.partition(" ")
         return asm.Instruction(0, mnemonic, operands, asm.kind_of("aarch64", mnemonic, operands))
 
+    code = [line("cmp x1, #6"), line("ldrh w0, [x1]")]
+    assert [i.kind for i in asm.mark_address_arithmetic("aarch64", code)] == [0, asm.LOAD], "a comparison computes nothing"
     code = [line("add x1, x0, #4"), line("add w2, w2, #1"), line("ldrh w0, [x1]"), line("mov x1, x2"), line("ret")]
     assert [i.kind for i in asm.mark_address_arithmetic("aarch64", code)] == [asm.ADDRESS, 0, asm.LOAD, 0, asm.BRANCH]
 
@@ -361,21 +376,73 @@ def test_a_header_of_ones_own_is_compared(page: Path) -> None:
     for row in mine.values():
         assert int(row["bytes"]) > 0 and not row["error"] and not any(kind in row["findings"] for kind in judge.FORBIDDEN), row
     plain = {(r["function"], r["optimisation"]): r for r in rows if r["access"] == "PLAIN"}
-    assert "repeated=1" in plain["gallery_switch", "-O2"]["findings"], "gcc loads twice for t = *p; switch (t)"
+    twice = plain["gallery_switch", "-O2"]
+    assert ("repeated=1" in twice["findings"], twice["repeated_loads"]) == (True, "1"), "gcc loads twice for t = *p; switch (t)"
+    for key, row in mine.items():
+        assert int(row["bytes_more"]) == int(row["bytes"]) - int(plain[key]["bytes"]) and plain[key]["bytes_more"] == "0"
+        assert int(row["executed_more"]) == int(row["executed"]) - int(plain[key]["executed"]) and row["repeated_loads"] == "0"
+    data = json.loads((page / "build/codegen/codegen.json").read_text())["rows"]
+    assert [(r["bytes_more"], r["repeated_loads"]) for r in data] == [(int(r["bytes_more"]), int(r["repeated_loads"])) for r in rows]
     # Its full fence is a locked add and not an mfence.
     assert int(mine["place_split_driver_kick", "-O2"]["fences"]) == 1
 
 
+def test_a_terminal_has_everything_that_is_counted(page: Path) -> None:
+    """Of the patch's five functions, added up; and how much more it is with each accessor."""
+    with (page / "build/codegen/codegen.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["function"] in PATCHED]
+    lines = {tuple(line[:27].split())[2:]: line[34:].split() for line in (page / "stdout").read_text().splitlines() if re.match(r"gcc 12 +\w+ ", line)}
+    counted = ("bytes", "loads", "stores", "fences", "address_arithmetic", "repeated_loads", "cycles", "executed")
+
+    def total(access: str, name: str) -> float:
+        return sum(float(row[name]) for row in rows if row["access"] == access)
+
+    assert lines[("plain",)] == [f"{total('PLAIN', name):.0f}" for name in counted]
+    for access in ("VOLATILE", "RELAXED", "ACQREL", "linux_read_once"):
+        assert lines[(access.lower(),)] == [f"{total(access, name) - total('PLAIN', name):+.0f}" for name in counted]
+
+
 def test_the_page_needs_nothing_else_and_begins_with_the_answer(page: Path) -> None:
-    html, said = (page / "build/codegen/codegen.html").read_text(), (page / "stdout").read_text()
-    assert not re.findall(r"""(?:src|href)=["'](?!#)|@import|url\((?!#)""", html)
-    [first] = re.findall(r'<div class="answer">\s*<p>(.*?)</p>', html, re.S)
+    text, said = (page / "build/codegen/codegen.html").read_text(), (page / "stdout").read_text()
+    assert not re.findall(r"""(?:src|href)=["'](?!#)|@import|url\((?!#)""", text)
+    [first] = re.findall(r'<div class="answer">\s*<p>(.*?)</p>', text, re.S)
     assert "READ_ONCE" in first and re.search(r"gcc \d+\.\d+\.\d+", first)
     assert first.replace("\N{NON-BREAKING HYPHEN}", "-").replace("&#39;", "'") in said
-    assert html.index('class="answer"') < html.index("<figure>") < html.index('id="race"') < html.index('id="look"')
-    assert html.count('class="tag') == 5, "five claims, each with a verdict"
-    [packed] = re.findall(r'id="data">([^<]*)<', html)
+    assert text.index('class="answer"') < text.index("<figure>") < text.index('id="race"') < text.index('id="look"')
+    assert text.count('class="tag') == 5, "five claims, each with a verdict"
+    [packed] = re.findall(r'id="data">([^<]*)<', text)
     assert json.loads(zlib.decompress(base64.b64decode(packed)))["columns"][1:] == ["clang"], "a compiler that is missing is a grey column"
+
+
+#: What a reader sees once the page's script has run.
+LOOK = """
+<pre id="report"></pre>
+<script>
+setTimeout(() => {
+    const all = (what) => [...document.querySelectorAll(what)].map(e => e.textContent);
+    document.getElementById("report").textContent = JSON.stringify({
+        wide: document.documentElement.scrollWidth - innerWidth, rows: document.querySelectorAll("#grid tr").length,
+        chosen: all("#grid .chosen"), grey: all("#grid .missing"), why: document.querySelector("#grid .missing")?.title,
+        sides: all("#sides h4"), differ: document.querySelectorAll("#sides .diff").length, counts: all("#metric option"),
+    });
+}, 3000);
+</script>
+"""
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_browser_shows_what_differs_and_why_a_cell_is_grey(page: Path, tmp_path: Path, width: int) -> None:
+    (tmp_path / "page.html").write_text((page / "build/codegen/codegen.html").read_text() + LOOK)
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = ["chromium", *flags, f"--window-size={width},900", "--virtual-time-budget=6000", "--dump-dom", tmp_path / "page.html"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    found = re.search(r'<pre id="report">(.+?)</pre>', done.stdout, re.S)
+    assert found, done.stderr[-2000:]
+    seen = json.loads(html.unescape(found[1]))
+    assert seen["wide"] <= 0, "wider than the window"
+    assert seen["rows"] == 3 and len(seen["chosen"]) == 1 and seen["grey"] == ["no compiler"] and "none was asked for" in seen["why"]
+    assert [side.split(": ")[1].split()[0] for side in seen["sides"]] == ["plain", "volatile"] and seen["differ"] > 0
+    assert len(seen["counts"]) == 12 and any("repeated loads" in count for count in seen["counts"])
 
 
 # ------------------------------------------------------------------------------------------------------- the kernel ---
@@ -554,9 +621,14 @@ def test_every_function_is_judged_alone(judged: Path) -> None:
     for key, verdict in verdicts.items():
         assert len(verdict["raced"]) == (27 if RACES[key] else 0) and len(verdict["quiet"]) == 27 - len(verdict["raced"]), key
         assert verdict["compiler"].startswith("gcc ") and verdict["optimisation"] == "-O2" and not verdict["error"]
-    html = (judged / "codegen.html").read_text()
-    assert html.count("27 of 27 race") == 3 and html.count("none of 27") == 3
-    assert html.count('<td class="missing">\N{EN DASH}</td>') == 6, "no clang was asked: a grey column"
+    shown = {key: " ".join(line for _, line in verdict["assembly"]) for key, verdict in verdicts.items()}
+    for key, called in {("PLAIN", "Linux"): "__tsan_read2", ("VOLATILE", "Linux"): "__tsan_volatile_read2", ("ACQREL", "C11"): "__tsan_atomic16_load"}.items():
+        assert called in shown[key] and not re.search(r"nop|data16", shown[key])
+    text = (judged / "codegen.html").read_text()
+    claims = text.split('<div class="claim">')[1:]
+    assert len(claims) == 6 and all(claim.count('<div class="side">') >= 2 for claim in claims), "each claim has its code beside it"
+    assert text.count("27 of 27 race") == 3 and text.count("none of 27") == 3
+    assert text.count('<td class="missing">\N{EN DASH}</td>') == 6, "no clang was asked: a grey column"
 
 
 @pytest.mark.parametrize("level", ["-O2", "-Os"])

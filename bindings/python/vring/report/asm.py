@@ -72,6 +72,13 @@ S390_STORES = re.compile(r"st.*|mvh.*|mvg.*|mvi.*")
 S390_BOTH = re.compile(r"mvc\w*|xc|nc|oc|ni\w?|oi\w?|xi\w?|a[gl]?g?si|la.g?")
 
 
+#: What writes no register, though it begins with one: comparisons, and what leaves the function.
+NO_RESULT = {
+    "x86": r"cmp\w*|test\w*|bt|push\w*|nop\w*", "aarch64": r"cc?mp|cc?mn|tst", "arm": r"(cmp|cmn|tst|teq)\w*(\.\w)?", "riscv": r"",
+    "ppc": r"f?cmp\w*", "s390": r"c(?!s|ds)\w*|tm\w*", "mips": r"", "loongarch": r"",
+}
+
+
 @functools.cache
 def kind_of(isa: str, mnemonic: str, operands: str) -> int:
     """LOAD, STORE, both, FENCE, BRANCH or 0. Accesses to the stack count like others."""
@@ -89,8 +96,10 @@ def kind_of(isa: str, mnemonic: str, operands: str) -> int:
 
 
 def _kind_of_x86(mnemonic: str, operands: str) -> int:
-    if re.fullmatch(r"[mls]fence", mnemonic) or mnemonic == "lock" or (mnemonic == "xchg" and "[" in operands):
+    if re.fullmatch(r"[mls]fence", mnemonic):
         return FENCE
+    if mnemonic.startswith("lock ") or (mnemonic == "xchg" and "[" in operands):
+        return FENCE | LOAD | STORE
     branch = BRANCH if re.fullmatch(r"j\w+|call\w*|ret\w*", mnemonic) else 0
     if mnemonic.startswith(("push", "pop")):
         return STORE if mnemonic.startswith("push") else LOAD
@@ -131,9 +140,9 @@ def memory_operand(isa: str, operands: str) -> str:
 
 
 @functools.cache
-def registers(isa: str, operands: str) -> tuple[str, frozenset[str]]:
-    """The register that the operands begin with, or "", and those that say where in memory."""
-    first = re.match(REGISTER[isa], operands)
+def registers(isa: str, mnemonic: str, operands: str) -> tuple[str, frozenset[str]]:
+    """The register that is written, as well as text tells, or ""; and those that say where in memory."""
+    first = None if re.fullmatch(NO_RESULT[isa], mnemonic) else re.match(REGISTER[isa], operands)
     inside = re.findall(REGISTER[isa], memory_operand(isa, operands))
     return canonical(isa, first[0]) if first else "", frozenset(canonical(isa, register) for register in inside)
 
@@ -142,11 +151,11 @@ def mark_address_arithmetic(isa: str, code: list[Instruction]) -> list[Instructi
     """Marks what computes a register that a later load or store has in its address, before it is written again."""
     marked = list(code)
     for i, instruction in enumerate(code):
-        written = "" if instruction.kind else registers(isa, instruction.operands)[0]
+        written = "" if instruction.kind else registers(isa, instruction.mnemonic, instruction.operands)[0]
         if not written:
             continue
         for j in range(i + 1, len(code)):
-            destination, inside = registers(isa, code[j].operands)
+            destination, inside = registers(isa, code[j].mnemonic, code[j].operands)
             if code[j].kind & (LOAD | STORE) and written in inside:
                 marked[i] = replace(instruction, kind=ADDRESS)
                 break
@@ -195,19 +204,21 @@ COMMENT = re.compile(r"\s(?:#|//|@)\s")
 SYMBOL = re.compile(r"(?:-?(?:0x)?[0-9a-f]+ )?<([^>]*)>")
 
 
-def disassemble(programs: Iterable[Path], isa: str, section: str = "") -> dict[Path, Code]:
+def disassemble(programs: Iterable[Path], isa: str, section: str = "", function: str = "") -> dict[Path, Code]:
     """
-    Every function of some programs, or of one section of each; all in one run, since starting takes longest. Comments of
-    the disassembler are dropped, names of targets are kept.
+    Every function of some programs, or of one section of each, or one function; all in one run, since starting takes
+    longest. Comments of the disassembler are dropped, names of targets are kept.
     """
     by_name = {str(program): program for program in programs}
     command = [llvm("llvm-objdump"), "-d", "--no-show-raw-insn", *([f"--section={section}"] if section else [])]
+    command += [f"--disassemble-symbols={function}"] if function else []
     command += ["--x86-asm-syntax=intel"] if isa == "x86" else []
     command += ["--mcpu=z14"] if isa == "s390" else []  # else it knows the oldest CPU alone
     found: dict[Path, Code] = {program: {} for program in by_name.values()}
     starts: list[tuple[int, str]] = []
     functions: Code = {}
     current: list[Instruction] = []
+    prefix: tuple[str, str] | None = None  # address and name of one that stands on a line of its own
 
     def named(address: int) -> str:
         """An address as the symbol before it and the distance."""
@@ -218,15 +229,20 @@ def disassemble(programs: Iterable[Path], isa: str, section: str = "") -> dict[P
         if line := LINE.match(text):
             mnemonic, operands = line[2], COMMENT.split(line[3] or "", maxsplit=1)[0].strip()
             if mnemonic in ("lock", "rep", "repz"):
-                mnemonic, _, operands = f"{mnemonic} {operands}".partition(" ")
-            if mnemonic.startswith("."):  # a constant between the instructions
+                prefix = line[1], mnemonic
+                mnemonic, _, operands = operands.partition(" ")
+                if not mnemonic:
+                    continue
+            if mnemonic.startswith(".") or mnemonic == "<unknown>":  # a constant between the instructions, or behind them
                 continue
+            address, before = prefix or (line[1], "")
+            mnemonic, prefix = f"{before} {mnemonic}".strip(), None
             kind = kind_of(isa, mnemonic, operands)
             # Of a branch the name of its target; elsewhere the disassembler guesses.
             operands = SYMBOL.sub(r"\1" if kind & BRANCH else "", operands).strip() if "<" in operands else operands
             if kind & BRANCH:
                 operands = re.sub(r"(?<!\+)\b0x[0-9a-f]+$", lambda m: named(int(m[0], 16)), operands)
-            current.append(Instruction(int(line[1], 16), mnemonic, operands, kind))
+            current.append(Instruction(int(address, 16), mnemonic, operands, kind))
         elif header := HEADER.match(text):
             current = functions.setdefault(header[2], [])
         elif file := FILE.match(text):

@@ -18,6 +18,12 @@ from .targets import Target
 COMMON_FLAGS = ("-std=c11", "-ffreestanding", "-ffunction-sections", "-fno-pic", "-fno-stack-protector",
                 "-fno-asynchronous-unwind-tables", "-fno-ident")
 VARIANTS = ("PLAIN", "VOLATILE", "RELAXED", "ACQREL")
+WORDS = {"PLAIN": "plain", "VOLATILE": "volatile", "RELAXED": "relaxed", "ACQREL": "acquire/release"}
+
+
+def in_words(access: str) -> str:
+    """A variant as prose has it; a header by its own name."""
+    return WORDS.get(access, access)
 
 
 class ReportError(Exception):

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .asm import disassemble, mark_address_arithmetic, symbols
+from .asm import disassemble, symbols
 from .build import Compiler, ReportError, Sources, compilers, run_tool
 from .measure import Row, body_of, fill_static
 from .targets import target
@@ -127,7 +127,7 @@ def build(tree: Path, sources: Sources, copy: Path, name: str, compiler: Compile
         return [blank]
     isa = target(name).isa
     code, table = disassemble([made], isa)[made], symbols(made)
-    fill_static(blank, [i for function in code.values() for i in mark_address_arithmetic(isa, function)])
+    fill_static(blank, isa, [(table[name], function) for name, function in code.items() if name in table])
     blank.bytes, blank.assembly = sum(table[function].size for function in code if function in table), []
     rows = [blank]
     for function in FUNCTIONS:
@@ -135,6 +135,6 @@ def build(tree: Path, sources: Sources, copy: Path, name: str, compiler: Compile
             row = Row("kernel", function, name, compiler.name, compiler.column, level, access)
             body = body_of(function, code, table)
             row.bytes = sum(symbol.size for symbol, _ in body)
-            fill_static(row, [i for _, part in body for i in mark_address_arithmetic(isa, part)])
+            fill_static(row, isa, body)
             rows.append(row)
     return rows

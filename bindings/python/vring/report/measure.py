@@ -62,6 +62,11 @@ class Row:
     error: str = ""
 
     @property
+    def repeated_loads(self) -> int:
+        """Words of shared memory that were loaded more often than asked for."""
+        return self.findings.get("repeated", 0)
+
+    @property
     def key(self) -> tuple[str, str, str, str, str]:
         """Everything but the accessor."""
         return (self.suite, self.function, self.target, self.column, self.optimisation)
@@ -156,7 +161,7 @@ def measure_program(program: Path, code: Code, blank: list[Row], asked: dict[str
         run, body = runs[row.function], body_of(row.function, code, table)
         row.bytes = sum(symbol.size for symbol, _ in body)
         row.helpers = {symbol.name: symbol.size for symbol, _ in body if not symbol.name.startswith(row.function)}
-        fill_static(row, [i for _, function in body for i in mark_address_arithmetic(where.isa, function)])
+        fill_static(row, where.isa, body)
         row.executed = len(run.steps)
         row.shared_loads = sum(a.kind == "load" for a in run.accesses)
         row.shared_stores = sum(a.kind == "store" for a in run.accesses)
@@ -181,13 +186,17 @@ def fresh(row: Row) -> Row:
     return Row(row.suite, row.function, row.target, row.compiler, row.column, row.optimisation, row.access)
 
 
-def fill_static(row: Row, code: list[Instruction]) -> None:
+def fill_static(row: Row, isa: str, body: list[tuple[Symbol, list[Instruction]]]) -> None:
+    """Counts of a function with what belongs to it; its assembly has a line with the name of each piece but the first."""
+    pieces = [(symbol.name, mark_address_arithmetic(isa, piece)) for symbol, piece in body]
+    code = [i for _, piece in pieces for i in piece]
     row.instructions = len(code)
     row.loads = sum(bool(i.kind & LOAD) for i in code)
     row.stores = sum(bool(i.kind & STORE) for i in code)
     row.fences = sum(bool(i.kind & FENCE) for i in code)
     row.address_arithmetic = sum(bool(i.kind & ADDRESS) for i in code)
-    row.assembly = [(i.kind, i.text) for i in code]
+    named = [[(0, f"{name}:"), *((i.kind, i.text) for i in piece)] for name, piece in pieces if piece]
+    row.assembly = [line for lines in named for line in lines][1:]
 
 
 #: Functions in their own right, and what has the name of a C library's.

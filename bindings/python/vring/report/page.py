@@ -24,7 +24,7 @@ import pygments.lexers
 from . import budget
 from .answer import PATCHED, claims, differences, kernel_sentence, sentences
 from .asm import ADDRESS, BRANCH, FENCE, LOAD, STORE
-from .build import VARIANTS, Sources
+from .build import VARIANTS, Sources, in_words
 from .measure import Row
 from .races import FunctionVerdict, Verdict
 from .targets import TARGETS
@@ -39,28 +39,41 @@ METRICS = {
     "stores": "instructions that store",
     "fences": "fences",
     "address_arithmetic": "instructions that compute an address",
+    "repeated_loads": "repeated loads: words loaded more often than asked for",
     "shared_loads": "loads of shared memory, executed",
     "shared_stores": "stores to shared memory, executed",
     "findings": "what became of the accesses",
 }
 
 
-def write_csv(rows: Iterable[Row], path: Path) -> None:
+def against_plain(rows: list[Row]) -> list[dict[str, int | None]]:
+    """Of each row: how much more it is than with plain accesses, and its repeated loads; None where one of the two did not build."""
+    plain = {row.key: row for row in rows if row.access == "PLAIN" and not row.error}
+    found: list[dict[str, int | None]] = []
+    for row in rows:
+        base = plain.get(row.key) if not row.error else None
+        found.append({"bytes_more": row.bytes - base.bytes if base else None, "executed_more": row.executed - base.executed if base else None,
+                      "repeated_loads": None if row.error else row.repeated_loads})
+    return found
+
+
+def write_csv(rows: list[Row], path: Path) -> None:
     """One line per row; what was found of the accesses as "narrowed=1 merged=1"."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS, "findings", "error"])
-        for row in rows:
+        writer.writerow([*COLUMNS, "bytes_more", "executed_more", "repeated_loads", "findings", "error"])
+        for row, more in zip(rows, against_plain(rows), strict=True):
             found = " ".join(f"{kind.replace(' ', '-')}={count}" for kind, count in sorted(row.findings.items()))
-            writer.writerow([*(getattr(row, name) for name in COLUMNS), found, row.error.splitlines()[0] if row.error else ""])
+            error = row.error.splitlines()[0] if row.error else ""
+            writer.writerow([*(getattr(row, name) for name in COLUMNS), *more.values(), found, error])
 
 
-def write_json(rows: Iterable[Row], verdicts: list[Verdict], by_function: list[FunctionVerdict], about: dict[str, Any], path: Path) -> None:
+def write_json(rows: list[Row], verdicts: list[Verdict], by_function: list[FunctionVerdict], about: dict[str, Any], path: Path) -> None:
     """{"about", "rows", "races", "races_by_function"}: a row with its assembly, as lines."""
     def plain(row: Row) -> dict[str, Any]:
         return {name: getattr(row, name) for name in (*COLUMNS, "findings", "error")} | {"assembly": [t for _, t in row.assembly]}
 
-    data = {"about": about, "rows": [plain(row) for row in rows], "races": [dataclasses.asdict(v) for v in verdicts],
+    data = {"about": about, "rows": [plain(row) | more for row, more in zip(rows, against_plain(rows), strict=True)], "races": [dataclasses.asdict(v) for v in verdicts],
             "races_by_function": [dataclasses.asdict(v) for v in by_function]}
     path.write_text(json.dumps(data, indent=1))
 
@@ -78,7 +91,32 @@ def terminal_table(rows: list[Row]) -> str:
         cells = [f"{by_access[a].bytes:+5d} B {by_access[a].executed:+4d} i" if a in by_access else "-" for a in accesses]
         base = next(iter(by_access.values())).base_bytes
         out.append(f"{target:<12} {column + ' ' + optimisation:<14} {base:>6}  " + "  ".join(f"{cell:>14}" for cell in cells))
-    return "\n".join(out)
+    return "\n".join([*out, "", *totals(rows, accesses)])
+
+
+#: What is added up for a terminal, and its heading there.
+TOTALS = {"bytes": "bytes", "loads": "loads", "stores": "stores", "fences": "fences", "address_arithmetic": "address",
+          "repeated_loads": "repeated", "cycles": "cycles", "executed": "executed"}
+
+
+def totals(rows: list[Row], accesses: list[str]) -> list[str]:
+    """Everything that is counted of those five functions, added up by compiler; what all accessors have built alone."""
+    built: dict[tuple[str, ...], dict[str, Row]] = {}
+    for row in rows:
+        if row.function in PATCHED and not row.error:
+            built.setdefault(row.key, {})[row.access] = row
+    whole = [some for some in built.values() if len(some) == len(accesses) + 1]
+    out = ["The same, all targets and levels added up; address: instructions that compute one; repeated: loads of a word more often",
+           "than asked for; cycles: llvm-mca's, where it has a model, and nothing of what fences wait for; executed: by one call of each.", ""]
+    out.append(f"{'compiler':<10} {'accesses':<16} {'':>6}" + "".join(f"{heading:>10}" for heading in TOTALS.values()))
+    for column in dict.fromkeys(some["PLAIN"].column for some in whole):
+        of_column = [some for some in whole if some["PLAIN"].column == column]
+        for access in ("PLAIN", *accesses):
+            sums = [sum((getattr(some[access], name) or 0) - (getattr(some["PLAIN"], name) or 0) * (access != "PLAIN") for some in of_column)
+                    for name in TOTALS]
+            sign = "" if access == "PLAIN" else "+"
+            out.append(f"{column:<10} {access.lower():<16} {'' if access == 'PLAIN' else 'more':>6}" + "".join(f"{total:>{sign}10.0f}" for total in sums))
+    return out
 
 
 def picture(rows: list[Row]) -> str:
@@ -204,6 +242,7 @@ def write_page(rows: list[Row], verdicts: list[Verdict], by_function: list[Funct
     )
     shown = [r for r in rows if r.access != "HOOK"]
     suites = list(dict.fromkeys(r.suite for r in shown))
+    environment.filters["in_words"] = in_words
     environment.filters["unbroken"] = lambda text: text.replace("-O", "\N{NON-BREAKING HYPHEN}O")
     text = environment.get_template("codegen.html").render(
         about=about, sentences=sentences(shown), claims=claims(shown, by_function), verdicts=verdicts, races=races_table(by_function), data=packed(shown),

@@ -10,6 +10,7 @@ a volatile one is, too; gcc and clang tell them apart if asked to, and kcsan_rul
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 from collections import Counter
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .asm import disassemble, symbols
 from .build import Access, Compiler, ReportError, Sources, clangs, compile_object, run_tool, version_of
 from .measure import NEUTRAL, apart_or_together, functions_in
 
@@ -28,6 +30,9 @@ RULES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 SUITES = ("places", "gallery")
 RACED, QUIET = 66, 0  # how a process ends
+EXAMPLE = "place_split_driver_poll"
+#: Whose code a compiler makes for itself here, to be read.
+HOST = {"x86_64": "x86", "aarch64": "aarch64"}.get(platform.machine(), "")
 
 
 @dataclass
@@ -42,6 +47,11 @@ class FunctionVerdict:
     raced: list[str] = field(default_factory=list)
     quiet: list[str] = field(default_factory=list)
     error: str = ""
+    assembly: list[tuple[int, str]] = field(default_factory=list)  # of EXAMPLE, by one compiler: what the detector is told
+
+    @property
+    def program(self) -> str:
+        return "-".join(("functions", self.access, self.rule, self.column.replace(" ", ""), self.optimisation))
 
 
 def host_compilers(columns: Iterable[str] = ()) -> list[Compiler]:
@@ -66,7 +76,7 @@ def judge_functions(sources: Sources, compiler: Compiler, optimisation: str, acc
     try:
         objects = [instrumented(sources, compiler, optimisation, access, rule, *files) for files in shapes]
         objects.append(instrumented(sources, compiler, "-O1", access, rule, sources.fixtures / "race_rig.c", extra=macros))
-        made = program(sources, compiler, rule, objects, "-".join(("functions", access.name, rule, compiler.column.replace(" ", ""), optimisation)))
+        made = program(sources, compiler, rule, objects, verdict.program)
     except ReportError as error:
         verdict.error = str(error)
         return verdict
@@ -105,7 +115,13 @@ def judge_all_functions(sources: Sources, some: Iterable[Compiler], optimisation
     optimisations, accesses = list(optimisations), list(accesses)
     asked = [(compiler, level, access, rule) for compiler in some for level in optimisations for access in accesses for rule in rules_of(access)]
     with ThreadPoolExecutor(parallel) as pool:
-        return list(pool.map(lambda one: judge_functions(sources, *one), asked))
+        verdicts = list(pool.map(lambda one: judge_functions(sources, *one), asked))
+    shown = [v for v in verdicts if HOST and not v.error and (v.compiler, v.optimisation) == (verdicts[0].compiler, verdicts[0].optimisation)]
+    code = disassemble([sources.output / "races" / v.program for v in shown], HOST, function=EXAMPLE)
+    for verdict, functions in zip(shown, code.values(), strict=True):
+        own = symbols(sources.output / "races" / verdict.program)[EXAMPLE]
+        verdict.assembly = [(i.kind, i.text) for i in functions[EXAMPLE] if i.address < own.address + own.size]
+    return verdicts
 
 
 @dataclass
