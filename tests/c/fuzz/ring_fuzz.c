@@ -184,10 +184,15 @@ static unsigned get(struct line *line)
     return token;
 }
 
+/* Once somebody has scribbled nobody asks where a token is, and a line that only grows would overflow. */
 static void move_all(struct line *from, struct line *to)
 {
-    while (from->n > 0)
-        put(to, get(from));
+    while (from->n > 0) {
+        unsigned token = get(from);
+
+        if (honest)
+            put(to, token);
+    }
 }
 
 static unsigned model_free(void)
