@@ -66,31 +66,31 @@ struct vring_packed_position {
 
 struct vring_packed_driver {
     struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
-    /* set by init, constant after */
-    struct vring_packed_ring ring;
-    uint64_t features;
-    struct vring_slot *slots; /* one per buffer id */
-    uint32_t max_chain;
-    uint32_t max_pieces; /* of a buffer in the ring: max_chain, or size if that is less */
-    uint16_t notify_id;
-    uint8_t used_len; /* enum vring_used_len_policy */
-    bool len_without_write;
-    /* ours alone */
+    /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
     int live;            /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
-    struct vring_packed_position next_avail; /* where to stage next */
+    bool owes;             /* after a restart: a notification that the predecessor may not have sent */
     uint16_t free_head;    /* first free buffer id; meaningful while free_count > 0 */
     uint16_t staged_first; /* what will be the flags of the entry at published */
     uint16_t free_count;   /* ring entries */
     uint16_t batch;        /* IN_ORDER: buffers from oldest on that one used descriptor stands for and get_used has not yet returned */
-    struct vring_packed_position published; /* where the device will look next, as far as it was told */
     uint16_t sequence;     /* of the next buffer: its place in the order of adding */
-    struct vring_packed_position next_used; /* where to look for a used descriptor */
     uint16_t told;         /* what sequence was when we published last: from there on buffers are staged */
     uint16_t returned;     /* how many buffers have come back, as sequence counts them */
+    struct vring_packed_position next_avail; /* where to stage next */
+    struct vring_packed_position published; /* where the device will look next, as far as it was told */
+    struct vring_packed_position next_used; /* where to look for a used descriptor */
     uint32_t oldest;       /* IN_ORDER: the id that has to come back next */
     uint32_t batch_len;    /* IN_ORDER: used length of the last of the batch */
     uint32_t event;        /* what we last wrote into the driver area: flags << 16 | place */
-    bool owes;             /* after a restart: a notification that the predecessor may not have sent */
+    /* set by init, constant after */
+    uint8_t used_len; /* enum vring_used_len_policy */
+    bool len_without_write;
+    uint16_t notify_id;
+    struct vring_packed_ring ring;
+    struct vring_slot *slots; /* one per buffer id */
+    uint32_t max_pieces; /* of a buffer in the ring: max_chain, or size if that is less */
+    uint32_t max_chain;
+    uint64_t features;
 };
 
 /*
@@ -175,32 +175,33 @@ int vring_packed_driver_snapshot_entry(const struct vring_packed_driver *vq, uin
 
 struct vring_packed_device {
     struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
-    /* set by init, constant after */
-    struct vring_packed_ring ring;
-    uint64_t features;
-    struct vring_head *heads; /* one per buffer id */
-    uint32_t max_chain;
-    /* ours alone */
+    /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
     int live;             /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
-    struct vring_regions regions;
-    struct vring_packed_position next_avail; /* where to look for an available descriptor */
+    bool owes;             /* after a restart: a notification that the predecessor may not have sent */
     uint16_t held;         /* ring entries of the buffers that the driver has not got back: at most size */
     uint16_t staged_first; /* what will be the flags of the used descriptor at published */
-    struct vring_packed_position next_used; /* where to stage next */
     uint16_t in_flight;    /* buffers taken and not yet staged as used */
-    struct vring_packed_position published; /* where the driver will look next, as far as it was told */
     uint16_t staged;       /* ring entries that the staged buffers had */
+    uint16_t generation;   /* of the next handle */
+    uint16_t batch_id;
+    uint16_t waiting;      /* of the buffers taken, the last so many are still to be handed out again */
+    struct vring_packed_position next_avail; /* where to look for an available descriptor */
+    struct vring_packed_position next_used; /* where to stage next */
+    struct vring_packed_position published; /* where the driver will look next, as far as it was told */
     uint32_t taken;        /* where in heads[].order the next buffer goes */
     uint32_t oldest;       /* IN_ORDER: where in heads[].order the buffer stands that has to be used next */
     struct vring_packed_position batch; /* IN_ORDER: where the used descriptor goes that will stand for all from there to next_used */
     uint32_t batch_len;    /* ... and names the last of them */
-    uint16_t batch_id;
-    uint16_t generation;   /* of the next handle */
-    uint16_t waiting;      /* of the buffers taken, the last so many are still to be handed out again */
     struct vring_packed_position waiting_at; /* ... with IN_ORDER, where the first of them begins in the ring */
-    bool owes;             /* after a restart: a notification that the predecessor may not have sent */
-    struct vring_inflight inflight;
     uint32_t event;        /* what we last wrote into the device area: flags << 16 | place */
+    /* set by init, constant after */
+    struct vring_packed_ring ring;
+    struct vring_head *heads; /* one per buffer id */
+    uint32_t max_chain;
+    uint64_t features;
+    /* ours alone */
+    struct vring_regions regions;
+    struct vring_inflight inflight;
 };
 
 /*

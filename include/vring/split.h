@@ -77,27 +77,27 @@ struct vring_split_ring {
 
 struct vring_split_driver {
     struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
-    /* set by init, constant after */
-    struct vring_split_ring ring;
-    uint64_t features;
-    struct vring_slot *slots; /* one per entry */
-    uint32_t max_chain;
-    uint32_t max_pieces; /* of a buffer in the ring: max_chain, or size if that is less */
-    uint16_t notify_id;
-    uint8_t used_len; /* enum vring_used_len_policy */
-    /* ours alone */
+    /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
     int live;            /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
+    bool owes;           /* after a restart: a notification that the predecessor may not have sent */
     uint16_t free_head;  /* first free descriptor; meaningful while free_count > 0 */
     uint16_t seen_used;  /* used.idx as last observed and judged: between next_used and published */
     uint16_t free_count;
     uint16_t published;  /* avail.idx as the device sees it; next_avail - published buffers are staged */
     uint16_t next_avail; /* next position to stage at */
-    uint16_t batch;      /* IN_ORDER: buffers at next_used that one used element stands for and get_used has not yet returned */
     uint16_t next_used;  /* next position to take from; published - next_used buffers are with the device */
-    uint32_t batch_len;  /* used length of the last of them */
+    uint16_t batch;      /* IN_ORDER: buffers at next_used that one used element stands for and get_used has not yet returned */
     uint16_t used_event; /* what we last wrote into the areas */
     uint16_t avail_flags;
-    bool owes;           /* after a restart: a notification that the predecessor may not have sent */
+    uint32_t batch_len;  /* used length of the last of them */
+    /* set by init, constant after */
+    uint8_t used_len; /* enum vring_used_len_policy */
+    uint16_t notify_id;
+    struct vring_split_ring ring;
+    struct vring_slot *slots; /* one per entry */
+    uint32_t max_pieces; /* of a buffer in the ring: max_chain, or size if that is less */
+    uint32_t max_chain;
+    uint64_t features;
 };
 
 /*
@@ -292,26 +292,27 @@ int vring_split_driver_snapshot_entry(const struct vring_split_driver *vq, uint3
 
 struct vring_split_device {
     struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
-    /* set by init, constant after */
-    struct vring_split_ring ring;
-    uint64_t features;
-    struct vring_head *heads; /* one per entry */
-    uint32_t max_chain;
-    /* ours alone */
+    /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
     int live;             /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
-    struct vring_regions regions;
+    bool owes;            /* after a restart: a notification that the predecessor may not have sent */
     uint16_t next_avail;  /* next position to take from */
     uint16_t seen_avail;  /* avail.idx as last observed and judged: 0 .. size ahead of published */
     uint16_t next_used;   /* next position to stage at; never passes next_avail */
     uint16_t published;   /* used.idx as the driver sees it */
-    uint16_t batch;       /* IN_ORDER: where the used element goes that will stand for batch up to next_used */
-    uint16_t batch_head;  /* ... and names the last of them */
-    uint32_t batch_len;
-    uint16_t avail_event; /* what we last wrote into the device area */
-    uint16_t used_flags;
     uint16_t generation;  /* of the next handle */
     uint16_t waiting;     /* of the buffers before next_avail, the last so many are still to be handed out again */
-    bool owes;            /* after a restart: a notification that the predecessor may not have sent */
+    uint16_t batch;       /* IN_ORDER: where the used element goes that will stand for batch up to next_used */
+    uint16_t batch_head;  /* ... and names the last of them */
+    uint16_t avail_event; /* what we last wrote into the device area */
+    uint16_t used_flags;
+    uint32_t batch_len;
+    /* set by init, constant after */
+    struct vring_split_ring ring;
+    struct vring_head *heads; /* one per entry */
+    uint32_t max_chain;
+    uint64_t features;
+    /* ours alone */
+    struct vring_regions regions;
     struct vring_inflight inflight;
 };
 

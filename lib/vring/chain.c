@@ -58,7 +58,7 @@ static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc 
     if (desc->len == 0)
         return 0;
     walk->bytes += desc->len;
-    if (PEER_BAD(walk->bytes - 1 > UINT32_MAX))
+    if (PEER_BAD(chain_too_long(walk->bytes)))
         return VRING_E_CHAIN_LEN;
     if ((!PORT_FAST && VRING_BUILD_REGIONS) || !regions_whole(walk->regions, desc->addr, desc->len, writable, &host))
         return chain_pieces(walk, desc->addr, desc->len, writable);

@@ -3,6 +3,8 @@
 
 int vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint32_t value)
 {
-    peer_note(fault, error, position, value);
+    fault->error = error;
+    fault->position = position;
+    fault->value = value;
     return error;
 }

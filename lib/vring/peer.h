@@ -22,16 +22,20 @@
 #define PEER_BAD(condition) PORT_UNLIKELY(condition)
 #endif
 
-/* Keep what was seen. */
+/* Keep what was seen. Returns error. Four words of arguments: they fit in registers. */
+PORT_COLD int vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint32_t value);
+
+/* The same where something comes after it, for which a call would have to save registers. */
 static inline void peer_note(struct vring_fault *fault, int error, uint32_t position, uint32_t value)
 {
-    fault->error = error;
-    fault->position = position;
-    fault->value = value;
+    if (PORT_FAST) {
+        fault->error = error;
+        fault->position = position;
+        fault->value = value;
+    } else {
+        (void)vring_evidence(fault, error, position, value);
+    }
 }
-
-/* The same as a call, for where nothing comes after it. Returns error. Four words of arguments: they fit in registers. */
-PORT_COLD int vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint32_t value);
 
 /*
  * Break a queue for good: keep the evidence, make every later call answer error. Returns error. Inline, so that the
@@ -43,7 +47,10 @@ static inline int vring_poison(struct vring_fault *fault, int *live, int error, 
 
     int answer = vring_evidence(fault, error, position, value);
 
-    return PORT_FAST ? error : answer;
+    if (PORT_FAST)
+        return error;
+    PORT_NEVER(answer >= 0);
+    return answer;
 }
 
 /* What the live of a queue says, if it is not 0 or what broke it. */

@@ -14,18 +14,21 @@
 
 #define PORT_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define PORT_COLD __attribute__((cold, noinline))
+#define PORT_NEVER(condition) do { if (condition) __builtin_unreachable(); } while (0)
 #define PORT_NOINLINE __attribute__((noinline))
 
 /*
  * Is a second, straight path through a verb, for the most common of buffers, worth its bytes? PORT_INLINE is for what such
- * a path and the general one have in common.
+ * a path and the general one have in common, PORT_ASIDE for the general one: out of the way where it is not all there is.
  */
 #ifdef __OPTIMIZE_SIZE__
 #define PORT_FAST 0
 #define PORT_INLINE inline
+#define PORT_ASIDE
 #else
 #define PORT_FAST 1
 #define PORT_INLINE inline __attribute__((always_inline))
+#define PORT_ASIDE PORT_NOINLINE
 #endif
 
 /*

@@ -277,6 +277,7 @@ static PORT_INLINE int split_driver_announced(struct vring_split_driver *vq, uin
     if (ready < wanted) {
         int error = split_driver_observe(vq);
 
+        PORT_NEVER(error > 0);
         if (error)
             return error;
         ready = (uint16_t)(vq->seen_used - vq->next_used);
@@ -310,15 +311,29 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
 
     struct split_driver_taking taking = split_driver_taking(vq, &vq->ring);
 
-    if (!PORT_FAST || feature_on(vq->features, VRING_F_IN_ORDER) || taking.staged > 0)
+    if (feature_on(vq->features, VRING_F_IN_ORDER) || (PORT_FAST && taking.staged > 0))
         return split_driver_get_one(vq, used);
-    taking.staged = 0; /* a constant now */
+    if (PORT_FAST)
+        taking.staged = 0; /* a constant now */
 
     int error = split_driver_get(vq, &taking, used);
 
     if (!error)
         split_driver_taken(vq, &taking);
     return error;
+}
+
+/* Up to capacity buffers, by so many calls. */
+static PORT_INLINE int split_driver_get_each(struct vring_split_driver *vq, struct vring_used_buffer *used,
+                                             uint32_t capacity, uint32_t *n)
+{
+    uint32_t taken = 0;
+    int error = 0;
+
+    while (taken < capacity && (error = vring_split_driver_get_used(vq, &used[taken])) == 0)
+        taken++;
+    *n = taken;
+    return batch_answer(error, taken);
 }
 
 int vring_split_driver_get_used_batch(struct vring_split_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
@@ -331,6 +346,8 @@ int vring_split_driver_get_used_batch(struct vring_split_driver *vq, struct vrin
         return peer_verdict(vq->live);
     if (capacity == 0)
         return VRING_E_ROOM;
+    if (!PORT_FAST)
+        return split_driver_get_each(vq, used, capacity, n);
 
     int ready = split_driver_announced(vq, capacity);
 
@@ -342,7 +359,7 @@ int vring_split_driver_get_used_batch(struct vring_split_driver *vq, struct vrin
 
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         return split_driver_get_in_order(vq, used, (uint32_t)ready, n);
-    if (!PORT_FAST || taking.staged > 0)
+    if (taking.staged > 0)
         return split_driver_get_beside_staged(vq, used, (uint32_t)ready, n);
     taking.staged = 0;
     return split_driver_get_any(vq, taking, used, (uint32_t)ready, n);

@@ -175,13 +175,59 @@ static PORT_INLINE int split_driver_stage_table(struct split_driver_adding *addi
     return 0;
 }
 
-/* There is no room for this list now. What could be no buffer at any time is told first. */
-static PORT_NOINLINE int split_driver_no_room(const struct vring_segment *segments, uint32_t count)
+/*
+ * Stage any list of pieces, in descriptors of the ring or in a table: all there is where code has to be small, and elsewhere
+ * for lists without room, of which what could be no buffer at any time is told first.
+ */
+static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const struct vring_table *table,
+                                           const struct vring_segment *segments, uint32_t n_readable, uint32_t count,
+                                           uint64_t token)
 {
-    uint32_t bytes;
-    int error = segments_check(segments, count, count, &bytes);
+    const bool in_table = FEATURE_BUILT(VRING_F_INDIRECT_DESC) && table;
+    const bool fits = (in_table ? 1 : count) <= vq->free_count;
+    size_t head = vq->free_head, last = head, next = in_table ? 0 : head;
+    uint32_t flags = VRING_DESC_NEXT, writable = 0; /* modulo 2^32 */
+    uint64_t bytes = 0;
+    int error = in_table ? segments_check_table(table, count) : 0;
 
-    return error ? error : VRING_E_FULL;
+    if (error)
+        return error;
+    for (uint32_t i = 0; i < count; segments++) {
+        error = segment_check(segments->addr, segments->len);
+        if (error)
+            return error;
+        bytes += segments->len;
+        if (i >= n_readable) {
+            flags = VRING_DESC_NEXT | VRING_DESC_WRITE;
+            writable += segments->len;
+        }
+        if (++i == count)
+            flags -= VRING_DESC_NEXT;
+        if (!fits)
+            continue;
+        last = next;
+        next = in_table ? last + 1 : vq->slots[last].next;
+        split_store_desc(in_table ? table->memory : vq->ring.desc, last, segments->addr, segments->len, flags, next);
+    }
+    if (bytes > UINT64_C(1) << 32)
+        return VRING_E_LEN;
+    if (!fits)
+        return VRING_E_FULL;
+    if (writable == 0 && (flags & VRING_DESC_WRITE))
+        writable = UINT32_MAX; /* 2^32 in all: no piece is empty */
+
+    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
+
+    if (in_table) {
+        split_store_desc(vq->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
+        last = head;
+        next = adding.slots[head].next;
+        count = 1;
+    }
+    split_driver_stage(&adding, last, next, count, writable, token);
+    adding.free_count -= count;
+    split_driver_added(vq, &adding);
+    return 0;
 }
 
 /* add_avail for any list of pieces that could be a buffer. */
@@ -191,7 +237,7 @@ static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, co
     struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
 
     if (count > adding.free_count)
-        return split_driver_no_room(segments, count);
+        return split_driver_add_any(vq, NULL, segments, n_readable, count, token);
 
     int error = split_driver_stage_list(&adding, segments, n_readable, count, token);
 
@@ -213,15 +259,14 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
         return VRING_E_CHAIN;
     if (!segments)
         return VRING_E_NULL;
-    if (!PORT_FAST || count > 1)
+    if (!PORT_FAST)
+        return split_driver_add_any(vq, NULL, segments, n_readable, count, token);
+    if (count > 1 || vq->free_count == 0)
         return split_driver_add_list(vq, segments, n_readable, count, token);
 
     struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
     uint64_t addr = segments->addr;
     uint32_t len = segments->len;
-
-    if (adding.free_count == 0)
-        return split_driver_no_room(segments, 1);
 
     int error = segment_check(addr, len);
 
@@ -249,11 +294,8 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
         return VRING_E_CHAIN;
     if (!segments)
         return VRING_E_NULL;
-    if (vq->free_count == 0) {
-        int slip = segments_check_table(table, count);
-
-        return slip ? slip : split_driver_no_room(segments, count);
-    }
+    if (!PORT_FAST || vq->free_count == 0)
+        return split_driver_add_any(vq, table, segments, n_readable, count, token);
 
     struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
     int error = split_driver_stage_table(&adding, table, segments, n_readable, count, token);

@@ -132,7 +132,7 @@ static PORT_INLINE vring_handle split_device_take(struct split_device_taking *ta
 }
 
 /* Take the buffer at head, whatever it is, walking on from the descriptor at this place behind what chain tells. */
-static PORT_NOINLINE int split_device_take_walked(struct vring_split_device *vq, size_t head, struct split_device_place at,
+static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, size_t head, struct split_device_place at,
                                                   struct split_words words, struct vring_iov *iov, uint32_t n_iov,
                                                   struct vring_chain *chain)
 {
@@ -249,7 +249,7 @@ static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, st
     struct split_device_taking taking = split_device_taking(vq);
     uint16_t head = taking.heads[taking.next_avail & taking.ring->mask].order;
 
-    if (!PORT_FAST || inflight_is_kept(&vq->inflight)) {
+    if (inflight_is_kept(&vq->inflight)) {
         struct split_device_place at = {NULL, 0, taking.ring->size, head, false};
 
         *chain = nothing;
@@ -311,6 +311,7 @@ static PORT_INLINE int split_device_announced(struct vring_split_device *vq, uin
 
         int error = split_device_observe(vq);
 
+        PORT_NEVER(error > 0);
         if (error)
             return error;
         ready = (uint16_t)(vq->seen_avail - vq->next_avail);
@@ -376,8 +377,11 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
         return error;
 
     struct split_words words = split_fetch(taking.ring->desc, head);
+    struct split_device_place at = {NULL, 0, taking.ring->size, (uint32_t)head, false};
 
-    if (!PORT_FAST || n_iov == 0 || inflight_is_kept(&vq->inflight) ||
+    if (!PORT_FAST)
+        return split_device_take_walked(vq, head, at, words, iov, n_iov, chain);
+    if (n_iov == 0 || inflight_is_kept(&vq->inflight) ||
         !split_device_take_piece(&taking, head, words, split_decode(words).flags & VRING_DESC_WRITE, iov, chain))
         return split_device_take_any(vq, words, iov, n_iov, chain);
     split_device_taken(vq, &taking);
@@ -525,12 +529,14 @@ int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vri
         return peer_verdict(vq->live);
     if (capacity == 0)
         return VRING_E_ROOM;
+    if (!PORT_FAST)
+        return split_device_get_each(vq, iov, n_iov, chains, capacity, n);
 
     int ready = split_device_announced(vq, capacity);
 
     if (ready < 0)
         return ready;
-    if (!PORT_FAST || ready == 0 || inflight_is_kept(&vq->inflight))
+    if (ready == 0 || inflight_is_kept(&vq->inflight))
         return split_device_get_each(vq, iov, n_iov, chains, ready > 0 ? (uint32_t)ready : capacity, n);
 
     struct split_device_batch batch = {.taken = 0};
