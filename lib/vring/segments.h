@@ -18,6 +18,15 @@ static inline int segment_check(uint64_t addr, uint32_t len)
     return addr + (len - 1) < addr ? VRING_E_ADDR : 0;
 }
 
+/*
+ * Surely a piece, by one comparison: not an empty one, and not one that wraps. One that ends where the address space does is
+ * a piece, too, but is left to segment_check().
+ */
+static inline bool segment_is_sound(uint64_t addr, uint32_t len)
+{
+    return addr + len > addr;
+}
+
 /* Add the lengths of so many pieces to *total. 0, or as segment_check(). */
 static PORT_INLINE int segments_add_up(const struct vring_segment *segments, uint32_t count, uint64_t *total)
 {

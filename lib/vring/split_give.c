@@ -322,7 +322,7 @@ static PORT_INLINE uint32_t split_driver_add_kind(struct vring_split_driver *vq,
         uint64_t addr = segment->addr;
         uint32_t len = segment->len;
 
-        if (segment_check(addr, len))
+        if (!segment_is_sound(addr, len))
             break;
         split_driver_stage_piece(&adding, addr, len, n_writable, buffer->token);
     }

@@ -207,6 +207,8 @@ BREAKS = [
     Mutant("split_give.c", " || !segment)\n", ")\n"),
     Mutant("split_give.c", " || !buffer->segments ||\n", " ||\n"),
     Mutant("segments.h", "if (len == 0)", "if (0)"),
+    Mutant("segments.h", "addr + len > addr", "addr + len >= addr"),
+    Mutant("segments.h", "addr + len > addr", "len != 0"),
     Mutant("layout.c", "if (overlap(&ranges[i], &ranges[j]))", "if (0)"),
 ]
 

@@ -500,6 +500,20 @@ RING_TEST(a_batch_is_added_up_to_a_slip_of_the_caller)
     }
 }
 
+RING_TEST(a_batch_has_pieces_that_end_where_the_address_space_does)
+{
+    static const struct vring_segment last = {UINT64_MAX - 15, 16}, beyond = {UINT64_MAX - 15, 17};
+
+    for (uint16_t n_writable = 0; n_writable < 2; n_writable++) {
+        CHECK_OK(ring_start(&r, 8, format->plain, 0));
+        for (uint32_t i = 0; i < 4; i++)
+            offers[i] = (struct vring_avail_buffer){i == 3 ? &beyond : i == 1 ? &last : pieces, i,
+                                                    (uint16_t)(1 - n_writable), n_writable, NULL};
+        CHECK_ERR(vring_driver_add_avail_batch(&r.driver, offers, 4, &n), VRING_E_ADDR);
+        CHECK_EQ(n, 3);
+    }
+}
+
 /* Stale, doubled, foreign, too long: in the middle of a batch, what is before it is staged and what is behind it is not. */
 RING_TEST(C065_C131_a_batch_is_used_up_to_a_slip_of_the_caller)
 {
