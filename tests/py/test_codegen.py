@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from vring.report import asm, budget, build, cycles, emulate, judge, measure, races, targets
+from vring.report import asm, budget, build, codegen, cycles, emulate, judge, measure, races, targets
 from vring.report.__main__ import main
 from vring.report.answer import PATCHED
 from vring.report.codegen import Request
@@ -422,12 +422,26 @@ setTimeout(() => {
     const all = (what) => [...document.querySelectorAll(what)].map(e => e.textContent);
     document.getElementById("report").textContent = JSON.stringify({
         wide: document.documentElement.scrollWidth - innerWidth, rows: document.querySelectorAll("#grid tr").length,
-        chosen: all("#grid .chosen"), grey: all("#grid .missing"), why: document.querySelector("#grid .missing")?.title,
+        chosen: all("#grid .chosen"), grey: all("#grid .missing"),
         sides: all("#sides h4"), differ: document.querySelectorAll("#sides .diff").length, counts: all("#metric option"),
     });
 }, 3000);
 </script>
 """
+
+
+def test_a_cell_says_why_it_is_grey() -> None:
+    default, narrow = Request(output=Path()), Request(output=Path(), columns=("gcc",))
+    old, new = ((c.column for c in build.compilers(targets.target("x86-64"), ["clang"])[i:][:1]) for i in (0, -1))
+    [old_clang], [new_clang] = list(old), list(new)
+    assert old_clang != new_clang, "the tests have two"
+    for name, column, request, why in (
+        ("loongarch64", "gcc 12", default, "no gcc"), ("loongarch64", old_clang, default, "too old for it"),
+        ("aarch64", old_clang, default, "with --full"), ("aarch64", new_clang, narrow, "not asked for"), ("x86-64", "clang", narrow, "not asked for"),
+    ):
+        assert codegen.why_absent(request, targets.target(name), column) == why
+    planned = {(job.target, job.compiler.column) for job in codegen.plan(default)}
+    assert {("x86-64", old_clang), ("x86-64", new_clang), ("aarch64", new_clang)} <= planned and ("aarch64", old_clang) not in planned
 
 
 @pytest.mark.parametrize("width", [1280, 400])
@@ -440,7 +454,7 @@ def test_a_browser_shows_what_differs_and_why_a_cell_is_grey(page: Path, tmp_pat
     assert found, done.stderr[-2000:]
     seen = json.loads(html.unescape(found[1]))
     assert seen["wide"] <= 0, "wider than the window"
-    assert seen["rows"] == 3 and len(seen["chosen"]) == 1 and seen["grey"] == ["no compiler"] and "none was asked for" in seen["why"]
+    assert seen["rows"] == 3 and len(seen["chosen"]) == 1 and seen["grey"] == ["not asked for"]
     assert [side.split(": ")[1].split()[0] for side in seen["sides"]] == ["plain", "volatile"] and seen["differ"] > 0
     assert len(seen["counts"]) == 12 and any("repeated loads" in count for count in seen["counts"])
 

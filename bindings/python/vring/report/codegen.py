@@ -16,7 +16,7 @@ from .answer import claims, kernel_sentence, sentences
 from .build import COMMON_FLAGS, VARIANTS, Access, Compiler, ReportError, Sources, compilers, find_sources, llvm, user_compiler
 from .cycles import fill_cycles
 from .measure import Job, Row, measure_all
-from .page import picture, terminal_table, write_csv, write_json, write_page
+from .page import columns_of, picture, terminal_table, write_csv, write_json, write_page
 from .races import FunctionVerdict, Verdict, host_compilers, judge_all, judge_all_functions
 from .targets import TARGETS, Target, target
 
@@ -88,8 +88,9 @@ def gist(error: str) -> str:
 
 def plan(request: Request) -> list[Job]:
     """
-    The programs to build. By default the places and the gallery for every target by gcc and the recent clang, and the
-    verbs at -O2, plain and acquire/release, for x86-64; with full, everything. That is what fits into a minute.
+    The programs to build. By default the places and the gallery for every target by gcc and the recent clang, for x86-64
+    by the old one, too, and there the verbs at -O2, plain and acquire/release; with full, everything. That is what fits
+    into a minute.
     """
     accesses = [Access(name) for name in VARIANTS]
     if request.accessors:
@@ -104,7 +105,7 @@ def plan(request: Request) -> list[Job]:
         if request.verbs and (request.full or request.targets or where.name == "x86-64"):
             all_accesses = accesses if request.full else [a for a in accesses if a.name in ("PLAIN", "ACQREL") or a.header]
             levels = optimisations if request.full else optimisations[:1]
-            jobs += [Job(("verbs",), where.name, *rest) for rest in itertools.product(some, levels, all_accesses)]
+            jobs += [Job(("verbs",), where.name, *rest) for rest in itertools.product(newest(request, some), levels, all_accesses)]
     return jobs
 
 
@@ -117,13 +118,24 @@ def chosen(request: Request) -> list[Target]:
 def compilers_for(request: Request, where: Target) -> list[Compiler]:
     if request.cc:
         return [user_compiler(request.cc, request.cflags)]
-    return newest(request, compilers(where, request.columns))
+    found = compilers(where, request.columns)
+    return found if where.name == "x86-64" else newest(request, found)
 
 
 def newest(request: Request, found: list[Compiler]) -> list[Compiler]:
     """The old clang says little that the recent one does not: only if asked."""
     by_family = {c.family: c for c in found}
     return found if request.full or request.columns else list(by_family.values())
+
+
+def why_absent(request: Request, where: Target, column: str) -> str:
+    """In a word or two, of a column that has nothing for a target."""
+    family, _, version = column.partition(" ")
+    if family == "clang" and version and int(version) < where.clang_since:
+        return "too old for it"
+    if column in (compiler.column for compiler in compilers(where)):
+        return "with --full" if not (request.cc or request.columns) else "not asked for"
+    return "not asked for" if request.cc or request.columns else f"no {family}"
 
 
 def progress_of(request: Request) -> Any:
@@ -160,6 +172,8 @@ def describe(request: Request, sources: Sources, rows: list[Row], why_not: str) 
         "targets": list(dict.fromkeys(r.target for r in good)), "optimisations": list(dict.fromkeys(r.optimisation for r in rows)),
         "builds": len({(r.target, r.compiler, r.optimisation, r.access) for r in good}), "flags": " ".join(COMMON_FLAGS),
         "notes": {t.name: t.note for t in TARGETS if t.note}, "races": why_not, "command": request.command,
+        "absent": {f"{t.name} {column}": why_absent(request, t, column) for t in chosen(request) for column in columns_of(rows)
+                   if not any((r.target, r.column) == (t.name, column) for r in rows)},
         "missing": f"No compiler here for {', '.join(absent)}." if absent else "",
         "mca": f"Models of {Path(llvm('llvm-mca')).name}: {models}; the other targets have none.",
     }

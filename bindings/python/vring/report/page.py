@@ -22,7 +22,7 @@ import pygments.formatters
 import pygments.lexers
 
 from . import budget
-from .answer import PATCHED, claims, differences, kernel_sentence, sentences
+from .answer import PATCHED, claims, differences, kernel_sentence, plural, sentences
 from .asm import ADDRESS, BRANCH, FENCE, LOAD, STORE
 from .build import VARIANTS, Sources, in_words
 from .measure import Row
@@ -162,7 +162,13 @@ def c_of(sources: Sources, suite: str, function: str) -> str:
     return str(pygments.highlight(found[0], pygments.lexers.CLexer(), formatter))
 
 
-def packed(rows: list[Row]) -> str:
+def columns_of(rows: list[Row]) -> list[str]:
+    """Compilers by family and age, and a family that is missing by its name alone."""
+    columns = sorted({row.column for row in rows}, key=lambda column: (column[0] != "g", int(column.split()[-1])))
+    return columns + [family for family in ("gcc", "clang") if not any(column.startswith(family) for column in columns)]
+
+
+def packed(rows: list[Row], absent: dict[str, str]) -> str:
     """What the page's script reads: columns of numbers, and every distinct piece of assembly once; deflated."""
     texts: dict[str, int] = {}
 
@@ -173,10 +179,8 @@ def packed(rows: list[Row]) -> str:
     def found(row: Row) -> str:
         return ", ".join(f"{kind}" for kind in sorted(row.findings))
 
-    columns = list(dict.fromkeys(row.column for row in rows))
-    columns += [family for family in ("gcc", "clang") if not any(column.startswith(family) for column in columns)]
     data = {
-        "columns": columns,
+        "columns": columns_of(rows), "absent": absent,
         "rows": [[r.suite, r.function, r.target, r.column, r.optimisation, r.access,
                   [found(r) if m == "findings" else getattr(r, m) for m in METRICS], number(r), r.error[:400]] for r in rows],
         "metrics": list(METRICS), "labels": list(METRICS.values()), "assembly": list(texts),
@@ -208,7 +212,8 @@ def findings_table(rows: list[Row], suite: str) -> dict[str, Any]:
         cell = table.setdefault(row.function, {}).setdefault((row.column, row.optimisation), {})
         for kind in row.findings:
             cell.setdefault(kind, []).append(row.target)
-    return {"columns": columns, "table": table}
+    counts = {column: plural(len({r.target for r in plain if (r.column, r.optimisation) == column}), "target") for column in columns}
+    return {"columns": columns, "counts": counts, "table": table}
 
 
 def sizes_table(sources: Sources) -> dict[str, Any]:
@@ -245,7 +250,7 @@ def write_page(rows: list[Row], verdicts: list[Verdict], by_function: list[Funct
     environment.filters["in_words"] = in_words
     environment.filters["unbroken"] = lambda text: text.replace("-O", "\N{NON-BREAKING HYPHEN}O")
     text = environment.get_template("codegen.html").render(
-        about=about, sentences=sentences(shown), claims=claims(shown, by_function), verdicts=verdicts, races=races_table(by_function), data=packed(shown),
+        about=about, sentences=sentences(shown), claims=claims(shown, by_function), verdicts=verdicts, races=races_table(by_function), data=packed(shown, about["absent"]),
         picture=picture(shown), side_by_side=side_by_side, metrics=METRICS, suites=suites, variants=VARIANTS, patched=PATCHED,
         functions=list(dict.fromkeys((r.suite, r.function) for r in shown)),
         code={name: c_of(sources, suite, name) for suite, name in dict.fromkeys((r.suite, r.function) for r in shown)},
