@@ -121,8 +121,9 @@ static PORT_INLINE enum chain_step packed_device_run_list(const struct vring_pac
                                                           struct chain_desc *desc, struct vring_iov *iov, uint32_t room,
                                                           struct vring_chain *chain)
 {
+    struct vring_packed_ring here = packed_from(&vq->ring, i);
     struct chain_run run = chain_run_start(iov, room);
-    uint32_t kind = 0;
+    uint32_t kind = 0, left = vq->ring.size - i; /* entries until the ring begins again, which it does once */
     enum chain_step step = CHAIN_STRAYS;
 
     while (room > 0) {
@@ -141,8 +142,10 @@ static PORT_INLINE enum chain_step packed_device_run_list(const struct vring_pac
             step = CHAIN_MORE;
             break;
         }
-        i = packed_after(&vq->ring, i);
-        *desc = packed_fetch_desc(&vq->ring, i, packed_load_flags(&vq->ring, i));
+        here = packed_from(&here, 1);
+        if (PORT_UNLIKELY(--left == 0))
+            here = packed_from(&vq->ring, 0);
+        *desc = packed_fetch_desc(&here, 0, packed_load_flags(&here, 0));
     }
     if (kind == 0)
         chain_run_tell_readable(&run, iov, chain);
