@@ -42,6 +42,7 @@ function(vring_install_pkgconfig name description)
     install(FILES "${PROJECT_BINARY_DIR}/${name}.pc" DESTINATION "${pkgconfig_dir}" COMPONENT Development)
 endfunction()
 list(JOIN VRING_BUILD_FEATURES " " features)
-vring_install_pkgconfig(vring "Virtqueues: driver side and device side" VARIABLES "features=${features}" "restart=${VRING_BUILD_RESTART}")
+vring_install_pkgconfig(vring "Virtqueues: driver side and device side" VARIABLES "features=${features}" "restart=${VRING_BUILD_RESTART}"
+    "regions=${VRING_BUILD_REGIONS}")
 vring_install_pkgconfig(bounce "A pool of bounce-buffer slots")
 vring_install_pkgconfig(bounced "A driver queue whose buffers go through a bounce pool" REQUIRES vring bounce)

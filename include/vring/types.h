@@ -317,7 +317,7 @@ struct vring_device_config {
     struct vring_head *heads; /* private memory, one per entry */
     uint32_t head_count;      /* how many there are: at least size */
     const struct vring_region *regions; /* what the driver's addresses mean; stays the caller's */
-    uint32_t region_count;
+    uint32_t region_count; /* at most 1 in a build for one region (VRING_BUILD_REGIONS off), which refuses regions_may_miss, too */
     bool regions_may_miss; /* an address in no region is answered VRING_E_MISS: behind an IOMMU, for vring_device_set_regions() */
     enum vring_byte_order legacy_order; /* without VERSION_1: the driver's */
     uint16_t index;     /* as in struct vring_driver_config */

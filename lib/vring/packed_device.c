@@ -25,6 +25,8 @@ static int packed_device_check(const struct vring_device_config *config, const s
         return VRING_E_SIZE;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
+    if (!VRING_BUILD_REGIONS && config->regions_may_miss)
+        return VRING_E_FEATURE;
     error = vring_features_check_packed(config->features);
     if (!error)
         error = vring_inflight_check(config, true);

@@ -91,7 +91,7 @@ static inline bool regions_wraps(uint64_t addr, uint64_t len)
     return len - 1 > UINT64_MAX - addr;
 }
 
-/* Is the table one to search in? 0, VRING_E_NULL, VRING_E_ADDR, VRING_E_OVERLAP; VRING_E_FEATURE if there is no search. */
+/* Is the table one to search in? 0, VRING_E_NULL, VRING_E_ADDR, VRING_E_OVERLAP; VRING_E_FEATURE where there is no search. */
 int vring_regions_check(const struct vring_region *table, uint32_t count);
 
 /*

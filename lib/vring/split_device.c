@@ -24,6 +24,8 @@ static int split_device_check(const struct vring_device_config *config, const st
         return error;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
+    if (!VRING_BUILD_REGIONS && config->regions_may_miss)
+        return VRING_E_FEATURE;
     error = vring_features_check_split(config->features, config->legacy_order, SPLIT_WIRE_IS_LE);
     if (!error)
         error = vring_inflight_check(config, false);

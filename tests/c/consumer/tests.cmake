@@ -82,13 +82,16 @@ endforeach()
 add_configure_test(own_accessors install "-DVRING_ACCESS=${PROJECT_SOURCE_DIR}/lib/vring/access_volatile.h")
 
 # Fewer features: what is installed says which, to CMake, to pkg-config, and to a program that uses it.
-add_configure_test(features install "-DVRING_BUILD_FEATURES=VERSION_1\\;EVENT_IDX" -DVRING_BUILD_RESTART=OFF)
+add_configure_test(features install "-DVRING_BUILD_FEATURES=VERSION_1\\;EVENT_IDX" -DVRING_BUILD_RESTART=OFF -DVRING_BUILD_REGIONS=OFF)
 set_tests_properties(consumer.features PROPERTIES FIXTURES_SETUP features)
 add_test(NAME consumer.features.pkg_config COMMAND pkg-config --variable=features vring)
 set_tests_properties(consumer.features.pkg_config PROPERTIES FIXTURES_REQUIRED features
     ENVIRONMENT "PKG_CONFIG_PATH=${work}/features.prefix/lib/pkgconfig" PASS_REGULAR_EXPRESSION "^VERSION_1 EVENT_IDX\n$")
 add_test(NAME consumer.features.pkg_config_restart COMMAND pkg-config --variable=restart vring)
 set_tests_properties(consumer.features.pkg_config_restart PROPERTIES FIXTURES_REQUIRED features
+    ENVIRONMENT "PKG_CONFIG_PATH=${work}/features.prefix/lib/pkgconfig" PASS_REGULAR_EXPRESSION "^OFF\n$")
+add_test(NAME consumer.features.pkg_config_regions COMMAND pkg-config --variable=regions vring)
+set_tests_properties(consumer.features.pkg_config_regions PROPERTIES FIXTURES_REQUIRED features
     ENVIRONMENT "PKG_CONFIG_PATH=${work}/features.prefix/lib/pkgconfig" PASS_REGULAR_EXPRESSION "^OFF\n$")
 add_test(NAME consumer.features.find_package COMMAND "${CMAKE_COMMAND}"
     "-DSOURCE=${here}" "-DBUILD=${work}/features.find_package"

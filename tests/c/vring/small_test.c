@@ -1,11 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A build that carries out fewer features than all (VRING_BUILD_FEATURES, VRING_BUILD_RESTART): it says so, refuses the
+ * A build that carries out fewer features than all (VRING_BUILD_FEATURES, VRING_BUILD_RESTART, VRING_BUILD_REGIONS): it says so, refuses the
  * others, and does what it has. Built twice, for such a library and for a whole one, which has to be told apart from it.
  */
 #include "fixture.h"
 
 #include "vring/features.h"
+#include "vring/regions.h"
+
+/* The fixture's device has two regions; where there may be one alone, the first. */
+static void small_configure(struct ring *r, uint32_t size, uint64_t features, uint16_t index)
+{
+    ring_configure(r, size, features, index);
+    if (!VRING_BUILD_REGIONS)
+        r->device_config.region_count = 1;
+}
+
+static int small_start(struct ring *r, uint32_t size, uint64_t features, uint16_t index)
+{
+    small_configure(r, size, features, index);
+
+    int error = vring_driver_init(&r->driver, &r->driver_config);
+
+    return error ? error : vring_device_init(&r->device, &r->device_config);
+}
 
 /* What init can be asked for, each with what it needs besides. */
 static const struct {
@@ -48,7 +66,7 @@ TEST(what_is_left_out_is_refused_by_init_on_both_sides)
         struct ring r;
         int answer = FEATURE_BUILT(asked[i].feature) ? 0 : VRING_E_FEATURE;
 
-        ring_configure(&r, 8, asked[i].feature | asked[i].with, 0);
+        small_configure(&r, 8, asked[i].feature | asked[i].with, 0);
         CHECK_ERR(vring_driver_init(&r.driver, &r.driver_config), answer);
         CHECK_ERR(vring_device_init(&r.device, &r.device_config), answer);
     }
@@ -59,7 +77,7 @@ TEST(what_is_built_moves_buffers)
     struct ring r;
     struct vring_segment pieces[] = {{GUEST, 16}, {GUEST + 64, 64}};
 
-    CHECK_OK(ring_start(&r, 8, VRING_F_VERSION_1, 65500));
+    CHECK_OK(small_start(&r, 8, VRING_F_VERSION_1, 65500));
     for (uint64_t i = 0; i < 100; i++) {
         struct vring_used_buffer used;
         struct vring_chain chain;
@@ -84,7 +102,7 @@ TEST(a_table_breaks_the_ring_where_tables_are_left_out)
     struct ring r;
     struct vring_chain chain;
 
-    CHECK_OK(ring_start(&r, 8, VRING_F_VERSION_1, 0));
+    CHECK_OK(small_start(&r, 8, VRING_F_VERSION_1, 0));
     raw_desc(&r, 0, GUEST, 16, 4, 0); /* VIRTQ_DESC_F_INDIRECT */
     raw_avail(&r, 0);
     CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_PEER_INDIRECT);
@@ -103,7 +121,7 @@ TEST(a_build_without_restarts_says_so)
 
         if (i == 1 && !FEATURE_BUILT(VRING_F_RING_PACKED))
             return;
-        CHECK_OK(ring_start(&r, 8, formats[i].plain, 0));
+        CHECK_OK(small_start(&r, 8, formats[i].plain, 0));
         saved = vring_driver_save(&r.driver, state, sizeof state);
         CHECK(left_out ? saved == left_out : saved > 0);
         CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)(saved > 0 ? saved : 0)), left_out);
@@ -115,5 +133,53 @@ TEST(a_build_without_restarts_says_so)
         r.device_config.inflight_size = sizeof region;
         CHECK_ERR(vring_device_init(&r.device, &r.device_config), left_out);
         CHECK_ERR(vring_device_recover(&r.device, &r.device_config), left_out);
+    }
+}
+
+/* One region is enough for firmware: what lies in it is found, and nothing else. */
+TEST(a_build_for_one_region_says_so)
+{
+    int left_out = VRING_BUILD_REGIONS ? 0 : VRING_E_FEATURE;
+
+    for (int i = 0; i < 2; i++) {
+        struct ring r;
+        struct vring_region two[2];
+        struct vring_chain chain;
+
+        if (i == 1 && !FEATURE_BUILT(VRING_F_RING_PACKED))
+            return;
+        small_configure(&r, 8, formats[i].plain, 0);
+        two[0] = r.device_config.regions[0];
+        two[1] = two[0];
+        two[0].size /= 2;
+        two[1].size -= two[0].size;
+        two[1].addr += two[0].size;
+        two[1].host = (unsigned char *)two[0].host + two[0].size;
+        CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+
+        r.device_config.regions_may_miss = true;
+        CHECK_ERR(vring_device_init(&r.device, &r.device_config), left_out);
+        r.device_config.regions_may_miss = false;
+        r.device_config.regions = two;
+        r.device_config.region_count = 2;
+        CHECK_ERR(vring_device_init(&r.device, &r.device_config), left_out);
+
+        r.device_config.region_count = 1;
+        CHECK_OK(vring_device_init(&r.device, &r.device_config));
+        CHECK_ERR(vring_device_set_regions(&r.device, two, 2), left_out);
+        CHECK_OK(vring_device_init(&r.device, &r.device_config));
+
+        struct vring_segment ends = {two[0].addr + two[0].size - 16, 16}, passes = {ends.addr, 17}, wraps = {UINT64_MAX, 1};
+
+        CHECK_OK(vring_driver_add_avail(&r.driver, &ends, 1, 0, 0));
+        CHECK_OK(vring_driver_add_avail(&r.driver, &passes, 1, 0, 0));
+        CHECK_OK(vring_driver_add_avail(&r.driver, &wraps, 0, 1, 0));
+        CHECK_EQ(vring_driver_publish(&r.driver), 1);
+        CHECK_OK(ring_get_avail(&r, &chain));
+        CHECK_EQ(chain.readable, 16);
+        CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_CHAIN_ADDR);
+        CHECK_EQ(chain.readable, 0);
+        CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_CHAIN_ADDR);
+        CHECK_OK(vring_device_add_used(&r.device, chain.handle, 0));
     }
 }

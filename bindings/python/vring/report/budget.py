@@ -128,10 +128,11 @@ def measure_one(sources: Sources, name: str, compiler: Compiler, optimisation: s
 
 
 def features_flags(features: str) -> tuple[str, ...]:
-    """What tells a compiler to build no other features than those, by the spec's names, and nothing for restarts."""
+    """What tells a compiler to build no other features than those, by the spec's names, nothing for restarts, and for one region."""
     if features == ALL:
         return ()
-    return (f"-DVRING_BUILD_FEATURES=({'|'.join(f'VRING_F_{feature}' for feature in features.split())})", "-DVRING_BUILD_RESTART=0")
+    return (f"-DVRING_BUILD_FEATURES=({'|'.join(f'VRING_F_{feature}' for feature in features.split())})", "-DVRING_BUILD_RESTART=0",
+            "-DVRING_BUILD_REGIONS=0")
 
 
 def plain_verbs(cell: str) -> list[str]:
