@@ -180,16 +180,15 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
                                               uint32_t n_iov, struct vring_chain *chain, struct packed_device_rest *rest)
 {
     uint32_t limit = r->size - taking->held, room = batch_least(n_iov, vq->max_chain), descriptors = 1;
-    struct packed_device_table table = {.entries = 0};
     enum chain_step step = CHAIN_STRAYS;
     struct chain_desc desc = *first;
 
     if (indirect) {
         const void *memory = packed_device_see_table(vq, first);
 
-        table.entries = memory ? first->len / 16 : 0;
+        rest->table.entries = memory ? first->len / 16 : 0;
         if (memory) {
-            step = packed_device_run_table(vq, memory, &table, iov, room, chain);
+            step = packed_device_run_table(vq, memory, &rest->table, iov, room, chain);
         } else {
             chain->n_readable = chain->n_writable = 0;
             chain->readable = chain->writable = 0;
@@ -199,14 +198,15 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
         descriptors = chain->n_readable + chain->n_writable + (step == CHAIN_STRAYS);
     }
     if (PORT_UNLIKELY(step != CHAIN_DONE)) {
-        const struct packed_device_list list = {.at = packed_forward(r, taking->at, descriptors - 1),
-                                                .descriptors = descriptors, .limit = limit};
-
-        table.addr = first->addr;
-        table.loaded = true;
+        if (!indirect)
+            rest->table.entries = 0;
+        rest->table.addr = first->addr;
+        rest->table.loaded = true;
+        rest->list.at = packed_forward(r, taking->at, descriptors - 1);
+        rest->list.descriptors = descriptors;
+        rest->list.limit = limit;
+        rest->list.noted = false;
         rest->desc = desc;
-        rest->list = list;
-        rest->table = table;
         rest->judged = step == CHAIN_MORE;
         chain_start(&rest->walk, &vq->fault, &vq->live, &vq->regions);
         chain_ask(&rest->walk, iov, n_iov, vq->max_chain, chain);
