@@ -20,11 +20,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vring.report", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     add_codegen(commands.add_parser("codegen", help="what each accessor costs, and what compilers do to plain loads"))
-    budget = commands.add_parser("budget", help="code size and stack against what is recorded in bench/codegen/budget.csv")
-    budget.add_argument("--update", action="store_true", help="record what is; CHANGELOG.md has to give reasons for growth")
+    budget = commands.add_parser(
+        "budget", help="code size and stack against what is recorded in bench/codegen/budget.csv"
+    )
+    budget.add_argument(
+        "--update", action="store_true", help="record what is; CHANGELOG.md has to give reasons for growth"
+    )
     for command in commands.choices.values():
         command.add_argument("--source", type=pathlib.Path, help="the tree to look at; else what is installed")
-        command.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/codegen"), help="folder for what is made")
+        command.add_argument(
+            "--out", type=pathlib.Path, default=pathlib.Path("build/codegen"), help="folder for what is made"
+        )
     options = parser.parse_args(arguments)
     words = arguments if arguments is not None else sys.argv[1:]
     try:
@@ -35,28 +41,62 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def add_codegen(codegen: argparse.ArgumentParser) -> None:
-    codegen.add_argument("--accessors", type=pathlib.Path, help="a header of yours, as VRING_ACCESS_HEADER: compared with ours")
-    codegen.add_argument("--cc", default="", help="only this compiler, for the target that --target names (x86-64 if none)")
-    codegen.add_argument("--cflags", default="", help="with --cc: what it needs besides, as --cflags='-O3 -march=native'")
+    codegen.add_argument(
+        "--accessors", type=pathlib.Path, help="a header of yours, as VRING_ACCESS_HEADER: compared with ours"
+    )
+    codegen.add_argument(
+        "--cc", default="", help="only this compiler, for the target that --target names (x86-64 if none)"
+    )
+    codegen.add_argument(
+        "--cflags", default="", help="with --cc: what it needs besides, as --cflags='-O3 -march=native'"
+    )
     codegen.add_argument("--target", action="append", default=[], help="only this target; may be repeated")
-    codegen.add_argument("--compiler", action="append", default=[], help='only "gcc", "clang", or a column like "clang 19"')
-    codegen.add_argument("--optimisation", action="append", default=[], help="in place of -O2 and -Os: --optimisation=-O3")
-    codegen.add_argument("--full", action="store_true", help="all compilers, and all verbs for all targets: several minutes")
+    codegen.add_argument(
+        "--compiler", action="append", default=[], help='only "gcc", "clang", or a column like "clang 19"'
+    )
+    codegen.add_argument(
+        "--optimisation", action="append", default=[], help="in place of -O2 and -Os: --optimisation=-O3"
+    )
+    codegen.add_argument(
+        "--full", action="store_true", help="all compilers, and all verbs for all targets: several minutes"
+    )
     codegen.add_argument("--no-verbs", action="store_true", help="only the places and the gallery")
     codegen.add_argument("--no-races", action="store_true", help="without ThreadSanitizer's verdicts")
-    codegen.add_argument("--kernel", nargs="?", const="auto", default="", metavar="DIR",
-                         help="also Linux' own driver: its sources, or Debian's linux-source package if no folder is named")
-    codegen.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="programs built at the same time; else as many as CPUs")
+    codegen.add_argument(
+        "--kernel",
+        nargs="?",
+        const="auto",
+        default="",
+        metavar="DIR",
+        help="also Linux' own driver: its sources, or Debian's linux-source package if no folder is named",
+    )
+    codegen.add_argument(
+        "--jobs",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="programs built at the same time; else as many as CPUs",
+    )
 
 
 def run_codegen(options: argparse.Namespace, words: list[str]) -> int:
-    run(Request(
-        output=options.out, source=options.source, accessors=options.accessors, cc=options.cc,
-        cflags=tuple(options.cflags.split()), targets=tuple(options.target), columns=tuple(options.compiler),
-        optimisations=tuple(options.optimisation), full=options.full, verbs=not options.no_verbs,
-        races=not options.no_races, jobs=options.jobs, kernel=options.kernel,
-        command="python -m vring.report " + " ".join(words),
-    ))
+    run(
+        Request(
+            output=options.out,
+            source=options.source,
+            accessors=options.accessors,
+            cc=options.cc,
+            cflags=tuple(options.cflags.split()),
+            targets=tuple(options.target),
+            columns=tuple(options.compiler),
+            optimisations=tuple(options.optimisation),
+            full=options.full,
+            verbs=not options.no_verbs,
+            races=not options.no_races,
+            jobs=options.jobs,
+            kernel=options.kernel,
+            command="python -m vring.report " + " ".join(words),
+        )
+    )
     return 0
 
 

@@ -15,10 +15,19 @@ from .measure import Row
 from .races import EXAMPLE, FunctionVerdict
 
 #: The places that the mail thread's patch marks: the used ring's index, element and event word, as a driver reads them.
-PATCHED = ("place_split_driver_poll", "place_split_driver_get", "place_split_driver_kick", "place_split_driver_kick_flags",
-           "place_split_driver_delayed")
+PATCHED = (
+    "place_split_driver_poll",
+    "place_split_driver_get",
+    "place_split_driver_kick",
+    "place_split_driver_kick_flags",
+    "place_split_driver_delayed",
+)
 #: Shapes of the gallery in words.
-SHAPES = {"gallery_switch": "“t = *p; switch (t)”", "gallery_poll_loop": "a loop that waits for *p", "gallery_store_twice": "two stores to *p"}
+SHAPES = {
+    "gallery_switch": "“t = *p; switch (t)”",
+    "gallery_poll_loop": "a loop that waits for *p",
+    "gallery_store_twice": "two stores to *p",
+}
 #: What can make a program see two values where its source has one, or half of one, or an old one.
 HARMFUL = ("repeated", "torn", "omitted")
 #: What changes an access, and no value that a correct peer would notice.
@@ -59,8 +68,19 @@ def differences(rows: Iterable[Row], functions: Iterable[str], base: str = "PLAI
                 continue
             executed = [some[name].executed - plain[name].executed for name in some]
             size = bytes_together(plain.values())
-            found.append(Difference(target, compiler, column, optimisation, access, size,
-                                    bytes_together(some.values()) - size, sum(executed), max(executed)))
+            found.append(
+                Difference(
+                    target,
+                    compiler,
+                    column,
+                    optimisation,
+                    access,
+                    size,
+                    bytes_together(some.values()) - size,
+                    sum(executed),
+                    max(executed),
+                )
+            )
     return found
 
 
@@ -86,7 +106,7 @@ def plural(count: int, what: str) -> str:
 
 
 def kinds_seen(rows: Iterable[Row], kinds: Iterable[str]) -> str:
-    """"narrowed in 12, merged in 3", most frequent first."""
+    """ "narrowed in 12, merged in 3", most frequent first."""
     counts = {kind: len(tally(rows, [kind])) for kind in kinds}
     parts = [f"{kind} in {count}" for kind, count in sorted(counts.items(), key=lambda item: -item[1]) if count]
     return ", ".join(parts)
@@ -117,22 +137,29 @@ def sentences(rows: list[Row]) -> list[str]:
     second += f" (though the compilers did change them: {changed})" if changed and not bad else ""
     if shapes:
         example = next((row for row in shapes if row.function == "gallery_switch"), shapes[0])
-        second += (f", while the same compilers do such things to plain loads elsewhere: {example.compiler} {example.optimisation} "
-                   f"for {example.target} {verb(example)} in {SHAPES.get(example.function, example.function)}")
+        second += (
+            f", while the same compilers do such things to plain loads elsewhere: {example.compiler} {example.optimisation} "
+            f"for {example.target} {verb(example)} in {SHAPES.get(example.function, example.function)}"
+        )
     return [first, second + "."]
 
 
 def describe(bad: list[Row], what: str) -> str:
     if not bad:
         return "never " + what
-    return f"{kinds_seen(bad, HARMFUL)} ({bad[0].compiler} {bad[0].optimisation} for {bad[0].target}, {bad[0].function})"
+    return (
+        f"{kinds_seen(bad, HARMFUL)} ({bad[0].compiler} {bad[0].optimisation} for {bad[0].target}, {bad[0].function})"
+    )
 
 
 def verb(row: Row) -> str:
     """What happened in a row, as a verb."""
     kind = next(k for k in HARMFUL if {k, f"{k} store"} & row.findings.keys())
-    return {"repeated": "loads twice what is asked for once", "torn": "makes one access in pieces",
-            "omitted": "makes fewer accesses than asked for"}[kind]
+    return {
+        "repeated": "loads twice what is asked for once",
+        "torn": "makes one access in pieces",
+        "omitted": "makes fewer accesses than asked for",
+    }[kind]
 
 
 @dataclass
@@ -190,7 +217,15 @@ def does_not(plain: list[Row], marked: dict[tuple[str, str, str, str, str], Row]
     evidence: list[tuple[str, Row]] = []
     for kind in (*HARMFUL, *CHANGED):
         if some := tally(ours, [kind]):
-            best = min(some, key=lambda r: (kind not in r.findings, r.target != "x86-64", r.function not in PATCHED, len(r.assembly)))
+            best = min(
+                some,
+                key=lambda r: (
+                    kind not in r.findings,
+                    r.target != "x86-64",
+                    r.function not in PATCHED,
+                    len(r.assembly),
+                ),
+            )
             evidence += with_marked(best, marked)
     if not evidence:  # one that is as it was asked for
         evidence = [side for r in ours if r.function == "place_split_driver_get" for side in with_marked(r, marked)][:2]
@@ -201,8 +236,11 @@ def does_not(plain: list[Row], marked: dict[tuple[str, str, str, str, str], Row]
         f"Of {len(ours)} builds of the places where driver and device read each other: "
         f"{kinds_seen(bad, HARMFUL) if bad else 'none was repeated, torn or omitted'}; "
         f"{kinds_seen(ours, ('narrowed', 'widened', 'merged')) or 'none was narrowed, widened or merged'}. "
-        + ("What happened changes no value that a correct peer could notice, but it is not what the source says."
-           if other and not bad else ""),
+        + (
+            "What happened changes no value that a correct peer could notice, but it is not what the source says."
+            if other and not bad
+            else ""
+        ),
         evidence[:6],
     )
 
@@ -220,8 +258,11 @@ def mark_helps(rows: list[Row]) -> Claim:
         "One volatile or atomic access each forbids all that.",
         "refuted" if harm else ("in part" if bad else "confirmed"),
         f"Of {len(others)} builds with marked accesses: "
-        + (f"{kinds_seen(bad, FORBIDDEN)} ({', '.join(sorted({f'{in_words(r.access)} by {r.compiler} for {r.target}' for r in bad}))})."
-           if bad else "every access was made once, whole, as asked for."),
+        + (
+            f"{kinds_seen(bad, FORBIDDEN)} ({', '.join(sorted({f'{in_words(r.access)} by {r.compiler} for {r.target}' for r in bad}))})."
+            if bad
+            else "every access was made once, whole, as asked for."
+        ),
         shown,
     )
 
@@ -232,11 +273,15 @@ def counterexample(rows: list[Row]) -> list[tuple[str, Row]]:
     if not shapes:
         return []
     plain = min(shapes, key=lambda r: ("repeated" not in r.findings, r.target != "x86-64", len(r.assembly)))
-    return [(f"{where(r)}: {in_words(r.access)}", r) for r in rows if r.key == plain.key and r.access in ("VOLATILE", "ACQREL")]
+    return [
+        (f"{where(r)}: {in_words(r.access)}", r)
+        for r in rows
+        if r.key == plain.key and r.access in ("VOLATILE", "ACQREL")
+    ]
 
 
 def where(row: Row) -> str:
-    """"switch, gcc 12.2.0 -O2 for x86-64"."""
+    """ "switch, gcc 12.2.0 -O2 for x86-64"."""
     name = re.sub("^(gallery|place)_", "", row.function)
     return f"{name}, {row.compiler} {row.optimisation} for {row.target}"
 
@@ -244,7 +289,10 @@ def where(row: Row) -> str:
 def costs(rows: list[Row]) -> list[Claim]:
     made = []
     of: dict[tuple[str, ...], Row] = {(*r.key, r.access): r for r in rows if r.function in PATCHED and not r.error}
-    for access, words in (("VOLATILE", "READ_ONCE costs"), ("ACQREL", "Atomic loads and stores with acquire and release cost")):
+    for access, words in (
+        ("VOLATILE", "READ_ONCE costs"),
+        ("ACQREL", "Atomic loads and stores with acquire and release cost"),
+    ):
         some = [d for d in differences(rows, PATCHED) if d.access == access]
         if not some:
             continue
@@ -252,15 +300,17 @@ def costs(rows: list[Row]) -> list[Claim]:
         slow = max(some, key=lambda d: d.worst_executed)
         free = sum(d.bytes <= 0 for d in some)
         relative = max(d.bytes / d.base_bytes for d in some)
-        made.append(Claim(
-            f"{words} performance, or at least code size.",
-            "in part" if free and most.bytes > 0 else ("refuted" if most.bytes <= 0 else "confirmed"),
-            f"{median:+.0f} bytes in the median for all five functions together, {most.bytes:+d} at most ({most.where}, "
-            f"{relative * 100:.0f} % of five functions that are little else), none or fewer in {free} of {len(some)} builds; "
-            f"{slow.worst_executed:+d} executed instructions per call at most ({slow.where}), "
-            f"{statistics.median(d.executed for d in some) / len(PATCHED):+.1f} in the median.",
-            [side for d in dict.fromkeys((most_on("x86-64", some), most)) if d for side in what_grew(d, of)],
-        ))
+        made.append(
+            Claim(
+                f"{words} performance, or at least code size.",
+                "in part" if free and most.bytes > 0 else ("refuted" if most.bytes <= 0 else "confirmed"),
+                f"{median:+.0f} bytes in the median for all five functions together, {most.bytes:+d} at most ({most.where}, "
+                f"{relative * 100:.0f} % of five functions that are little else), none or fewer in {free} of {len(some)} builds; "
+                f"{slow.worst_executed:+d} executed instructions per call at most ({slow.where}), "
+                f"{statistics.median(d.executed for d in some) / len(PATCHED):+.1f} in the median.",
+                [side for d in dict.fromkeys((most_on("x86-64", some), most)) if d for side in what_grew(d, of)],
+            )
+        )
     return made
 
 
@@ -271,8 +321,13 @@ def most_on(target: str, some: list[Difference]) -> Difference | None:
 
 def what_grew(cost: Difference, of: dict[tuple[str, ...], Row]) -> list[tuple[str, Row]]:
     """The function that pays most in a build, plain and with that accessor."""
-    pairs = [(of["places", name, cost.target, cost.column, cost.optimisation, "PLAIN"],
-              of["places", name, cost.target, cost.column, cost.optimisation, cost.access]) for name in PATCHED]
+    pairs = [
+        (
+            of["places", name, cost.target, cost.column, cost.optimisation, "PLAIN"],
+            of["places", name, cost.target, cost.column, cost.optimisation, cost.access],
+        )
+        for name in PATCHED
+    ]
     pair = max(pairs, key=lambda both: both[1].bytes - both[0].bytes)
     return [(f"{where(row)}: {in_words(row.access)}", row) for row in pair]
 
@@ -289,22 +344,34 @@ def races(by_function: Iterable[FunctionVerdict]) -> list[Claim]:
         raced = sum(len(v.raced) for v in asked if (v.access, v.rule) == (access, rule))
         others.append(f"{in_words(access)} by the rule of {rule}: {raced or 'none'}")
     builds = ", ".join(dict.fromkeys(f"{v.compiler} {v.optimisation}" for v in plain))
-    return [Claim(
-        "Plain accesses are a data race to a race detector.",
-        "confirmed" if some == all_of_them else ("in part" if some else "refuted"),
-        f"{some} of {all_of_them} functions race with plain accesses, by either rule ({builds}). Of as many by each rule, "
-        + "; ".join(others) + ". Below, what a compiler tells the detector of one of them: __tsan_read for an access that may not race; and for "
-        "one that may, __tsan_volatile_read or __tsan_atomic_load.",
-        [side for access, rule in (("PLAIN", "Linux"), ("VOLATILE", "Linux"), ("VOLATILE", "C11"), ("ACQREL", "C11")) for side in told(asked, access, rule)],
-    )]
+    return [
+        Claim(
+            "Plain accesses are a data race to a race detector.",
+            "confirmed" if some == all_of_them else ("in part" if some else "refuted"),
+            f"{some} of {all_of_them} functions race with plain accesses, by either rule ({builds}). Of as many by each rule, "
+            + "; ".join(others)
+            + ". Below, what a compiler tells the detector of one of them: __tsan_read for an access that may not race; and for "
+            "one that may, __tsan_volatile_read or __tsan_atomic_load.",
+            [
+                side
+                for access, rule in (("PLAIN", "Linux"), ("VOLATILE", "Linux"), ("VOLATILE", "C11"), ("ACQREL", "C11"))
+                for side in told(asked, access, rule)
+            ],
+        )
+    ]
 
 
 def told(asked: list[FunctionVerdict], access: str, rule: str) -> list[tuple[str, Row]]:
     """The code of one function as it is under a race detector; nothing where it was not kept."""
     name = EXAMPLE.removeprefix("place_")
-    return [(f"{name} under ThreadSanitizer, {v.compiler} {v.optimisation}: {in_words(access)}, by the rule of {rule}",
-             Row("places", EXAMPLE, "", v.compiler, v.column, v.optimisation, access, assembly=v.assembly))
-            for v in asked if (v.access, v.rule) == (access, rule) and v.assembly]
+    return [
+        (
+            f"{name} under ThreadSanitizer, {v.compiler} {v.optimisation}: {in_words(access)}, by the rule of {rule}",
+            Row("places", EXAMPLE, "", v.compiler, v.column, v.optimisation, access, assembly=v.assembly),
+        )
+        for v in asked
+        if (v.access, v.rule) == (access, rule) and v.assembly
+    ]
 
 
 def kernel_sentence(rows: list[Row]) -> str:
@@ -320,9 +387,13 @@ def kernel_sentence(rows: list[Row]) -> str:
             changes[lto].append((marked.bytes - row.bytes, f"{compiler} {optimisation} for {target}, of {row.bytes}"))
     if not changes[False]:
         return ""
-    said = (f"Linux' own virtio_ring.c, with every read of what the device writes marked, changes by {min(changes[False])[0]:+d} to "
-            f"{max(changes[False])[0]:+d} bytes in {len(changes[False])} builds (most: {max(changes[False])[1]})")
+    said = (
+        f"Linux' own virtio_ring.c, with every read of what the device writes marked, changes by {min(changes[False])[0]:+d} to "
+        f"{max(changes[False])[0]:+d} bytes in {len(changes[False])} builds (most: {max(changes[False])[1]})"
+    )
     if changes[True]:
-        said += (f", and with CONFIG_LTO on AArch64, where READ_ONCE is an acquire, by {min(changes[True])[0]:+d} to "
-                 f"{max(changes[True])[0]:+d} (most: {max(changes[True])[1]})")
+        said += (
+            f", and with CONFIG_LTO on AArch64, where READ_ONCE is an acquire, by {min(changes[True])[0]:+d} to "
+            f"{max(changes[True])[0]:+d} (most: {max(changes[True])[1]})"
+        )
     return said + "."

@@ -45,15 +45,31 @@ class Symbol:
 # Per family: loads, stores, fences and branches by mnemonic. x86 and s390 say by their operands what touches memory.
 MNEMONICS = {
     "aarch64": (r"ld(?!n?t?g$).*", r"st(?!g).*", r"dmb|dsb|isb", r"b|b\..*|bl|blr|br|ret|cbn?z|tbn?z"),
-    "arm": (r"v?ldr.*|ldm.*|pop.*|lda.*|vldm.*", r"v?str.*|stm.*|push.*|stl.*|vstm.*", r"dmb|dsb|isb",
-            r"b(l|x|lx)?(eq|ne|[hl][si]|cc|cs|mi|pl|vs|vc|g[te]|l[te]|al)?(\.[nw])?|cbn?z|tb[bh]"),
-    "riscv": (r"(c\.)?l[bhwd]u?(sp)?|lr\..*", r"(c\.)?s[bhwd](sp)?|sc\..*", r"fence.*",
-              r"(c\.)?(b[a-z]+|j|jr|jal|jalr|ret|call|tail)"),
-    "ppc": (r"l(bz|h[az]|w[az]|d|h?wbr|dbr|hbr)u?x?|lmw|l[wd]arx|lxv.*|lv.*", r"st.*", r"sync|lwsync|hwsync|isync|eieio",
-            r"b.*"),
+    "arm": (
+        r"v?ldr.*|ldm.*|pop.*|lda.*|vldm.*",
+        r"v?str.*|stm.*|push.*|stl.*|vstm.*",
+        r"dmb|dsb|isb",
+        r"b(l|x|lx)?(eq|ne|[hl][si]|cc|cs|mi|pl|vs|vc|g[te]|l[te]|al)?(\.[nw])?|cbn?z|tb[bh]",
+    ),
+    "riscv": (
+        r"(c\.)?l[bhwd]u?(sp)?|lr\..*",
+        r"(c\.)?s[bhwd](sp)?|sc\..*",
+        r"fence.*",
+        r"(c\.)?(b[a-z]+|j|jr|jal|jalr|ret|call|tail)",
+    ),
+    "ppc": (
+        r"l(bz|h[az]|w[az]|d|h?wbr|dbr|hbr)u?x?|lmw|l[wd]arx|lxv.*|lv.*",
+        r"st.*",
+        r"sync|lwsync|hwsync|isync|eieio",
+        r"b.*",
+    ),
     "mips": (r"l[bhw]u?|lw[lr]|ll", r"s[bhw]|sw[lr]|sc", r"sync", r"b.*|j.*"),
-    "loongarch": (r"ld\..*|ldx\..*|ldptr\..*|ll\..*", r"st\..*|stx\..*|stptr\..*|sc\..*", r"dbar|ibar",
-                  r"b|b[a-z]+|bl|jr|jirl|ret"),
+    "loongarch": (
+        r"ld\..*|ldx\..*|ldptr\..*|ll\..*",
+        r"st\..*|stx\..*|stptr\..*|sc\..*",
+        r"dbar|ibar",
+        r"b|b[a-z]+|bl|jr|jirl|ret",
+    ),
 }
 REGISTER = {
     "x86": r"\b(?:[re]?(?:ax|bx|cx|dx|si|di|bp|sp)|[abcd][lh]|(?:si|di|bp|sp)l|r\d+[dwb]?)\b",
@@ -74,8 +90,14 @@ S390_BOTH = re.compile(r"mvc\w*|xc|nc|oc|ni\w?|oi\w?|xi\w?|a[gl]?g?si|la.g?")
 
 #: What writes no register, though it begins with one: comparisons, and what leaves the function.
 NO_RESULT = {
-    "x86": r"cmp\w*|test\w*|bt|push\w*|nop\w*", "aarch64": r"cc?mp|cc?mn|tst", "arm": r"(cmp|cmn|tst|teq)\w*(\.\w)?", "riscv": r"",
-    "ppc": r"f?cmp\w*", "s390": r"c(?!s|ds)\w*|tm\w*", "mips": r"", "loongarch": r"",
+    "x86": r"cmp\w*|test\w*|bt|push\w*|nop\w*",
+    "aarch64": r"cc?mp|cc?mn|tst",
+    "arm": r"(cmp|cmn|tst|teq)\w*(\.\w)?",
+    "riscv": r"",
+    "ppc": r"f?cmp\w*",
+    "s390": r"c(?!s|ds)\w*|tm\w*",
+    "mips": r"",
+    "loongarch": r"",
 }
 
 
@@ -111,7 +133,9 @@ def _kind_of_x86(mnemonic: str, operands: str) -> int:
 
 
 def _kind_of_s390(mnemonic: str, operands: str) -> int:
-    if mnemonic in ("bnor", "br", "bcr") and re.fullmatch(r"(1[45], *)?(%r)?0", operands):  # a branch to nowhere serializes
+    if mnemonic in ("bnor", "br", "bcr") and re.fullmatch(
+        r"(1[45], *)?(%r)?0", operands
+    ):  # a branch to nowhere serializes
         return FENCE
     if re.fullmatch(r"[bj]\w*|c[gl]?[ir]?j\w*|cl?g?[ir]j\w*", mnemonic) and not re.search(r"\(", operands):
         return BRANCH
@@ -190,7 +214,7 @@ def all_symbols(program: Path) -> list[Symbol]:
         name, info, _, section, address, size = entry if elf.elfclass == 64 else (entry[0], *entry[3:], *entry[1:3])
         if info & 15 in (OBJECT, FUNCTION) and section:
             thumb = int(elf["e_machine"] == "EM_ARM" and info & 15 == FUNCTION)
-            found.append(Symbol(names[name:names.index(b"\0", name)].decode(), address & ~thumb, size))
+            found.append(Symbol(names[name : names.index(b"\0", name)].decode(), address & ~thumb, size))
     return found
 
 
@@ -233,7 +257,9 @@ def disassemble(programs: Iterable[Path], isa: str, section: str = "", function:
                 mnemonic, _, operands = operands.partition(" ")
                 if not mnemonic:
                     continue
-            if mnemonic.startswith(".") or mnemonic == "<unknown>":  # a constant between the instructions, or behind them
+            if (
+                mnemonic.startswith(".") or mnemonic == "<unknown>"
+            ):  # a constant between the instructions, or behind them
                 continue
             address, before = prefix or (line[1], "")
             mnemonic, prefix = f"{before} {mnemonic}".strip(), None

@@ -30,8 +30,14 @@ from .targets import target
 #: What is recorded, and with which features, if not all and restarts: gcc, since it also writes down the frame of every function and who calls whom.
 ALL = "ALL"
 RECORDED = (
-    ("x86-64", "-O2", ALL), ("x86-64", "-Os", ALL), ("x86-64", "-Os", "VERSION_1 RING_PACKED"), ("aarch64", "-O2", ALL),
-    ("riscv64", "-O2", ALL), ("cortex-m4", "-Os", ALL), ("cortex-m4", "-Os", "VERSION_1"), ("s390x", "-O2", ALL),
+    ("x86-64", "-O2", ALL),
+    ("x86-64", "-Os", ALL),
+    ("x86-64", "-Os", "VERSION_1 RING_PACKED"),
+    ("aarch64", "-O2", ALL),
+    ("riscv64", "-O2", ALL),
+    ("cortex-m4", "-Os", ALL),
+    ("cortex-m4", "-Os", "VERSION_1"),
+    ("s390x", "-O2", ALL),
 )
 GROWTH = 1.05
 STACK_SLACK = 16
@@ -40,8 +46,10 @@ CELLS = ("split_driver", "split_device", "packed_driver", "packed_device")
 PLAIN_VERBS = {"driver": ("add_avail", "publish", "get_used"), "device": ("get_avail", "add_used", "publish")}
 #: Cells that are linked together, by the name under which they are recorded.
 PLAIN = {
-    "split_driver, plain verbs": ("split_driver",), "split_device, plain verbs": ("split_device",),
-    "split, plain verbs": ("split_driver", "split_device"), "split and packed, plain verbs": CELLS,
+    "split_driver, plain verbs": ("split_driver",),
+    "split_device, plain verbs": ("split_device",),
+    "split, plain verbs": ("split_driver", "split_device"),
+    "split and packed, plain verbs": CELLS,
 }
 
 
@@ -109,7 +117,10 @@ def measure(sources: Sources) -> list[Entry]:
 
 def measure_one(sources: Sources, name: str, compiler: Compiler, optimisation: str, features: str = ALL) -> list[Entry]:
     flags = ("-fcallgraph-info=su", *features_flags(features))
-    objects = {path.stem: compile_object(sources, compiler, optimisation, Access("ACQREL"), path, extra=flags) for path in sources.library}
+    objects = {
+        path.stem: compile_object(sources, compiler, optimisation, Access("ACQREL"), path, extra=flags)
+        for path in sources.library
+    }
     depth = stack_depths([path.with_suffix(".ci") for path in objects.values()])
     sizes: dict[str, int] = defaultdict(int)
     for stem in (path.stem for path in sources.cells):
@@ -121,18 +132,37 @@ def measure_one(sources: Sources, name: str, compiler: Compiler, optimisation: s
         together = {cell: verbs}
         if cell == CELLS[-1]:
             together |= {what: [verb for one in cells for verb in plain_verbs(one)] for what, cells in PLAIN.items()}
-        found += [Entry(name, compiler.column, optimisation, features, what, "", linked_size(sources, objects.values(), some),
-                        max(depth[verb] for verb in some)) for what, some in together.items()]
-        found += [Entry(name, compiler.column, optimisation, features, cell, verb, sizes[verb], depth[verb]) for verb in verbs]
+        found += [
+            Entry(
+                name,
+                compiler.column,
+                optimisation,
+                features,
+                what,
+                "",
+                linked_size(sources, objects.values(), some),
+                max(depth[verb] for verb in some),
+            )
+            for what, some in together.items()
+        ]
+        found += [
+            Entry(name, compiler.column, optimisation, features, cell, verb, sizes[verb], depth[verb]) for verb in verbs
+        ]
     return found
 
 
 def features_flags(features: str) -> tuple[str, ...]:
-    """What tells a compiler to build no other features than those, by the spec's names, nothing for restarts, and for one region."""
+    """
+    What tells a compiler to build no other features than those, by the spec's names, nothing for restarts, and for one
+    region.
+    """
     if features == ALL:
         return ()
-    return (f"-DVRING_BUILD_FEATURES=({'|'.join(f'VRING_F_{feature}' for feature in features.split())})", "-DVRING_BUILD_RESTART=0",
-            "-DVRING_BUILD_REGIONS=0")
+    return (
+        f"-DVRING_BUILD_FEATURES=({'|'.join(f'VRING_F_{feature}' for feature in features.split())})",
+        "-DVRING_BUILD_RESTART=0",
+        "-DVRING_BUILD_REGIONS=0",
+    )
 
 
 def plain_verbs(cell: str) -> list[str]:
@@ -144,10 +174,26 @@ def linked_size(sources: Sources, objects: Iterable[Path], functions: Iterable[s
     made = sources.output / "programs" / "size.elf"
     made.parent.mkdir(parents=True, exist_ok=True)
     wanted = [word for function in functions for word in ("-u", function)]
-    run_tool([linker(), "--gc-sections", "--unresolved-symbols=ignore-all", "--no-relax", "-e", "0", *wanted, "-o", str(made), *map(str, objects)])
+    run_tool(
+        [
+            linker(),
+            "--gc-sections",
+            "--unresolved-symbols=ignore-all",
+            "--no-relax",
+            "-e",
+            "0",
+            *wanted,
+            "-o",
+            str(made),
+            *map(str, objects),
+        ]
+    )
     with made.open("rb") as file:
-        return sum(section["sh_size"] for section in ELFFile(file).iter_sections()
-                   if section["sh_flags"] & 2 and section.name.startswith((".text", ".rodata", ".data", ".bss")))  # SHF_ALLOC
+        return sum(
+            section["sh_size"]
+            for section in ELFFile(file).iter_sections()
+            if section["sh_flags"] & 2 and section.name.startswith((".text", ".rodata", ".data", ".bss"))
+        )  # SHF_ALLOC
 
 
 def stack_depths(graphs: list[Path]) -> dict[str, int]:
@@ -172,7 +218,9 @@ def stack_depths(graphs: list[Path]) -> dict[str, int]:
 
     def depth(title: str, above: tuple[str, ...] = ()) -> int:
         if title in above:
-            raise ReportError(f"{title} calls itself, by way of {', '.join(above[above.index(title) + 1:]) or 'itself'}")
+            raise ReportError(
+                f"{title} calls itself, by way of {', '.join(above[above.index(title) + 1 :]) or 'itself'}"
+            )
         if title not in depths:
             below = max((depth(called, (*above, title)) for called in calls[title]), default=0)
             depths[title] = frames.get(title, 0) + below
@@ -228,12 +276,17 @@ def complaint(old: Entry, entry: Entry) -> str:
     what, name, unit = ("Stack", entry.function, "bytes of stack") if entry.function else ("Size", entry.cell, "bytes")
     spent = " other than the one that was spent on it already" if old.reason else ""
     since = "" if old.since in (-1, old.held) else f" (since a reason was last given: {old.since} -> {entry.held})"
-    return (f"{name}: {old.held} -> {entry.held} {unit}{since} by {entry.compiler}, {title(entry.build)}; an entry \"- {what}: ... `{name}` ...\" of "
-            f"CHANGELOG.md{spent} has to say why, then \"python -m vring.report budget --update\" records it")
+    return (
+        f'{name}: {old.held} -> {entry.held} {unit}{since} by {entry.compiler}, {title(entry.build)}; an entry "- {what}: ... `{name}` ..." of '
+        f'CHANGELOG.md{spent} has to say why, then "python -m vring.report budget --update" records it'
+    )
 
 
 def reason_for(entry: Entry, spent: str, changelog: str) -> str:
-    """The digest of an entry of the unreleased part that begins with "- Size:" or "- Stack:", names this, and is not the one spent; else ""."""
+    """
+    The digest of an entry of the unreleased part that begins with "- Size:" or "- Stack:", names this, and is not the one
+    spent; "" if there is none.
+    """
     unreleased = changelog.split("\n## ", 2)[1] if "\n## " in changelog else changelog
     what, name = ("Stack", entry.function) if entry.function else ("Size", entry.cell)
     given = [text for text in unreleased.split("\n- ") if text.startswith(f"{what}:") and f"`{name}`" in text]
@@ -241,7 +294,7 @@ def reason_for(entry: Entry, spent: str, changelog: str) -> str:
 
 
 def digest(text: str) -> str:
-    """Of a reason by its words, whatever else it names and however it is broken into lines: naming one more renews it for no other."""
+    """Of a reason by its words, however it is broken into lines: naming one more cell in it renews it for no other."""
     words = re.sub(r"`[^`]*`,?", "", text).split()
     return hashlib.sha256(" ".join(words).encode()).hexdigest()[:8]
 
@@ -257,7 +310,9 @@ def table(entries: list[Entry]) -> str:
     lines += ["| " + " | ".join(map(str, [cell, *sizes])) + " |" for cell, sizes in cells_table(entries, builds)]
     lines += ["", f"| stack, bytes | {head} |", "|---|" + "---:|" * len(builds)]
     for cell, function in dict.fromkeys((e.cell, e.function) for e in entries if e.function):
-        depths = [str(by[(*build, cell, function)].stack) if (*build, cell, function) in by else "-" for build in builds]
+        depths = [
+            str(by[(*build, cell, function)].stack) if (*build, cell, function) in by else "-" for build in builds
+        ]
         lines.append(f"| {function} | " + " | ".join(depths) + " |")
     return "\n".join(lines) + "\n"
 
@@ -281,7 +336,14 @@ def goals(entries: list[Entry]) -> list[tuple[str, int, int, int]]:
     for goal in GOALS:
         small, whole = ((goal.target, goal.optimisation, features, goal.cell) for features in (goal.features, ALL))
         if small in by and whole in by:
-            found.append((f"{goal.cell}: {title((goal.target, '', goal.optimisation, goal.features))}", goal.bytes, by[small], by[whole]))
+            found.append(
+                (
+                    f"{goal.cell}: {title((goal.target, '', goal.optimisation, goal.features))}",
+                    goal.bytes,
+                    by[small],
+                    by[whole],
+                )
+            )
     return found
 
 
@@ -292,4 +354,4 @@ def replace_table(page: str, entries: list[Entry]) -> str:
     """The page with its tables of sizes made anew. Raises ReportError if it has no place for them."""
     if BEGIN not in page or END not in page:
         raise ReportError("docs/codegen.md has no place for the sizes")
-    return page[:page.index(BEGIN) + len(BEGIN)] + "\n" + table(entries) + "\n" + page[page.index(END):]
+    return page[: page.index(BEGIN) + len(BEGIN)] + "\n" + table(entries) + "\n" + page[page.index(END) :]

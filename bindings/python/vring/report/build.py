@@ -15,8 +15,15 @@ from pathlib import Path
 
 from .targets import Target
 
-COMMON_FLAGS = ("-std=c11", "-ffreestanding", "-ffunction-sections", "-fno-pic", "-fno-stack-protector",
-                "-fno-asynchronous-unwind-tables", "-fno-ident")
+COMMON_FLAGS = (
+    "-std=c11",
+    "-ffreestanding",
+    "-ffunction-sections",
+    "-fno-pic",
+    "-fno-stack-protector",
+    "-fno-asynchronous-unwind-tables",
+    "-fno-ident",
+)
 VARIANTS = ("PLAIN", "VOLATILE", "RELAXED", "ACQREL")
 WORDS = {"PLAIN": "plain", "VOLATILE": "volatile", "RELAXED": "relaxed", "ACQREL": "acquire/release"}
 
@@ -134,8 +141,11 @@ class Sources:
     @property
     def seldom(self) -> list[Path]:
         """What is there to save, restore and look at a queue, and the split cells of the other byte order."""
-        return [path for path in (self.root / "lib" / "vring").glob("*.c") if path.stem.endswith(("_resume", "_snapshot"))
-                or path.stem.startswith("split_be_")]
+        return [
+            path
+            for path in (self.root / "lib" / "vring").glob("*.c")
+            if path.stem.endswith(("_resume", "_snapshot")) or path.stem.startswith("split_be_")
+        ]
 
     @property
     def cells(self) -> list[Path]:
@@ -156,11 +166,19 @@ class Sources:
     @property
     def library(self) -> list[Path]:
         """All of libvring, but for the second build of the split cells, for legacy rings of the other byte order."""
-        return [path for path in sorted((self.root / "lib" / "vring").glob("*.c")) if not path.stem.startswith("split_be_")]
+        return [
+            path for path in sorted((self.root / "lib" / "vring").glob("*.c")) if not path.stem.startswith("split_be_")
+        ]
 
     def includes(self) -> tuple[str, ...]:
         # The library has headers whose names C libraries use, too: they are for quotes alone.
-        return (f"-I{self.root / 'include'}", "-iquote", str(self.root / "lib" / "vring"), "-iquote", str(self.fixtures))
+        return (
+            f"-I{self.root / 'include'}",
+            "-iquote",
+            str(self.root / "lib" / "vring"),
+            "-iquote",
+            str(self.fixtures),
+        )
 
     @functools.cached_property
     def stamp(self) -> str:
@@ -176,7 +194,9 @@ def find_sources(output: Path, root: Path | None = None) -> Sources:
     """The tree at root; else the one that this file lies in, or the copy that was installed with it."""
     here = Path(__file__).resolve().parent
     for candidate in [root.resolve()] if root else (here / "source", *here.parents):
-        if (candidate / "lib" / "vring" / "access.h").exists() and (candidate / "bench" / "codegen" / "places.c").exists():
+        if (candidate / "lib" / "vring" / "access.h").exists() and (
+            candidate / "bench" / "codegen" / "places.c"
+        ).exists():
             return Sources(candidate, candidate / "bench" / "codegen", output.resolve())
     raise ReportError(f"the C sources of libvring are not {f'in {root}' if root else 'beside this package'}")
 
@@ -189,9 +209,13 @@ def run_tool(command: list[str]) -> str:
     return done.stdout
 
 
-def compile_object(sources: Sources, compiler: Compiler, optimisation: str, access: Access, *files: Path,
-                   extra: tuple[str, ...] = ()) -> Path:
-    """The object of one source, or of several as one, since starting a compiler takes longest. Raises ReportError with what it said."""
+def compile_object(
+    sources: Sources, compiler: Compiler, optimisation: str, access: Access, *files: Path, extra: tuple[str, ...] = ()
+) -> Path:
+    """
+    The object of one source, or of several as one, since starting a compiler takes longest. Raises ReportError with what
+    it said.
+    """
     command = [*compiler.command, *COMMON_FLAGS, optimisation, *access.flags(), *extra, *sources.includes()]
     digest = hashlib.sha256("\0".join([compiler.version, *command, sources.stamp]).encode())
     for read in (*files, *([access.header] if access.header else [])):
@@ -223,8 +247,19 @@ def as_one(files: Iterable[Path]) -> list[str]:
 def link(sources: Sources, objects: list[Path]) -> Path:
     """A program at fixed addresses, for the emulator. What nobody defines is 0."""
     script = sources.fixtures / "rig.ld"
-    flags = ["-T", str(script), "--no-relax", "-static", "-e", "rig_start", "-z", "norelro", "-z", "max-page-size=65536",
-             "--unresolved-symbols=ignore-all"]
+    flags = [
+        "-T",
+        str(script),
+        "--no-relax",
+        "-static",
+        "-e",
+        "rig_start",
+        "-z",
+        "norelro",
+        "-z",
+        "max-page-size=65536",
+        "--unresolved-symbols=ignore-all",
+    ]
     stamp = hashlib.sha256("\0".join([script.read_text(), *flags, *(path.name for path in objects)]).encode())
     made = sources.output / "programs" / f"{stamp.hexdigest()[:24]}.elf"
     if not made.exists():

@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from .answer import claims, kernel_sentence, sentences
-from .build import COMMON_FLAGS, VARIANTS, Access, Compiler, ReportError, Sources, compilers, find_sources, llvm, user_compiler
+from .build import (
+    COMMON_FLAGS,
+    VARIANTS,
+    Access,
+    Compiler,
+    ReportError,
+    Sources,
+    compilers,
+    find_sources,
+    llvm,
+    user_compiler,
+)
 from .cycles import fill_cycles
 from .measure import Job, Row, measure_all
 from .page import columns_of, picture, terminal_table, write_csv, write_json, write_page
@@ -103,9 +114,14 @@ def plan(request: Request) -> list[Job]:
         some = compilers_for(request, where)
         jobs += [Job(SHAPES, where.name, *rest) for rest in itertools.product(some, optimisations, accesses)]
         if request.verbs and (request.full or request.targets or where.name == "x86-64"):
-            all_accesses = accesses if request.full else [a for a in accesses if a.name in ("PLAIN", "ACQREL") or a.header]
+            all_accesses = (
+                accesses if request.full else [a for a in accesses if a.name in ("PLAIN", "ACQREL") or a.header]
+            )
             levels = optimisations if request.full else optimisations[:1]
-            jobs += [Job(("verbs",), where.name, *rest) for rest in itertools.product(newest(request, some), levels, all_accesses)]
+            jobs += [
+                Job(("verbs",), where.name, *rest)
+                for rest in itertools.product(newest(request, some), levels, all_accesses)
+            ]
     return jobs
 
 
@@ -146,7 +162,9 @@ def progress_of(request: Request) -> Any:
     return show
 
 
-def verdicts_of(request: Request, sources: Sources, accesses: list[Access]) -> tuple[list[Verdict], list[FunctionVerdict], str]:
+def verdicts_of(
+    request: Request, sources: Sources, accesses: list[Access]
+) -> tuple[list[Verdict], list[FunctionVerdict], str]:
     """The race detectors' verdicts of two threads and of each function, or why there are none."""
     if not request.races:
         return [], [], "left out as asked for."
@@ -168,12 +186,22 @@ def describe(request: Request, sources: Sources, rows: list[Row], why_not: str) 
     absent = [t.name for t in chosen(request) if not any(r.target == t.name for r in good)]
     models = ", ".join(f"{t.name} {t.mca[1]}" for t in TARGETS if t.mca and any(r.target == t.name for r in good))
     return {
-        "version": version(sources), "commit": commit(sources), "compilers": sorted({r.compiler for r in good}),
-        "targets": list(dict.fromkeys(r.target for r in good)), "optimisations": list(dict.fromkeys(r.optimisation for r in rows)),
-        "builds": len({(r.target, r.compiler, r.optimisation, r.access) for r in good}), "flags": " ".join(COMMON_FLAGS),
-        "notes": {t.name: t.note for t in TARGETS if t.note}, "races": why_not, "command": request.command,
-        "absent": {f"{t.name} {column}": why_absent(request, t, column) for t in chosen(request) for column in columns_of(rows)
-                   if not any((r.target, r.column) == (t.name, column) for r in rows)},
+        "version": version(sources),
+        "commit": commit(sources),
+        "compilers": sorted({r.compiler for r in good}),
+        "targets": list(dict.fromkeys(r.target for r in good)),
+        "optimisations": list(dict.fromkeys(r.optimisation for r in rows)),
+        "builds": len({(r.target, r.compiler, r.optimisation, r.access) for r in good}),
+        "flags": " ".join(COMMON_FLAGS),
+        "notes": {t.name: t.note for t in TARGETS if t.note},
+        "races": why_not,
+        "command": request.command,
+        "absent": {
+            f"{t.name} {column}": why_absent(request, t, column)
+            for t in chosen(request)
+            for column in columns_of(rows)
+            if not any((r.target, r.column) == (t.name, column) for r in rows)
+        },
         "missing": f"No compiler here for {', '.join(absent)}." if absent else "",
         "mca": f"Models of {Path(llvm('llvm-mca')).name}: {models}; the other targets have none.",
     }
@@ -186,6 +214,7 @@ def version(sources: Sources) -> str:
 
 def commit(sources: Sources) -> str:
     """The commit of the sources, marked if they were changed since; "unknown" outside of a checkout."""
+
     def git(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["git", "-C", str(sources.root), *words], capture_output=True, text=True, check=False)
 
@@ -193,6 +222,8 @@ def commit(sources: Sources) -> str:
         head = git("rev-parse", "--short=12", "HEAD")
         if head.returncode != 0 or not git("ls-files", "lib/vring/access.h").stdout:
             return "unknown"
-        return head.stdout.strip() + ("-modified" if git("diff", "--quiet", "HEAD", "--", "lib", "include", "bench").returncode else "")
+        return head.stdout.strip() + (
+            "-modified" if git("diff", "--quiet", "HEAD", "--", "lib", "include", "bench").returncode else ""
+        )
     except OSError:
         return "unknown"

@@ -58,10 +58,23 @@ def run_mca(where: Target, regions: dict[str, tuple[str, ...]]) -> dict[str, flo
     for name, path in regions.items():
         straight = [line for line in path if line.split(" ")[0] not in CALLS]
         lines += [f"{comment} LLVM-MCA-BEGIN {name}", *straight, f"{comment} LLVM-MCA-END {name}"]
-    command = [llvm("llvm-mca"), f"-mtriple={triple}", f"-mcpu={cpu}", "-json", f"-iterations={ITERATIONS}",
-               "-resource-pressure=false", "-instruction-info=false", "-skip-unsupported-instructions=any"]
-    done = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=300, check=False)
+    command = [
+        llvm("llvm-mca"),
+        f"-mtriple={triple}",
+        f"-mcpu={cpu}",
+        "-json",
+        f"-iterations={ITERATIONS}",
+        "-resource-pressure=false",
+        "-instruction-info=false",
+        "-skip-unsupported-instructions=any",
+    ]
+    done = subprocess.run(
+        command, input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=300, check=False
+    )
     if not done.stdout.lstrip().startswith("{"):
         raise ReportError(f"{' '.join(command)}\n{done.stderr[:2000]}")
-    return {region["Name"]: region["SummaryView"]["TotalCycles"] / ITERATIONS
-            for region in json.loads(done.stdout)["CodeRegions"] if "SummaryView" in region}
+    return {
+        region["Name"]: region["SummaryView"]["TotalCycles"] / ITERATIONS
+        for region in json.loads(done.stdout)["CodeRegions"]
+        if "SummaryView" in region
+    }

@@ -101,9 +101,11 @@ class Machine:
                     self.uc.mem_write(segment["p_vaddr"], segment.data())
         self.order: Literal["big", "little"] = "big" if target.name in BIG_ENDIAN else "little"
         self.running: Run | None = None  # what is written down, while it is
-        # Once for all calls, since code that was translated without a hook is kept so. Accesses only where memory is shared, since behind a
-        # hooked one Unicorn forgets the condition of a Thumb IT block that it lies in.
-        self.uc.hook_add(unicorn.UC_HOOK_CODE, self.stepped, None, measured["sh_addr"], measured["sh_addr"] + measured["sh_size"] - 1)
+        # Once for all calls, since code that was translated without a hook is kept so. Accesses only where memory is
+        # shared, since behind a hooked one Unicorn forgets the condition of a Thumb IT block that it lies in.
+        self.uc.hook_add(
+            unicorn.UC_HOOK_CODE, self.stepped, None, measured["sh_addr"], measured["sh_addr"] + measured["sh_size"] - 1
+        )
         self.uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, self.touched, None, *self.layout.span)
 
     def set(self, register: str, value: int) -> None:

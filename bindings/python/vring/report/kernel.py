@@ -28,11 +28,33 @@ if TYPE_CHECKING:
     from .codegen import Request
 
 WHOLE = "virtio_ring.c, all of it"
-FUNCTIONS = ("virtqueue_kick_prepare", "virtqueue_get_buf_ctx", "virtqueue_enable_cb_prepare", "virtqueue_poll",
-             "virtqueue_enable_cb_delayed")
-NEEDED = ("tools/virtio", "tools/include", "include/linux", "include/uapi/linux/virtio*", "drivers/virtio/virtio_ring.c", "usr/include")
-FLAGS = ("-std=gnu11", "-w", "-fno-strict-overflow", "-fno-strict-aliasing", "-fno-common", "-fno-pic", "-fno-stack-protector",
-         "-fno-asynchronous-unwind-tables", "-U_FORTIFY_SOURCE", "-DCONFIG_PHYS_ADDR_T_64BIT")
+FUNCTIONS = (
+    "virtqueue_kick_prepare",
+    "virtqueue_get_buf_ctx",
+    "virtqueue_enable_cb_prepare",
+    "virtqueue_poll",
+    "virtqueue_enable_cb_delayed",
+)
+NEEDED = (
+    "tools/virtio",
+    "tools/include",
+    "include/linux",
+    "include/uapi/linux/virtio*",
+    "drivers/virtio/virtio_ring.c",
+    "usr/include",
+)
+FLAGS = (
+    "-std=gnu11",
+    "-w",
+    "-fno-strict-overflow",
+    "-fno-strict-aliasing",
+    "-fno-common",
+    "-fno-pic",
+    "-fno-stack-protector",
+    "-fno-asynchronous-unwind-tables",
+    "-U_FORTIFY_SOURCE",
+    "-DCONFIG_PHYS_ADDR_T_64BIT",
+)
 #: With CONFIG_LTO, Linux makes READ_ONCE an acquire on AArch64.
 LTO = ("-DREPORT_CONFIG_LTO", "-march=armv8.3-a")
 
@@ -48,9 +70,13 @@ def kernel_rows(request: Request, sources: Sources) -> list[Row]:
         copy_of(folder, access).write_text(text)
     builds = [
         (tree, sources, copy_of(folder, access), name, compiler, optimisation, access, extra)
-        for access in texts for name in ("x86-64", "aarch64") if not request.targets or name in request.targets
+        for access in texts
+        for name in ("x86-64", "aarch64")
+        if not request.targets or name in request.targets
         for compiler in compilers(target(name), request.columns)
-        for optimisation in request.optimisations or ("-O2", "-Os") for extra in ((), LTO) if name == "aarch64" or not extra
+        for optimisation in request.optimisations or ("-O2", "-Os")
+        for extra in ((), LTO)
+        if name == "aarch64" or not extra
     ]
     with ThreadPoolExecutor(request.jobs) as pool:
         return [row for rows in pool.map(lambda arguments: build(*arguments), builds) for row in rows]
@@ -96,7 +122,9 @@ def mark(text: str) -> str:
     changed = "".join(out) + text[end:]
     changed, flags = re.subn(r"(\w+->split\.vring\.used->flags)(?=\s*&)", r"READ_ONCE(\1)", changed)
     if marked < 6 or flags < 1:
-        raise ReportError(f"this virtio_ring.c reads the device's fields in {marked + flags} places that are known, and not 7 or more")
+        raise ReportError(
+            f"this virtio_ring.c reads the device's fields in {marked + flags} places that are known, and not 7 or more"
+        )
     return changed
 
 
@@ -112,8 +140,16 @@ def arguments(text: str) -> Iterator[tuple[int, int]]:
         yield start, at - 1
 
 
-def build(tree: Path, sources: Sources, copy: Path, name: str, compiler: Compiler, optimisation: str, access: str,
-          extra: tuple[str, ...]) -> list[Row]:
+def build(
+    tree: Path,
+    sources: Sources,
+    copy: Path,
+    name: str,
+    compiler: Compiler,
+    optimisation: str,
+    access: str,
+    extra: tuple[str, ...],
+) -> list[Row]:
     """The rows of one object; one that does not compile is a row with an error."""
     level = optimisation + (" CONFIG_LTO" if extra else "")
     made = copy.with_name(f"{access}.{name}.{compiler.column}.{level}.o".replace(" ", "_"))

@@ -11,7 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import emulate
-from .asm import ADDRESS, BRANCH, FENCE, LOAD, STORE, Code, Instruction, Symbol, disassemble, mark_address_arithmetic, symbols
+from .asm import (
+    ADDRESS,
+    BRANCH,
+    FENCE,
+    LOAD,
+    STORE,
+    Code,
+    Instruction,
+    Symbol,
+    disassemble,
+    mark_address_arithmetic,
+    symbols,
+)
 from .build import Access, Compiler, ReportError, Sources, compile_object, compilers, libgcc, link
 from .judge import findings
 from .qemu_user import start_source
@@ -55,7 +67,9 @@ class Row:
     shared_stores: int = 0
     result: int = 0
     cycles: float | None = None
-    helpers: dict[str, int] = field(default_factory=dict)  # what it calls, in bytes, which other functions may call, too
+    helpers: dict[str, int] = field(
+        default_factory=dict
+    )  # what it calls, in bytes, which other functions may call, too
     findings: dict[str, int] = field(default_factory=dict)
     assembly: list[tuple[int, str]] = field(default_factory=list)  # kind and text of each instruction
     path: list[str] = field(default_factory=list)  # texts of the executed ones, for llvm-mca
@@ -86,6 +100,7 @@ def functions_in(sources: Sources, suite: str) -> list[str]:
 
 def objects_of(sources: Sources, job: Job) -> list[Path]:
     """The objects of a job's program; what does not touch shared memory is built once for all accessors."""
+
     def build(optimisation: str, access: Access, *files: Path) -> Path:
         return compile_object(sources, job.compiler, optimisation, access, *files)
 
@@ -98,7 +113,10 @@ def objects_of(sources: Sources, job: Job) -> list[Path]:
     shapes = [sources.fixtures / f"{suite}.c" for suite in job.suites if suite != "verbs"]
     made += [build(job.optimisation, job.access, *files) for files in apart_or_together(job.compiler, shapes)]
     if "verbs" in job.suites:
-        made += [build(job.optimisation, NEUTRAL if source in sources.private else job.access, source) for source in sources.cells]
+        made += [
+            build(job.optimisation, NEUTRAL if source in sources.private else job.access, source)
+            for source in sources.cells
+        ]
         made += [build("-O1", NEUTRAL, source) for source in sources.support if source not in sources.seldom]
     if target(job.target).libgcc and job.compiler.family == "gcc":
         made.append(libgcc(job.compiler))
@@ -106,7 +124,10 @@ def objects_of(sources: Sources, job: Job) -> list[Path]:
 
 
 def apart_or_together(compiler: Compiler, files: list[Path]) -> list[list[Path]]:
-    """Clang makes the same of every function in one run; gcc at -Os inlines an accessor or not by how many of a source call it."""
+    """
+    Clang makes the same of every function in one run; gcc at -Os inlines an accessor or not by how many functions of a
+    source call it, so that its sources stay apart.
+    """
     return [[path] for path in files] if compiler.family == "gcc" or not files else [files]
 
 
@@ -136,8 +157,10 @@ def measure(sources: Sources, jobs: Iterable[Job], asked: dict[str, emulate.Run]
     programs: dict[Job, Path] = {}
     rows: dict[Job, list[Row]] = {}
     for job in jobs:
-        rows[job] = [Row(suite, name, job.target, job.compiler.name, job.compiler.column, job.optimisation, job.access.name)
-                     for suite, name in functions_of(sources, job)]
+        rows[job] = [
+            Row(suite, name, job.target, job.compiler.name, job.compiler.column, job.optimisation, job.access.name)
+            for suite, name in functions_of(sources, job)
+        ]
         try:
             programs[job] = link(sources, objects_of(sources, job))
         except ReportError as error:
@@ -170,9 +193,21 @@ def measure_program(program: Path, code: Code, blank: list[Row], asked: dict[str
         row.path = [text[address] for address in run.steps if address in text]
     astray = [row for row in blank if another_result(row, asked[row.function])]
     # A verb is brought to its place by the others.
-    doubtful = {row.function for row in blank if row in astray or (row.suite == "verbs" and any(a.suite == "verbs" for a in astray))}
-    return [dataclasses.replace(fresh(row), error=f"{row.target}: in the emulator {astray[0].function} comes to another result, "
-                                                  "so nothing is said of this one") if row.function in doubtful else row for row in blank]
+    doubtful = {
+        row.function
+        for row in blank
+        if row in astray or (row.suite == "verbs" and any(a.suite == "verbs" for a in astray))
+    }
+    return [
+        dataclasses.replace(
+            fresh(row),
+            error=f"{row.target}: in the emulator {astray[0].function} comes to another result, "
+            "so nothing is said of this one",
+        )
+        if row.function in doubtful
+        else row
+        for row in blank
+    ]
 
 
 def another_result(row: Row, asked: emulate.Run) -> bool:
@@ -200,10 +235,14 @@ def fill_static(row: Row, isa: str, body: list[tuple[Symbol, list[Instruction]]]
 
 
 #: Functions in their own right, and what has the name of a C library's.
-NO_HELPER = re.compile(r"vring_|place_|gallery_|virtqueue_\w+\Z(?<!_split)(?<!_packed)|run_|prepare_|rig_|mem|__aeabi_mem|__gnu_thumb1_case")
+NO_HELPER = re.compile(
+    r"vring_|place_|gallery_|virtqueue_\w+\Z(?<!_split)(?<!_packed)|run_|prepare_|rig_|mem|__aeabi_mem|__gnu_thumb1_case"
+)
 
 
-def body_of(name: str, code: dict[str, list[Instruction]], table: dict[str, Symbol]) -> list[tuple[Symbol, list[Instruction]]]:
+def body_of(
+    name: str, code: dict[str, list[Instruction]], table: dict[str, Symbol]
+) -> list[tuple[Symbol, list[Instruction]]]:
     """
     A function with the pieces that the compiler split off it, and with the helpers that it calls: accessors that were not
     inlined, what several verbs share. Not with other verbs, nor with what a C library would have.
@@ -215,7 +254,12 @@ def body_of(name: str, code: dict[str, list[Instruction]], table: dict[str, Symb
             continue
         seen.add(current)
         end = table[current].address + table[current].size
-        named = {word for i in code[current] if i.kind & BRANCH and i.address < end for word in re.split(r"[\s,+]+", i.operands)}
+        named = {
+            word
+            for i in code[current]
+            if i.kind & BRANCH and i.address < end
+            for word in re.split(r"[\s,+]+", i.operands)
+        }
         for other in code:
             if (other in named and not NO_HELPER.match(other)) or other.startswith(f"{current}."):
                 wanted.append(other)
@@ -224,8 +268,12 @@ def body_of(name: str, code: dict[str, list[Instruction]], table: dict[str, Symb
     return [(part, [i for i in code[part.name] if i.address < part.address + part.size]) for part in parts]
 
 
-def measure_all(sources: Sources, jobs: Iterable[Job], parallel: int = 2,
-                progress: Callable[[int, int], None] = lambda done, total: None) -> list[Row]:
+def measure_all(
+    sources: Sources,
+    jobs: Iterable[Job],
+    parallel: int = 2,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Row]:
     """The rows of all jobs; those of one compiler for one target are made together."""
     groups: dict[tuple[tuple[str, ...], str, Compiler], list[Job]] = {}
     for job in jobs:
@@ -234,7 +282,10 @@ def measure_all(sources: Sources, jobs: Iterable[Job], parallel: int = 2,
     done, total = 0, sum(map(len, groups.values()))
     with ProcessPoolExecutor(parallel) as pool:
         # What verbs ask for takes longest to find out: it is begun first, and waited for last.
-        asked = {key: pool.submit(intents_of, sources, *key) for key in sorted(set(keys.values()), key=lambda key: ("verbs" not in key[0], key))}
+        asked = {
+            key: pool.submit(intents_of, sources, *key)
+            for key in sorted(set(keys.values()), key=lambda key: ("verbs" not in key[0], key))
+        }
         order = sorted(groups, key=lambda group: "verbs" in group[0])
         found = {group: pool.submit(measure, sources, groups[group], asked[keys[group]].result()) for group in order}
         for group in order:

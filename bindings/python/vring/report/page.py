@@ -29,7 +29,9 @@ from .measure import Row
 from .races import FunctionVerdict, Verdict
 from .targets import TARGETS
 
-COLUMNS = [f.name for f in dataclasses.fields(Row) if f.name not in ("assembly", "path", "helpers", "findings", "error")]
+COLUMNS = [
+    f.name for f in dataclasses.fields(Row) if f.name not in ("assembly", "path", "helpers", "findings", "error")
+]
 METRICS = {
     "bytes": "bytes of code",
     "executed": "instructions executed by one call",
@@ -52,8 +54,13 @@ def against_plain(rows: list[Row]) -> list[dict[str, int | None]]:
     found: list[dict[str, int | None]] = []
     for row in rows:
         base = plain.get(row.key) if not row.error else None
-        found.append({"bytes_more": row.bytes - base.bytes if base else None, "executed_more": row.executed - base.executed if base else None,
-                      "repeated_loads": None if row.error else row.repeated_loads})
+        found.append(
+            {
+                "bytes_more": row.bytes - base.bytes if base else None,
+                "executed_more": row.executed - base.executed if base else None,
+                "repeated_loads": None if row.error else row.repeated_loads,
+            }
+        )
     return found
 
 
@@ -68,13 +75,22 @@ def write_csv(rows: list[Row], path: Path) -> None:
             writer.writerow([*(getattr(row, name) for name in COLUMNS), *more.values(), found, error])
 
 
-def write_json(rows: list[Row], verdicts: list[Verdict], by_function: list[FunctionVerdict], about: dict[str, Any], path: Path) -> None:
+def write_json(
+    rows: list[Row], verdicts: list[Verdict], by_function: list[FunctionVerdict], about: dict[str, Any], path: Path
+) -> None:
     """{"about", "rows", "races", "races_by_function"}: a row with its assembly, as lines."""
-    def plain(row: Row) -> dict[str, Any]:
-        return {name: getattr(row, name) for name in (*COLUMNS, "findings", "error")} | {"assembly": [t for _, t in row.assembly]}
 
-    data = {"about": about, "rows": [plain(row) | more for row, more in zip(rows, against_plain(rows), strict=True)], "races": [dataclasses.asdict(v) for v in verdicts],
-            "races_by_function": [dataclasses.asdict(v) for v in by_function]}
+    def plain(row: Row) -> dict[str, Any]:
+        return {name: getattr(row, name) for name in (*COLUMNS, "findings", "error")} | {
+            "assembly": [t for _, t in row.assembly]
+        }
+
+    data = {
+        "about": about,
+        "rows": [plain(row) | more for row, more in zip(rows, against_plain(rows), strict=True)],
+        "races": [dataclasses.asdict(v) for v in verdicts],
+        "races_by_function": [dataclasses.asdict(v) for v in by_function],
+    }
     path.write_text(json.dumps(data, indent=1))
 
 
@@ -82,21 +98,36 @@ def terminal_table(rows: list[Row]) -> str:
     """Bytes and executed instructions of the patch's places, against plain, by target and compiler."""
     accesses = [a for a in dict.fromkeys(r.access for r in rows) if a != "PLAIN"]
     costs = differences(rows, PATCHED)
-    out = ["Five functions of the patch together: bytes plain; then bytes and executed instructions more, all called once.", ""]
+    out = [
+        "Five functions of the patch together: bytes plain; then bytes and executed instructions more, all called once.",
+        "",
+    ]
     out.append(f"{'target':<12} {'compiler':<14} {'plain':>6}  " + "  ".join(f"{a.lower():>14}" for a in accesses))
     groups: dict[tuple[str, str, str], dict[str, Any]] = {}
     for cost in costs:
         groups.setdefault((cost.target, cost.column, cost.optimisation), {})[cost.access] = cost
     for (target, column, optimisation), by_access in groups.items():
-        cells = [f"{by_access[a].bytes:+5d} B {by_access[a].executed:+4d} i" if a in by_access else "-" for a in accesses]
+        cells = [
+            f"{by_access[a].bytes:+5d} B {by_access[a].executed:+4d} i" if a in by_access else "-" for a in accesses
+        ]
         base = next(iter(by_access.values())).base_bytes
-        out.append(f"{target:<12} {column + ' ' + optimisation:<14} {base:>6}  " + "  ".join(f"{cell:>14}" for cell in cells))
+        out.append(
+            f"{target:<12} {column + ' ' + optimisation:<14} {base:>6}  " + "  ".join(f"{cell:>14}" for cell in cells)
+        )
     return "\n".join([*out, "", *totals(rows, accesses)])
 
 
 #: What is added up for a terminal, and its heading there.
-TOTALS = {"bytes": "bytes", "loads": "loads", "stores": "stores", "fences": "fences", "address_arithmetic": "address",
-          "repeated_loads": "repeated", "cycles": "cycles", "executed": "executed"}
+TOTALS = {
+    "bytes": "bytes",
+    "loads": "loads",
+    "stores": "stores",
+    "fences": "fences",
+    "address_arithmetic": "address",
+    "repeated_loads": "repeated",
+    "cycles": "cycles",
+    "executed": "executed",
+}
 
 
 def totals(rows: list[Row], accesses: list[str]) -> list[str]:
@@ -106,16 +137,27 @@ def totals(rows: list[Row], accesses: list[str]) -> list[str]:
         if row.function in PATCHED and not row.error:
             built.setdefault(row.key, {})[row.access] = row
     whole = [some for some in built.values() if len(some) == len(accesses) + 1]
-    out = ["The same, all targets and levels added up; address: instructions that compute one; repeated: loads of a word more often",
-           "than asked for; cycles: llvm-mca's, where it has a model, and nothing of what fences wait for; executed: by one call of each.", ""]
+    out = [
+        "The same, all targets and levels added up; address: instructions that compute one; repeated: loads of a word more often",
+        "than asked for; cycles: llvm-mca's, where it has a model, and nothing of what fences wait for; executed: by one call of each.",
+        "",
+    ]
     out.append(f"{'compiler':<10} {'accesses':<16} {'':>6}" + "".join(f"{heading:>10}" for heading in TOTALS.values()))
     for column in dict.fromkeys(some["PLAIN"].column for some in whole):
         of_column = [some for some in whole if some["PLAIN"].column == column]
         for access in ("PLAIN", *accesses):
-            sums = [sum((getattr(some[access], name) or 0) - (getattr(some["PLAIN"], name) or 0) * (access != "PLAIN") for some in of_column)
-                    for name in TOTALS]
+            sums = [
+                sum(
+                    (getattr(some[access], name) or 0) - (getattr(some["PLAIN"], name) or 0) * (access != "PLAIN")
+                    for some in of_column
+                )
+                for name in TOTALS
+            ]
             sign = "" if access == "PLAIN" else "+"
-            out.append(f"{column:<10} {access.lower():<16} {'' if access == 'PLAIN' else 'more':>6}" + "".join(f"{total:>{sign}10.0f}" for total in sums))
+            out.append(
+                f"{column:<10} {access.lower():<16} {'' if access == 'PLAIN' else 'more':>6}"
+                + "".join(f"{total:>{sign}10.0f}" for total in sums)
+            )
     return out
 
 
@@ -124,7 +166,9 @@ def picture(rows: list[Row]) -> str:
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    matplotlib.rcParams.update({"font.family": "sans-serif", "font.size": 9, "svg.fonttype": "path", "svg.hashsalt": "vring"})
+    matplotlib.rcParams.update(
+        {"font.family": "sans-serif", "font.size": 9, "svg.fonttype": "path", "svg.hashsalt": "vring"}
+    )
     costs = differences(rows, PATCHED)
     names = [t.name for t in TARGETS if any(c.target == t.name for c in costs)]
     accesses = [a for a in dict.fromkeys(r.access for r in rows) if a != "PLAIN"]
@@ -133,8 +177,19 @@ def picture(rows: list[Row]) -> str:
     for i, access in enumerate(accesses):
         offset = (i - (len(accesses) - 1) / 2) * 0.22
         points = [(names.index(c.target) + offset, c.bytes) for c in costs if c.access == access]
-        axes.scatter([x for x, _ in points], [y for _, y in points], s=26, alpha=0.75, linewidths=0, color=colours[i % 4],
-                     label={"VOLATILE": "volatile (READ_ONCE)", "RELAXED": "C11 relaxed + fences", "ACQREL": "C11 acquire/release"}.get(access, access))
+        axes.scatter(
+            [x for x, _ in points],
+            [y for _, y in points],
+            s=26,
+            alpha=0.75,
+            linewidths=0,
+            color=colours[i % 4],
+            label={
+                "VOLATILE": "volatile (READ_ONCE)",
+                "RELAXED": "C11 relaxed + fences",
+                "ACQREL": "C11 acquire/release",
+            }.get(access, access),
+        )
     axes.axhline(0, color="#444", linewidth=0.8)
     axes.set_xticks(range(len(names)), names)
     axes.set_ylabel("bytes more than plain\nin five functions")
@@ -155,7 +210,9 @@ def c_of(sources: Sources, suite: str, function: str) -> str:
     path = sources.fixtures / f"{suite}.c"
     if not path.exists():
         return ""
-    found = re.search(rf"^(?:/\*[^\n]*\*/\n)?[a-z][^\n]*\b{function}\([^{{]*\n{{\n.*?^}}$", path.read_text(), re.M | re.S)
+    found = re.search(
+        rf"^(?:/\*[^\n]*\*/\n)?[a-z][^\n]*\b{function}\([^{{]*\n{{\n.*?^}}$", path.read_text(), re.M | re.S
+    )
     if not found:
         return ""
     formatter = pygments.formatters.HtmlFormatter(nowrap=True)
@@ -180,11 +237,27 @@ def packed(rows: list[Row], absent: dict[str, str]) -> str:
         return ", ".join(f"{kind}" for kind in sorted(row.findings))
 
     data = {
-        "columns": columns_of(rows), "absent": absent,
-        "rows": [[r.suite, r.function, r.target, r.column, r.optimisation, r.access,
-                  [found(r) if m == "findings" else getattr(r, m) for m in METRICS], number(r), r.error[:400]] for r in rows],
-        "metrics": list(METRICS), "labels": list(METRICS.values()), "assembly": list(texts),
-        "targets": [t.name for t in TARGETS], "notes": {t.name: t.note for t in TARGETS if t.note},
+        "columns": columns_of(rows),
+        "absent": absent,
+        "rows": [
+            [
+                r.suite,
+                r.function,
+                r.target,
+                r.column,
+                r.optimisation,
+                r.access,
+                [found(r) if m == "findings" else getattr(r, m) for m in METRICS],
+                number(r),
+                r.error[:400],
+            ]
+            for r in rows
+        ],
+        "metrics": list(METRICS),
+        "labels": list(METRICS.values()),
+        "assembly": list(texts),
+        "targets": [t.name for t in TARGETS],
+        "notes": {t.name: t.note for t in TARGETS if t.note},
         "kinds": {"load": LOAD, "store": STORE, "fence": FENCE, "branch": BRANCH, "address": ADDRESS},
     }
     return base64.b64encode(zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)).decode()
@@ -212,7 +285,10 @@ def findings_table(rows: list[Row], suite: str) -> dict[str, Any]:
         cell = table.setdefault(row.function, {}).setdefault((row.column, row.optimisation), {})
         for kind in row.findings:
             cell.setdefault(kind, []).append(row.target)
-    counts = {column: plural(len({r.target for r in plain if (r.column, r.optimisation) == column}), "target") for column in columns}
+    counts = {
+        column: plural(len({r.target for r in plain if (r.column, r.optimisation) == column}), "target")
+        for column in columns
+    }
     return {"columns": columns, "counts": counts, "table": table}
 
 
@@ -221,11 +297,19 @@ def sizes_table(sources: Sources) -> dict[str, Any]:
     recorded = sources.fixtures / "budget.csv"
     entries = budget.read(recorded.read_text()) if recorded.exists() else []
     builds = list(dict.fromkeys(e.build for e in entries))
-    return {
-        "titles": list(map(budget.title, builds)), "compilers": sorted({compiler for _, compiler, _, _ in builds}),
-        "features": ["all" if features == budget.ALL else features.replace(" ", ", ") for _, _, _, features in builds],
-        "cells": budget.cells_table(entries, builds), "goals": budget.goals(entries),
-    } if entries else {}
+    return (
+        {
+            "titles": list(map(budget.title, builds)),
+            "compilers": sorted({compiler for _, compiler, _, _ in builds}),
+            "features": [
+                "all" if features == budget.ALL else features.replace(" ", ", ") for _, _, _, features in builds
+            ],
+            "cells": budget.cells_table(entries, builds),
+            "goals": budget.goals(entries),
+        }
+        if entries
+        else {}
+    )
 
 
 def races_table(by_function: list[FunctionVerdict]) -> dict[str, Any]:
@@ -238,11 +322,20 @@ def races_table(by_function: list[FunctionVerdict]) -> dict[str, Any]:
     return {"columns": columns, "rows": rows, "missing": missing}
 
 
-def write_page(rows: list[Row], verdicts: list[Verdict], by_function: list[FunctionVerdict], about: dict[str, Any], sources: Sources,
-               path: Path) -> None:
+def write_page(
+    rows: list[Row],
+    verdicts: list[Verdict],
+    by_function: list[FunctionVerdict],
+    about: dict[str, Any],
+    sources: Sources,
+    path: Path,
+) -> None:
     """The HTML file."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
     shown = [r for r in rows if r.access != "HOOK"]
@@ -250,12 +343,23 @@ def write_page(rows: list[Row], verdicts: list[Verdict], by_function: list[Funct
     environment.filters["in_words"] = in_words
     environment.filters["unbroken"] = lambda text: text.replace("-O", "\N{NON-BREAKING HYPHEN}O")
     text = environment.get_template("codegen.html").render(
-        about=about, sentences=sentences(shown), claims=claims(shown, by_function), verdicts=verdicts, races=races_table(by_function), data=packed(shown, about["absent"]),
-        picture=picture(shown), side_by_side=side_by_side, metrics=METRICS, suites=suites, variants=VARIANTS, patched=PATCHED,
+        about=about,
+        sentences=sentences(shown),
+        claims=claims(shown, by_function),
+        verdicts=verdicts,
+        races=races_table(by_function),
+        data=packed(shown, about["absent"]),
+        picture=picture(shown),
+        side_by_side=side_by_side,
+        metrics=METRICS,
+        suites=suites,
+        variants=VARIANTS,
+        patched=PATCHED,
         functions=list(dict.fromkeys((r.suite, r.function) for r in shown)),
         code={name: c_of(sources, suite, name) for suite, name in dict.fromkeys((r.suite, r.function) for r in shown)},
         findings={suite: findings_table(shown, suite) for suite in suites if suite in ("places", "gallery")},
-        kernel=kernel_sentence(shown), sizes=sizes_table(sources),
+        kernel=kernel_sentence(shown),
+        sizes=sizes_table(sources),
         kinds={"load": LOAD, "store": STORE, "fence": FENCE, "branch": BRANCH, "address": ADDRESS},
         styles=pygments.formatters.HtmlFormatter(style="default").get_style_defs(".c"),
     )

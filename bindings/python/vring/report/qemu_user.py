@@ -23,15 +23,24 @@ from .targets import BIG_ENDIAN, Target
 
 #: What precedes the address of an instruction in the log, line by line.
 STATE = {"loongarch": "\n PC=", "ppc": "\nNIP ", "mips": "\npc=0x", "s390": "\nPSW=mask "}
-LOONGARCH = ["zero", "ra", "tp", "sp", *(f"a{i}" for i in range(8)), *(f"t{i}" for i in range(9)), "r21", "fp",
-             *(f"s{i}" for i in range(9))]
+LOONGARCH = [
+    "zero",
+    "ra",
+    "tp",
+    "sp",
+    *(f"a{i}" for i in range(8)),
+    *(f"t{i}" for i in range(9)),
+    "r21",
+    "fp",
+    *(f"s{i}" for i in range(9)),
+]
 WIDTH = {"b": 1, "h": 2, "w": 4, "d": 8}
 #: Of s390x, what one operand in memory is wide; "mvc" and its like say it themselves.
 S390_WIDTH = {
     1: "lb lgb llc llgc ic icy stc stcy mvi mviy cli cliy tm tmy ni oi xi niy oiy xiy lbh llch stch",
     2: "lh lhy lgh llh llgh lrvh sth sthy strvh mvhhi ch chy cgh chhsi clhhsi ah ahy agh sh shy mh lhh llhh sthh",
     4: "l ly lgf llgf llgt lt ltgf lrv st sty strv mvhi c cy cl cly cgf clgf chsi clfhsi a ay al aly agf algf s sy sl sly sgf slgf "
-       "n ny o oy x xy ms msy msgf asi alsi lfh stfh chf clhf le ste laa laal lan lao lax cs csy",
+    "n ny o oy x xy ms msy msgf asi alsi lfh stfh chf clhf le ste laa laal lan lao lax cs csy",
     8: "lg ltg lrvg stg strvg mvghi cg clg cghsi clghsi ag alg sg slg ng og xg msg agsi algsi ld std laag laalg lang laog laxg csg",
     16: "vl vst",
 }
@@ -42,9 +51,13 @@ def start_source(names: Iterable[str]) -> str:
     """C of an entry point that runs them all and then traps: there is no operating system's library to exit with."""
     names = list(names)
     declared = "".join(f"void prepare_{name}(void);\nvoid run_{name}(void);\n" for name in names)
-    called = "".join(f"    prepare_{name}();\n    run_{name}();\n    results[{i}] = rig_result;\n" for i, name in enumerate(names))
-    return (f'#include "rig.h"\n#include "rig_tell.h"\n\nstatic uint64_t results[{len(names)}];\n\n{declared}void rig_start(void);\n'
-            f"void rig_start(void)\n{{\n{called}    rig_tell(results, sizeof results);\n    __builtin_trap();\n}}\n")
+    called = "".join(
+        f"    prepare_{name}();\n    run_{name}();\n    results[{i}] = rig_result;\n" for i, name in enumerate(names)
+    )
+    return (
+        f'#include "rig.h"\n#include "rig_tell.h"\n\nstatic uint64_t results[{len(names)}];\n\n{declared}void rig_start(void);\n'
+        f"void rig_start(void)\n{{\n{called}    rig_tell(results, sizeof results);\n    __builtin_trap();\n}}\n"
+    )
 
 
 def run_under_qemu(program: Path, target: Target, names: Iterable[str], functions: Code) -> dict[str, Run]:
@@ -82,14 +95,19 @@ def run_under_qemu(program: Path, target: Target, names: Iterable[str], function
     if len(done.stdout) != 8 * len(names):
         raise ReportError(f"{target.name}: the program told {len(done.stdout)} bytes of {len(names)} results")
     for i, name in enumerate(names):
-        runs[name].result = int.from_bytes(done.stdout[8 * i : 8 * i + 8], "big" if target.name in BIG_ENDIAN else "little")
+        runs[name].result = int.from_bytes(
+            done.stdout[8 * i : 8 * i + 8], "big" if target.name in BIG_ENDIAN else "little"
+        )
     return runs
 
 
 def interesting(program: Path) -> list[str]:
     """Ranges of addresses to log: not how memory is laid out before each call."""
-    return [f"{s.address:#x}..{s.address + s.size - 1:#x}" for s in all_symbols(program)
-            if s.size and not s.name.startswith(("shared_", "lay_out", "fill"))]
+    return [
+        f"{s.address:#x}..{s.address + s.size - 1:#x}"
+        for s in all_symbols(program)
+        if s.size and not s.name.startswith(("shared_", "lay_out", "fill"))
+    ]
 
 
 def _accesses(layout: Layout, isa: str, instruction: Instruction, state: str, step: int) -> list[Access]:
@@ -132,7 +150,10 @@ def _address_of_ppc(instruction: Instruction, state: str) -> tuple[int, int]:
 
 def _address_of_mips(instruction: Instruction, state: str) -> tuple[int, int]:
     """lhu $2, 0x18($4)."""
-    registers = [int(value, 16) for value in re.findall(r" \w\w ([0-9a-f]{8})", "".join(re.findall(r"^GPR\d\d:(.*)$", state, re.M)))]
+    registers = [
+        int(value, 16)
+        for value in re.findall(r" \w\w ([0-9a-f]{8})", "".join(re.findall(r"^GPR\d\d:(.*)$", state, re.M)))
+    ]
     names = {"zero": 0, "gp": 28, "sp": 29, "fp": 30, "ra": 31}
     found = re.fullmatch(r"[^,]+,\s*(-?\w+)\(\$(\w+)\)", instruction.operands)
     assert found, instruction
@@ -152,7 +173,9 @@ def _operands_of_s390(instruction: Instruction, state: str) -> list[tuple[str, i
         named = [int(number) for number in re.findall(r"%r(\d+)", inside)]
         length = re.match(r"\d+", inside)
         # Register 0 is none.
-        places.append((int(displacement) + sum(registers[number] for number in named if number), int(length[0]) if length else 0))
+        places.append(
+            (int(displacement) + sum(registers[number] for number in named if number), int(length[0]) if length else 0)
+        )
     if len(places) == 2:
         (to, width), (source, _) = places
         both = [("load", to, width)] if instruction.mnemonic in ("xc", "nc", "oc") else []

@@ -47,7 +47,9 @@ class FunctionVerdict:
     raced: list[str] = field(default_factory=list)
     quiet: list[str] = field(default_factory=list)
     error: str = ""
-    assembly: list[tuple[int, str]] = field(default_factory=list)  # of EXAMPLE, by one compiler: what the detector is told
+    assembly: list[tuple[int, str]] = field(
+        default_factory=list
+    )  # of EXAMPLE, by one compiler: what the detector is told
 
     @property
     def program(self) -> str:
@@ -56,7 +58,11 @@ class FunctionVerdict:
 
 def host_compilers(columns: Iterable[str] = ()) -> list[Compiler]:
     """The compilers of this machine for itself, which can run what they make; only those of some columns, if any are named."""
-    found = [Compiler("clang" if "clang" in name else "gcc", version, (name,)) for name in ("gcc", *clangs()) if (version := version_of(name))]
+    found = [
+        Compiler("clang" if "clang" in name else "gcc", version, (name,))
+        for name in ("gcc", *clangs())
+        if (version := version_of(name))
+    ]
     wanted = set(columns)
     return [c for c in found if not wanted or wanted & {c.family, c.column}]
 
@@ -66,23 +72,36 @@ def rules_of(access: Access) -> list[str]:
     return [rule for rule in RULES if rule == "C11" or access.name in ("PLAIN", "VOLATILE") or access.header]
 
 
-def judge_functions(sources: Sources, compiler: Compiler, optimisation: str, access: Access, rule: str) -> FunctionVerdict:
+def judge_functions(
+    sources: Sources, compiler: Compiler, optimisation: str, access: Access, rule: str
+) -> FunctionVerdict:
     """Each function of the places and the gallery in turn. A compiler without ThreadSanitizer is a verdict with an error."""
     verdict = FunctionVerdict(access.name, rule, compiler.name, compiler.column, optimisation)
     functions = [name for suite in SUITES for name in functions_in(sources, suite)]
-    arrays = [name for suite in SUITES for name in re.findall(r"^_Alignas.* (shared_\w+)\[", (sources.fixtures / f"{suite}_rig.c").read_text(), re.M)]
-    macros = tuple(f"-D{macro}(X)={''.join(f'X({name})' for name in names)}" for macro, names in (("FUNCTIONS", functions), ("SHARED", arrays)))
+    arrays = [
+        name
+        for suite in SUITES
+        for name in re.findall(r"^_Alignas.* (shared_\w+)\[", (sources.fixtures / f"{suite}_rig.c").read_text(), re.M)
+    ]
+    macros = tuple(
+        f"-D{macro}(X)={''.join(f'X({name})' for name in names)}"
+        for macro, names in (("FUNCTIONS", functions), ("SHARED", arrays))
+    )
     shapes = apart_or_together(compiler, [sources.fixtures / f"{suite}.c" for suite in SUITES])
     try:
         objects = [instrumented(sources, compiler, optimisation, access, rule, *files) for files in shapes]
-        objects.append(instrumented(sources, compiler, "-O1", access, rule, sources.fixtures / "race_rig.c", extra=macros))
+        objects.append(
+            instrumented(sources, compiler, "-O1", access, rule, sources.fixtures / "race_rig.c", extra=macros)
+        )
         made = program(sources, compiler, rule, objects, verdict.program)
     except ReportError as error:
         verdict.error = str(error)
         return verdict
     # One report is enough, and ends the process of a function.
     options = f"exitcode={RACED}:halt_on_error=1:symbolize=0:report_thread_leaks=0"
-    done = subprocess.run([made], capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "TSAN_OPTIONS": options})
+    done = subprocess.run(
+        [made], capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "TSAN_OPTIONS": options}
+    )
     ends = dict(line.split() for line in done.stdout.splitlines())
     if done.returncode != 0 or list(ends) != functions or set(ends.values()) - {str(RACED), str(QUIET)}:
         raise ReportError(f"{made} did not run to its end: {ends} {done.stderr[:2000]}")
@@ -91,10 +110,22 @@ def judge_functions(sources: Sources, compiler: Compiler, optimisation: str, acc
     return verdict
 
 
-def instrumented(sources: Sources, compiler: Compiler, optimisation: str, access: Access, rule: str, *files: Path,
-                 extra: tuple[str, ...] = ()) -> Path:
-    """An object that tells ThreadSanitizer of its accesses. gcc warns that the detector knows no fences: so it is, and the page says it."""
-    told = () if access.name in ("PLAIN", "RELAXED", "ACQREL") else RULES[rule][compiler.family]  # where nothing is volatile, rules do not differ
+def instrumented(
+    sources: Sources,
+    compiler: Compiler,
+    optimisation: str,
+    access: Access,
+    rule: str,
+    *files: Path,
+    extra: tuple[str, ...] = (),
+) -> Path:
+    """
+    An object that tells ThreadSanitizer of its accesses. gcc warns that the detector knows no fences: so it is, and the
+    page says it.
+    """
+    told = (
+        () if access.name in ("PLAIN", "RELAXED", "ACQREL") else RULES[rule][compiler.family]
+    )  # where nothing is volatile, rules do not differ
     hosted = ("-std=gnu11", "-fhosted", "-fpie", "-w", "-fsanitize=thread", *told)
     return compile_object(sources, compiler, optimisation, access, *files, extra=(*hosted, *extra))
 
@@ -109,14 +140,29 @@ def program(sources: Sources, compiler: Compiler, rule: str, objects: Iterable[P
     return made
 
 
-def judge_all_functions(sources: Sources, some: Iterable[Compiler], optimisations: Iterable[str], accesses: Iterable[Access],
-                        parallel: int = 2) -> list[FunctionVerdict]:
+def judge_all_functions(
+    sources: Sources,
+    some: Iterable[Compiler],
+    optimisations: Iterable[str],
+    accesses: Iterable[Access],
+    parallel: int = 2,
+) -> list[FunctionVerdict]:
     """Every accessor by every rule that tells something, by each compiler at each level."""
     optimisations, accesses = list(optimisations), list(accesses)
-    asked = [(compiler, level, access, rule) for compiler in some for level in optimisations for access in accesses for rule in rules_of(access)]
+    asked = [
+        (compiler, level, access, rule)
+        for compiler in some
+        for level in optimisations
+        for access in accesses
+        for rule in rules_of(access)
+    ]
     with ThreadPoolExecutor(parallel) as pool:
         verdicts = list(pool.map(lambda one: judge_functions(sources, *one), asked))
-    shown = [v for v in verdicts if HOST and not v.error and (v.compiler, v.optimisation) == (verdicts[0].compiler, verdicts[0].optimisation)]
+    shown = [
+        v
+        for v in verdicts
+        if HOST and not v.error and (v.compiler, v.optimisation) == (verdicts[0].compiler, verdicts[0].optimisation)
+    ]
     code = disassemble([sources.output / "races" / v.program for v in shown], HOST, function=EXAMPLE)
     for verdict, functions in zip(shown, code.values(), strict=True):
         own = symbols(sources.output / "races" / verdict.program)[EXAMPLE]
@@ -141,14 +187,27 @@ class Verdict:
 def threads(sources: Sources, access: Access, rule: str) -> Path:
     """The two threads with that accessor, built by clang. Raises ReportError without one that has ThreadSanitizer."""
     if not clangs():
-        raise ReportError("ThreadSanitizer's verdicts need clang and its runtime (Debian: clang-19, libclang-rt-19-dev)")
+        raise ReportError(
+            "ThreadSanitizer's verdicts need clang and its runtime (Debian: clang-19, libclang-rt-19-dev)"
+        )
     compiler = host_compilers(["clang"])[-1]
     varying = set(sources.cells) - set(sources.private)
     objects = [instrumented(sources, compiler, "-O0", access, rule, path) for path in sorted(varying)]
     others = set(sources.library) - set(sources.seldom) - varying
-    objects += [instrumented(sources, compiler, "-O0", NEUTRAL, rule, path) for path in (sources.fixtures / "threads.c", *sorted(others))]
+    objects += [
+        instrumented(sources, compiler, "-O0", NEUTRAL, rule, path)
+        for path in (sources.fixtures / "threads.c", *sorted(others))
+    ]
     # What saves and restores a queue is left out, and is 0.
-    return program(sources, compiler, rule, objects, f"threads.{access.name}.{rule}", "-fuse-ld=lld", "-Wl,--unresolved-symbols=ignore-all")
+    return program(
+        sources,
+        compiler,
+        rule,
+        objects,
+        f"threads.{access.name}.{rule}",
+        "-fuse-ld=lld",
+        "-Wl,--unresolved-symbols=ignore-all",
+    )
 
 
 def judge(sources: Sources, access: Access, rule: str, rounds: int = 400) -> list[Verdict]:
@@ -157,9 +216,17 @@ def judge(sources: Sources, access: Access, rule: str, rounds: int = 400) -> lis
     verdicts = []
     for ring_format in ("split", "packed"):
         options = "history_size=2:report_thread_leaks=0:exitcode=0:suppress_equal_stacks=1"
-        done = subprocess.run([str(binary), ring_format, str(rounds)], capture_output=True, text=True, timeout=120,
-                              check=False, env={**os.environ, "TSAN_OPTIONS": options})
-        verdict = Verdict(access.name, rule, ring_format, f"clang {version_of(clangs()[-1])}", moved=done.stdout.strip())
+        done = subprocess.run(
+            [str(binary), ring_format, str(rounds)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, "TSAN_OPTIONS": options},
+        )
+        verdict = Verdict(
+            access.name, rule, ring_format, f"clang {version_of(clangs()[-1])}", moved=done.stdout.strip()
+        )
         if verdict.moved != f"{rounds} of {rounds} buffers":
             raise ReportError(f"{binary} {ring_format} did not run to its end: {verdict.moved} {done.stderr[:2000]}")
         seen: Counter[str] = Counter()
