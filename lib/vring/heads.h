@@ -57,12 +57,13 @@ static PORT_INLINE int heads_check_use(const struct vring_head *heads, uint32_t 
     return PORT_UNLIKELY(len > heads[handle_head(handle)].writable) ? VRING_E_LEN : 0;
 }
 
-/* Take the buffer at head under this handle, of descriptors entries of the ring; refused: it can only be given back. */
+/*
+ * Take the buffer at head under this handle, of descriptors entries of the ring; refused: it can only be given back, and
+ * nothing of it is writable.
+ */
 static PORT_INLINE void heads_hand_out(struct vring_head *heads, size_t head, vring_handle handle, uint16_t descriptors,
                                        uint64_t writable, bool refused)
 {
-    if (refused)
-        writable = 0;
     heads[head].handle = handle;
     heads[head].writable = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
     heads[head].taken = descriptors;

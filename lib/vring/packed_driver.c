@@ -195,7 +195,7 @@ static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool st
                                          uint32_t capacity, uint32_t *n)
 {
     struct packed_driver_taking taking = {vq->next_used, vq->free_head};
-    const struct vring_packed_ring r = vq->ring;
+    const struct vring_packed_ring copy = vq->ring, *r = PORT_FAST ? &copy : &vq->ring;
     struct vring_slot *slots = vq->slots;
     uint32_t taken = 0;
     int error = 0;
@@ -203,18 +203,18 @@ static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool st
     for (; taken < capacity; taken++) {
         uint32_t id = 0, len = 0;
 
-        packed_expect_desc(&r, taking.at.offset);
-        error = packed_driver_take(vq, &r, slots, taking.at, staged, &id, &len);
+        packed_expect_desc(r, taking.at.offset);
+        error = packed_driver_take(vq, r, slots, taking.at, staged, &id, &len);
         if (PORT_UNLIKELY(error))
             break;
 
         used[taken].token = slots[id].token;
         used[taken].len = len;
-        taking.at = packed_forward(&r, taking.at, slots[id].count);
+        taking.at = packed_forward(r, taking.at, slots[id].count);
         slots_return(slots, id, taking.free_head);
         taking.free_head = id;
     }
-    vq->free_count = (uint16_t)(vq->free_count + packed_distance(&r, vq->next_used, taking.at));
+    vq->free_count = (uint16_t)(vq->free_count + packed_distance(r, vq->next_used, taking.at));
     vq->next_used = taking.at;
     vq->free_head = (uint16_t)taking.free_head;
     vq->returned = (uint16_t)(vq->returned + taken);
@@ -223,7 +223,7 @@ static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool st
 }
 
 /* The same, compiled for when something is staged: in the other the check for that folds away. */
-static PORT_NOINLINE int packed_driver_get_beside_staged(struct vring_packed_driver *vq, struct vring_used_buffer *used,
+static PORT_ASIDE int packed_driver_get_beside_staged(struct vring_packed_driver *vq, struct vring_used_buffer *used,
                                                          uint32_t capacity, uint32_t *n)
 {
     return packed_driver_get(vq, true, used, capacity, n);

@@ -161,7 +161,7 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
 }
 
 /* add_avail of any buffer, or why it is none. */
-static PORT_NOINLINE int packed_driver_add_any(struct vring_packed_driver *vq, const struct vring_segment *segments,
+static PORT_ASIDE int packed_driver_add_any(struct vring_packed_driver *vq, const struct vring_segment *segments,
                                                uint32_t n_readable, uint32_t n_writable, uint64_t token)
 {
     if (!vq)
@@ -174,8 +174,8 @@ static PORT_NOINLINE int packed_driver_add_any(struct vring_packed_driver *vq, c
         return VRING_E_NULL;
 
     struct packed_driver_adding adding = packed_driver_adding(vq);
-    const struct vring_packed_ring r = vq->ring;
-    int error = packed_driver_stage_list(&r, vq->slots, feature_on(vq->features, VRING_F_IN_ORDER), &adding, segments,
+    const struct vring_packed_ring copy = vq->ring, *r = PORT_FAST ? &copy : &vq->ring;
+    int error = packed_driver_stage_list(r, vq->slots, feature_on(vq->features, VRING_F_IN_ORDER), &adding, segments,
                                          n_readable, n_readable + n_writable, token,
                                          packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL);
 

@@ -85,7 +85,7 @@ static PORT_INLINE bool packed_device_may_take(const struct vring_packed_ring *r
 }
 
 /* Walk what is left, and take the buffer at next_avail, whatever it is. */
-static PORT_NOINLINE int packed_device_take_rest(struct vring_packed_device *vq, struct packed_device_rest *rest,
+static PORT_ASIDE int packed_device_take_rest(struct vring_packed_device *vq, struct packed_device_rest *rest,
                                                  struct vring_chain *chain)
 {
     struct packed_device_taking taking = packed_device_taking(vq);
@@ -388,7 +388,7 @@ static PORT_NOINLINE int packed_device_get_tables(struct vring_packed_device *vq
  * Take the buffer at next_avail, whatever it is; first is its first descriptor. In registers: a straight path comes here
  * without having put it anywhere.
  */
-static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, struct chain_desc first,
+static PORT_ASIDE int packed_device_take_any(struct vring_packed_device *vq, struct chain_desc first,
                                                 struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
 {
     struct packed_device_taking taking = packed_device_taking(vq);
