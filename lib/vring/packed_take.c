@@ -362,6 +362,7 @@ static PORT_INLINE int packed_device_get_run(struct vring_packed_device *vq, boo
             error = OTHER;
             break;
         }
+        packed_expect_desc(&vq->ring, taking.at.offset);
     }
     packed_device_taken(vq, &taking);
     room->capacity -= (uint32_t)(chain - room->chains);
