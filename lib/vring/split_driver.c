@@ -205,10 +205,13 @@ static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, co
     return 0;
 }
 
-/* The oldest buffer in flight, used in full: it begins where the free descriptors end. */
+/*
+ * The buffer at next_used, used in full. It begins where the free descriptors end, but reckoning with what was loaded for
+ * the buffer before it would make each wait for the last: looking its head up takes half the time.
+ */
 static PORT_INLINE void split_driver_get_next(struct split_driver_taking *taking, struct vring_used_buffer *used)
 {
-    size_t head = (taking->free_head + taking->free_count) & taking->ring->mask;
+    size_t head = taking->slots[taking->next_used & taking->ring->mask].order;
 
     used->token = taking->slots[head].token;
     used->len = taking->slots[head].writable;

@@ -110,7 +110,7 @@ BREAKS = [
     Mutant("split_take.c", " ||\n        outer->len / 16 > vq->max_chain", ""),
     Mutant("split_device.c", "if (most > count)", "if (0)"),
     Mutant("split_device.c", " && heads[head].taken == 1 && heads[head].used == HEAD_NOT_USED)", ")"),
-    Mutant("split_driver.c", "(taking->free_head + taking->free_count) & taking->ring->mask", "taking->free_head"),
+    Mutant("split_driver.c", "taking->slots[taking->next_used & taking->ring->mask].order;", "taking->free_head;"),
     Mutant("chain.h", "(desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) != kind", "(desc->flags & VRING_DESC_INDIRECT)"),
     Mutant("split_take.c", "taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;", "taken += error == 0;"),
     Mutant("packed_take.c", "n_iov - pieces", "n_iov"),
