@@ -81,7 +81,7 @@ class Program:
         program = folder / "tests"
         subprocess.run([*self.compiler, *objects.values(), *self.tests, "-o", program], check=True, timeout=120)
         try:
-            done = subprocess.run([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+            done = subprocess.run([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20)
         except subprocess.TimeoutExpired:
             return False
         return done.returncode == 0

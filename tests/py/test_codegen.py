@@ -448,7 +448,7 @@ def test_a_cell_says_why_it_is_grey() -> None:
 def test_a_browser_shows_what_differs_and_why_a_cell_is_grey(page: Path, tmp_path: Path, width: int) -> None:
     (tmp_path / "page.html").write_text((page / "build/codegen/codegen.html").read_text() + LOOK)
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={tmp_path / 'profile'}"]
-    command = ["chromium", *flags, f"--window-size={width},900", "--virtual-time-budget=6000", "--dump-dom", tmp_path / "page.html"]
+    command = ["chromium", *flags, f"--window-size={width},900", "--virtual-time-budget=6000", "--dump-dom", str(tmp_path / "page.html")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     found = re.search(r'<pre id="report">(.+?)</pre>', done.stdout, re.S)
     assert found, done.stderr[-2000:]
@@ -690,7 +690,7 @@ VERB = dataclasses.replace(CELL, function="vring_split_driver_publish", bytes=10
 
 
 def sized(entry: budget.Entry, held: int) -> budget.Entry:
-    return dataclasses.replace(entry, **{"stack" if entry.function else "bytes": held})
+    return dataclasses.replace(entry, stack=held) if entry.function else dataclasses.replace(entry, bytes=held)
 
 
 def test_growth_wants_a_reason() -> None:
