@@ -182,7 +182,7 @@ static PORT_INLINE int packed_driver_take(struct vring_packed_driver *vq, const 
         return error;
     if (PEER_BAD(!slot_in_flight(slots, *id) || (staged && packed_driver_has_staged(vq, *id))))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, *id);
-    if (*len <= slots[*id].writable)
+    if (*len <= slots[*id].writable) /* as the judge would say: here gcc keeps the length in a register */
         return 0;
     return used_len_judge(&vq->fault, &vq->live, vq->used_len, at.offset, slots[*id].writable, len);
 }

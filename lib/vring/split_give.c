@@ -135,7 +135,7 @@ static PORT_INLINE int split_driver_write_list(struct split_driver_list *list, c
     if (PORT_UNLIKELY(list->bytes > UINT64_C(1) << 32))
         return VRING_E_LEN;
     readable = final < middle ? list->bytes : readable;
-    *writable = list->bytes - readable > UINT32_MAX ? UINT32_MAX : (uint32_t)(list->bytes - readable);
+    *writable = segments_count(list->bytes - readable);
     return 0;
 }
 

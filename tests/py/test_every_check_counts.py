@@ -235,12 +235,15 @@ SMALL = [
 ]
 
 
+def build(folder: Path, level: str, programs: dict[str, tuple[str, ...]]) -> list[Program]:
+    return [Program(folder / f"{stage}-{access}", [*COMPILE, level, *flags, f"-DVRING_ACCESS_{access}"], SOURCES,
+                    [TESTS / "vring" / test for test in tests])
+            for stage, flags in STAGES.items() for access, tests in programs.items()]
+
+
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> list[Program]:
-    folder = tmp_path_factory.mktemp("programs")
-    return [Program(folder / f"{stage}-{access}", [*COMPILE, "-O0", *flags, f"-DVRING_ACCESS_{access}"], SOURCES,
-                    [TESTS / "vring" / test for test in tests])
-            for stage, flags in STAGES.items() for access, tests in PROGRAMS.items()]
+    return build(tmp_path_factory.mktemp("programs"), "-O0", PROGRAMS)
 
 
 def test_the_tests_pass_on_the_library_as_it_is(tmp_path: Path, programs: list[Program]) -> None:
@@ -254,9 +257,7 @@ def test_every_broken_library_is_found_out(tmp_path: Path, programs: list[Progra
 
 
 def test_every_broken_library_built_for_size_is_found_out(tmp_path: Path) -> None:
-    tests = [TESTS / "vring" / test for test in PROGRAMS["ACQREL"]]
-    small = [Program(tmp_path / stage, [*COMPILE, "-Os", *flags, "-DVRING_ACCESS_ACQREL"], SOURCES, tests)
-             for stage, flags in STAGES.items()]
+    small = build(tmp_path, "-Os", {"ACQREL": PROGRAMS["ACQREL"]})
     assert all(program.passes(tmp_path) for program in small)
     alive = survivors(SMALL, small, tmp_path)
     assert not alive, "no test misses these checks:\n  " + "\n  ".join(alive)

@@ -151,6 +151,21 @@ static inline int ring_start(struct ring *r, uint32_t size, uint64_t features, u
     return error ? error : vring_device_init(&r->device, &r->device_config);
 }
 
+/* The same on 4 GiB from address 0, as much as a buffer can be: named, never touched. */
+static inline int ring_start_on_4g(struct ring *r, uint32_t size, uint64_t features)
+{
+    static unsigned char byte;
+    int error;
+
+    ring_configure(r, size, features, 0);
+    r->regions[0].addr = 0;
+    r->regions[0].size = (uint64_t)UINT32_MAX + (sizeof(void *) > 4);
+    r->regions[0].host = sizeof(void *) > 4 ? (void *)&byte : (void *)(uintptr_t)1;
+    r->device_config.region_count = 1;
+    error = vring_driver_init(&r->driver, &r->driver_config);
+    return error ? error : vring_device_init(&r->device, &r->device_config);
+}
+
 static inline int ring_get_avail(struct ring *r, struct vring_chain *chain)
 {
     return vring_device_get_avail(&r->device, r->iov, 64, chain);

@@ -244,16 +244,8 @@ TEST(C105_a_table_does_not_wrap_even_into_memory)
 
 TEST(C052_total_length)
 {
-    static unsigned char byte;
-
     for (uint32_t extra = 0; extra < 2; extra++) {
-        ring_configure(&r, 8, features_plain, 0);
-        r.regions[0].addr = 0;
-        r.regions[0].size = (uint64_t)UINT32_MAX + (sizeof(void *) > 4);
-        r.regions[0].host = sizeof(void *) > 4 ? (void *)&byte : (void *)(uintptr_t)1; /* named, never touched */
-        r.device_config.region_count = 1;
-        CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
-        CHECK_OK(vring_device_init(&r.device, &r.device_config));
+        CHECK_OK(ring_start_on_4g(&r, 8, features_plain));
         raw_desc(&r, 0, 0, UINT32_MAX, N, 1);
         raw_desc(&r, 1, 0, 1 + extra, W, 0);
         raw_avail(&r, 0);

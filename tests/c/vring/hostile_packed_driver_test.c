@@ -194,16 +194,8 @@ TEST(C142_buffers_that_are_not_memory)
 
 TEST(C052_total_length)
 {
-    static unsigned char byte;
-
     for (uint32_t extra = 0; extra < 2; extra++) {
-        ring_configure(&r, 8, formats[1].plain, 0);
-        r.regions[0].addr = 0;
-        r.regions[0].size = (uint64_t)UINT32_MAX + (sizeof(void *) > 4);
-        r.regions[0].host = sizeof(void *) > 4 ? (void *)&byte : (void *)(uintptr_t)1; /* named, never touched */
-        r.device_config.region_count = 1;
-        CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
-        CHECK_OK(vring_device_init(&r.device, &r.device_config));
+        CHECK_OK(ring_start_on_4g(&r, 8, formats[1].plain));
         for (uint32_t i = 0; i < 6; i++)
             raw_packed(i, 0, UINT32_MAX, 0, A | N);
         raw_packed(1, 0, 1 + extra, 1, A | W);

@@ -509,18 +509,11 @@ TEST(V3_V13_V47_C250_the_bytes_of_one_request)
 RING_TEST(V47_V48_C052_a_buffer_of_all_bytes_that_one_may_have_is_used_in_full)
 {
     static const struct vring_segment halves[] = {{0, UINT32_C(1) << 31}, {0, UINT32_C(1) << 31}};
-    static unsigned char byte;
     static struct ring r;
     struct vring_used_buffer used;
     struct vring_chain chain;
 
-    ring_configure(&r, 8, format->all, 0);
-    r.regions[0].addr = 0;
-    r.regions[0].size = UINT32_MAX;
-    r.regions[0].host = sizeof(void *) > 4 ? (void *)&byte : (void *)(uintptr_t)1; /* named, never touched */
-    r.device_config.region_count = 1;
-    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
-    CHECK_OK(vring_device_init(&r.device, &r.device_config));
+    CHECK_OK(ring_start_on_4g(&r, 8, format->all));
     CHECK_OK(vring_driver_add_avail(&r.driver, halves, 0, 2, 7));
     CHECK(vring_driver_publish(&r.driver) >= 0);
     CHECK_OK(ring_get_avail(&r, &chain));
