@@ -13,7 +13,7 @@ static inline void chain_add_piece(struct chain_walk *walk, void *base, size_t l
 }
 
 /* The pieces of a buffer that may lie in several regions: one in each. */
-static int chain_pieces(struct chain_walk *walk, uint64_t addr, uint32_t left, bool writable)
+static int chain_add_pieces(struct chain_walk *walk, uint64_t addr, uint32_t left, bool writable)
 {
     if (PEER_BAD(!VRING_BUILD_REGIONS || regions_wraps(addr, left)))
         return VRING_E_CHAIN_ADDR;
@@ -33,13 +33,6 @@ static int chain_pieces(struct chain_walk *walk, uint64_t addr, uint32_t left, b
     return 0;
 }
 
-/* All that has been found so far is for the device to read. */
-static inline void chain_tell_readable(const struct chain_walk *walk)
-{
-    walk->chain->n_readable = walk->pieces;
-    walk->chain->readable = walk->bytes;
-}
-
 /*
  * One descriptor's buffer. If it is of length 0 it has no pieces, and its address means nothing (the spec gives no minimum;
  * 2.7.5).
@@ -47,65 +40,53 @@ static inline void chain_tell_readable(const struct chain_walk *walk)
 static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc *desc)
 {
     bool writable = (desc->flags & VRING_DESC_WRITE) != 0;
+    int error = 0;
     void *host;
 
-    if (writable && !walk->writing) {
-        walk->writing = true;
-        chain_tell_readable(walk);
-    }
-    if (PEER_BAD(walk->writing != writable))
+    if (PEER_BAD(walk->writing && !writable))
         return VRING_E_CHAIN_ORDER;
+    walk->writing = writable;
     if (desc->len == 0)
         return 0;
     walk->bytes += desc->len;
     if (PEER_BAD(chain_too_long(walk->bytes)))
         return VRING_E_CHAIN_LEN;
     if ((!PORT_FAST && VRING_BUILD_REGIONS) || !regions_whole(walk->regions, desc->addr, desc->len, writable, &host))
-        return chain_pieces(walk, desc->addr, desc->len, writable);
-    chain_add_piece(walk, host, desc->len);
-    return 0;
-}
-
-int vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position, uint32_t entries)
-{
-    if (PEER_BAD(walk->left == 0))
-        return chain_broken(walk, VRING_E_PEER_LOOP, position, desc->next);
-    walk->left--;
-    if (!walk->refused)
-        walk->refused = chain_buffer(walk, desc);
-    if (!(desc->flags & VRING_DESC_NEXT))
-        return CHAIN_DONE;
-    if (PEER_BAD(desc->next >= entries))
-        return chain_broken(walk, VRING_E_PEER_NEXT, position, desc->next);
-    return CHAIN_MORE;
-}
-
-/* The table at addr cannot be one: its address, all of it, is the evidence. */
-static int chain_no_table(struct chain_walk *walk, uint32_t position, uint64_t addr)
-{
-    int error = chain_broken(walk, VRING_E_PEER_TABLE, position, 0);
-
-    walk->fault->value = addr;
+        error = chain_add_pieces(walk, desc->addr, desc->len, writable);
+    else
+        chain_add_piece(walk, host, desc->len);
+    if (!writable)
+        chain_tell_readable(walk);
     return error;
 }
 
-int vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position)
+int vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc)
+{
+    if (PEER_BAD(walk->left == 0))
+        return chain_broken(walk, VRING_E_PEER_LOOP, desc->next);
+    walk->left--;
+    if (!walk->refused)
+        walk->refused = chain_buffer(walk, desc);
+    return desc->flags & VRING_DESC_NEXT ? CHAIN_MORE : CHAIN_DONE;
+}
+
+int vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc)
 {
     if (PEER_BAD(desc->flags & VRING_DESC_NEXT))
-        return chain_broken(walk, VRING_E_PEER_INDIRECT, position, desc->flags);
+        return chain_broken(walk, VRING_E_PEER_INDIRECT, desc->flags);
     if (PEER_BAD(desc->len == 0 || desc->len % 16 != 0))
-        return chain_broken(walk, VRING_E_PEER_INDIRECT, position, desc->len);
+        return chain_broken(walk, VRING_E_PEER_INDIRECT, desc->len);
     if (PEER_BAD(desc->len / 16 > walk->left))
-        return chain_broken(walk, VRING_E_PEER_LOOP, position, desc->len);
+        return chain_broken(walk, VRING_E_PEER_LOOP, desc->len);
     if (PEER_BAD(regions_wraps(desc->addr, desc->len)))
-        return chain_no_table(walk, position, desc->addr);
+        return chain_broken(walk, VRING_E_PEER_TABLE, desc->addr);
     return CHAIN_MORE;
 }
 
-int vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions, uint32_t position, uint64_t addr)
+int vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions, uint64_t addr)
 {
     if (!regions_may_miss(regions))
-        return chain_no_table(walk, position, addr);
+        return chain_broken(walk, VRING_E_PEER_TABLE, addr);
     walk->refused = VRING_E_MISS;
     walk->regions->missing = regions->missing;
     return CHAIN_DONE;
@@ -118,10 +99,8 @@ int vring_chain_end(struct chain_walk *walk)
     if (PORT_UNLIKELY(walk->refused)) {
         walk->pieces = 0;
         walk->bytes = 0;
-        walk->writing = false;
-    }
-    if (!walk->writing)
         chain_tell_readable(walk);
+    }
     chain->n_writable = walk->pieces - chain->n_readable;
     chain->writable = walk->bytes - chain->readable;
     if (regions_may_miss(walk->regions) && walk->refused == VRING_E_MISS) {

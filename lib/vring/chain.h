@@ -10,6 +10,7 @@
 #include <vring/types.h>
 #include <vring/wire.h>
 
+#include "features.h"
 #include "peer.h"
 #include "regions.h"
 
@@ -27,34 +28,39 @@ enum chain_step {
     CHAIN_STRAYS /* from chain_run_take() alone: not as most are, and nothing has been said of it yet */
 };
 
-/* A walk over a chain, descriptor by descriptor. Its steps are CHAIN_DONE, CHAIN_MORE, or what broke the queue. */
+/* A walk over a chain, descriptor by descriptor. Its steps are CHAIN_DONE, CHAIN_MORE, or why the chain is none. */
 struct chain_walk {
-    /* of the queue */
-    struct vring_fault *fault;
-    int *live;
-    struct vring_regions *regions;
-    /* where to put the pieces, and what is told of them */
+    struct vring_regions *regions; /* of the queue */
+    /* where to put the pieces, and what is told of them: what the device reads of it as soon as it is found */
     struct vring_iov *iov;
     uint32_t capacity;
-    struct vring_chain *chain; /* what the device reads of it is said as soon as that is known */
+    struct vring_chain *chain;
     /* found so far */
     uint32_t pieces;
     uint64_t bytes;
     uint32_t left; /* descriptors that the chain may still have: what ends every loop */
     int refused;   /* 0, or why this buffer is unusable: VRING_E_CHAIN_*, or VRING_E_MISS for now */
     bool writing;  /* a device-writable descriptor has been seen */
+    uint64_t evidence; /* where the chain is none: what was seen */
 };
 
-/* At the beginning of a chain. fault, live and regions are the queue's. */
-static inline void chain_start(struct chain_walk *walk, struct vring_fault *fault, int *live, struct vring_regions *regions)
+/* All that has been found so far is for the device to read. */
+static inline void chain_tell_readable(const struct chain_walk *walk)
 {
-    walk->fault = fault;
-    walk->live = live;
-    walk->regions = regions;
-    walk->pieces = 0;
-    walk->bytes = 0;
-    walk->refused = 0;
-    walk->writing = false;
+    walk->chain->n_readable = walk->pieces;
+    walk->chain->readable = walk->bytes;
+}
+
+/* Nothing is told of this chain. */
+static inline void chain_clear(struct vring_chain *chain)
+{
+    chain->n_readable = chain->n_writable = 0;
+    chain->readable = chain->writable = 0;
+}
+
+static inline uint32_t chain_pieces(const struct vring_chain *chain)
+{
+    return chain->n_readable + chain->n_writable;
 }
 
 /* Are so many bytes more than a buffer may have (2.7.5.2)? */
@@ -63,38 +69,53 @@ static inline bool chain_too_long(uint64_t bytes)
     return bytes > UINT64_C(1) << 32;
 }
 
-/* Who wants to know of it. */
-static inline void chain_ask(struct chain_walk *walk, struct vring_iov *iov, uint32_t capacity, uint32_t max_chain,
-                             struct vring_chain *chain)
+/* A walk that begins; or goes on behind what has been told of its chain. */
+static inline void chain_start(struct chain_walk *walk, struct vring_regions *regions, struct vring_iov *iov,
+                               uint32_t capacity, uint32_t max_chain, struct vring_chain *chain, bool goes_on)
 {
+    walk->regions = regions;
     walk->iov = iov;
     walk->capacity = capacity;
-    walk->left = max_chain;
     walk->chain = chain;
+    walk->pieces = 0;
+    walk->bytes = 0;
+    walk->left = max_chain;
+    walk->refused = 0;
+    walk->writing = false;
+    if (goes_on) {
+        walk->pieces = chain_pieces(chain);
+        walk->bytes = chain->readable + chain->writable;
+        walk->left -= walk->pieces;
+        walk->refused = chain_too_long(walk->bytes) ? VRING_E_CHAIN_LEN : 0;
+        walk->writing = chain->n_writable > 0;
+    } else {
+        chain_tell_readable(walk);
+    }
 }
 
-/* A walk, just started, goes on behind what has been told of its chain. */
-static inline void chain_go_on(struct chain_walk *walk)
+/* The chain is none, and this was seen. Returns error: chain_poison() breaks the queue. */
+static inline int chain_broken(struct chain_walk *walk, int error, uint64_t value)
 {
-    walk->pieces = walk->chain->n_readable + walk->chain->n_writable;
-    walk->bytes = walk->chain->readable + walk->chain->writable;
-    walk->left -= walk->pieces;
-    walk->writing = walk->chain->n_writable > 0;
-    walk->refused = chain_too_long(walk->bytes) ? VRING_E_CHAIN_LEN : 0;
+    walk->evidence = value;
+    return error;
 }
 
-/* The chain is none: break the queue, as vring_poison() does. */
-static inline int chain_broken(const struct chain_walk *walk, int error, uint32_t position, uint32_t value)
+/* A chain whose walk ended so, at this position, is none: break the queue, as vring_poison() does. */
+static inline int chain_poison(const struct chain_walk *walk, struct vring_fault *fault, int *live, int error,
+                               uint32_t position)
 {
-    return vring_poison(walk->fault, walk->live, error, position, value);
+    int answer = vring_poison(fault, live, error, position, (uint32_t)walk->evidence);
+
+    if (FEATURE_BUILT(VRING_F_INDIRECT_DESC))
+        fault->value = walk->evidence; /* a table's address, all of it */
+    return answer;
 }
 
 /*
- * Judge one direct descriptor, or one entry of a table, with entries being the length of its table and position its
- * number there. An unusable buffer is remembered and the chain walked on: what the structure of the ring deserves is
- * judged to its end.
+ * Judge one direct descriptor, or one entry of a table, but for where it says that the next one is. An unusable buffer is
+ * remembered and the chain walked on: what the structure of the ring deserves is judged to its end.
  */
-int vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position, uint32_t entries);
+int vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc);
 
 /*
  * The most common of buffers, straight: desc is all of it, one piece in the region that the last one was in, of this kind:
@@ -189,26 +210,25 @@ static PORT_INLINE void chain_run_tell_writable(const struct chain_run *run, con
  * Judge the descriptor that names an indirect table (2.7.5.3). Returns CHAIN_MORE if the table may be walked; its
  * length is then a multiple of 16 and has no more entries than the chain may have.
  */
-int vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position);
+int vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc);
 
 /* The same; without INDIRECT_DESC there are none. */
-static inline int chain_table(struct chain_walk *walk, const struct chain_desc *desc, uint32_t position, bool negotiated)
+static inline int chain_table(struct chain_walk *walk, const struct chain_desc *desc, bool negotiated)
 {
     if (PEER_BAD(!negotiated))
-        return chain_broken(walk, VRING_E_PEER_INDIRECT, position, desc->flags);
-    return vring_chain_table(walk, desc, position);
+        return chain_broken(walk, VRING_E_PEER_INDIRECT, desc->flags);
+    return vring_chain_table(walk, desc);
 }
 
 /*
- * Entry position of the table at addr could not be fetched through these regions: the chain is broken, or its table is
- * not yet to be reached.
+ * An entry of the table at addr could not be fetched through these regions: the chain is broken, or its table is not yet
+ * to be reached.
  */
-PORT_COLD int vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions, uint32_t position,
-                                   uint64_t addr);
+PORT_COLD int vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions, uint64_t addr);
 
 /*
- * At the end of a chain: tell the caller what was found; nothing of a refused buffer. 0 if it is to be taken; VRING_E_ROOM
- * without room for all its pieces, VRING_E_MISS.
+ * At the end of a chain: nothing is told of a refused buffer. 0 if it is to be taken; VRING_E_ROOM without room for all its
+ * pieces, VRING_E_MISS.
  */
 int vring_chain_end(struct chain_walk *walk);
 

@@ -65,7 +65,7 @@ static PORT_INLINE void heads_hand_out(struct vring_head *heads, size_t head, vr
                                        uint64_t writable, bool refused)
 {
     heads[head].handle = handle;
-    heads[head].writable = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
+    heads[head].writable = (uint32_t)(writable - (writable >> 32)); /* 2^32 counts as one less */
     heads[head].taken = descriptors;
     heads[head].used = refused ? HEAD_REFUSED : HEAD_NOT_USED;
 }

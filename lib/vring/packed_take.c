@@ -84,31 +84,40 @@ static PORT_INLINE bool packed_device_may_take(const struct vring_packed_ring *r
     return true;
 }
 
-/* Walk what is left, and take the buffer at next_avail, whatever it is. */
-static PORT_ASIDE int packed_device_take_rest(struct vring_packed_device *vq, struct packed_device_rest *rest,
-                                                 struct vring_chain *chain)
+/*
+ * Take the buffer at next_avail, whatever it is, walking on from this place, where first is at hand if it was read, behind what
+ * chain tells then.
+ */
+static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, struct packed_device_place *place,
+                                                const struct chain_desc *first, struct vring_iov *iov, uint32_t n_iov,
+                                                struct vring_chain *chain)
 {
-    struct packed_device_taking taking = packed_device_taking(vq);
-    struct chain_walk *walk = &rest->walk;
+    struct chain_walk walk;
 
-    int error = packed_device_walk(vq, rest);
+    chain_start(&walk, &vq->regions, iov, n_iov, vq->max_chain, chain, first != NULL);
+
+    int error = packed_device_walk(vq, &walk, place, first);
 
     if (error)
         return error;
 
-    uint16_t id = rest->desc.next;
+    uint16_t id = place->id;
 
     if (!packed_device_may_take(&vq->ring, vq->heads, id))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, id);
-    error = vring_chain_end(walk);
+    error = vring_chain_end(&walk);
     if (error)
         return error;
     if (inflight_is_kept(&vq->inflight))
-        inflight_packed_take(&vq->inflight, vq->heads, id, (uint16_t)rest->list.descriptors);
-    packed_device_take(&vq->ring, vq->heads, &taking, id, rest->list.descriptors, chain->writable, walk->refused != 0,
-                       chain);
-    packed_device_taken(vq, &taking);
-    return walk->refused;
+        inflight_packed_take(&vq->inflight, vq->heads, id, (uint16_t)place->descriptors);
+    chain->handle = heads_take(vq->heads, id, (uint16_t)place->descriptors, chain->writable, walk.refused != 0,
+                               vq->generation++);
+    vq->heads[vq->taken].order = id;
+    vq->taken = packed_after(&vq->ring, vq->taken);
+    vq->held = (uint16_t)(vq->held + place->descriptors);
+    vq->in_flight++;
+    vq->next_avail = place->next;
+    return walk.refused;
 }
 
 /* The oldest buffer that is still to be handed out again; those used before their turn are not. */
@@ -129,44 +138,38 @@ static int packed_device_get_again(struct vring_packed_device *vq, struct vring_
                                                  struct vring_chain *chain)
 {
     uint16_t id = packed_device_oldest_waiting(vq);
-    uint32_t at = vq->waiting_at.offset;
-    struct packed_device_rest rest = {
-        .list = {
-            .at = vq->waiting_at,
-            .descriptors = 1,
-            .limit = vq->heads[id].taken,
-            .record = vq->heads[id].record,
-            .noted = inflight_is_kept(&vq->inflight),
-        },
-    };
-    struct chain_walk *walk = &rest.walk;
+    const bool noted = inflight_is_kept(&vq->inflight);
+    uint16_t flags = noted ? 0 : packed_observe_flags(&vq->ring, vq->waiting_at.offset); /* A */
+    struct packed_device_place place = packed_device_place(&vq->ring, vq->waiting_at, vq->heads[id].taken, flags);
+    struct chain_walk walk;
 
-    if (rest.list.noted) {
-        rest.desc = inflight_packed_fetch(&vq->inflight, rest.list.record);
-        rest.list.record = inflight_after(vq->heads, rest.list.record);
-    } else {
-        rest.desc = packed_fetch_desc(&vq->ring, at, packed_observe_flags(&vq->ring, at)); /* A */
-    }
-    chain_start(walk, &vq->fault, &vq->live, &vq->regions);
-    chain_ask(walk, iov, n_iov, vq->max_chain, chain);
+    place.noted = noted;
+    place.record = vq->heads[id].record;
+    chain_start(&walk, &vq->regions, iov, n_iov, vq->max_chain, chain, false);
 
-    int error = packed_device_walk(vq, &rest);
+    int error = packed_device_walk(vq, &walk, &place, NULL);
 
     if (error)
         return error;
 
-    uint16_t peer_id = rest.desc.next;
+    uint16_t peer_id = place.id;
 
-    if (PEER_BAD(peer_id != id || rest.list.descriptors != rest.list.limit))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, peer_id);
-    error = vring_chain_end(walk);
+    if (PEER_BAD(peer_id != id || place.descriptors != place.limit))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->waiting_at.offset, peer_id);
+    error = vring_chain_end(&walk);
     if (error)
         return error;
-    chain->handle = heads_take_again(vq->heads, id, chain->writable, walk->refused != 0);
-    vq->waiting_at = packed_forward(&vq->ring, vq->waiting_at, rest.list.limit);
+    chain->handle = heads_take_again(vq->heads, id, chain->writable, walk.refused != 0);
+    vq->waiting_at = place.next;
     vq->waiting--;
-    return walk->refused;
+    return walk.refused;
 }
+
+/* What a straight walk did not take of a buffer. */
+struct packed_device_rest {
+    struct packed_device_place place;
+    struct chain_desc desc; /* at hand there */
+};
 
 enum { OTHER = 1 }; /* a buffer that a straight path does not take */
 
@@ -180,58 +183,63 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
                                               uint32_t n_iov, struct vring_chain *chain, struct packed_device_rest *rest)
 {
     uint32_t limit = r->size - taking->held, room = batch_least(n_iov, vq->max_chain), descriptors = 1;
+    uint32_t entries = 0, i = 0; /* of a table */
     enum chain_step step = CHAIN_STRAYS;
     struct chain_desc desc = *first;
 
     if (indirect) {
         const void *memory = packed_device_see_table(vq, first);
 
-        rest->table.entries = memory ? first->len / 16 : 0;
-        if (memory) {
-            step = packed_device_run_table(vq, memory, &rest->table, iov, room, chain);
-        } else {
-            chain->n_readable = chain->n_writable = 0;
-            chain->readable = chain->writable = 0;
-        }
+        entries = memory ? first->len / 16 : 0;
+        if (memory)
+            step = packed_device_run_table(vq, memory, entries, &i, &desc, iov, room, chain);
+        else
+            chain_clear(chain);
     } else {
         step = packed_device_run_list(vq, taking->at.offset, &desc, iov, batch_least(room, limit), chain);
-        descriptors = chain->n_readable + chain->n_writable + (step == CHAIN_STRAYS);
+        descriptors = chain_pieces(chain) + (step == CHAIN_STRAYS);
     }
+
+    uint16_t id = indirect ? first->next : desc.next;
+
     if (PORT_UNLIKELY(step != CHAIN_DONE)) {
-        if (!indirect)
-            rest->table.entries = 0;
-        rest->table.addr = first->addr;
-        rest->table.loaded = true;
-        rest->list.at = packed_forward(r, taking->at, descriptors - 1);
-        rest->list.descriptors = descriptors;
-        rest->list.limit = limit;
-        rest->list.noted = false;
         rest->desc = desc;
-        rest->judged = step == CHAIN_MORE;
-        chain_start(&rest->walk, &vq->fault, &vq->live, &vq->regions);
-        chain_ask(&rest->walk, iov, n_iov, vq->max_chain, chain);
-        chain_go_on(&rest->walk);
+        rest->place = packed_device_place(r, packed_forward(r, taking->at, descriptors - 1), limit, desc.flags);
+        rest->place.descriptors = descriptors;
+        rest->place.id = id;
+        rest->place.judged = step == CHAIN_MORE;
+        rest->place.addr = first->addr;
+        rest->place.entries = entries;
+        rest->place.i = i;
         return OTHER;
     }
-    if (!packed_device_may_take(r, heads, desc.next))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, taking->at.offset, desc.next);
-    packed_device_take(r, heads, taking, desc.next, descriptors, chain->writable, false, chain);
+    if (!packed_device_may_take(r, heads, id))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, taking->at.offset, id);
+    packed_device_take(r, heads, taking, id, descriptors, chain->writable, false, chain);
     return 0;
 }
 
-/*
- * Is there a buffer at this place, which is entry i of r? 0 and its first descriptor; VRING_E_EMPTY, or what broke the
- * queue.
- */
+/* Is there a buffer at this place, which is entry i of r? 0 and the flags there; VRING_E_EMPTY, or what broke the queue. */
+static PORT_INLINE int packed_device_offered(struct vring_packed_device *vq, const struct vring_packed_ring *r, uint32_t i,
+                                             struct vring_packed_position at, bool room, uint16_t *flags)
+{
+    *flags = packed_observe_flags(r, i); /* A */
+    if (PORT_UNLIKELY(!packed_is_avail(*flags, at)))
+        return VRING_E_EMPTY;
+    if (PEER_BAD(!room))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, at.offset, *flags);
+    return 0;
+}
+
+/* The same, with its first descriptor. */
 static PORT_INLINE int packed_device_look(struct vring_packed_device *vq, const struct vring_packed_ring *r, uint32_t i,
                                           struct vring_packed_position at, bool room, struct chain_desc *first)
 {
-    uint16_t flags = packed_observe_flags(r, i); /* A */
+    uint16_t flags;
+    int answer = packed_device_offered(vq, r, i, at, room, &flags);
 
-    if (PORT_UNLIKELY(!packed_is_avail(flags, at)))
-        return VRING_E_EMPTY;
-    if (PEER_BAD(!room))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, at.offset, flags);
+    if (PORT_UNLIKELY(answer))
+        return answer;
     *first = packed_fetch_desc(r, i, flags);
     return 0;
 }
@@ -345,7 +353,7 @@ static PORT_INLINE int packed_device_get_run(struct vring_packed_device *vq, boo
         error = packed_device_take_run(vq, &vq->ring, heads, &taking, indirect, &desc, iov, n_iov, chain, &rest);
         if (PORT_UNLIKELY(error == OTHER)) {
             packed_device_taken(vq, &taking);
-            error = packed_device_take_rest(vq, &rest, chain);
+            error = packed_device_take_walked(vq, &rest.place, &rest.desc, iov, n_iov, chain);
             chain += vring_error_blame(error) == VRING_BLAME_CHAIN;
             taking = packed_device_taking(vq);
         }
@@ -389,47 +397,38 @@ static PORT_NOINLINE int packed_device_get_tables(struct vring_packed_device *vq
  * Take the buffer at next_avail, whatever it is; first is its first descriptor. In registers: a straight path comes here
  * without having put it anywhere.
  */
-static PORT_ASIDE int packed_device_take_any(struct vring_packed_device *vq, struct chain_desc first,
+static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, struct chain_desc first,
                                                 struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
 {
     struct packed_device_taking taking = packed_device_taking(vq);
+    const struct vring_packed_ring r = vq->ring;
     struct packed_device_rest rest;
-    int error = OTHER;
-
-    if (PORT_FAST && !inflight_is_kept(&vq->inflight)) {
-        const struct vring_packed_ring r = vq->ring;
-
-        error = packed_device_take_run(vq, &r, vq->heads, &taking, packed_device_is_table(&first), &first, iov, n_iov,
+    int error = packed_device_take_run(vq, &r, vq->heads, &taking, packed_device_is_table(&first), &first, iov, n_iov,
                                        chain, &rest);
-        packed_device_taken(vq, &taking);
-    } else {
-        struct packed_device_list list = {.at = taking.at, .descriptors = 1, .limit = vq->ring.size - taking.held};
 
-        if (inflight_is_kept(&vq->inflight))
-            list.record = inflight_packed_note(&vq->inflight, vq->heads, vq->inflight.free_head, &first);
-        chain_start(&rest.walk, &vq->fault, &vq->live, &vq->regions);
-        chain_ask(&rest.walk, iov, n_iov, vq->max_chain, chain);
-        rest.list = list;
-        rest.table.entries = 0;
-        rest.desc = first;
-        rest.judged = false;
-    }
-    return error == OTHER ? packed_device_take_rest(vq, &rest, chain) : error;
+    packed_device_taken(vq, &taking);
+    return error == OTHER ? packed_device_take_walked(vq, &rest.place, &rest.desc, iov, n_iov, chain) : error;
 }
 
 /* get_avail where nothing is left from before a restart. */
-static PORT_NOINLINE int packed_device_get_next(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                                struct vring_chain *chain)
+static int packed_device_get_next(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                  struct vring_chain *chain)
 {
     struct vring_packed_position at = vq->next_avail;
-    struct chain_desc desc;
-    int answer = packed_device_look(vq, &vq->ring, at.offset, at, vq->held < vq->ring.size, &desc);
+    uint16_t flags;
+    int answer = packed_device_offered(vq, &vq->ring, at.offset, at, vq->held < vq->ring.size, &flags);
 
-    return answer ? answer : packed_device_take_any(vq, desc, iov, n_iov, chain);
+    if (answer)
+        return answer;
+
+    struct packed_device_place place = packed_device_place(&vq->ring, at, vq->ring.size - vq->held, flags);
+
+    place.record = vq->inflight.free_head;
+    return packed_device_take_walked(vq, &place, NULL, iov, n_iov, chain);
 }
 
 /* get_avail of any buffer, also after a restart, or why there is none. */
-static PORT_NOINLINE int packed_device_get_any(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+static PORT_ASIDE int packed_device_get_any(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                                struct vring_chain *chain)
 {
     if (!vq || !chain || (!iov && n_iov > 0))

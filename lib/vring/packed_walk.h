@@ -18,100 +18,118 @@
 
 /* ------------------------------------------------------------------------------------------------- judging each --- */
 
-/* An indirect table that is being walked (2.8.7). */
-struct packed_device_table {
+/* Where a walk stands. */
+struct packed_device_place {
+    uint32_t offset;                   /* the ring entry at hand ... */
+    struct vring_packed_position next; /* ... and the place behind it */
+    uint32_t descriptors;              /* ring entries: up to this one ... */
+    uint32_t limit;                    /* ... and at most */
+    uint16_t flags;                    /* of this one */
+    uint16_t id;                       /* of the one that was read last: the last of a list has the buffer's (2.8.6) */
+    bool judged;                       /* what was read of it has been taken already */
+    uint16_t record;                   /* with an inflight region: where it is noted there */
+    bool noted;                        /* ... and is read from: the ring's has been overwritten since */
+    uint32_t entries;                  /* of the indirect table that is walked (2.8.7); 0: of none ... */
+    uint32_t i;                        /* ... the entry at hand */
     uint64_t addr;
-    uint32_t entries;
-    uint32_t i;             /* the entry at hand ... */
-    bool loaded;
-    struct chain_desc desc; /* ... if it is loaded */
 };
 
-/* Walk a table from the entry at hand: as many entries as its length says, in order. */
-static int packed_device_walk_table(struct vring_packed_device *vq, struct chain_walk *walk,
-                                    struct packed_device_table table)
+/* The first descriptor of a buffer at this place of the ring, which may have limit; flags were observed there. */
+static PORT_INLINE struct packed_device_place packed_device_place(const struct vring_packed_ring *r,
+                                                                  struct vring_packed_position at, uint32_t limit,
+                                                                  uint16_t flags)
 {
-    struct vring_regions here = vq->regions; /* a table mostly lies elsewhere than the buffers that it lists */
-    int step = CHAIN_MORE;
+    struct packed_device_place place = {.offset = at.offset, .descriptors = 1, .limit = limit, .flags = flags};
 
-    for (; step == CHAIN_MORE; table.i++, table.loaded = false) {
-        uint64_t words[2];
-
-        if (!table.loaded) {
-            if (PEER_BAD(!indirect_fetch(&here, table.addr + 16 * (uint64_t)table.i, words)))
-                return vring_chain_no_table(walk, &here, table.i, table.addr);
-            table.desc = packed_decode_entry(words, table.i + 1 == table.entries);
-        }
-        step = vring_chain_take(walk, &table.desc, table.i, table.entries);
-    }
-    return step;
+    place.next = packed_forward(r, at, 1);
+    return place;
 }
 
-enum { NO_LINKS = 0x10000 }; /* a packed descriptor has no next that could lie outside its table */
-
-/* Where a list of descriptors is read from. */
-struct packed_device_list {
-    struct vring_packed_position at; /* in the ring */
-    uint32_t descriptors; /* ring entries: found so far ... */
-    uint32_t limit;       /* ... and at most */
-    uint16_t record;      /* with an inflight region: where the next is noted there */
-    bool noted;           /* ... and is read from: the ring's has been overwritten since */
-};
-
-/* The next descriptor of the list; next is its id. */
-static struct chain_desc packed_device_next(struct vring_packed_device *vq, struct packed_device_list *list)
+/* The direct descriptor at hand. */
+static inline struct chain_desc packed_device_fetch(struct vring_packed_device *vq, struct packed_device_place *place)
 {
     struct chain_desc desc;
 
-    list->descriptors++;
-    list->at = packed_forward(&vq->ring, list->at, 1);
-    if (inflight_is_kept(&vq->inflight) && list->noted) {
-        desc = inflight_packed_fetch(&vq->inflight, list->record);
-        list->record = inflight_after(vq->heads, list->record);
-        return desc;
-    }
-    desc = packed_fetch_desc(&vq->ring, list->at.offset, packed_load_flags(&vq->ring, list->at.offset));
-    if (inflight_is_kept(&vq->inflight))
-        list->record = inflight_packed_note(&vq->inflight, vq->heads, list->record, &desc);
+    if (!inflight_is_kept(&vq->inflight) || !place->noted)
+        return packed_fetch_desc(&vq->ring, place->offset, place->flags);
+    desc = inflight_packed_fetch(&vq->inflight, place->record);
+    place->record = inflight_after(vq->heads, place->record);
     return desc;
 }
 
-/* What is left to walk of a buffer, in the general way. */
-struct packed_device_rest {
-    struct chain_walk walk;
-    struct packed_device_list list;
-    struct packed_device_table table; /* of no entries: we are not in one */
-    struct chain_desc desc;           /* the direct descriptor at hand; then the last, which has the id (2.8.6) */
-    bool judged;                      /* it has been taken already */
-};
-
-/* Walk a list: direct descriptors, or one that names a table. The others were written before the first. */
-static int packed_device_walk(struct vring_packed_device *vq, struct packed_device_rest *rest)
+/* Judge the direct descriptor at hand, read already if it is given, and go on to what follows. */
+static inline int packed_device_step(struct vring_packed_device *vq, struct chain_walk *walk,
+                                     struct packed_device_place *place, const struct chain_desc *first)
 {
-    struct packed_device_list *list = &rest->list;
-    struct chain_desc *desc = &rest->desc;
+    struct chain_desc desc = first ? *first : packed_device_fetch(vq, place);
     int step = CHAIN_MORE;
 
-    if (FEATURE_BUILT(VRING_F_INDIRECT_DESC) && rest->table.entries > 0)
-        return packed_device_walk_table(vq, &rest->walk, rest->table);
-    if ((desc->flags & VRING_DESC_INDIRECT) && list->descriptors == 1) {
-        struct packed_device_table table = {.addr = desc->addr, .entries = desc->len / 16};
+    place->id = desc.next;
+    if (inflight_is_kept(&vq->inflight) && !place->noted)
+        place->record = inflight_packed_note(&vq->inflight, vq->heads, place->record, &desc);
+    if (desc.flags & VRING_DESC_INDIRECT) {
+        if (PEER_BAD(place->descriptors > 1)) /* 2.8.19: a list is direct or indirect, not both */
+            return chain_broken(walk, VRING_E_PEER_INDIRECT, desc.flags);
+        step = chain_table(walk, &desc, feature_on(vq->features, VRING_F_INDIRECT_DESC));
+        place->addr = desc.addr;
+        place->entries = step == CHAIN_MORE ? desc.len / 16 : 0;
+        return step;
+    }
+    if (!place->judged)
+        step = vring_chain_take(walk, &desc);
+    if (step != CHAIN_MORE)
+        return step;
+    if (PEER_BAD(place->descriptors >= place->limit))
+        return chain_broken(walk, VRING_E_PEER_LOOP, desc.flags);
+    place->descriptors++;
+    place->offset = place->next.offset;
+    place->next = packed_forward(&vq->ring, place->next, 1);
+    place->flags = place->noted ? 0 : packed_load_flags(&vq->ring, place->offset);
+    place->judged = false;
+    return CHAIN_MORE;
+}
 
-        step = chain_table(&rest->walk, desc, list->at.offset, feature_on(vq->features, VRING_F_INDIRECT_DESC));
-        if (!FEATURE_BUILT(VRING_F_INDIRECT_DESC) || step != CHAIN_MORE)
-            return step;
-        return packed_device_walk_table(vq, &rest->walk, table);
+/* The same of an entry of a table, which is looked for through these regions. */
+static inline int packed_device_step_table(struct chain_walk *walk, struct packed_device_place *place,
+                                           struct vring_regions *regions, const struct chain_desc *first)
+{
+    struct chain_desc desc;
+    uint64_t words[2];
+
+    if (first) {
+        desc = *first;
+    } else {
+        if (PEER_BAD(!indirect_fetch(regions, place->addr + 16 * (uint64_t)place->i, words)))
+            return vring_chain_no_table(walk, regions, place->addr);
+        desc = packed_decode_entry(words, place->i + 1 == place->entries);
     }
-    for (;; *desc = packed_device_next(vq, list), rest->judged = false) {
-        if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT)) /* 2.8.19: a list is direct or indirect, not both */
-            return chain_broken(&rest->walk, VRING_E_PEER_INDIRECT, list->at.offset, desc->flags);
-        if (!rest->judged)
-            step = vring_chain_take(&rest->walk, desc, list->at.offset, NO_LINKS);
-        if (step != CHAIN_MORE)
-            return step;
-        if (PEER_BAD(list->descriptors >= list->limit))
-            return chain_broken(&rest->walk, VRING_E_PEER_LOOP, list->at.offset, desc->flags);
-    }
+
+    int step = vring_chain_take(walk, &desc);
+
+    place->i += step == CHAIN_MORE;
+    return step;
+}
+
+/*
+ * Walk on from this place to the end of the buffer: a list, all of which was written before its first descriptor, or a table,
+ * which mostly lies elsewhere than what it lists. first: what is at hand, if it was read. 0, or what broke the queue.
+ */
+static int packed_device_walk(struct vring_packed_device *vq, struct chain_walk *walk, struct packed_device_place *place,
+                              const struct chain_desc *first)
+{
+    struct vring_regions table = vq->regions;
+    int step;
+
+    do {
+        if (FEATURE_BUILT(VRING_F_INDIRECT_DESC) && place->entries > 0)
+            step = packed_device_step_table(walk, place, &table, first);
+        else
+            step = packed_device_step(vq, walk, place, first);
+        first = NULL;
+    } while (step == CHAIN_MORE);
+    if (step >= 0)
+        return 0;
+    return chain_poison(walk, &vq->fault, &vq->live, step, place->entries > 0 ? place->i : place->offset);
 }
 
 /* ----------------------------------------------------------------------------------------------------- straight --- */
@@ -153,13 +171,13 @@ static PORT_INLINE enum chain_step packed_device_run_list(const struct vring_pac
     return step;
 }
 
-/* The same over a table all of which we see in memory; it says then where that ended. */
+/* The same over a table all of which we see in memory; it ended at entry *at then, which is *end. */
 static PORT_INLINE enum chain_step packed_device_run_table(const struct vring_packed_device *vq, const void *memory,
-                                                           struct packed_device_table *table, struct vring_iov *iov,
-                                                           uint32_t room, struct vring_chain *chain)
+                                                           uint32_t entries, uint32_t *at, struct chain_desc *end,
+                                                           struct vring_iov *iov, uint32_t room, struct vring_chain *chain)
 {
     struct chain_run run = chain_run_start(iov, room);
-    uint32_t kind = 0, i = 0, entries = table->entries;
+    uint32_t kind = 0, i = 0;
     struct chain_desc desc = packed_fetch_entry(memory, i, entries == 1);
     enum chain_step step = CHAIN_STRAYS;
 
@@ -181,8 +199,8 @@ static PORT_INLINE enum chain_step packed_device_run_table(const struct vring_pa
     if (kind == 0)
         chain_run_tell_readable(&run, iov, chain);
     chain_run_tell_writable(&run, iov, chain);
-    table->i = i;
-    table->desc = desc;
+    *at = i;
+    *end = desc;
     return step;
 }
 

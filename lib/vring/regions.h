@@ -69,13 +69,13 @@ static inline struct regions_piece regions_find(struct vring_regions *regions, u
 static inline bool region_whole(const struct vring_region *last, uint64_t addr, uint32_t len, bool writable, void **host)
 {
     uint64_t offset = addr - last->addr;
-    uint64_t end = offset + len - 1;
+    size_t begin = (size_t)offset, end = begin + len - 1; /* no region is larger than what this side can address */
 
-    if (end < offset || end >= last->size)
+    if (begin != offset || end < begin || end >= (size_t)last->size)
         return false;
     if (writable && (last->flags & VRING_REGION_READ_ONLY))
         return false;
-    *host = (unsigned char *)last->host + (size_t)offset;
+    *host = (unsigned char *)last->host + begin;
     return true;
 }
 

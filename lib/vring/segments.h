@@ -43,7 +43,7 @@ static PORT_INLINE int segments_add_up(const struct vring_segment *segments, uin
 /* So many bytes, at most 2^32, as a length: there is no word for that, and it counts as one less. */
 static inline uint32_t segments_count(uint64_t bytes)
 {
-    return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+    return (uint32_t)(bytes - (bytes >> 32));
 }
 
 /*

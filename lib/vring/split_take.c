@@ -69,91 +69,94 @@ struct split_device_place {
     bool indirect;
 };
 
-/* Walk on from this entry of an indirect table (2.7.5.3), which ends the chain; desc is that entry, null if it was not read. */
-static int split_device_walk_table(struct vring_split_device *vq, struct chain_walk *walk, struct split_device_place at,
-                                   const struct chain_desc *first)
+/*
+ * Judge the descriptor at this place, read already if it is given, and go on to the next: direct descriptors, the last of
+ * which may name a table (2.7.5.3.2), whose entries are looked for through table: it mostly lies elsewhere than what it lists.
+ */
+static inline int split_device_step(struct vring_split_device *vq, struct chain_walk *walk, struct split_device_place *at,
+                                    struct vring_regions *table, const struct split_words *first)
 {
-    struct vring_regions here = vq->regions; /* a table mostly lies elsewhere than the buffers that it lists */
-    int step = CHAIN_MORE;
+    const bool in_table = FEATURE_BUILT(VRING_F_INDIRECT_DESC) && at->indirect;
+    struct split_words words;
+    uint64_t entry[2];
+    int step;
 
-    while (step == CHAIN_MORE) {
-        struct chain_desc desc;
-        uint64_t words[2];
-
-        if (first) {
-            desc = *first;
-            first = NULL;
-        } else {
-            if (PEER_BAD(!indirect_fetch(&here, at.addr + 16 * (uint64_t)at.i, words)))
-                return vring_chain_no_table(walk, &here, at.i, at.addr);
-            desc = split_decode((struct split_words){words[0], words[1]});
-        }
-        if (PEER_BAD(desc.flags & VRING_DESC_INDIRECT))
-            return chain_broken(walk, VRING_E_PEER_INDIRECT, at.i, desc.flags);
-        step = vring_chain_take(walk, &desc, at.i, at.entries);
-        at.i = desc.next;
+    if (first) {
+        words = *first;
+    } else if (in_table) {
+        if (PEER_BAD(!indirect_fetch(table, at->addr + 16 * (uint64_t)at->i, entry)))
+            return vring_chain_no_table(walk, table, at->addr);
+        words = (struct split_words){entry[0], entry[1]};
+    } else {
+        words = split_fetch(vq->ring.desc, at->i);
     }
-    return step;
+
+    struct chain_desc desc = split_decode(words);
+
+    if (desc.flags & VRING_DESC_INDIRECT) {
+        if (PEER_BAD(in_table))
+            return chain_broken(walk, VRING_E_PEER_INDIRECT, desc.flags);
+        step = chain_table(walk, &desc, feature_on(vq->features, VRING_F_INDIRECT_DESC));
+        if (step == CHAIN_MORE)
+            *at = (struct split_device_place){NULL, desc.addr, desc.len / 16, 0, true};
+        return step;
+    }
+    step = vring_chain_take(walk, &desc);
+    if (step != CHAIN_MORE)
+        return step;
+    if (PEER_BAD(desc.next >= at->entries))
+        return chain_broken(walk, VRING_E_PEER_NEXT, desc.next);
+    at->i = desc.next;
+    return CHAIN_MORE;
 }
 
-/* Walk on from desc at this place: direct descriptors, the last of which may name a table (2.7.5.3.2). */
+/* Walk on from this place to the end of the chain; first as above. 0, or what broke the queue. */
 static int split_device_walk(struct vring_split_device *vq, struct chain_walk *walk, struct split_device_place at,
-                             struct chain_desc desc)
+                             const struct split_words *first)
 {
-    if (FEATURE_BUILT(VRING_F_INDIRECT_DESC) && at.indirect)
-        return split_device_walk_table(vq, walk, at, &desc);
-    while (!(desc.flags & VRING_DESC_INDIRECT)) {
-        int step = vring_chain_take(walk, &desc, at.i, vq->ring.size);
+    struct vring_regions table = vq->regions;
+    int step;
 
-        if (step != CHAIN_MORE)
-            return step;
-        at.i = desc.next;
-        desc = split_decode(split_fetch(vq->ring.desc, at.i));
-    }
-
-    int step = chain_table(walk, &desc, at.i, feature_on(vq->features, VRING_F_INDIRECT_DESC));
-    struct split_device_place table = {NULL, desc.addr, desc.len / 16, 0, true};
-
-    if (!FEATURE_BUILT(VRING_F_INDIRECT_DESC) || step != CHAIN_MORE)
-        return step;
-    return split_device_walk_table(vq, walk, table, NULL);
+    do {
+        step = split_device_step(vq, walk, &at, &table, first);
+        first = NULL;
+    } while (step == CHAIN_MORE);
+    return step < 0 ? chain_poison(walk, &vq->fault, &vq->live, step, at.i) : 0;
 }
 
 /* The buffer at head, writable as told, is ours until it is used or rewound. */
-static PORT_INLINE vring_handle split_device_take(struct split_device_taking *taking, size_t head, uint64_t writable,
-                                                  bool refused)
+static PORT_INLINE vring_handle split_device_take(struct split_device_taking *taking, size_t head, uint64_t writable)
 {
     vring_handle handle = taking->generation | (vring_handle)head;
 
-    heads_hand_out(taking->heads, head, handle, 1, writable, refused);
+    heads_hand_out(taking->heads, head, handle, 1, writable, false);
     taking->generation += 0x10000;
     taking->next_avail++;
     return handle;
 }
 
-/* Take the buffer at head, whatever it is, walking on from the descriptor at this place behind what chain tells. */
-static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, size_t head, struct split_device_place at,
-                                                  struct split_words words, struct vring_iov *iov, uint32_t n_iov,
-                                                  struct vring_chain *chain)
+/*
+ * Take the buffer at head, whatever it is, walking on from the descriptor at this place, which was read if first is given,
+ * behind what chain tells then.
+ */
+static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, uint16_t head, struct split_device_place at,
+                                               const struct split_words *first, struct vring_iov *iov, uint32_t n_iov,
+                                               struct vring_chain *chain)
 {
-    struct split_device_taking taking = split_device_taking(vq);
     struct chain_walk walk;
 
-    chain_start(&walk, &vq->fault, &vq->live, &vq->regions);
-    chain_ask(&walk, iov, n_iov, vq->max_chain, chain);
-    if (PORT_FAST)
-        chain_go_on(&walk);
+    chain_start(&walk, &vq->regions, iov, n_iov, vq->max_chain, chain, first != NULL);
 
-    int error = split_device_walk(vq, &walk, at, split_decode(words));
+    int error = split_device_walk(vq, &walk, at, first);
 
     if (!error)
         error = vring_chain_end(&walk);
     if (error)
         return error;
     if (inflight_is_kept(&vq->inflight))
-        inflight_split_take(&vq->inflight, (uint16_t)head);
-    chain->handle = split_device_take(&taking, head, chain->writable, walk.refused != 0);
-    split_device_taken(vq, &taking);
+        inflight_split_take(&vq->inflight, head);
+    chain->handle = heads_take(vq->heads, head, 1, chain->writable, walk.refused != 0, vq->generation++);
+    vq->next_avail++;
     return walk.refused;
 }
 
@@ -229,7 +232,7 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
     if (PORT_UNLIKELY(step == CHAIN_STRAYS)) {
         split_device_taken(vq, taking);
 
-        int error = split_device_take_walked(vq, head, at, words, *iov, (uint32_t)room, chain);
+        int error = split_device_take_walked(vq, (uint16_t)head, at, &words, *iov, (uint32_t)room, chain);
 
         *taking = split_device_taking(vq);
         if (room > 0) /* otherwise there may be no array */
@@ -237,7 +240,7 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
         return error;
     }
     *iov = run.iov;
-    chain->handle = split_device_take(taking, head, chain->writable, false);
+    chain->handle = split_device_take(taking, head, chain->writable);
     return 0;
 }
 
@@ -245,15 +248,14 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
 static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, struct split_words words,
                                                struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
 {
-    static const struct vring_chain nothing = {0};
     struct split_device_taking taking = split_device_taking(vq);
     uint16_t head = taking.heads[taking.next_avail & taking.ring->mask].order;
 
     if (inflight_is_kept(&vq->inflight)) {
         struct split_device_place at = {NULL, 0, taking.ring->size, head, false};
 
-        *chain = nothing;
-        return split_device_take_walked(vq, head, at, words, iov, n_iov, chain);
+        chain_clear(chain);
+        return split_device_take_walked(vq, head, at, &words, iov, n_iov, chain);
     }
 
     int error = split_device_take_straight(vq, &taking, head, words, &iov, n_iov > 0 ? iov + n_iov : iov, chain);
@@ -283,10 +285,9 @@ static PORT_NOINLINE int split_device_get_again(struct vring_split_device *vq, s
     struct split_device_place at = {NULL, 0, vq->ring.size, head, false};
     struct chain_walk walk;
 
-    chain_start(&walk, &vq->fault, &vq->live, &vq->regions);
-    chain_ask(&walk, iov, n_iov, vq->max_chain, chain);
+    chain_start(&walk, &vq->regions, iov, n_iov, vq->max_chain, chain, false);
 
-    int error = split_device_walk(vq, &walk, at, split_decode(split_fetch(vq->ring.desc, head)));
+    int error = split_device_walk(vq, &walk, at, NULL);
 
     if (!error)
         error = vring_chain_end(&walk);
@@ -350,7 +351,7 @@ static PORT_INLINE bool split_device_take_piece(struct split_device_taking *taki
 
     if (!chain_piece(&desc, taking->last, kind, iov, chain))
         return false;
-    chain->handle = split_device_take(taking, head, kind ? desc.len : 0, false);
+    chain->handle = split_device_take(taking, head, kind ? desc.len : 0);
     return true;
 }
 
@@ -376,11 +377,14 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
     if (error)
         return error;
 
-    struct split_words words = split_fetch(taking.ring->desc, head);
-    struct split_device_place at = {NULL, 0, taking.ring->size, (uint32_t)head, false};
+    if (!PORT_FAST) {
+        struct split_device_place at = {NULL, 0, taking.ring->size, (uint32_t)head, false};
 
-    if (!PORT_FAST)
-        return split_device_take_walked(vq, head, at, words, iov, n_iov, chain);
+        return split_device_take_walked(vq, (uint16_t)head, at, NULL, iov, n_iov, chain);
+    }
+
+    struct split_words words = split_fetch(taking.ring->desc, head);
+
     if (n_iov == 0 || inflight_is_kept(&vq->inflight) ||
         !split_device_take_piece(&taking, head, words, split_decode(words).flags & VRING_DESC_WRITE, iov, chain))
         return split_device_take_any(vq, words, iov, n_iov, chain);

@@ -170,15 +170,18 @@ TEST(a_build_for_one_region_says_so)
         CHECK_OK(vring_device_init(&r.device, &r.device_config));
 
         struct vring_segment ends = {two[0].addr + two[0].size - 16, 16}, passes = {ends.addr, 17}, wraps = {UINT64_MAX, 1};
+        struct vring_segment far = {ends.addr + (UINT64_C(1) << 32), 16}; /* where 32 bits of an address would be enough */
 
         CHECK_OK(vring_driver_add_avail(&r.driver, &ends, 1, 0, 0));
         CHECK_OK(vring_driver_add_avail(&r.driver, &passes, 1, 0, 0));
         CHECK_OK(vring_driver_add_avail(&r.driver, &wraps, 0, 1, 0));
+        CHECK_OK(vring_driver_add_avail(&r.driver, &far, 0, 1, 0));
         CHECK_EQ(vring_driver_publish(&r.driver), 1);
         CHECK_OK(ring_get_avail(&r, &chain));
         CHECK_EQ(chain.readable, 16);
         CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_CHAIN_ADDR);
         CHECK_EQ(chain.readable, 0);
+        CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_CHAIN_ADDR);
         CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_CHAIN_ADDR);
         CHECK_OK(vring_device_add_used(&r.device, chain.handle, 0));
     }
