@@ -79,100 +79,65 @@ struct split_driver_list {
     void *desc;
     const struct vring_slot *slots; /* which say which free descriptor follows */
     bool in_table;                  /* ... where entries follow each other */
-    size_t last;                    /* where the next piece goes ... */
-    size_t next;                    /* ... and the one after it */
-    uint64_t bytes;
+    size_t last;                    /* where the last piece went ... */
+    size_t next;                    /* ... and the next one goes */
+    uint32_t writable;
 };
 
-/* Judge a piece and write it. 0, or as segment_check(). */
-static PORT_INLINE int split_driver_write(struct split_driver_list *list, const struct vring_segment *segment,
-                                          uint32_t flags, size_t next)
+/*
+ * Write the pieces of a buffer, at least one, in one pass, each as if another followed. False if one is not sound or all are
+ * 2^32 bytes or more, which split_driver_add_any() judges; what has been written then lies in free descriptors or in the
+ * caller's table, which nobody reads before they are staged.
+ */
+static PORT_INLINE bool split_driver_write(struct split_driver_list *list, const struct vring_avail_buffer *buffer)
 {
-    uint64_t addr = segment->addr;
-    uint32_t len = segment->len;
-    int error = segment_check(addr, len);
+    const struct vring_segment *segment = buffer->segments, *middle = segment + buffer->n_readable;
+    const struct vring_segment *end = middle + buffer->n_writable;
+    uint64_t bytes = 0, rest;
 
-    if (PORT_UNLIKELY(error))
-        return error;
-    split_store_desc(list->desc, list->last, addr, len, flags, next);
-    list->bytes += len;
-    return 0;
-}
+    do {
+        uint64_t addr = segment->addr;
+        uint32_t len = segment->len, flags = segment < middle ? VRING_DESC_NEXT : VRING_DESC_NEXT | VRING_DESC_WRITE;
 
-/* The same, of all from first to end, each of which has another behind it. */
-static PORT_INLINE int split_driver_link(struct split_driver_list *list, const struct vring_segment *first,
-                                         const struct vring_segment *end, uint32_t flags)
-{
-    for (; first < end; first++) {
-        int error = split_driver_write(list, first, flags, list->next);
-
-        if (PORT_UNLIKELY(error))
-            return error;
+        if (!segment_is_sound(addr, len))
+            return false;
         list->last = list->next;
         list->next = list->in_table ? list->last + 1 : list->slots[list->last].next;
-    }
-    return 0;
+        list->writable += segment < middle ? 0 : len;
+        bytes += len;
+        rest = split_store_desc(list->desc, list->last, addr, len, flags, list->next);
+    } while (++segment != end);
+    split_end_desc(list->desc, list->last, rest);
+    return bytes <= UINT32_MAX;
 }
 
-/*
- * Judge a list of at least one piece and write it, in one pass: what is written before a piece that is none lies in free
- * descriptors or in the caller's table, which nobody reads before they are staged. 0, VRING_E_LEN or VRING_E_ADDR. Then
- * *writable is the sum of all pieces behind the readable ones; 2^32 counts as one less.
- */
-static PORT_INLINE int split_driver_write_list(struct split_driver_list *list, const struct vring_segment *segments,
-                                               uint32_t n_readable, uint32_t count, uint32_t *writable)
+/* Stage this buffer, if split_driver_write() writes it; there is room. */
+static PORT_INLINE bool split_driver_stage_list(struct split_driver_adding *adding, const struct vring_avail_buffer *buffer)
 {
-    const struct vring_segment *final = segments + count - 1, *middle = segments + n_readable;
-    int error = split_driver_link(list, segments, middle < final ? middle : final, VRING_DESC_NEXT);
-    uint64_t readable = list->bytes;
+    struct split_driver_list list = {adding->ring->desc, adding->slots, false, 0, adding->free_head, 0};
+    uint32_t count = (uint32_t)buffer->n_readable + buffer->n_writable;
 
-    if (!error)
-        error = split_driver_link(list, middle, final, VRING_DESC_NEXT | VRING_DESC_WRITE);
-    if (!error)
-        error = split_driver_write(list, final, final < middle ? 0 : VRING_DESC_WRITE, 0);
-    if (PORT_UNLIKELY(error))
-        return error;
-    if (PORT_UNLIKELY(list->bytes > UINT64_C(1) << 32))
-        return VRING_E_LEN;
-    readable = final < middle ? list->bytes : readable;
-    *writable = segments_count(list->bytes - readable);
-    return 0;
-}
-
-/* Stage any list of pieces; there is room. */
-static PORT_INLINE int split_driver_stage_list(struct split_driver_adding *adding, const struct vring_segment *segments,
-                                               uint32_t n_readable, uint32_t count, uint64_t token)
-{
-    size_t head = adding->free_head;
-    struct split_driver_list list = {adding->ring->desc, adding->slots, false, head, adding->slots[head].next, 0};
-    uint32_t writable;
-    int error = split_driver_write_list(&list, segments, n_readable, count, &writable);
-
-    if (PORT_UNLIKELY(error))
-        return error;
-    split_driver_stage(adding, list.last, list.next, count, writable, token);
+    if (!split_driver_write(&list, buffer))
+        return false;
+    split_driver_stage(adding, list.last, list.next, count, list.writable, buffer->token);
     adding->free_count -= count;
-    return 0;
+    return true;
 }
 
 /* The same of a list that is written into a table. */
-static PORT_INLINE int split_driver_stage_table(struct split_driver_adding *adding, const struct vring_table *table,
-                                                const struct vring_segment *segments, uint32_t n_readable, uint32_t count,
-                                                uint64_t token)
+static PORT_INLINE bool split_driver_stage_table(struct split_driver_adding *adding, const struct vring_avail_buffer *buffer)
 {
+    const struct vring_table *table = buffer->table;
+    struct split_driver_list list = {table->memory, NULL, true, 0, 0, 0};
+    uint32_t count = (uint32_t)buffer->n_readable + buffer->n_writable;
     size_t head = adding->free_head;
-    struct split_driver_list list = {table->memory, NULL, true, 0, 1, 0};
-    uint32_t writable;
-    int error = segments_check_table(table, count);
 
-    if (!error)
-        error = split_driver_write_list(&list, segments, n_readable, count, &writable);
-    if (PORT_UNLIKELY(error))
-        return error;
+    if (segments_check_table(table, count) || !split_driver_write(&list, buffer))
+        return false;
     split_store_desc(adding->ring->desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
-    split_driver_stage(adding, head, adding->slots[head].next, 1, writable, token);
+    split_driver_stage(adding, head, adding->slots[head].next, 1, list.writable, buffer->token);
     adding->free_count--;
-    return 0;
+    return true;
 }
 
 /*
@@ -234,16 +199,13 @@ static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const 
 static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
                                                uint32_t n_readable, uint32_t count, uint64_t token)
 {
+    const struct vring_avail_buffer buffer = {segments, token, (uint16_t)n_readable, (uint16_t)(count - n_readable), NULL};
     struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
 
-    if (count > adding.free_count)
+    if (count > adding.free_count || !split_driver_stage_list(&adding, &buffer))
         return split_driver_add_any(vq, NULL, segments, n_readable, count, token);
-
-    int error = split_driver_stage_list(&adding, segments, n_readable, count, token);
-
-    if (!error)
-        split_driver_added(vq, &adding);
-    return error;
+    split_driver_added(vq, &adding);
+    return 0;
 }
 
 int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments,
@@ -294,15 +256,14 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
         return VRING_E_CHAIN;
     if (!segments)
         return VRING_E_NULL;
-    if (!PORT_FAST || vq->free_count == 0)
-        return split_driver_add_any(vq, table, segments, n_readable, count, token);
 
+    const struct vring_avail_buffer buffer = {segments, token, n_readable, n_writable, table};
     struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
-    int error = split_driver_stage_table(&adding, table, segments, n_readable, count, token);
 
-    if (!error)
-        split_driver_added(vq, &adding);
-    return error;
+    if (!PORT_FAST || adding.free_count == 0 || !split_driver_stage_table(&adding, &buffer))
+        return split_driver_add_any(vq, table, segments, n_readable, count, token);
+    split_driver_added(vq, &adding);
+    return 0;
 }
 
 /* Stage these buffers up to the first that is not one sound piece of this kind, or has no room. How many. */
@@ -354,10 +315,10 @@ static PORT_NOINLINE uint32_t split_driver_add_lists(struct vring_split_driver *
     uint32_t max_pieces = vq->max_pieces;
 
     for (; buffer != end; buffer++) {
-        uint32_t n_readable = buffer->n_readable, pieces = n_readable + buffer->n_writable;
+        uint32_t pieces = (uint32_t)buffer->n_readable + buffer->n_writable;
 
-        if (pieces < 2 || pieces > max_pieces || pieces > adding.free_count || buffer->table || !buffer->segments ||
-            split_driver_stage_list(&adding, buffer->segments, n_readable, pieces, buffer->token))
+        if (pieces - 1 >= max_pieces || pieces > adding.free_count || buffer->table || !buffer->segments ||
+            !split_driver_stage_list(&adding, buffer))
             break;
     }
     split_driver_added(vq, &adding);
@@ -374,10 +335,10 @@ static PORT_NOINLINE uint32_t split_driver_add_tables(struct vring_split_driver 
     uint32_t max_chain = feature_on(vq->features, VRING_F_INDIRECT_DESC) ? vq->max_chain : 0;
 
     for (end = buffers + (count < adding.free_count ? count : adding.free_count); buffer != end; buffer++) {
-        uint32_t n_readable = buffer->n_readable, pieces = n_readable + buffer->n_writable;
+        uint32_t pieces = (uint32_t)buffer->n_readable + buffer->n_writable;
 
-        if (pieces == 0 || pieces > max_chain || !buffer->table || !buffer->segments ||
-            split_driver_stage_table(&adding, buffer->table, buffer->segments, n_readable, pieces, buffer->token))
+        if (pieces - 1 >= max_chain || !buffer->table || !buffer->segments ||
+            !split_driver_stage_table(&adding, buffer))
             break;
     }
     split_driver_added(vq, &adding);
