@@ -58,8 +58,7 @@ struct vring_packed_ring {
  * A place in a packed ring: an entry, and how often the ring had been gone round when it was reached, modulo 2 (2.8.1).
  */
 struct vring_packed_position {
-    uint32_t offset; /* 0 .. size - 1 */
-    uint32_t lap;    /* the wrap counter, which is 1 at first, as the flags of a used descriptor have it: AVAIL | USED, or 0 */
+    uint32_t word; /* lap << 16 | entry; the lap is AVAIL | USED as in flags where the wrap counter is 1, otherwise 0 */
 };
 
 /* -------------------------------------------------------------------------------------------------- driver side --- */

@@ -84,7 +84,7 @@ int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_
 
     heads_clear(vq->heads, vq->ring.size);
     if (inflight_is_kept(&vq->inflight))
-        vring_inflight_start_packed(&vq->inflight, vq->heads, vq->ring.size, (uint16_t)start.offset, packed_wrap(start));
+        vring_inflight_start_packed(&vq->inflight, vq->heads, vq->ring.size, packed_entry(start), packed_wrap(start));
     vring_packed_device_start(vq, start, start);
     return 0;
 }
@@ -165,13 +165,13 @@ static PORT_INLINE void packed_device_used(struct vring_packed_device *vq, const
 static PORT_INLINE void packed_device_write_used(const struct vring_packed_ring *r, struct vring_packed_position at,
                                                  uint32_t id, uint32_t len, uint16_t *kept)
 {
-    uint32_t flags = packed_used_flags(at) | (len > 0 ? VRING_DESC_WRITE : 0u);
+    uint32_t flags = len > 0 ? packed_used_flags(at) | VRING_DESC_WRITE : packed_used_flags(at);
 
     if (kept) {
         *kept = (uint16_t)flags;
-        packed_prepare_used(r, at.offset, len, id);
+        packed_prepare_used(r, packed_entry(at), len, id);
     } else {
-        packed_store_used(r, at.offset, len, id, flags);
+        packed_store_used(r, packed_entry(at), len, id, flags);
     }
 }
 
@@ -320,30 +320,38 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
 }
 
 /*
- * Add used buffers behind others that are staged, where they are given back in any order and without an inflight region.
- * Returns why there are no more than *n.
+ * Add used buffers behind others that are staged, where they are given back in any order and without an inflight region, at
+ * most to where the ring begins again. Returns why there are no more than *n.
  */
 static PORT_NOINLINE int packed_device_add_straight(struct vring_packed_device *vq, const struct vring_used_chain *used,
                                                   uint32_t count, uint32_t *n)
 {
-    struct packed_device_using progress = packed_device_using(vq);
-    const struct vring_packed_ring r = vq->ring;
+    const struct vring_packed_position first = packed_in_lap(0, packed_lap(vq->next_used));
+    struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(vq->next_used));
     struct vring_head *heads = vq->heads;
-    uint32_t added = 0;
+    const struct vring_used_chain *next = used, *end = used + count;
+    uint32_t passed = 0, left = here.size - packed_entry(vq->next_used);
     int error = 0;
 
-    for (; added < count; added++) {
-        uint32_t len = used[added].len;
-        uint16_t id = handle_head(used[added].handle);
+    for (; next != end && passed < left; next++) {
+        vring_handle handle = next->handle;
+        uint32_t len = next->len;
+        uint16_t id = handle_head(handle);
 
-        error = heads_check_use(heads, r.size, used[added].handle, len);
+        error = heads_check_use(heads, here.size, handle, len);
         if (error)
             break;
-        packed_device_write_used(&r, progress.at, id, len, NULL);
-        packed_device_pass(&r, heads, id, &progress);
+        packed_device_write_used(&here, first, id, len, NULL);
+        here = packed_from(&here, heads[id].taken);
+        passed += heads[id].taken;
         heads_release(heads, id);
     }
-    packed_device_used(vq, &progress);
+
+    uint32_t added = (uint32_t)(next - used);
+
+    vq->next_used = packed_forward(&vq->ring, vq->next_used, passed);
+    vq->staged = (uint16_t)(vq->staged + passed);
+    vq->in_flight = (uint16_t)(vq->in_flight - added);
     *n = added;
     return error;
 }
@@ -433,7 +441,7 @@ int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_h
 /* All that is staged is the driver's. */
 static PORT_INLINE void packed_device_tell(struct vring_packed_device *vq)
 {
-    packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* B */
+    packed_publish_flags(&vq->ring, packed_entry(vq->published), vq->staged_first); /* B */
     vq->published = vq->next_used;
     vq->held = (uint16_t)(vq->held - vq->staged);
     vq->staged = 0;
@@ -445,11 +453,11 @@ static void packed_device_tell_noted(struct vring_packed_device *vq)
     bool noted = inflight_is_kept(&vq->inflight);
 
     if (noted)
-        inflight_packed_prepare(&vq->inflight, vq->heads, (uint16_t)vq->next_used.offset, packed_wrap(vq->next_used),
+        inflight_packed_prepare(&vq->inflight, vq->heads, packed_entry(vq->next_used), packed_wrap(vq->next_used),
                                 packed_wrap(vq->published));
     packed_device_tell(vq);
     if (noted)
-        inflight_packed_publish(&vq->inflight, vq->heads, (uint16_t)vq->next_used.offset, packed_wrap(vq->next_used));
+        inflight_packed_publish(&vq->inflight, vq->heads, packed_entry(vq->next_used), packed_wrap(vq->next_used));
 }
 
 /* Does the driver wish to be notified, now that so many entries have been used? */
@@ -520,7 +528,7 @@ int vring_packed_device_enable_notify(struct vring_packed_device *vq)
                                ? packed_event(VRING_EVENT_DESC, packed_place(vq->next_avail))
                                : packed_event(VRING_EVENT_ENABLE, 0));
     packed_fence(&vq->ring); /* C */
-    return packed_is_avail(packed_observe_flags(&vq->ring, vq->next_avail.offset), vq->next_avail);
+    return packed_is_avail(packed_observe_flags(&vq->ring, packed_entry(vq->next_avail)), vq->next_avail);
 }
 
 int vring_packed_device_disable_notify(struct vring_packed_device *vq)

@@ -83,7 +83,7 @@ void vring_packed_driver_reset(struct vring_packed_driver *vq)
 /* All that is staged is the device's. */
 static PORT_INLINE void packed_driver_tell(struct vring_packed_driver *vq)
 {
-    packed_publish_flags(&vq->ring, vq->published.offset, vq->staged_first); /* A */
+    packed_publish_flags(&vq->ring, packed_entry(vq->published), vq->staged_first); /* A */
     vq->published = vq->next_avail;
     vq->told = vq->sequence;
     packed_fence(&vq->ring); /* C */
@@ -141,29 +141,23 @@ static bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint3
     if ((uint16_t)(age - 1) >= packed_driver_staged(vq))
         return false;
     for (; age > 1; age--)
-        last = packed_back(&vq->ring, last, vq->slots[vq->slots[last.offset].order].count);
-    return vq->slots[last.offset].order == id;
+        last = packed_back(&vq->ring, last, vq->slots[vq->slots[packed_entry(last)].order].count);
+    return vq->slots[packed_entry(last)].order == id;
 }
 
-/* What taking moves; as struct packed_driver_adding of packed_give.c. */
-struct packed_driver_taking {
-    struct vring_packed_position at; /* next_used */
-    uint32_t free_head;
-};
-
-/* The used descriptor at this place, if there is one: the id of a slot, and a length that has not been judged. */
-static PORT_INLINE int packed_driver_look(struct vring_packed_driver *vq, const struct vring_packed_ring *r,
+/* The used descriptor at entry i, if it is one in this lap: the id of a slot, and a length that has not been judged. */
+static PORT_INLINE int packed_driver_look(struct vring_packed_driver *vq, const struct vring_packed_ring *here, uint32_t i,
                                           struct vring_packed_position at, uint32_t *id, uint32_t *len)
 {
-    uint32_t flags = packed_observe_flags(r, at.offset); /* B */
+    uint32_t flags = packed_observe_flags(here, 0); /* B */
 
     if (PORT_UNLIKELY(!packed_is_used(flags, at)))
         return VRING_E_EMPTY;
 
-    uint32_t peer_id = packed_load_id(r, at.offset), peer_len = packed_load_len(r, at.offset), size = r->size;
+    uint32_t peer_id = packed_load_id(here, 0), peer_len = packed_load_len(here, 0), size = here->size;
 
     if (PEER_BAD(peer_id >= size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, peer_id);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, i, peer_id);
     *id = peer_id;
     if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)
         peer_len = 0; /* 2.8.4: the field is reserved then */
@@ -171,62 +165,108 @@ static PORT_INLINE int packed_driver_look(struct vring_packed_driver *vq, const 
     return 0;
 }
 
-/* The same: one buffer, any that is in flight. staged: some may not be the device's yet. */
-static PORT_INLINE int packed_driver_take(struct vring_packed_driver *vq, const struct vring_packed_ring *r,
-                                          const struct vring_slot *slots, struct vring_packed_position at, bool staged,
-                                          uint32_t *id, uint32_t *len)
+/*
+ * Is the buffer of this id, whose used descriptor is at entry i, in flight, and may so many bytes have been written into it?
+ * staged: some buffers may not be the device's yet.
+ */
+static PORT_INLINE int packed_driver_judge(struct vring_packed_driver *vq, const struct vring_slot *slot, bool staged,
+                                           uint32_t i, uint32_t id, uint32_t *len)
 {
-    int error = packed_driver_look(vq, r, at, id, len);
+    if (PEER_BAD(slot->count == 0 || (staged && packed_driver_has_staged(vq, id))))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, i, id);
+    if (*len <= slot->writable) /* as the judge would say: here gcc keeps the length in a register */
+        return 0;
+    return used_len_judge(&vq->fault, &vq->live, vq->used_len, i, slot->writable, len);
+}
+
+/* get_used of any buffer, in any order. */
+static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool staged, struct vring_used_buffer *used)
+{
+    uint32_t id = 0, len = 0, i = packed_entry(vq->next_used);
+    const struct vring_packed_ring here = packed_from(&vq->ring, i);
+    int error = packed_driver_look(vq, &here, i, vq->next_used, &id, &len);
 
     if (PORT_UNLIKELY(error))
         return error;
-    if (PEER_BAD(!slot_in_flight(slots, *id) || (staged && packed_driver_has_staged(vq, *id))))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at.offset, *id);
-    if (*len <= slots[*id].writable) /* as the judge would say: here gcc keeps the length in a register */
-        return 0;
-    return used_len_judge(&vq->fault, &vq->live, vq->used_len, at.offset, slots[*id].writable, len);
+
+    struct vring_slot *slot = &vq->slots[id];
+
+    error = packed_driver_judge(vq, slot, staged, i, id, &len);
+    if (PORT_UNLIKELY(error))
+        return error;
+
+    uint32_t count = slot->count;
+
+    used->token = slot->token;
+    used->len = len;
+    vq->next_used = packed_forward(&vq->ring, vq->next_used, count);
+    vq->free_count = (uint16_t)(vq->free_count + count);
+    vq->returned++;
+    slots_return(vq->slots, id, vq->free_head);
+    vq->free_head = (uint16_t)id;
+    return 0;
 }
 
-/*
- * get_used_batch where buffers come back in any order; of one buffer it is get_used. staged: as above. Returns why there
- * are no more than *n.
- */
-static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool staged, struct vring_used_buffer *used,
-                                         uint32_t capacity, uint32_t *n)
+/* get_used_batch, buffer by buffer; of one it is get_used. Returns why there are no more than *n. */
+static PORT_ASIDE int packed_driver_get_each(struct vring_packed_driver *vq, struct vring_used_buffer *used,
+                                             uint32_t capacity, uint32_t *n)
 {
-    struct packed_driver_taking taking = {vq->next_used, vq->free_head};
-    const struct vring_packed_ring copy = vq->ring, *r = PORT_FAST ? &copy : &vq->ring;
-    struct vring_slot *slots = vq->slots;
     uint32_t taken = 0;
     int error = 0;
 
-    for (; taken < capacity; taken++) {
-        uint32_t id = 0, len = 0;
-
-        packed_expect_desc(r, taking.at.offset);
-        error = packed_driver_take(vq, r, slots, taking.at, staged, &id, &len);
-        if (PORT_UNLIKELY(error))
-            break;
-
-        used[taken].token = slots[id].token;
-        used[taken].len = len;
-        taking.at = packed_forward(r, taking.at, slots[id].count);
-        slots_return(slots, id, taking.free_head);
-        taking.free_head = id;
-    }
-    vq->free_count = (uint16_t)(vq->free_count + packed_distance(r, vq->next_used, taking.at));
-    vq->next_used = taking.at;
-    vq->free_head = (uint16_t)taking.free_head;
-    vq->returned = (uint16_t)(vq->returned + taken);
+    while (taken < capacity && (error = packed_driver_get(vq, true, &used[taken])) == 0)
+        taken++;
     *n = taken;
     return error;
 }
 
-/* The same, compiled for when something is staged: in the other the check for that folds away. */
-static PORT_ASIDE int packed_driver_get_beside_staged(struct vring_packed_driver *vq, struct vring_used_buffer *used,
-                                                         uint32_t capacity, uint32_t *n)
+/*
+ * get_used_batch where nothing is staged, as long as buffers have *entries each, and at most to where the ring begins again.
+ * One that has another number is the last, and *entries is that then. So the CPU need not wait for a buffer's slot to learn
+ * where the next used descriptor is.
+ */
+static PORT_INLINE int packed_driver_get_row(struct vring_packed_driver *vq, struct vring_used_buffer *used,
+                                             uint32_t capacity, uint32_t *entries, uint32_t *n)
 {
-    return packed_driver_get(vq, true, used, capacity, n);
+    const struct vring_packed_position at = vq->next_used;
+    struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(at));
+    struct vring_used_buffer *next = used, *end = used + capacity;
+    struct vring_slot *slots = vq->slots;
+    uint32_t i = packed_entry(at), free_head = vq->free_head, step = *entries, count = step;
+    int error;
+
+    do {
+        uint32_t id = 0, len = 0;
+
+        packed_expect_desc(&here, 0);
+        error = packed_driver_look(vq, &here, i, at, &id, &len);
+        if (PORT_UNLIKELY(error))
+            break;
+
+        struct vring_slot *slot = &slots[id];
+
+        error = packed_driver_judge(vq, slot, false, i, id, &len);
+        if (PORT_UNLIKELY(error))
+            break;
+        next->token = slot->token;
+        next->len = len;
+        count = slot->count;
+        slots_return(slots, id, free_head);
+        free_head = id;
+        next++;
+        i += step; /* before they are compared: of what is equal compilers take either */
+        here = packed_from(&here, step);
+    } while (count == step && next != end && i < here.size);
+
+    uint32_t taken = (uint32_t)(next - used), passed = i - packed_entry(at) + count - step;
+
+    vq->next_used = packed_forward(&here, at, passed);
+    vq->free_count = (uint16_t)(vq->free_count + passed);
+    vq->free_head = (uint16_t)free_head;
+    vq->returned = (uint16_t)(vq->returned + taken);
+    *entries = count;
+    *n = taken;
+    return error;
 }
 
 /*
@@ -235,8 +275,9 @@ static PORT_ASIDE int packed_driver_get_beside_staged(struct vring_packed_driver
  */
 static PORT_INLINE int packed_driver_open_batch(struct vring_packed_driver *vq)
 {
-    uint32_t last = 0, at = vq->next_used.offset;
-    int error = packed_driver_look(vq, &vq->ring, vq->next_used, &last, &vq->batch_len);
+    uint32_t last = 0, at = packed_entry(vq->next_used);
+    const struct vring_packed_ring here = packed_from(&vq->ring, at);
+    int error = packed_driver_look(vq, &here, at, vq->next_used, &last, &vq->batch_len);
 
     if (error)
         return error;
@@ -298,8 +339,15 @@ static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, st
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         return packed_driver_get_in_order(vq, used, capacity, n);
     if (!PORT_FAST || packed_driver_staged(vq) != 0)
-        return packed_driver_get_beside_staged(vq, used, capacity, n);
-    return packed_driver_get(vq, false, used, capacity, n);
+        return packed_driver_get_each(vq, used, capacity, n);
+
+    uint32_t taken = 0, row = 0, entries = 1;
+    int error = 0;
+
+    for (; !error && taken < capacity; taken += row)
+        error = packed_driver_get_row(vq, &used[taken], capacity - taken, &entries, &row);
+    *n = taken;
+    return error;
 }
 
 /* get_used in whatever order, or why there is nothing to get. */
@@ -312,32 +360,15 @@ static PORT_NOINLINE int packed_driver_get_any(struct vring_packed_driver *vq, s
     if (vq->live <= 0)
         return peer_verdict(vq->live);
     return feature_on(vq->features, VRING_F_IN_ORDER) ? packed_driver_get_in_order(vq, used, 1, &n)
-                                                      : packed_driver_get_beside_staged(vq, used, 1, &n);
+                                                      : packed_driver_get_each(vq, used, 1, &n);
 }
 
 int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)
 {
-    uint32_t id = 0, len = 0;
-
     if (!PORT_FAST || PORT_UNLIKELY(!vq || !used || vq->live <= 0 || packed_driver_staged(vq) != 0 ||
                                     feature_on(vq->features, VRING_F_IN_ORDER)))
         return packed_driver_get_any(vq, used);
-
-    int error = packed_driver_take(vq, &vq->ring, vq->slots, vq->next_used, false, &id, &len);
-
-    if (PORT_UNLIKELY(error))
-        return error;
-
-    uint32_t count = vq->slots[id].count;
-
-    used->token = vq->slots[id].token;
-    used->len = len;
-    vq->next_used = packed_forward(&vq->ring, vq->next_used, count);
-    vq->free_count = (uint16_t)(vq->free_count + count);
-    vq->returned++;
-    slots_return(vq->slots, id, vq->free_head);
-    vq->free_head = (uint16_t)id;
-    return 0;
+    return packed_driver_get(vq, false, used);
 }
 
 int vring_packed_driver_get_used_batch(struct vring_packed_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
@@ -375,7 +406,7 @@ static int packed_driver_enable_at(struct vring_packed_driver *vq, uint16_t dist
     packed_driver_wish(vq, feature_on(vq->features, VRING_F_EVENT_IDX) ? packed_event(VRING_EVENT_DESC, packed_place(at))
                                                                        : packed_event(VRING_EVENT_ENABLE, 0));
     packed_fence(&vq->ring); /* D */
-    return vq->batch > 0 || packed_is_used(packed_observe_flags(&vq->ring, vq->next_used.offset), vq->next_used);
+    return vq->batch > 0 || packed_is_used(packed_observe_flags(&vq->ring, packed_entry(vq->next_used)), vq->next_used);
 }
 
 int vring_packed_driver_enable_notify(struct vring_packed_driver *vq)

@@ -48,9 +48,9 @@ static PORT_INLINE void packed_driver_stage_piece(const struct vring_packed_ring
 {
     if (kept) {
         *kept = (uint16_t)(mark >> 48);
-        packed_prepare_desc(r, at.offset, addr, len, id);
+        packed_prepare_desc(r, packed_entry(at), addr, len, id);
     } else {
-        packed_store_piece(r->desc, at.offset, addr, len, mark);
+        packed_store_piece(r->desc, packed_entry(at), addr, len, mark);
     }
 }
 
@@ -62,9 +62,9 @@ static PORT_INLINE void packed_driver_stage_desc(const struct vring_packed_ring 
     flags |= packed_avail_flags(at);
     if (kept) {
         *kept = (uint16_t)flags;
-        packed_prepare_desc(r, at.offset, addr, len, id);
+        packed_prepare_desc(r, packed_entry(at), addr, len, id);
     } else {
-        packed_store_desc(r->desc, at.offset, addr, len, id, flags);
+        packed_store_desc(r->desc, packed_entry(at), addr, len, id, flags);
     }
 }
 
@@ -105,7 +105,7 @@ static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct pac
 static PORT_NOINLINE void packed_driver_clear(const struct vring_packed_ring *r, struct vring_packed_position at, uint32_t n)
 {
     for (; n > 0; n--, at = packed_forward(r, at, 1))
-        packed_store_flags(r, at.offset, packed_idle_flags(at));
+        packed_store_flags(r, packed_entry(at), packed_idle_flags(at));
 }
 
 /*
@@ -120,7 +120,7 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
     struct vring_packed_position at = adding->at;
     uint64_t mark = packed_mark(adding->free_head, VRING_DESC_NEXT | packed_avail_flags(at));
     uint64_t total = 0, readable = UINT64_MAX;
-    uint32_t last = at.offset, writable;
+    uint32_t last = packed_entry(at), writable;
     int error = 0;
 
     if (PORT_UNLIKELY(count > adding->free_count)) { /* it may still be no list at all, which is said first */
@@ -142,9 +142,9 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
         if (segments + 1 == end)
             mark ^= packed_mark(0, VRING_DESC_NEXT);
         packed_driver_stage_piece(r, at, addr, len, adding->free_head, mark, kept);
-        last = at.offset;
+        last = packed_entry(at);
         at = packed_forward(r, at, 1);
-        if (PORT_UNLIKELY(at.offset == 0))
+        if (PORT_UNLIKELY(packed_entry(at) == 0))
             mark ^= packed_mark(0, PACKED_LAP);
     }
     if (!error && total > UINT64_C(1) << 32)
@@ -206,7 +206,7 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
     packed_driver_stage_desc(&vq->ring, at, segments->addr, len, id, n_writable * (unsigned)VRING_DESC_WRITE,
                              packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL);
     if (!feature_on(vq->features, VRING_F_IN_ORDER))
-        vq->slots[at.offset].order = (uint16_t)id;
+        vq->slots[packed_entry(at)].order = (uint16_t)id;
     vq->next_avail = packed_forward(&vq->ring, at, 1);
     vq->free_count--;
     vq->sequence++;
@@ -249,7 +249,7 @@ static PORT_INLINE int packed_driver_stage_table(const struct vring_packed_ring 
         return VRING_E_LEN;
     writable = readable < total ? segments_count(total - readable) : 0;
     packed_driver_stage_desc(r, adding->at, table->addr, 16 * count, adding->free_head, VRING_DESC_INDIRECT, kept);
-    packed_driver_stage(slots, adding, adding->at.offset, in_order, 1, writable, token);
+    packed_driver_stage(slots, adding, packed_entry(adding->at), in_order, 1, writable, token);
     adding->at = packed_forward(r, adding->at, 1);
     adding->free_count--;
     return 0;
@@ -292,12 +292,12 @@ static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq
                                                   const struct vring_avail_buffer *buffers, uint32_t count)
 {
     struct packed_driver_adding adding = packed_driver_adding(vq);
-    const struct vring_packed_position first = {0, adding.at.lap};
-    struct vring_packed_ring here = packed_from(&vq->ring, adding.at.offset);
-    struct vring_slot *slots = vq->slots, *slot = slots + adding.free_head, *last = slots + adding.at.offset;
+    const struct vring_packed_position first = packed_in_lap(0, packed_lap(adding.at));
+    struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(adding.at));
+    struct vring_slot *slots = vq->slots, *slot = slots + adding.free_head, *last = slots + packed_entry(adding.at);
     uint32_t added = 0, whole = vq->ring.size;
 
-    count = batch_least(batch_least(count, adding.free_count), whole - adding.at.offset);
+    count = batch_least(batch_least(count, adding.free_count), whole - packed_entry(adding.at));
     if (in_order)
         count = batch_least(count, whole - adding.free_head);
     for (; added < count; added++, here = packed_from(&here, 1), last++, buffers++) {
@@ -453,7 +453,7 @@ int vring_packed_driver_abort(struct vring_packed_driver *vq, uint64_t *token)
     if (packed_driver_staged(vq) == 0)
         return VRING_E_STATE;
 
-    uint32_t id = vq->slots[packed_back(&vq->ring, vq->next_avail, 1).offset].order;
+    uint32_t id = vq->slots[packed_entry(packed_back(&vq->ring, vq->next_avail, 1))].order;
 
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         id = packed_before(&vq->ring, vq->free_head);

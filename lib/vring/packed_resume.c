@@ -26,7 +26,7 @@ static bool packed_restore_places(const struct vring_packed_ring *r, const struc
 {
     *next_used = packed_position(header->next_used);
     *next_avail = packed_position(header->next_avail);
-    return next_used->offset < r->size && entries <= r->size &&
+    return packed_entry(*next_used) < r->size && entries <= r->size &&
            packed_same(packed_forward(r, *next_used, (uint16_t)entries), *next_avail);
 }
 
@@ -150,8 +150,8 @@ static int packed_driver_restore_state(struct vring_packed_driver *vq, struct sa
  */
 static bool packed_driver_fits(const struct vring_packed_driver *vq)
 {
-    uint16_t first = packed_observe_flags(&vq->ring, vq->next_used.offset);
-    uint16_t behind = packed_observe_flags(&vq->ring, vq->next_avail.offset);
+    uint16_t first = packed_observe_flags(&vq->ring, packed_entry(vq->next_used));
+    uint16_t behind = packed_observe_flags(&vq->ring, packed_entry(vq->next_avail));
 
     if (vq->batch == 0 && packed_driver_in_flight(vq) > 0 && !packed_is_avail(first, vq->next_used) &&
         !packed_is_used(first, vq->next_used))
@@ -275,12 +275,12 @@ int vring_packed_device_restore(struct vring_packed_device *vq, const struct vri
     if (!error && !packed_restore_places(&fresh.ring, &header, packed_device_entries(fresh.heads, header.count),
                                          &next_used, &next_avail))
         error = VRING_E_SAVED;
-    if (!error && packed_is_used(packed_observe_flags(&fresh.ring, next_used.offset), next_used))
+    if (!error && packed_is_used(packed_observe_flags(&fresh.ring, packed_entry(next_used)), next_used))
         error = VRING_E_UNFIT;
     if (error)
         return error;
     if (fresh.inflight.region)
-        vring_inflight_start_packed(&fresh.inflight, fresh.heads, fresh.ring.size, (uint16_t)next_used.offset,
+        vring_inflight_start_packed(&fresh.inflight, fresh.heads, fresh.ring.size, packed_entry(next_used),
                                     packed_wrap(next_used));
     return packed_device_go_on(vq, &fresh, next_used, header.count);
 }
@@ -292,8 +292,8 @@ int vring_packed_device_restore(struct vring_packed_device *vq, const struct vri
 static void packed_device_take_back(const struct vring_packed_ring *r, struct vring_packed_position at, uint32_t entries)
 {
     for (; entries > 0; entries--) {
-        if (packed_is_used(packed_load_flags(r, at.offset), at))
-            packed_store_flags(r, at.offset, packed_avail_flags(at));
+        if (packed_is_used(packed_load_flags(r, packed_entry(at)), at))
+            packed_store_flags(r, packed_entry(at), packed_avail_flags(at));
         at = packed_forward(r, at, 1);
     }
 }

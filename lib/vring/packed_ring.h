@@ -44,18 +44,36 @@ static inline bool packed_platform(const struct vring_packed_ring *r)
 
 /* ------------------------------------------------------------------------------------- places and wrap counters --- */
 
-/* What the lap of a place is where the wrap counter is 1; otherwise 0. So the flags of a used entry are the lap itself. */
+/* The lap of a place where the wrap counter is 1; otherwise it is 0. So the flags of a used entry are the lap itself. */
 enum { PACKED_LAP = VRING_DESC_AVAIL | VRING_DESC_USED };
+
+static inline uint32_t packed_lap(struct vring_packed_position at)
+{
+    return at.word >> 16;
+}
+
+/* Its number in the ring, and in an array that has as many entries. */
+static inline uint16_t packed_entry(struct vring_packed_position at)
+{
+    return (uint16_t)at.word;
+}
+
+static inline struct vring_packed_position packed_in_lap(uint32_t entry, uint32_t lap)
+{
+    struct vring_packed_position at = {lap << 16 | entry};
+
+    return at;
+}
 
 /* n entries further, n being at most size: past the last entry comes the first, with the other wrap counter (2.8.1). */
 static inline struct vring_packed_position packed_forward(const struct vring_packed_ring *r,
                                                           struct vring_packed_position at, uint32_t n)
 {
-    uint32_t offset = at.offset + n;
-    bool past = PORT_UNLIKELY(offset >= r->size);
+    at.word += n;
 
-    at.offset = past ? offset - r->size : offset;
-    at.lap = past ? at.lap ^ PACKED_LAP : at.lap;
+    bool past = PORT_UNLIKELY(packed_entry(at) >= r->size);
+
+    at.word = past ? (at.word - r->size) ^ (uint32_t)PACKED_LAP << 16 : at.word;
     return at;
 }
 
@@ -63,23 +81,22 @@ static inline struct vring_packed_position packed_forward(const struct vring_pac
 static inline struct vring_packed_position packed_back(const struct vring_packed_ring *r,
                                                        struct vring_packed_position at, uint32_t n)
 {
-    bool past = at.offset < n;
+    bool past = packed_entry(at) < n;
 
-    at.offset = (past ? at.offset + r->size : at.offset) - n;
-    at.lap = past ? at.lap ^ PACKED_LAP : at.lap;
+    at.word = (past ? (at.word + r->size) ^ (uint32_t)PACKED_LAP << 16 : at.word) - n;
     return at;
 }
 
 /* How many entries on from one place to another, which is at most size: the lap tells all of them from none. */
-static inline uint32_t packed_distance(const struct vring_packed_ring *r, struct vring_packed_position from,
+static inline uint16_t packed_distance(const struct vring_packed_ring *r, struct vring_packed_position from,
                                        struct vring_packed_position to)
 {
-    return to.offset - from.offset + (to.lap == from.lap ? 0u : r->size);
+    return (uint16_t)(to.word - from.word + (packed_lap(to) == packed_lap(from) ? 0u : r->size));
 }
 
 static inline bool packed_same(struct vring_packed_position a, struct vring_packed_position b)
 {
-    return a.offset == b.offset && a.lap == b.lap;
+    return a.word == b.word;
 }
 
 /* The next entry, or the one before, of an array that has as many as the ring. */
@@ -103,20 +120,18 @@ static inline uint32_t packed_before_by(const struct vring_packed_ring *r, uint3
 /* The wrap counter of a place. */
 static inline bool packed_wrap(struct vring_packed_position at)
 {
-    return at.lap != 0;
+    return packed_lap(at) != 0;
 }
 
 static inline struct vring_packed_position packed_at(uint32_t offset, bool wrap)
 {
-    struct vring_packed_position at = {offset, wrap ? PACKED_LAP : 0};
-
-    return at;
+    return packed_in_lap(offset, wrap ? PACKED_LAP : 0);
 }
 
 /* As event structures and the notification word have it: wrap counter in bit 15 (2.8.14, 2.9). */
 static inline uint16_t packed_place(struct vring_packed_position at)
 {
-    return (uint16_t)(at.offset | (at.lap & 0x8000));
+    return (uint16_t)(packed_entry(at) | (packed_lap(at) & 0x8000));
 }
 
 static inline struct vring_packed_position packed_position(uint16_t place)
@@ -136,17 +151,17 @@ static inline struct vring_packed_position packed_start(uint16_t index)
 
 static inline uint32_t packed_used_flags(struct vring_packed_position at)
 {
-    return at.lap;
+    return packed_lap(at);
 }
 
 static inline uint32_t packed_avail_flags(struct vring_packed_position at)
 {
-    return at.lap ^ VRING_DESC_USED;
+    return packed_lap(at) ^ VRING_DESC_USED;
 }
 
 static inline uint32_t packed_idle_flags(struct vring_packed_position at)
 {
-    return at.lap ^ PACKED_LAP;
+    return packed_lap(at) ^ PACKED_LAP;
 }
 
 static inline bool packed_is_used(uint32_t flags, struct vring_packed_position at)
@@ -363,7 +378,7 @@ static inline void packed_fence(const struct vring_packed_ring *r)
 static inline void packed_clear(const struct vring_packed_ring *r, struct vring_packed_position start)
 {
     for (uint32_t i = 0; i < r->size; i++)
-        packed_store_desc(r->desc, i, 0, 0, 0, packed_idle_flags(packed_at(i, (i < start.offset) != packed_wrap(start))));
+        packed_store_desc(r->desc, i, 0, 0, 0, packed_idle_flags(packed_at(i, (i < packed_entry(start)) != packed_wrap(start))));
     packed_store_event(r->driver_area, packed_event(VRING_EVENT_ENABLE, 0));
     packed_store_event(r->device_area, packed_event(VRING_EVENT_ENABLE, 0));
 }

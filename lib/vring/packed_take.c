@@ -104,7 +104,7 @@ static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, 
     uint16_t id = place->id;
 
     if (!packed_device_may_take(&vq->ring, vq->heads, id))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, id);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->next_avail), id);
     error = vring_chain_end(&walk);
     if (error)
         return error;
@@ -139,7 +139,7 @@ static int packed_device_get_again(struct vring_packed_device *vq, struct vring_
 {
     uint16_t id = packed_device_oldest_waiting(vq);
     const bool noted = inflight_is_kept(&vq->inflight);
-    uint16_t flags = noted ? 0 : packed_observe_flags(&vq->ring, vq->waiting_at.offset); /* A */
+    uint16_t flags = noted ? 0 : packed_observe_flags(&vq->ring, packed_entry(vq->waiting_at)); /* A */
     struct packed_device_place place = packed_device_place(&vq->ring, vq->waiting_at, vq->heads[id].taken, flags);
     struct chain_walk walk;
 
@@ -155,7 +155,7 @@ static int packed_device_get_again(struct vring_packed_device *vq, struct vring_
     uint16_t peer_id = place.id;
 
     if (PEER_BAD(peer_id != id || place.descriptors != place.limit))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->waiting_at.offset, peer_id);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->waiting_at), peer_id);
     error = vring_chain_end(&walk);
     if (error)
         return error;
@@ -196,7 +196,7 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
         else
             chain_clear(chain);
     } else {
-        step = packed_device_run_list(vq, taking->at.offset, &desc, iov, batch_least(room, limit), chain);
+        step = packed_device_run_list(vq, packed_entry(taking->at), &desc, iov, batch_least(room, limit), chain);
         descriptors = chain_pieces(chain) + (step == CHAIN_STRAYS);
     }
 
@@ -214,7 +214,7 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
         return OTHER;
     }
     if (!packed_device_may_take(r, heads, id))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, taking->at.offset, id);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(taking->at), id);
     packed_device_take(r, heads, taking, id, descriptors, chain->writable, false, chain);
     return 0;
 }
@@ -227,7 +227,7 @@ static PORT_INLINE int packed_device_offered(struct vring_packed_device *vq, con
     if (PORT_UNLIKELY(!packed_is_avail(*flags, at)))
         return VRING_E_EMPTY;
     if (PEER_BAD(!room))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, at.offset, *flags);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, packed_entry(at), *flags);
     return 0;
 }
 
@@ -275,7 +275,7 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, ui
     struct packed_device_taking taking = packed_device_taking(vq);
     const uint32_t like = packed_avail_flags(taking.at) | kind;
     const struct vring_region *last = &vq->regions.last; /* not copied: what memory holds needs no register */
-    struct vring_packed_ring here = packed_from(&vq->ring, taking.at.offset);
+    struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(taking.at));
     struct vring_head *heads = vq->heads, *place = heads + taking.taken;
     struct chain_desc desc = *first;
     uint32_t taken = 0;
@@ -363,14 +363,14 @@ static PORT_INLINE int packed_device_get_run(struct vring_packed_device *vq, boo
         n_iov -= chain->n_readable + chain->n_writable;
         if (++chain == end)
             break;
-        error = packed_device_look(vq, &vq->ring, taking.at.offset, taking.at, taking.held < vq->ring.size, &desc);
+        error = packed_device_look(vq, &vq->ring, packed_entry(taking.at), taking.at, taking.held < vq->ring.size, &desc);
         if (PORT_UNLIKELY(error))
             break;
         if (PORT_UNLIKELY(packed_device_is_table(&desc) != indirect)) {
             error = OTHER;
             break;
         }
-        packed_expect_desc(&vq->ring, taking.at.offset);
+        packed_expect_desc(&vq->ring, packed_entry(taking.at));
     }
     packed_device_taken(vq, &taking);
     room->capacity -= (uint32_t)(chain - room->chains);
@@ -400,14 +400,9 @@ static PORT_NOINLINE int packed_device_get_tables(struct vring_packed_device *vq
 static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, struct chain_desc first,
                                                 struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
 {
-    struct packed_device_taking taking = packed_device_taking(vq);
-    const struct vring_packed_ring r = vq->ring;
-    struct packed_device_rest rest;
-    int error = packed_device_take_run(vq, &r, vq->heads, &taking, packed_device_is_table(&first), &first, iov, n_iov,
-                                       chain, &rest);
+    struct packed_device_room room = {iov, n_iov, chain, 1};
 
-    packed_device_taken(vq, &taking);
-    return error == OTHER ? packed_device_take_walked(vq, &rest.place, &rest.desc, iov, n_iov, chain) : error;
+    return (packed_device_is_table(&first) ? packed_device_get_tables : packed_device_get_lists)(vq, &room, &first);
 }
 
 /* get_avail where nothing is left from before a restart. */
@@ -416,7 +411,7 @@ static int packed_device_get_next(struct vring_packed_device *vq, struct vring_i
 {
     struct vring_packed_position at = vq->next_avail;
     uint16_t flags;
-    int answer = packed_device_offered(vq, &vq->ring, at.offset, at, vq->held < vq->ring.size, &flags);
+    int answer = packed_device_offered(vq, &vq->ring, packed_entry(at), at, vq->held < vq->ring.size, &flags);
 
     if (answer)
         return answer;
@@ -449,7 +444,7 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
 
     struct vring_packed_position at = vq->next_avail;
     struct chain_desc desc;
-    int answer = packed_device_look(vq, &vq->ring, at.offset, at, vq->held < vq->ring.size, &desc);
+    int answer = packed_device_look(vq, &vq->ring, packed_entry(at), at, vq->held < vq->ring.size, &desc);
 
     if (PORT_UNLIKELY(answer))
         return answer;
@@ -459,7 +454,7 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
         return packed_device_take_any(vq, first, iov, n_iov, chain);
     }
     if (!packed_device_may_take(&vq->ring, vq->heads, desc.next))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, vq->next_avail.offset, desc.next);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->next_avail), desc.next);
 
     uint32_t id = desc.next;
 
@@ -495,7 +490,7 @@ static PORT_NOINLINE int packed_device_get_each(struct vring_packed_device *vq, 
 static PORT_INLINE uint32_t packed_device_row(const struct vring_packed_device *vq, uint32_t capacity, uint32_t n_iov)
 {
     uint32_t size = vq->ring.size, most = batch_least(capacity, n_iov);
-    uint32_t entries = size - vq->next_avail.offset, places = size - vq->taken, room = size - vq->held;
+    uint32_t entries = size - packed_entry(vq->next_avail), places = size - vq->taken, room = size - vq->held;
 
     return batch_least(most, batch_least(entries, batch_least(places, room)));
 }
@@ -512,7 +507,7 @@ static PORT_INLINE int packed_device_get_straight(struct vring_packed_device *vq
         struct chain_desc first;
         uint32_t now;
 
-        error = packed_device_look(vq, &vq->ring, at.offset, at, vq->held < vq->ring.size, &first);
+        error = packed_device_look(vq, &vq->ring, packed_entry(at), at, vq->held < vq->ring.size, &first);
         if (error)
             break;
         do {

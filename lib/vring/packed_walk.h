@@ -39,7 +39,7 @@ static PORT_INLINE struct packed_device_place packed_device_place(const struct v
                                                                   struct vring_packed_position at, uint32_t limit,
                                                                   uint16_t flags)
 {
-    struct packed_device_place place = {.offset = at.offset, .descriptors = 1, .limit = limit, .flags = flags};
+    struct packed_device_place place = {.offset = packed_entry(at), .descriptors = 1, .limit = limit, .flags = flags};
 
     place.next = packed_forward(r, at, 1);
     return place;
@@ -82,7 +82,7 @@ static inline int packed_device_step(struct vring_packed_device *vq, struct chai
     if (PEER_BAD(place->descriptors >= place->limit))
         return chain_broken(walk, VRING_E_PEER_LOOP, desc.flags);
     place->descriptors++;
-    place->offset = place->next.offset;
+    place->offset = packed_entry(place->next);
     place->next = packed_forward(&vq->ring, place->next, 1);
     place->flags = place->noted ? 0 : packed_load_flags(&vq->ring, place->offset);
     place->judged = false;
@@ -140,8 +140,9 @@ static PORT_INLINE enum chain_step packed_device_run_list(const struct vring_pac
                                                           struct vring_chain *chain)
 {
     struct vring_packed_ring here = packed_from(&vq->ring, i);
+    const struct vring_packed_ring end = packed_from(&vq->ring, vq->ring.size);
     struct chain_run run = chain_run_start(iov, room);
-    uint32_t kind = 0, left = vq->ring.size - i; /* entries until the ring begins again, which it does once */
+    uint32_t kind = 0;
     enum chain_step step = CHAIN_STRAYS;
 
     while (room > 0) {
@@ -161,7 +162,7 @@ static PORT_INLINE enum chain_step packed_device_run_list(const struct vring_pac
             break;
         }
         here = packed_from(&here, 1);
-        if (PORT_UNLIKELY(--left == 0))
+        if (PORT_UNLIKELY(here.desc == end.desc))
             here = packed_from(&vq->ring, 0);
         *desc = packed_fetch_desc(&here, 0, packed_load_flags(&here, 0));
     }
