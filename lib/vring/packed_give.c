@@ -121,17 +121,20 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
     uint64_t mark = packed_mark(adding->free_head, VRING_DESC_NEXT | packed_avail_flags(at));
     uint64_t total = 0, readable = UINT64_MAX;
     uint32_t last = packed_entry(at), writable;
+    const bool full = count > adding->free_count;
     int error = 0;
 
-    if (PORT_UNLIKELY(count > adding->free_count)) { /* it may still be no list at all, which is said first */
-        error = segments_check(segments, n_readable, count, &writable);
-        return error ? error : VRING_E_FULL;
+    if (!PORT_FAST || PORT_UNLIKELY(full)) { /* it may still be no list at all, which is said first */
+        error = vring_segments_check(segments, n_readable, count, &writable);
+        if (error || full)
+            return error ? error : VRING_E_FULL;
     }
     for (; segments != end; segments++, kept = NULL) {
         uint64_t addr = segments->addr;
         uint32_t len = segments->len;
 
-        error = segment_check(addr, len);
+        if (PORT_FAST)
+            error = segment_check(addr, len);
         if (PORT_UNLIKELY(error))
             break;
         if (segments == turn) {
@@ -147,13 +150,14 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
         if (PORT_UNLIKELY(packed_entry(at) == 0))
             mark ^= packed_mark(0, PACKED_LAP);
     }
-    if (!error && total > UINT64_C(1) << 32)
+    if (PORT_FAST && !error && total > UINT64_C(1) << 32)
         error = VRING_E_LEN;
     if (PORT_UNLIKELY(error)) {
         packed_driver_clear(r, adding->at, packed_distance(r, adding->at, at));
         return error;
     }
-    writable = readable < total ? segments_count(total - readable) : 0;
+    if (PORT_FAST)
+        writable = readable < total ? segments_count(total - readable) : 0;
     packed_driver_stage(slots, adding, last, in_order, count, writable, token);
     adding->at = at;
     adding->free_count -= count;
@@ -227,7 +231,7 @@ static PORT_INLINE int packed_driver_stage_table(const struct vring_packed_ring 
     int error = segments_check_table(table, count);
 
     if (PORT_UNLIKELY(error || adding->free_count == 0)) { /* what is wrong with the pieces is said first */
-        int none = segments_check(segments, n_readable, count, &writable);
+        int none = vring_segments_check(segments, n_readable, count, &writable);
 
         return none ? none : error ? error : VRING_E_FULL;
     }

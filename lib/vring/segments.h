@@ -27,19 +27,6 @@ static inline bool segment_is_sound(uint64_t addr, uint32_t len)
     return addr + len > addr;
 }
 
-/* Add the lengths of so many pieces to *total. 0, or as segment_check(). */
-static PORT_INLINE int segments_add_up(const struct vring_segment *segments, uint32_t count, uint64_t *total)
-{
-    for (const struct vring_segment *segment = segments, *end = segments + count; segment != end; segment++) {
-        int error = segment_check(segment->addr, segment->len);
-
-        if (PORT_UNLIKELY(error))
-            return error;
-        *total += segment->len;
-    }
-    return 0;
-}
-
 /* So many bytes, at most 2^32, as a length: there is no word for that, and it counts as one less. */
 static inline uint32_t segments_count(uint64_t bytes)
 {
@@ -50,22 +37,7 @@ static inline uint32_t segments_count(uint64_t bytes)
  * Could this list of at least one be a buffer? 0, VRING_E_LEN or VRING_E_ADDR. Then *writable is the sum of all pieces
  * behind the readable ones, as segments_count() has it.
  */
-static PORT_INLINE int segments_check(const struct vring_segment *segments, uint32_t n_readable, uint32_t count,
-                                      uint32_t *writable)
-{
-    uint64_t readable = 0, total = 0;
-    int error = segments_add_up(segments, n_readable, &readable);
-
-    total = readable;
-    if (!error)
-        error = segments_add_up(segments + n_readable, count - n_readable, &total);
-    if (PORT_UNLIKELY(error))
-        return error;
-    if (PORT_UNLIKELY(total > UINT64_C(1) << 32))
-        return VRING_E_LEN;
-    *writable = segments_count(total - readable);
-    return 0;
-}
+int vring_segments_check(const struct vring_segment *segments, uint32_t n_readable, uint32_t count, uint32_t *writable);
 
 /* Can this memory hold a table of count entries? 0, VRING_E_NULL, VRING_E_ALIGN, VRING_E_CHAIN or VRING_E_ADDR. */
 static PORT_INLINE int segments_check_table(const struct vring_table *table, uint32_t count)

@@ -52,7 +52,7 @@ static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, s
     struct vring_slot *entry = &adding->slots[at & adding->ring->mask], *slot = &adding->slots[adding->free_head];
 
     /* The device polls this line: a store that changes nothing would take it away for nothing. */
-    if (entry->order != head) {
+    if (!PORT_FAST || entry->order != head) {
         entry->order = head;
         split_store_avail_entry(adding->ring, at, head);
     }
@@ -149,37 +149,29 @@ static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const 
                                            uint64_t token)
 {
     const bool in_table = FEATURE_BUILT(VRING_F_INDIRECT_DESC) && table;
-    const bool fits = (in_table ? 1 : count) <= vq->free_count;
-    size_t head = vq->free_head, last = head, next = in_table ? 0 : head;
-    uint32_t flags = VRING_DESC_NEXT, writable = 0; /* modulo 2^32 */
-    uint64_t bytes = 0;
+    uint32_t writable;
     int error = in_table ? segments_check_table(table, count) : 0;
 
+    if (!error)
+        error = vring_segments_check(segments, n_readable, count, &writable);
+    if (!error && (in_table ? 1 : count) > vq->free_count)
+        error = VRING_E_FULL;
     if (error)
         return error;
-    for (uint32_t i = 0; i < count; segments++) {
-        error = segment_check(segments->addr, segments->len);
-        if (error)
-            return error;
-        bytes += segments->len;
-        if (i >= n_readable) {
+
+    uint32_t head = vq->free_head, last = head, next = in_table ? 0 : head;
+
+    for (uint32_t flags = VRING_DESC_NEXT, i = 0; i < count; segments++) {
+        uint64_t *words = split_desc(in_table ? table->memory : vq->ring.desc, last = next);
+
+        split_store_addr(words, segments->addr);
+        if (i >= n_readable)
             flags = VRING_DESC_NEXT | VRING_DESC_WRITE;
-            writable += segments->len;
-        }
         if (++i == count)
             flags -= VRING_DESC_NEXT;
-        if (!fits)
-            continue;
-        last = next;
         next = in_table ? last + 1 : vq->slots[last].next;
-        split_store_desc(in_table ? table->memory : vq->ring.desc, last, segments->addr, segments->len, flags, next);
+        split_store_rest(words, segments->len, flags, next);
     }
-    if (bytes > UINT64_C(1) << 32)
-        return VRING_E_LEN;
-    if (!fits)
-        return VRING_E_FULL;
-    if (writable == 0 && (flags & VRING_DESC_WRITE))
-        writable = UINT32_MAX; /* 2^32 in all: no piece is empty */
 
     struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
 

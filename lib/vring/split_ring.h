@@ -112,17 +112,33 @@ static inline uint16_t *split_avail_event(const struct vring_split_ring *r)
 
 /*
  * A descriptor is two words of 64 bits: addr, and len, flags and next together. Two accesses, each made once. base is
- * 16-byte aligned: the descriptor table, or a table of the driver's own. Returns the second word, for split_end_desc().
+ * 16-byte aligned: the descriptor table, or a table of the driver's own.
  */
-static inline uint64_t split_store_desc(void *base, size_t i, uint64_t addr, uint32_t len, uint32_t flags, size_t next)
+static inline uint64_t *split_desc(void *base, size_t i)
 {
-    uint64_t *words = (uint64_t *)base + 2 * i;
+    return (uint64_t *)base + 2 * i;
+}
+
+static inline void split_store_addr(uint64_t *words, uint64_t addr)
+{
+    access_store64(&words[0], split_wire64(addr));
+}
+
+/* Returns that word, for split_end_desc(). */
+static inline uint64_t split_store_rest(uint64_t *words, uint32_t len, uint32_t flags, size_t next)
+{
     uint64_t rest = SPLIT_WIRE_IS_LE ? (uint64_t)next << 48 | (uint64_t)flags << 32 | len
                                         : (uint64_t)len << 32 | (uint64_t)flags << 16 | next;
 
-    access_store64(&words[0], split_wire64(addr));
     access_store64(&words[1], split_wire64(rest));
     return rest;
+}
+
+/* Both. Returns the second word. */
+static inline uint64_t split_store_desc(void *base, size_t i, uint64_t addr, uint32_t len, uint32_t flags, size_t next)
+{
+    split_store_addr(split_desc(base, i), addr);
+    return split_store_rest(split_desc(base, i), len, flags, next);
 }
 
 /* No other follows the descriptor at i after all, whose second word was stored with NEXT. */
@@ -131,7 +147,7 @@ static inline void split_end_desc(void *base, size_t i, uint64_t rest)
     uint64_t next = SPLIT_WIRE_IS_LE ? UINT64_C(0xffff) << 48 | (uint64_t)VRING_DESC_NEXT << 32
                                      : UINT64_C(0xffff) | (uint64_t)VRING_DESC_NEXT << 16;
 
-    access_store64((uint64_t *)base + 2 * i + 1, split_wire64(rest & ~next));
+    access_store64(&split_desc(base, i)[1], split_wire64(rest & ~next));
 }
 
 /* A descriptor as it was read, in the order of the wire. */

@@ -89,7 +89,7 @@ BREAKS = [
            "words.rest = (access_load64(&at[1]), access_load64(&at[1]));"),
     Mutant("split_driver.c", "*len = split_load_used_len(taking->ring, at);",
            "*len = (split_load_used_len(taking->ring, at), split_load_used_len(taking->ring, at));"),
-    Mutant("split_give.c", "if (entry->order != head) {", "{"),
+    Mutant("split_give.c", "if (!PORT_FAST || entry->order != head) {", "{"),
     # going on after a restart
     Mutant("packed_resume.c", "packed_store_flags(r, packed_entry(at), packed_avail_flags(at));", ""),
     Mutant("split_resume.c", "vq->owes = true;", "", which=1),
@@ -229,22 +229,20 @@ BREAKS = [
 
 # Where code is built for size the verbs go one general way, past the straight paths: what only that way knows.
 SMALL = [
-    Mutant("split_give.c", "        if (error)\n            return error;\n        bytes += segments->len;",
-           "        bytes += segments->len;"),
-    Mutant("split_give.c", "    if (bytes > UINT64_C(1) << 32)\n        return VRING_E_LEN;\n    if (!fits)", "    if (!fits)"),
-    Mutant("split_give.c", "    if (!fits)\n        return VRING_E_FULL;\n", ""),
-    Mutant("split_give.c", "        if (!fits)\n            continue;\n", ""),
-    Mutant("split_give.c", "if (i >= n_readable) {", "if (0) {"),
+    Mutant("segments.c", "        if (error)\n            return error;\n", ""),
+    Mutant("segments.c", "    if (bytes > UINT64_C(1) << 32)\n        return VRING_E_LEN;\n", ""),
+    Mutant("segments.c", "        if (i < n_readable)\n            readable = (uint32_t)bytes;\n", ""),
+    Mutant("segments.c", "*writable = UINT32_MAX;", "*writable = 0;"),
+    Mutant("split_give.c", "if (i >= n_readable)", "if (0)"),
     Mutant("split_give.c", "        if (++i == count)\n            flags -= VRING_DESC_NEXT;\n", "        i++;\n"),
-    Mutant("split_give.c", "            writable += segments->len;\n", ""),
-    Mutant("split_give.c", "writable = UINT32_MAX; /* 2^32 in all", "writable = 0; /* 2^32 in all"),
-    Mutant("split_give.c", "(in_table ? 1 : count) <= vq->free_count", "count <= vq->free_count"),
-    Mutant("split_give.c", "(in_table ? 1 : count) <= vq->free_count", "true"),
+    Mutant("split_give.c", "(in_table ? 1 : count) > vq->free_count", "count > vq->free_count"),
+    Mutant("split_give.c", "(in_table ? 1 : count) > vq->free_count", "false"),
     Mutant("split_give.c", "        next = adding.slots[head].next;\n        count = 1;\n", "        next = adding.slots[head].next;\n"),
     Mutant("split_give.c", "next = in_table ? last + 1 : vq->slots[last].next;", "next = last + 1;"),
     Mutant("split_give.c", "in_table ? segments_check_table(table, count) : 0", "0"),
     Mutant("split_driver.c", "while (taken < capacity && (error", "while ((error"),
     Mutant("split_driver.c", "feature_on(vq->features, VRING_F_IN_ORDER) || (PORT_FAST", "(PORT_FAST"),
+    Mutant("packed_give.c", "if (!PORT_FAST || PORT_UNLIKELY(full)) {", "if (full) {"),
     Mutant("packed_give.c", "if (!PORT_FAST || packed_driver_staged(vq) == 0)", "if (PORT_FAST && packed_driver_staged(vq) == 0)"),
 ]
 
