@@ -157,19 +157,40 @@ static PORT_INLINE struct chain_run chain_run_start(struct vring_iov *iov, uint3
     return run;
 }
 
-/* Take desc, a direct descriptor, if it is such a piece, of this kind: 0, or VRING_DESC_WRITE. There is room for it. */
-static PORT_INLINE bool chain_run_take(struct chain_run *run, const struct chain_desc *desc, uint32_t kind,
-                                       const struct vring_region *last)
+/* Put desc, a direct descriptor, where the next piece goes, if it is such a piece. There is room for it. */
+static PORT_INLINE bool chain_run_put(const struct chain_run *run, const struct chain_desc *desc,
+                                      const struct vring_region *last)
 {
     void *host;
 
-    if ((desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) != kind ||
-        !region_whole(last, desc->addr, desc->len, false, &host))
+    if (!region_whole(last, desc->addr, desc->len, false, &host))
         return false;
     run->iov->base = host;
     run->iov->len = desc->len;
+    return true;
+}
+
+/* Keep what was put. */
+static PORT_INLINE void chain_run_keep(struct chain_run *run, const struct chain_desc *desc)
+{
     run->iov++;
     run->bytes += desc->len;
+}
+
+/* Let go of what was kept last. */
+static PORT_INLINE void chain_run_drop(struct chain_run *run, const struct chain_desc *desc)
+{
+    run->iov--;
+    run->bytes -= desc->len;
+}
+
+/* Put and keep desc, if it is of this kind: 0, or VRING_DESC_WRITE. */
+static PORT_INLINE bool chain_run_take(struct chain_run *run, const struct chain_desc *desc, uint32_t kind,
+                                       const struct vring_region *last)
+{
+    if ((desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) != kind || !chain_run_put(run, desc, last))
+        return false;
+    chain_run_keep(run, desc);
     return true;
 }
 
@@ -177,8 +198,7 @@ static PORT_INLINE bool chain_run_take(struct chain_run *run, const struct chain
 static PORT_INLINE enum chain_step chain_run_end(struct chain_run *run, const struct chain_desc *desc)
 {
     if (PORT_UNLIKELY(chain_too_long(run->bytes))) {
-        run->iov--;
-        run->bytes -= desc->len;
+        chain_run_drop(run, desc);
         return CHAIN_STRAYS;
     }
     return CHAIN_DONE;
@@ -192,10 +212,11 @@ static PORT_INLINE void chain_run_tell_readable(const struct chain_run *run, con
     chain->readable = run->bytes;
 }
 
-/* Is desc, which was not taken, the first that the device writes? */
-static PORT_INLINE bool chain_run_turns(const struct chain_desc *desc, const struct vring_region *last)
+/* Do these flags, of a descriptor that was not taken, tell the first that the device writes? */
+static PORT_INLINE bool chain_run_turns(uint32_t flags, const struct vring_region *last)
 {
-    return (desc->flags & VRING_DESC_WRITE) && !(last->flags & VRING_REGION_READ_ONLY);
+    return (flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) == VRING_DESC_WRITE &&
+           !(last->flags & VRING_REGION_READ_ONLY);
 }
 
 /* What has been taken since is for it to write. */
@@ -204,6 +225,15 @@ static PORT_INLINE void chain_run_tell_writable(const struct chain_run *run, con
 {
     chain->n_writable = (uint32_t)(run->iov - iov) - chain->n_readable;
     chain->writable = run->bytes - chain->readable;
+}
+
+/* All of it, which ends with pieces of this kind. */
+static PORT_INLINE void chain_run_tell(const struct chain_run *run, const struct vring_iov *iov, uint32_t kind,
+                                       struct vring_chain *chain)
+{
+    if (kind == 0)
+        chain_run_tell_readable(run, iov, chain);
+    chain_run_tell_writable(run, iov, chain);
 }
 
 /*

@@ -147,7 +147,7 @@ static PORT_INLINE enum chain_step packed_device_run_list(const struct vring_pac
 
     while (room > 0) {
         if (!chain_run_take(&run, desc, kind, &vq->regions.last)) {
-            if (kind || !chain_run_turns(desc, &vq->regions.last))
+            if (kind || !chain_run_turns(desc->flags, &vq->regions.last))
                 break;
             kind = VRING_DESC_WRITE;
             chain_run_tell_readable(&run, iov, chain);
@@ -166,9 +166,7 @@ static PORT_INLINE enum chain_step packed_device_run_list(const struct vring_pac
             here = packed_from(&vq->ring, 0);
         *desc = packed_fetch_desc(&here, 0, packed_load_flags(&here, 0));
     }
-    if (kind == 0)
-        chain_run_tell_readable(&run, iov, chain);
-    chain_run_tell_writable(&run, iov, chain);
+    chain_run_tell(&run, iov, kind, chain);
     return step;
 }
 
@@ -184,7 +182,7 @@ static PORT_INLINE enum chain_step packed_device_run_table(const struct vring_pa
 
     while (run.iov != run.end) {
         if (!chain_run_take(&run, &desc, kind, &vq->regions.last)) {
-            if (kind || !chain_run_turns(&desc, &vq->regions.last))
+            if (kind || !chain_run_turns(desc.flags, &vq->regions.last))
                 break;
             kind = VRING_DESC_WRITE;
             chain_run_tell_readable(&run, iov, chain);
@@ -197,9 +195,7 @@ static PORT_INLINE enum chain_step packed_device_run_table(const struct vring_pa
         i++;
         desc = packed_fetch_entry(memory, i, i + 1 == entries);
     }
-    if (kind == 0)
-        chain_run_tell_readable(&run, iov, chain);
-    chain_run_tell_writable(&run, iov, chain);
+    chain_run_tell(&run, iov, kind, chain);
     *at = i;
     *end = desc;
     return step;

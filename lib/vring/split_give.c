@@ -85,9 +85,9 @@ struct split_driver_list {
 };
 
 /*
- * Write the pieces of a buffer, at least one, in one pass, each as if another followed. False if one is not sound or all are
- * 2^32 bytes or more, which split_driver_add_any() judges; what has been written then lies in free descriptors or in the
- * caller's table, which nobody reads before they are staged.
+ * Write the pieces of a buffer, at least one, in one pass, each as if another followed. False if one is not sound or all
+ * are 2^32 bytes or more, which split_driver_add_any() judges; what has been written then lies in free descriptors or in
+ * the caller's table, which nobody reads before they are staged.
  */
 static PORT_INLINE bool split_driver_write(struct split_driver_list *list, const struct vring_avail_buffer *buffer)
 {
@@ -191,7 +191,8 @@ static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const 
 static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
                                                uint32_t n_readable, uint32_t count, uint64_t token)
 {
-    const struct vring_avail_buffer buffer = {segments, token, (uint16_t)n_readable, (uint16_t)(count - n_readable), NULL};
+    const struct vring_avail_buffer buffer = {segments, token, (uint16_t)n_readable, (uint16_t)(count - n_readable),
+                                              NULL};
     struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
 
     if (count > adding.free_count || !split_driver_stage_list(&adding, &buffer))

@@ -150,10 +150,11 @@ static inline void split_end_desc(void *base, size_t i, uint64_t rest)
     access_store64(&split_desc(base, i)[1], split_wire64(rest & ~next));
 }
 
-/* A descriptor as it was read, in the order of the wire. */
+/* A descriptor as it was read, in the order of the wire, and where. */
 struct split_words {
     uint64_t addr;
     uint64_t rest;
+    const void *from;
 };
 
 static PORT_INLINE struct chain_desc split_decode(struct split_words words)
@@ -168,6 +169,12 @@ static PORT_INLINE struct chain_desc split_decode(struct split_words words)
     return desc;
 }
 
+/* Its flags, and something else above them. */
+static PORT_INLINE uint32_t split_flags(struct split_words words)
+{
+    return (uint32_t)(split_wire64(words.rest) >> (SPLIT_WIRE_IS_LE ? 32 : 16));
+}
+
 /* base as for split_store_desc(), or a table of the driver's as we see it, all of which can be read, 8-byte aligned. */
 static PORT_INLINE struct split_words split_fetch(const void *base, size_t i)
 {
@@ -176,7 +183,14 @@ static PORT_INLINE struct split_words split_fetch(const void *base, size_t i)
 
     words.addr = access_load64(&at[0]);
     words.rest = access_load64(&at[1]);
+    words.from = at;
     return words;
+}
+
+/* Which entry of the table at base these words were. */
+static PORT_INLINE uint32_t split_entry(const void *base, struct split_words words)
+{
+    return (uint32_t)(((uintptr_t)words.from - (uintptr_t)base) / 16);
 }
 
 /*

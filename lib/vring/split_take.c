@@ -62,8 +62,7 @@ static PORT_INLINE void split_device_taken(struct vring_split_device *vq, const 
 
 /* Where a walk stands: at entry i, of the ring's table or of an indirect one. */
 struct split_device_place {
-    const void *memory; /* where we see all of the table; null: not known */
-    uint64_t addr;      /* of an indirect one */
+    uint64_t addr; /* of an indirect one */
     uint32_t entries;
     uint32_t i;
     bool indirect;
@@ -86,7 +85,7 @@ static inline int split_device_step(struct vring_split_device *vq, struct chain_
     } else if (in_table) {
         if (PEER_BAD(!indirect_fetch(table, at->addr + 16 * (uint64_t)at->i, entry)))
             return vring_chain_no_table(walk, table, at->addr);
-        words = (struct split_words){entry[0], entry[1]};
+        words = (struct split_words){entry[0], entry[1], NULL};
     } else {
         words = split_fetch(vq->ring.desc, at->i);
     }
@@ -98,7 +97,7 @@ static inline int split_device_step(struct vring_split_device *vq, struct chain_
             return chain_broken(walk, VRING_E_PEER_INDIRECT, desc.flags);
         step = chain_table(walk, &desc, feature_on(vq->features, VRING_F_INDIRECT_DESC));
         if (step == CHAIN_MORE)
-            *at = (struct split_device_place){NULL, desc.addr, desc.len / 16, 0, true};
+            *at = (struct split_device_place){desc.addr, desc.len / 16, 0, true};
         return step;
     }
     step = vring_chain_take(walk, &desc);
@@ -161,107 +160,131 @@ static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, ui
 }
 
 /*
- * Go to the table that outer names, the first descriptor of a chain, if all of it can be seen at one place. Nothing is
- * judged here: what is not found so is judged by vring_chain_table().
+ * Where pieces go: those of the next buffer to iov, up to end; straight, up to limit, so that no straight walk is longer than
+ * a chain may be.
+ */
+struct split_device_room {
+    struct vring_iov *iov;
+    struct vring_iov *limit;
+    struct vring_iov *end;
+};
+
+static PORT_INLINE struct split_device_room split_device_room(const struct vring_split_device *vq, struct vring_iov *iov,
+                                                              uint32_t n_iov)
+{
+    struct split_device_room room = {iov, iov, iov};
+
+    if (n_iov > 0) { /* otherwise there may be no array */
+        room.limit = iov + batch_least(n_iov, vq->max_chain);
+        room.end = iov + n_iov;
+    }
+    return room;
+}
+
+/*
+ * Go to the table that outer names, the first descriptor of a chain, if all of it can be seen at one place, there. Nothing
+ * is judged here: what is not found so is judged by vring_chain_table().
  */
 static PORT_INLINE bool split_device_see_table(const struct vring_split_device *vq, const struct chain_desc *outer,
-                                               struct split_device_place *at)
+                                               struct split_device_place *at, void **there)
 {
-    void *memory;
-
-    if ((outer->flags & VRING_DESC_NEXT) || !feature_on(vq->features, VRING_F_INDIRECT_DESC) || outer->len % 16 != 0 ||
-        outer->len / 16 > vq->max_chain)
+    if (!(outer->flags & VRING_DESC_INDIRECT) || (outer->flags & VRING_DESC_NEXT) ||
+        !feature_on(vq->features, VRING_F_INDIRECT_DESC) || outer->len % 16 != 0 || outer->len / 16 > vq->max_chain)
         return false;
-    if (!regions_whole(&vq->regions, outer->addr, outer->len, false, &memory) || (uintptr_t)memory % 8 != 0)
+    if (!regions_whole(&vq->regions, outer->addr, outer->len, false, there) || (uintptr_t)*there % 8 != 0)
         return false;
-    at->memory = memory;
-    at->addr = outer->addr;
-    at->entries = outer->len / 16;
-    at->i = 0;
-    at->indirect = true;
+    *at = (struct split_device_place){outer->addr, outer->len / 16, 0, true};
     return true;
 }
 
-/* Walk straight over descriptors of this kind: from *words, entry at->i, on. Both say then where that ended. */
-static PORT_INLINE enum chain_step split_device_run_kind(uint32_t kind, const struct vring_region *last,
-                                                         struct split_device_place *at, struct split_words *words,
-                                                         struct chain_run *run)
+/*
+ * Walk straight over a chain from *words on, in a table that lies where one of a ring would. True if that was all of it, of
+ * less than 2^32 bytes: a walk judges more. Otherwise *words, entry *i, is the first that was not taken.
+ */
+static PORT_INLINE bool split_device_run(const struct vring_split_ring *table, const struct vring_region *last,
+                                         struct split_words *words, uint32_t *i, struct chain_run *run,
+                                         struct vring_chain *chain)
 {
-    const uint32_t judged = VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE, more = VRING_DESC_NEXT | kind;
-    struct chain_desc desc;
+    const struct vring_iov *iov = run->iov;
+    uint32_t kind = 0;
 
-    for (desc = split_decode(*words); (desc.flags & judged) == more; desc = split_decode(*words)) {
-        desc.flags = (uint16_t)more; /* a constant now */
-        if (run->iov == run->end || desc.next >= at->entries || !chain_run_take(run, &desc, kind, last))
-            return CHAIN_STRAYS;
-        at->i = desc.next;
-        *words = split_fetch(at->memory, at->i);
+    while (run->iov != run->end) {
+        const struct chain_desc desc = split_decode(*words);
+        const uint32_t differs = split_flags(*words) ^ kind;
+
+        if (differs & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) {
+            if (kind || !chain_run_turns(differs, last))
+                break;
+            kind = VRING_DESC_WRITE;
+            chain_run_tell_readable(run, iov, chain);
+        }
+        if (!chain_run_put(run, &desc, last))
+            break;
+        if (!(differs & VRING_DESC_NEXT)) {
+            chain_run_keep(run, &desc);
+            chain_run_tell(run, iov, kind, chain);
+            if (!PORT_UNLIKELY(run->bytes > UINT32_MAX))
+                return true;
+            chain_run_drop(run, &desc);
+            break;
+        }
+        if (desc.next > table->mask)
+            break;
+        chain_run_keep(run, &desc);
+        *words = split_fetch(table->desc, desc.next);
     }
-    if ((desc.flags & judged) != kind)
-        return CHAIN_STRAYS;
-    desc.flags = (uint16_t)kind;
-    if (run->iov == run->end || !chain_run_take(run, &desc, kind, last))
-        return CHAIN_STRAYS;
-    return chain_run_end(run, &desc);
+    chain_run_tell(run, iov, kind, chain);
+    *i = split_entry(table->desc, *words);
+    return false;
+}
+
+/* The same of a chain whose first descriptor, *words, names a table that we see; *at is then where that ended. */
+static PORT_INLINE bool split_device_run_table(const struct vring_split_device *vq, struct split_words *words,
+                                               struct split_device_place *at, struct chain_run *run,
+                                               struct vring_chain *chain)
+{
+    const struct chain_desc outer = split_decode(*words);
+    struct vring_split_ring table;
+
+    if (!split_device_see_table(vq, &outer, at, &table.desc))
+        return false;
+    table.mask = at->entries - 1;
+    *words = split_fetch(table.desc, 0);
+    return split_device_run(&table, &vq->regions.last, words, &at->i, run, chain);
 }
 
 /*
  * Take the buffer at head, whose first descriptor was read, walking straight as far as that goes. taking is what the queue
- * has, and has again after it. *iov is where its pieces go, up to end, and after it where those of the next do.
+ * has, and has again after it; room is what there is left.
  */
 static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq, struct split_device_taking *taking,
-                                                  size_t head, struct split_words words, struct vring_iov **iov,
-                                                  struct vring_iov *end, struct vring_chain *chain)
+                                                  size_t head, struct split_words words, struct split_device_room *room,
+                                                  struct vring_chain *chain)
 {
-    const struct vring_region *last = taking->last;
-    size_t room = (size_t)(end - *iov);
-    struct split_device_place at = {taking->ring->desc, 0, taking->ring->size, (uint32_t)head, false};
-    struct chain_run run = {*iov, room > vq->max_chain ? *iov + vq->max_chain : end, 0};
-    struct chain_desc desc = split_decode(words);
+    struct chain_run run = {room->iov, room->limit, 0};
+    uint32_t i;
 
-    if ((desc.flags & VRING_DESC_INDIRECT) && split_device_see_table(vq, &desc, &at))
-        words = split_fetch(at.memory, 0);
+    if (PORT_UNLIKELY(!split_device_run(taking->ring, taking->last, &words, &i, &run, chain))) {
+        struct split_device_place at = {0, taking->ring->size, i, false};
 
-    enum chain_step step = split_device_run_kind(0, last, &at, &words, &run);
+        if (run.iov != room->iov || !split_device_run_table(vq, &words, &at, &run, chain)) {
+            const struct split_words first = words; /* of which only this one has an address */
+            uint32_t n_iov = (uint32_t)(room->end - room->iov);
 
-    chain_run_tell_readable(&run, *iov, chain);
-    desc = split_decode(words);
-    if (step == CHAIN_STRAYS && chain_run_turns(&desc, last))
-        step = split_device_run_kind(VRING_DESC_WRITE, last, &at, &words, &run);
-    chain_run_tell_writable(&run, *iov, chain);
-    if (PORT_UNLIKELY(step == CHAIN_STRAYS)) {
-        split_device_taken(vq, taking);
+            split_device_taken(vq, taking);
 
-        int error = split_device_take_walked(vq, (uint16_t)head, at, &words, *iov, (uint32_t)room, chain);
+            int error = split_device_take_walked(vq, (uint16_t)head, at, &first, room->iov, n_iov, chain);
+            uint32_t pieces = error || n_iov == 0 ? 0 : chain_pieces(chain);
 
-        *taking = split_device_taking(vq);
-        if (room > 0) /* otherwise there may be no array */
-            *iov += error ? 0 : chain->n_readable + chain->n_writable;
-        return error;
+            *taking = split_device_taking(vq);
+            *room = split_device_room(vq, room->iov + pieces, n_iov - pieces);
+            return error;
+        }
     }
-    *iov = run.iov;
+    room->iov = run.iov;
+    PORT_NEVER(chain->writable > UINT32_MAX);
     chain->handle = split_device_take(taking, head, chain->writable);
     return 0;
-}
-
-/* Take the buffer at next_avail, whatever it is; its first descriptor was read. */
-static PORT_NOINLINE int split_device_take_any(struct vring_split_device *vq, struct split_words words,
-                                               struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
-{
-    struct split_device_taking taking = split_device_taking(vq);
-    uint16_t head = taking.heads[taking.next_avail & taking.ring->mask].order;
-
-    if (inflight_is_kept(&vq->inflight)) {
-        struct split_device_place at = {NULL, 0, taking.ring->size, head, false};
-
-        chain_clear(chain);
-        return split_device_take_walked(vq, head, at, &words, iov, n_iov, chain);
-    }
-
-    int error = split_device_take_straight(vq, &taking, head, words, &iov, n_iov > 0 ? iov + n_iov : iov, chain);
-
-    split_device_taken(vq, &taking);
-    return error;
 }
 
 /* The oldest buffer that is still to be handed out again; those used before their turn are not. */
@@ -282,7 +305,7 @@ static PORT_NOINLINE int split_device_get_again(struct vring_split_device *vq, s
                                                 struct vring_chain *chain)
 {
     uint16_t head = split_device_oldest_waiting(vq);
-    struct split_device_place at = {NULL, 0, vq->ring.size, head, false};
+    struct split_device_place at = {0, vq->ring.size, head, false};
     struct chain_walk walk;
 
     chain_start(&walk, &vq->regions, iov, n_iov, vq->max_chain, chain, false);
@@ -355,6 +378,54 @@ static PORT_INLINE bool split_device_take_piece(struct split_device_taking *taki
     return true;
 }
 
+/* What a batch has come to: several buffers, or one. */
+struct split_device_batch {
+    uint32_t taken;
+    bool read; /* the next buffer's head is known, and its first descriptor was read */
+    size_t head;
+    struct split_words words;
+};
+
+/* Read what next buffer the driver offers, as far as its first descriptor. */
+static PORT_INLINE int split_device_next(struct vring_split_device *vq, const struct split_device_taking *taking,
+                                         size_t *head, struct split_words *words)
+{
+    int error = split_device_offered(vq, taking, head);
+
+    if (PORT_UNLIKELY(error))
+        return error;
+    *words = split_fetch(taking->ring->desc, *head);
+    return 0;
+}
+
+/* Up to most buffers, whatever they are, from the one that was read, if one was. */
+static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                struct vring_chain *chains, uint32_t most,
+                                                struct split_device_batch *batch)
+{
+    struct split_device_taking taking = split_device_taking(vq);
+    struct split_device_room room = split_device_room(vq, iov, n_iov);
+    struct vring_chain *chain = chains, *end = chains + most;
+    struct split_words words = batch->words;
+    size_t head = batch->head;
+    int error = batch->read ? 0 : split_device_next(vq, &taking, &head, &words);
+
+    while (!error) {
+        error = split_device_take_straight(vq, &taking, head, words, &room, chain);
+        if (PORT_UNLIKELY(error)) {
+            chain += vring_error_blame(error) == VRING_BLAME_CHAIN;
+            break;
+        }
+        if (++chain == end)
+            break;
+        error = split_device_next(vq, &taking, &head, &words);
+        split_expect_desc(taking.ring, head, 24);
+    }
+    split_device_taken(vq, &taking);
+    batch->taken += (uint32_t)(chain - chains);
+    return error;
+}
+
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                  struct vring_chain *chain)
 {
@@ -377,17 +448,20 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
     if (error)
         return error;
 
-    if (!PORT_FAST) {
-        struct split_device_place at = {NULL, 0, taking.ring->size, (uint32_t)head, false};
+    if (!PORT_FAST || inflight_is_kept(&vq->inflight)) {
+        struct split_device_place at = {0, taking.ring->size, (uint32_t)head, false};
 
         return split_device_take_walked(vq, (uint16_t)head, at, NULL, iov, n_iov, chain);
     }
 
     struct split_words words = split_fetch(taking.ring->desc, head);
 
-    if (n_iov == 0 || inflight_is_kept(&vq->inflight) ||
-        !split_device_take_piece(&taking, head, words, split_decode(words).flags & VRING_DESC_WRITE, iov, chain))
-        return split_device_take_any(vq, words, iov, n_iov, chain);
+    if (n_iov == 0 ||
+        !split_device_take_piece(&taking, head, words, split_decode(words).flags & VRING_DESC_WRITE, iov, chain)) {
+        struct split_device_batch batch = {0, true, head, words};
+
+        return split_device_get_lists(vq, iov, n_iov, chain, 1, &batch);
+    }
     split_device_taken(vq, &taking);
     return 0;
 }
@@ -408,26 +482,6 @@ static PORT_NOINLINE int split_device_get_each(struct vring_split_device *vq, st
     }
     *n = taken;
     return batch_answer(error, taken);
-}
-
-/* What a batch has come to. */
-struct split_device_batch {
-    uint32_t taken;
-    bool read; /* the next buffer's head is known, and its first descriptor was read */
-    size_t head;
-    struct split_words words;
-};
-
-/* Read what next buffer the driver offers, as far as its first descriptor. */
-static PORT_INLINE int split_device_next(struct vring_split_device *vq, const struct split_device_taking *taking,
-                                         size_t *head, struct split_words *words)
-{
-    int error = split_device_offered(vq, taking, head);
-
-    if (PORT_UNLIKELY(error))
-        return error;
-    *words = split_fetch(taking->ring->desc, *head);
-    return 0;
 }
 
 /* From the one that was read, up to most buffers as long as they are one piece of this kind. There is room for as many. */
@@ -493,36 +547,6 @@ static PORT_INLINE int split_device_get_pieces(struct vring_split_device *vq, st
     return error;
 }
 
-/* And on from there, whatever they are. */
-static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, struct vring_iov *iov,
-                                                struct vring_iov *room, struct vring_chain *chains, uint32_t most,
-                                                struct split_device_batch *batch)
-{
-    struct split_device_taking taking = split_device_taking(vq);
-    struct vring_chain *chain = chains, *end = chains + most;
-    struct split_words words = batch->words;
-    size_t head = batch->head;
-    bool read = batch->read;
-    int error = 0;
-
-    for (; chain != end; chain++, read = false) {
-        if (!read) {
-            error = split_device_next(vq, &taking, &head, &words);
-            if (PORT_UNLIKELY(error))
-                break;
-            split_expect_desc(taking.ring, head, 24);
-        }
-        error = split_device_take_straight(vq, &taking, head, words, &iov, room, chain);
-        if (PORT_UNLIKELY(error)) {
-            chain += vring_error_blame(error) == VRING_BLAME_CHAIN;
-            break;
-        }
-    }
-    split_device_taken(vq, &taking);
-    batch->taken += (uint32_t)(chain - chains);
-    return error;
-}
-
 int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                        struct vring_chain *chains, uint32_t capacity, uint32_t *n)
 {
@@ -548,7 +572,7 @@ int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vri
     uint32_t taken = batch.taken;
 
     if (!error && taken < (uint32_t)ready)
-        error = split_device_get_lists(vq, taken > 0 ? iov + taken : iov, n_iov > 0 ? iov + n_iov : iov, chains + taken,
+        error = split_device_get_lists(vq, taken > 0 ? iov + taken : iov, n_iov - taken, chains + taken,
                                        (uint32_t)ready - taken, &batch);
     *n = batch.taken;
     return batch_answer(error, batch.taken);
