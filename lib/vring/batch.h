@@ -11,6 +11,12 @@ static inline uint32_t batch_least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* How many pieces a buffer has of each kind, in one word: as they lie in memory, mostly. */
+static inline uint32_t batch_shape(uint16_t n_readable, uint16_t n_writable)
+{
+    return (uint32_t)n_writable << 16 | n_readable;
+}
+
 /*
  * After n buffers nothing more was taken, or added, for this reason. A reason that may pass is not told where something
  * was: the caller hears of it when it asks again.

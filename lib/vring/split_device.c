@@ -222,8 +222,9 @@ static PORT_INLINE int split_device_add_all(struct vring_split_device *vq, const
         error = heads_check_use(heads, ring.size, handle, len);
         if (PORT_UNLIKELY(error))
             break;
-        split_store_used(&ring, at++, handle_head(handle), len);
+        split_store_used(&ring, at, handle_head(handle), len);
         heads_release(heads, handle_head(handle));
+        at++;
     }
     vq->next_used = (uint16_t)at;
     *n = (uint32_t)(next - used);

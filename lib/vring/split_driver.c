@@ -164,7 +164,7 @@ static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const st
     if (PEER_BAD(!slot_in_flight(taking->slots, *head) ||
                  slot_is_staged(taking->slots, taking->ring->mask, *head, taking->staged, taking->next_avail)))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
-    return used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint16_t)at, taking->slots[*head].writable, len);
+    return used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint32_t)at, taking->slots[*head].writable, len);
 }
 
 /* Buffers come back in any order. */
@@ -179,9 +179,9 @@ static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct sp
         return error;
     used->token = taking->slots[head].token;
     used->len = len;
-    taking->next_used++;
     taking->free_count += slots_put_back(taking->slots, head, taking->free_head);
     taking->free_head = head;
+    taking->next_used++;
     return 0;
 }
 

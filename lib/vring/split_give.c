@@ -41,27 +41,27 @@ static PORT_INLINE void split_driver_added(struct vring_split_driver *vq, const 
 }
 
 /*
- * Stage the buffer whose count descriptors run from free_head to last: the free list goes on at next. They are not yet
- * subtracted from the free ones.
+ * Stage the buffer whose count descriptors run from free_head to last. They are not yet taken off the free list, which goes
+ * on behind last, nor from its count.
  */
-static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, size_t last, size_t next, uint32_t count,
+static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, size_t last, uint32_t count,
                                            uint32_t writable, uint64_t token)
 {
-    size_t at = adding->at++;
+    size_t position = adding->at & adding->ring->mask;
     uint16_t head = (uint16_t)adding->free_head;
-    struct vring_slot *entry = &adding->slots[at & adding->ring->mask], *slot = &adding->slots[adding->free_head];
+    struct vring_slot *entry = &adding->slots[position], *slot = &adding->slots[adding->free_head];
 
     /* The device polls this line: a store that changes nothing would take it away for nothing. */
     if (!PORT_FAST || entry->order != head) {
         entry->order = head;
-        split_store_avail_entry(adding->ring, at, head);
+        split_store_avail_entry(adding->ring, position, head);
     }
     slot->token = token;
     slot->writable = writable;
     slot->last = (uint16_t)last;
     slot->count = (uint16_t)count;
-    slot->position = (uint16_t)at;
-    adding->free_head = next;
+    slot->position = (uint16_t)adding->at;
+    adding->at++;
 }
 
 /* One piece, the most common buffer; there is room. As split_driver_stage(). */
@@ -71,7 +71,8 @@ static PORT_INLINE void split_driver_stage_piece(struct split_driver_adding *add
     size_t head = adding->free_head;
 
     split_store_desc(adding->ring->desc, head, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
-    split_driver_stage(adding, head, adding->slots[head].next, 1, n_writable ? len : 0, token);
+    split_driver_stage(adding, head, 1, n_writable ? len : 0, token);
+    adding->free_head = adding->slots[head].next;
 }
 
 /* A list that is being written: free descriptors of the ring, or a table of the caller's. */
@@ -119,7 +120,8 @@ static PORT_INLINE bool split_driver_stage_list(struct split_driver_adding *addi
 
     if (!split_driver_write(&list, buffer))
         return false;
-    split_driver_stage(adding, list.last, list.next, count, list.writable, buffer->token);
+    split_driver_stage(adding, list.last, count, list.writable, buffer->token);
+    adding->free_head = list.next;
     adding->free_count -= count;
     return true;
 }
@@ -135,7 +137,8 @@ static PORT_INLINE bool split_driver_stage_table(struct split_driver_adding *add
     if (segments_check_table(table, count) || !split_driver_write(&list, buffer))
         return false;
     split_store_desc(adding->ring->desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
-    split_driver_stage(adding, head, adding->slots[head].next, 1, list.writable, buffer->token);
+    split_driver_stage(adding, head, 1, list.writable, buffer->token);
+    adding->free_head = adding->slots[head].next;
     adding->free_count--;
     return true;
 }
@@ -178,10 +181,10 @@ static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const 
     if (in_table) {
         split_store_desc(vq->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
         last = head;
-        next = adding.slots[head].next;
         count = 1;
     }
-    split_driver_stage(&adding, last, next, count, writable, token);
+    split_driver_stage(&adding, last, count, writable, token);
+    adding.free_head = adding.slots[last].next;
     adding.free_count -= count;
     split_driver_added(vq, &adding);
     return 0;
@@ -266,11 +269,12 @@ static PORT_INLINE uint32_t split_driver_add_kind(struct vring_split_driver *vq,
     const struct vring_split_ring ring = vq->ring;
     struct split_driver_adding adding = split_driver_adding(vq, &ring);
     const struct vring_avail_buffer *buffer = buffers, *end;
+    const uint32_t shape = batch_shape((uint16_t)(1 - n_writable), n_writable);
 
     for (end = buffers + (count < adding.free_count ? count : adding.free_count); buffer != end; buffer++) {
         const struct vring_segment *segment = buffer->segments;
 
-        if (buffer->n_readable != 1 - n_writable || buffer->n_writable != n_writable || buffer->table || !segment)
+        if (batch_shape(buffer->n_readable, buffer->n_writable) != shape || buffer->table || !segment)
             break;
 
         uint64_t addr = segment->addr;

@@ -150,11 +150,10 @@ static inline void split_end_desc(void *base, size_t i, uint64_t rest)
     access_store64(&split_desc(base, i)[1], split_wire64(rest & ~next));
 }
 
-/* A descriptor as it was read, in the order of the wire, and where. */
+/* A descriptor as it was read, in the order of the wire. */
 struct split_words {
     uint64_t addr;
     uint64_t rest;
-    const void *from;
 };
 
 static PORT_INLINE struct chain_desc split_decode(struct split_words words)
@@ -183,14 +182,7 @@ static PORT_INLINE struct split_words split_fetch(const void *base, size_t i)
 
     words.addr = access_load64(&at[0]);
     words.rest = access_load64(&at[1]);
-    words.from = at;
     return words;
-}
-
-/* Which entry of the table at base these words were. */
-static PORT_INLINE uint32_t split_entry(const void *base, struct split_words words)
-{
-    return (uint32_t)(((uintptr_t)words.from - (uintptr_t)base) / 16);
 }
 
 /*

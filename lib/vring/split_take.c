@@ -85,7 +85,7 @@ static inline int split_device_step(struct vring_split_device *vq, struct chain_
     } else if (in_table) {
         if (PEER_BAD(!indirect_fetch(table, at->addr + 16 * (uint64_t)at->i, entry)))
             return vring_chain_no_table(walk, table, at->addr);
-        words = (struct split_words){entry[0], entry[1], NULL};
+        words = (struct split_words){entry[0], entry[1]};
     } else {
         words = split_fetch(vq->ring.desc, at->i);
     }
@@ -198,14 +198,15 @@ static PORT_INLINE bool split_device_see_table(const struct vring_split_device *
 }
 
 /*
- * Walk straight over a chain from *words on, in a table that lies where one of a ring would. True if that was all of it, of
- * less than 2^32 bytes: a walk judges more. Otherwise *words, entry *i, is the first that was not taken.
+ * Walk straight over a chain from *words on, entry *i of a table that lies where one of a ring would. True if that was all
+ * of it, of less than 2^32 bytes: a walk judges more. Otherwise *words and *i are the first that was not taken.
  */
 static PORT_INLINE bool split_device_run(const struct vring_split_ring *table, const struct vring_region *last,
                                          struct split_words *words, uint32_t *i, struct chain_run *run,
                                          struct vring_chain *chain)
 {
     const struct vring_iov *iov = run->iov;
+    const uint64_t *from = NULL;
     uint32_t kind = 0;
 
     while (run->iov != run->end) {
@@ -231,10 +232,12 @@ static PORT_INLINE bool split_device_run(const struct vring_split_ring *table, c
         if (desc.next > table->mask)
             break;
         chain_run_keep(run, &desc);
-        *words = split_fetch(table->desc, desc.next);
+        from = split_desc(table->desc, desc.next);
+        *words = split_fetch(from, 0);
     }
     chain_run_tell(run, iov, kind, chain);
-    *i = split_entry(table->desc, *words);
+    if (from)
+        *i = (uint32_t)((from - (const uint64_t *)table->desc) / 2);
     return false;
 }
 
@@ -262,7 +265,7 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
                                                   struct vring_chain *chain)
 {
     struct chain_run run = {room->iov, room->limit, 0};
-    uint32_t i;
+    uint32_t i = (uint32_t)head;
 
     if (PORT_UNLIKELY(!split_device_run(taking->ring, taking->last, &words, &i, &run, chain))) {
         struct split_device_place at = {0, taking->ring->size, i, false};

@@ -9,7 +9,7 @@
 
 /*
  * Judge a used length against what the device could have written (2.7.8.2, 2.8.4). Returns 0, with *len as the policy
- * has it, or what broke the queue.
+ * has it, or what broke the queue. Of position 16 bits are kept as evidence.
  */
 static inline int used_len_judge(struct vring_fault *fault, int *live, uint8_t policy, uint32_t position,
                                  uint32_t writable, uint32_t *len)
@@ -18,9 +18,9 @@ static inline int used_len_judge(struct vring_fault *fault, int *live, uint8_t p
 
     if (PEER_BAD(peer_len > writable)) {
         if (policy == VRING_USED_LEN_BREAK)
-            return vring_poison(fault, live, VRING_E_PEER_LEN, position, peer_len);
+            return vring_poison(fault, live, VRING_E_PEER_LEN, (uint16_t)position, peer_len);
         if (policy == VRING_USED_LEN_REPORT)
-            peer_note(fault, VRING_E_PEER_LEN, position, peer_len); /* and the queue goes on */
+            peer_note(fault, VRING_E_PEER_LEN, (uint16_t)position, peer_len); /* and the queue goes on */
         *len = policy == VRING_USED_LEN_TRUST ? peer_len : writable;
     }
     return 0;
