@@ -328,26 +328,23 @@ static PORT_NOINLINE int packed_device_add_straight(struct vring_packed_device *
 {
     const struct vring_packed_position first = packed_in_lap(0, packed_lap(vq->next_used));
     struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(vq->next_used));
+    const struct vring_packed_ring end = packed_from(&vq->ring, vq->ring.size);
+    const struct vring_used_chain *next = used;
     struct vring_head *heads = vq->heads;
-    const struct vring_used_chain *next = used, *end = used + count;
-    uint32_t passed = 0, left = here.size - packed_entry(vq->next_used);
     int error = 0;
 
-    for (; next != end && passed < left; next++) {
-        vring_handle handle = next->handle;
-        uint32_t len = next->len;
-        uint16_t id = handle_head(handle);
+    for (const struct vring_used_chain *last = used + count; next != last && here.desc < end.desc; next++) {
+        uint16_t id = handle_head(next->handle);
 
-        error = heads_check_use(heads, here.size, handle, len);
+        error = heads_check_use(heads, here.size, next->handle, next->len);
         if (error)
             break;
-        packed_device_write_used(&here, first, id, len, NULL);
+        packed_device_write_used(&here, first, id, next->len, NULL);
         here = packed_from(&here, heads[id].taken);
-        passed += heads[id].taken;
         heads_release(heads, id);
     }
 
-    uint32_t added = (uint32_t)(next - used);
+    uint32_t added = (uint32_t)(next - used), passed = packed_offset(&vq->ring, &here) - packed_entry(vq->next_used);
 
     vq->next_used = packed_forward(&vq->ring, vq->next_used, passed);
     vq->staged = (uint16_t)(vq->staged + passed);
@@ -367,7 +364,7 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
     bool straight = PORT_FAST && !inflight_is_kept(&vq->inflight);
     int error = vq->live <= 0 ? peer_verdict(vq->live) : 0;
 
-    while (!error) {
+    while (!error && added < count) {
         uint32_t now = 0;
 
         if (straight && feature_on(vq->features, VRING_F_IN_ORDER))
@@ -375,8 +372,8 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
         else if (straight && vq->staged > 0)
             error = packed_device_add_straight(vq, &used[added], count - added, &now);
         added += now;
-        if (error || added == count)
-            break;
+        if (error || now > 0)
+            continue;
         error = vring_packed_device_add_used(vq, used[added].handle, used[added].len);
         added += !error;
     }

@@ -145,8 +145,8 @@ static bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint3
     return vq->slots[packed_entry(last)].order == id;
 }
 
-/* The used descriptor at entry i, if it is one in this lap: the id of a slot, and a length that has not been judged. */
-static PORT_INLINE int packed_driver_look(struct vring_packed_driver *vq, const struct vring_packed_ring *here, uint32_t i,
+/* The used descriptor that here begins with, if it is one in this lap: the id of a slot, and a length, not judged. */
+static PORT_INLINE int packed_driver_look(struct vring_packed_driver *vq, const struct vring_packed_ring *here,
                                           struct vring_packed_position at, uint32_t *id, uint32_t *len)
 {
     uint32_t flags = packed_observe_flags(here, 0); /* B */
@@ -157,7 +157,7 @@ static PORT_INLINE int packed_driver_look(struct vring_packed_driver *vq, const 
     uint32_t peer_id = packed_load_id(here, 0), peer_len = packed_load_len(here, 0), size = here->size;
 
     if (PEER_BAD(peer_id >= size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, i, peer_id);
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, here), peer_id);
     *id = peer_id;
     if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)
         peer_len = 0; /* 2.8.4: the field is reserved then */
@@ -165,33 +165,30 @@ static PORT_INLINE int packed_driver_look(struct vring_packed_driver *vq, const 
     return 0;
 }
 
-/*
- * Is the buffer of this id, whose used descriptor is at entry i, in flight, and may so many bytes have been written into it?
- * staged: some buffers may not be the device's yet.
- */
-static PORT_INLINE int packed_driver_judge(struct vring_packed_driver *vq, const struct vring_slot *slot, bool staged,
-                                           uint32_t i, uint32_t id, uint32_t *len)
+/* May so many bytes have been written into this slot's buffer, whose used descriptor here begins with? */
+static PORT_INLINE int packed_driver_judge_len(struct vring_packed_driver *vq, const struct vring_packed_ring *here,
+                                               const struct vring_slot *slot, uint32_t *len)
 {
-    if (PEER_BAD(slot->count == 0 || (staged && packed_driver_has_staged(vq, id))))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, i, id);
     if (*len <= slot->writable) /* as the judge would say: here gcc keeps the length in a register */
         return 0;
-    return used_len_judge(&vq->fault, &vq->live, vq->used_len, i, slot->writable, len);
+    return used_len_judge(&vq->fault, &vq->live, vq->used_len, packed_offset(&vq->ring, here), slot->writable, len);
 }
 
-/* get_used of any buffer, in any order. */
+/* get_used of any buffer, in any order. staged: some may not be the device's yet. */
 static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool staged, struct vring_used_buffer *used)
 {
-    uint32_t id = 0, len = 0, i = packed_entry(vq->next_used);
-    const struct vring_packed_ring here = packed_from(&vq->ring, i);
-    int error = packed_driver_look(vq, &here, i, vq->next_used, &id, &len);
+    const struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(vq->next_used));
+    uint32_t id = 0, len = 0;
+    int error = packed_driver_look(vq, &here, vq->next_used, &id, &len);
 
     if (PORT_UNLIKELY(error))
         return error;
 
     struct vring_slot *slot = &vq->slots[id];
 
-    error = packed_driver_judge(vq, slot, staged, i, id, &len);
+    if (PEER_BAD(slot->count == 0 || (staged && packed_driver_has_staged(vq, id))))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->next_used), id);
+    error = packed_driver_judge_len(vq, &here, slot, &len);
     if (PORT_UNLIKELY(error))
         return error;
 
@@ -225,40 +222,48 @@ static PORT_ASIDE int packed_driver_get_each(struct vring_packed_driver *vq, str
  * One that has another number is the last, and *entries is that then. So the CPU need not wait for a buffer's slot to learn
  * where the next used descriptor is.
  */
-static PORT_INLINE int packed_driver_get_row(struct vring_packed_driver *vq, struct vring_used_buffer *used,
-                                             uint32_t capacity, uint32_t *entries, uint32_t *n)
+static PORT_INLINE int packed_driver_get_row(struct vring_packed_driver *vq, const uint32_t step,
+                                             struct vring_used_buffer *used, uint32_t capacity, uint32_t *entries, uint32_t *n)
 {
     const struct vring_packed_position at = vq->next_used;
+    const uint32_t left = vq->ring.size - packed_entry(at);
     struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(at));
-    struct vring_used_buffer *next = used, *end = used + capacity;
+    struct vring_packed_ring end = packed_from(&here, batch_least(left, batch_least(left, capacity) * step));
+    struct vring_used_buffer *next = used;
     struct vring_slot *slots = vq->slots;
-    uint32_t i = packed_entry(at), free_head = vq->free_head, step = *entries, count = step;
+    uint32_t free_head = vq->free_head, count = step; /* of the last buffer */
     int error;
 
     do {
         uint32_t id = 0, len = 0;
 
         packed_expect_desc(&here, 0);
-        error = packed_driver_look(vq, &here, i, at, &id, &len);
+        error = packed_driver_look(vq, &here, at, &id, &len);
         if (PORT_UNLIKELY(error))
             break;
 
         struct vring_slot *slot = &slots[id];
 
-        error = packed_driver_judge(vq, slot, false, i, id, &len);
+        if (PORT_UNLIKELY(slot->count != step)) {
+            if (PEER_BAD(slot->count == 0)) {
+                error = vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, &here), id);
+                break;
+            }
+            count = slot->count;
+            end = here;
+        }
+        error = packed_driver_judge_len(vq, &here, slot, &len);
         if (PORT_UNLIKELY(error))
             break;
         next->token = slot->token;
         next->len = len;
-        count = slot->count;
+        next++;
         slots_return(slots, id, free_head);
         free_head = id;
-        next++;
-        i += step; /* before they are compared: of what is equal compilers take either */
         here = packed_from(&here, step);
-    } while (count == step && next != end && i < here.size);
+    } while (here.desc < end.desc);
 
-    uint32_t taken = (uint32_t)(next - used), passed = i - packed_entry(at) + count - step;
+    uint32_t taken = (uint32_t)(next - used), passed = packed_offset(&vq->ring, &here) - packed_entry(at) + count - step;
 
     vq->next_used = packed_forward(&here, at, passed);
     vq->free_count = (uint16_t)(vq->free_count + passed);
@@ -269,6 +274,20 @@ static PORT_INLINE int packed_driver_get_row(struct vring_packed_driver *vq, str
     return error;
 }
 
+/* Compiled for buffers of one entry, and for lists. */
+
+static PORT_NOINLINE int packed_driver_get_singles(struct vring_packed_driver *vq, struct vring_used_buffer *used,
+                                                   uint32_t capacity, uint32_t *entries, uint32_t *n)
+{
+    return packed_driver_get_row(vq, 1, used, capacity, entries, n);
+}
+
+static PORT_NOINLINE int packed_driver_get_lists(struct vring_packed_driver *vq, struct vring_used_buffer *used,
+                                                 uint32_t capacity, uint32_t *entries, uint32_t *n)
+{
+    return packed_driver_get_row(vq, *entries, used, capacity, entries, n);
+}
+
 /*
  * IN_ORDER (2.8.8): the used descriptor at next_used names the last of a batch of buffers. Ids follow each other round the
  * slots, from that of the oldest on, and the staged ones come last: so a distance tells which are the device's.
@@ -277,7 +296,7 @@ static PORT_INLINE int packed_driver_open_batch(struct vring_packed_driver *vq)
 {
     uint32_t last = 0, at = packed_entry(vq->next_used);
     const struct vring_packed_ring here = packed_from(&vq->ring, at);
-    int error = packed_driver_look(vq, &here, at, vq->next_used, &last, &vq->batch_len);
+    int error = packed_driver_look(vq, &here, vq->next_used, &last, &vq->batch_len);
 
     if (error)
         return error;
@@ -345,7 +364,8 @@ static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, st
     int error = 0;
 
     for (; !error && taken < capacity; taken += row)
-        error = packed_driver_get_row(vq, &used[taken], capacity - taken, &entries, &row);
+        error = (entries == 1 ? packed_driver_get_singles : packed_driver_get_lists)(vq, &used[taken], capacity - taken,
+                                                                                     &entries, &row);
     *n = taken;
     return error;
 }

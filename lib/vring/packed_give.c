@@ -299,24 +299,25 @@ static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq
     const struct vring_packed_position first = packed_in_lap(0, packed_lap(adding.at));
     struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(adding.at));
     struct vring_slot *slots = vq->slots, *slot = slots + adding.free_head, *last = slots + packed_entry(adding.at);
-    uint32_t added = 0, whole = vq->ring.size;
+    const struct vring_avail_buffer *next = buffers;
+    uint32_t whole = vq->ring.size;
 
     count = batch_least(batch_least(count, adding.free_count), whole - packed_entry(adding.at));
     if (in_order)
         count = batch_least(count, whole - adding.free_head);
-    for (; added < count; added++, here = packed_from(&here, 1), last++, buffers++) {
-        const struct vring_segment *segment = buffers->segments;
+    for (const struct vring_avail_buffer *end = next + count; next != end; next++, here = packed_from(&here, 1), last++) {
+        const struct vring_segment *segment = next->segments;
 
-        if (buffers->n_readable != 1 - n_writable || buffers->n_writable != n_writable || buffers->table || !segment)
+        if (!segments_one(next->n_readable, next->n_writable, n_writable) || next->table || !segment)
             break;
 
         uint64_t addr = segment->addr;
         uint32_t len = segment->len;
 
-        if (PORT_UNLIKELY(segment_check(addr, len) != 0))
+        if (!segment_is_sound(addr, len))
             break;
         packed_driver_stage_desc(&here, first, addr, len, adding.free_head, n_writable ? VRING_DESC_WRITE : 0, NULL);
-        packed_driver_hold(slot, &adding, 1, n_writable ? len : 0, buffers->token);
+        packed_driver_hold(slot, &adding, 1, n_writable ? len : 0, next->token);
         if (in_order) {
             adding.free_head++;
             slot++;
@@ -327,6 +328,9 @@ static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq
     }
     if (in_order && adding.free_head == whole)
         adding.free_head = 0;
+
+    uint32_t added = (uint32_t)(next - buffers);
+
     adding.at = packed_forward(&here, adding.at, added);
     adding.free_count -= added;
     packed_driver_added(vq, &adding);

@@ -277,14 +277,14 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, ui
     const struct vring_region *last = &vq->regions.last; /* not copied: what memory holds needs no register */
     struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(taking.at));
     struct vring_head *heads = vq->heads, *place = heads + taking.taken;
+    struct vring_chain *chain = chains, *end = chains + most;
     struct chain_desc desc = *first;
-    uint32_t taken = 0;
     int error;
 
-    for (;; iov++, chains++, place++) {
+    for (;; iov++, place++) {
         desc.flags = (uint16_t)kind; /* all that matters of them */
-        error = packed_device_take_piece(vq, &here, heads, place, &taking, &desc, last, iov, chains);
-        if (PORT_UNLIKELY(error) || ++taken == most)
+        error = packed_device_take_piece(vq, &here, heads, place, &taking, &desc, last, iov, chain);
+        if (PORT_UNLIKELY(error) || ++chain == end)
             break;
         here = packed_from(&here, 1);
 
@@ -301,6 +301,9 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, ui
         packed_expect_desc(&here, 0);
         desc = packed_fetch_desc(&here, 0, flags);
     }
+
+    uint32_t taken = (uint32_t)(chain - chains);
+
     *first = desc;
     *n = taken;
     taking.taken = taking.taken + taken < here.size ? taking.taken + taken : 0;

@@ -388,6 +388,59 @@ RING_TEST(C088_batches_of_single_pieces_go_round_the_ring)
         }
 }
 
+/* Of one length, and of lengths that change, wherever the ring ends. */
+RING_TEST(C088_batches_of_lists_go_round_the_ring)
+{
+    static const uint16_t lengths[][4] = {{2, 2, 2, 2}, {3, 3, 1, 1}, {1, 3, 3, 1}, {1, 2, 3, 2}, {2, 1, 1, 3}};
+    uint32_t lens[4];
+
+    for (unsigned k = 0; k < sizeof lengths / sizeof *lengths; k++)
+        for (uint32_t before = 1; before <= 8; before++) {
+            uint32_t entries = 0;
+
+            CHECK_OK(ring_start(&r, 8, format->plain, index_before_wrap(format, 8, before)));
+            for (uint32_t i = 0; i < 4; i++) {
+                entries += lengths[k][i];
+                lens[i] = lengths[k][i] == 1 ? 0 : lengths[k][i] == 2 ? 32 : 40;
+            }
+            for (int round = 0; round < 9; round++) {
+                CHECK_OK(add_avail(4, lengths[k]));
+                CHECK(n == 4 && vring_driver_publish(&r.driver) >= 0);
+                CHECK_EQ(vring_driver_free(&r.driver), 8 - entries);
+                CHECK_OK(get_avail(64, 8));
+                CHECK_EQ(n, 4);
+                CHECK_OK(add_used(4, lens));
+                CHECK(n == 4 && vring_device_publish(&r.device) >= 0);
+                CHECK_OK(get_used(3));
+                CHECK_EQ(n, 3);
+                CHECK_OK(vring_driver_get_used(&r.driver, &used[3]));
+                for (uint32_t i = 0; i < 4; i++)
+                    CHECK(used[i].token == i && used[i].len == lens[i]);
+                CHECK_EQ(vring_driver_free(&r.driver), 8);
+            }
+        }
+}
+
+/* All of them at once, though the ring ends among them. */
+RING_TEST(C088_a_batch_of_lists_comes_back_across_the_end_of_the_ring)
+{
+    static const uint16_t twos[] = {2, 2, 2, 2};
+    static const uint32_t lens[] = {0, 1, 2, 3};
+
+    for (uint32_t before = 1; before <= 8; before++) {
+        CHECK_OK(ring_start(&r, 8, format->plain, index_before_wrap(format, 8, before)));
+        CHECK_OK(add_avail(4, twos));
+        CHECK(n == 4 && vring_driver_publish(&r.driver) >= 0);
+        CHECK_OK(get_avail(64, 8));
+        CHECK_OK(add_used(4, lens));
+        CHECK(n == 4 && vring_device_publish(&r.device) >= 0);
+        CHECK_OK(get_used(8));
+        CHECK_EQ(n, 4);
+        CHECK(used[0].token == 0 && used[3].token == 3 && used[3].len == 3);
+        CHECK_ERR(get_used(8), VRING_E_EMPTY);
+    }
+}
+
 /* A driver that offers what the device still holds, to one that takes in batches. */
 RING_TEST(C148_a_batch_does_not_take_what_is_held)
 {
