@@ -25,7 +25,7 @@ struct chain_desc {
 enum chain_step {
     CHAIN_DONE,
     CHAIN_MORE,
-    CHAIN_STRAYS /* from chain_run_take() alone: not as most are, and nothing has been said of it yet */
+    CHAIN_STRAYS /* of a straight walk alone: not as most are, and nothing has been said of it yet */
 };
 
 /* A walk over a chain, descriptor by descriptor. Its steps are CHAIN_DONE, CHAIN_MORE, or why the chain is none. */
@@ -184,26 +184,6 @@ static PORT_INLINE void chain_run_drop(struct chain_run *run, const struct chain
     run->bytes -= desc->len;
 }
 
-/* Put and keep desc, if it is of this kind: 0, or VRING_DESC_WRITE. */
-static PORT_INLINE bool chain_run_take(struct chain_run *run, const struct chain_desc *desc, uint32_t kind,
-                                       const struct vring_region *last)
-{
-    if ((desc->flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) != kind || !chain_run_put(run, desc, last))
-        return false;
-    chain_run_keep(run, desc);
-    return true;
-}
-
-/* desc, taken, was the last. What is too much as a whole has not been taken: the walk is to say so. */
-static PORT_INLINE enum chain_step chain_run_end(struct chain_run *run, const struct chain_desc *desc)
-{
-    if (PORT_UNLIKELY(chain_too_long(run->bytes))) {
-        chain_run_drop(run, desc);
-        return CHAIN_STRAYS;
-    }
-    return CHAIN_DONE;
-}
-
 /* All that has been taken so far, from iov on, is for the device to read. */
 static PORT_INLINE void chain_run_tell_readable(const struct chain_run *run, const struct vring_iov *iov,
                                                 struct vring_chain *chain)
@@ -234,6 +214,38 @@ static PORT_INLINE void chain_run_tell(const struct chain_run *run, const struct
     if (kind == 0)
         chain_run_tell_readable(run, iov, chain);
     chain_run_tell_writable(run, iov, chain);
+}
+
+/*
+ * Put desc, if it is of the kind at hand: 0, or VRING_DESC_WRITE; or the first of these, which *kind is then. What comes before
+ * it is told.
+ */
+static PORT_INLINE bool chain_run_take(const struct chain_run *run, const struct chain_desc *desc,
+                                       const struct vring_region *last, uint32_t *kind, const struct vring_iov *iov,
+                                       struct vring_chain *chain)
+{
+    const uint32_t differs = desc->flags ^ *kind;
+
+    if (differs & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) {
+        if (*kind || !chain_run_turns(differs, last))
+            return false;
+        *kind = VRING_DESC_WRITE;
+        chain_run_tell_readable(run, iov, chain);
+    }
+    return chain_run_put(run, desc, last);
+}
+
+/* desc, put, is the last. What is too much as a whole is not kept: the walk is to say so. */
+static PORT_INLINE enum chain_step chain_run_end(struct chain_run *run, const struct chain_desc *desc, uint32_t kind,
+                                                 const struct vring_iov *iov, struct vring_chain *chain)
+{
+    chain_run_keep(run, desc);
+    chain_run_tell(run, iov, kind, chain);
+    if (!PORT_UNLIKELY(run->bytes > UINT32_MAX))
+        return CHAIN_DONE;
+    chain_run_drop(run, desc);
+    chain_run_tell(run, iov, kind, chain);
+    return CHAIN_STRAYS;
 }
 
 /*

@@ -215,6 +215,7 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
     }
     if (!packed_device_may_take(r, heads, id))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(taking->at), id);
+    PORT_NEVER(chain->writable > UINT32_MAX);
     packed_device_take(r, heads, taking, id, descriptors, chain->writable, false, chain);
     return 0;
 }

@@ -145,18 +145,10 @@ static PORT_INLINE enum chain_step packed_device_run_list(const struct vring_pac
     uint32_t kind = 0;
     enum chain_step step = CHAIN_STRAYS;
 
-    while (room > 0) {
-        if (!chain_run_take(&run, desc, kind, &vq->regions.last)) {
-            if (kind || !chain_run_turns(desc->flags, &vq->regions.last))
-                break;
-            kind = VRING_DESC_WRITE;
-            chain_run_tell_readable(&run, iov, chain);
-            continue;
-        }
-        if (!(desc->flags & VRING_DESC_NEXT)) {
-            step = chain_run_end(&run, desc);
-            break;
-        }
+    while (room > 0 && chain_run_take(&run, desc, &vq->regions.last, &kind, iov, chain)) {
+        if (!(desc->flags & VRING_DESC_NEXT))
+            return chain_run_end(&run, desc, kind, iov, chain);
+        chain_run_keep(&run, desc);
         if (PORT_UNLIKELY(run.iov == run.end)) {
             step = CHAIN_MORE;
             break;
@@ -180,22 +172,17 @@ static PORT_INLINE enum chain_step packed_device_run_table(const struct vring_pa
     struct chain_desc desc = packed_fetch_entry(memory, i, entries == 1);
     enum chain_step step = CHAIN_STRAYS;
 
-    while (run.iov != run.end) {
-        if (!chain_run_take(&run, &desc, kind, &vq->regions.last)) {
-            if (kind || !chain_run_turns(desc.flags, &vq->regions.last))
-                break;
-            kind = VRING_DESC_WRITE;
-            chain_run_tell_readable(&run, iov, chain);
-            continue;
-        }
+    while (run.iov != run.end && chain_run_take(&run, &desc, &vq->regions.last, &kind, iov, chain)) {
         if (i + 1 == entries) {
-            step = chain_run_end(&run, &desc);
+            step = chain_run_end(&run, &desc, kind, iov, chain);
             break;
         }
+        chain_run_keep(&run, &desc);
         i++;
         desc = packed_fetch_entry(memory, i, i + 1 == entries);
     }
-    chain_run_tell(&run, iov, kind, chain);
+    if (PORT_UNLIKELY(step != CHAIN_DONE))
+        chain_run_tell(&run, iov, kind, chain);
     *at = i;
     *end = desc;
     return step;
