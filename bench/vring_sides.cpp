@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libvring as something to be measured: both formats, used directly as one would who knows the format; and several buffers
- * by one call where they come in batches, as one would who cares about speed; with IN_ORDER a batch is used by naming its
- * last. Linux and the other peers have no such calls, and are called for each buffer.
+ * by one call where they come in batches, as one would who cares about speed; with IN_ORDER buffers of one piece come and go
+ * as runs, of which only the last is named. Linux and the other peers have no such calls, and are called for each buffer.
  */
 #include "side.h"
 
@@ -24,15 +24,18 @@ struct Split {
     static constexpr auto driver_init = vring_split_driver_init;
     static constexpr auto driver_add_avail = vring_split_driver_add_avail;
     static constexpr auto driver_add_avail_batch = vring_split_driver_add_avail_batch;
+    static constexpr auto driver_add_avail_run = vring_split_driver_add_avail_run;
     static constexpr auto driver_add_indirect = vring_split_driver_add_indirect;
     static constexpr auto driver_publish = vring_split_driver_publish;
     static constexpr auto driver_get_used = vring_split_driver_get_used;
     static constexpr auto driver_get_used_batch = vring_split_driver_get_used_batch;
+    static constexpr auto driver_get_used_run = vring_split_driver_get_used_run;
     static constexpr auto driver_enable_notify = vring_split_driver_enable_notify;
     static constexpr auto driver_disable_notify = vring_split_driver_disable_notify;
     static constexpr auto device_init = vring_split_device_init;
     static constexpr auto device_get_avail = vring_split_device_get_avail;
     static constexpr auto device_get_avail_batch = vring_split_device_get_avail_batch;
+    static constexpr auto device_get_avail_run = vring_split_device_get_avail_run;
     static constexpr auto device_add_used = vring_split_device_add_used;
     static constexpr auto device_add_used_batch = vring_split_device_add_used_batch;
     static constexpr auto device_add_used_through = vring_split_device_add_used_through;
@@ -49,15 +52,18 @@ struct Packed {
     static constexpr auto driver_init = vring_packed_driver_init;
     static constexpr auto driver_add_avail = vring_packed_driver_add_avail;
     static constexpr auto driver_add_avail_batch = vring_packed_driver_add_avail_batch;
+    static constexpr auto driver_add_avail_run = vring_packed_driver_add_avail_run;
     static constexpr auto driver_add_indirect = vring_packed_driver_add_indirect;
     static constexpr auto driver_publish = vring_packed_driver_publish;
     static constexpr auto driver_get_used = vring_packed_driver_get_used;
     static constexpr auto driver_get_used_batch = vring_packed_driver_get_used_batch;
+    static constexpr auto driver_get_used_run = vring_packed_driver_get_used_run;
     static constexpr auto driver_enable_notify = vring_packed_driver_enable_notify;
     static constexpr auto driver_disable_notify = vring_packed_driver_disable_notify;
     static constexpr auto device_init = vring_packed_device_init;
     static constexpr auto device_get_avail = vring_packed_device_get_avail;
     static constexpr auto device_get_avail_batch = vring_packed_device_get_avail_batch;
+    static constexpr auto device_get_avail_run = vring_packed_device_get_avail_run;
     static constexpr auto device_add_used = vring_packed_device_add_used;
     static constexpr auto device_add_used_batch = vring_packed_device_add_used_batch;
     static constexpr auto device_add_used_through = vring_packed_device_add_used_through;
@@ -114,8 +120,9 @@ template <class Ring> struct alignas(128) Driver {
     Tables *tables;
     uint64_t given, taken; /* tokens count up; the device uses buffers in order */
     uint16_t mask, chain;
-    bool indirect;
+    bool indirect, runs; /* IN_ORDER, and one piece each */
     vring_segment segments[RING_MOST_PIECES];
+    vring_segment run[RING_MOST_BATCH];
     vring_avail_buffer offers[RING_MOST_BATCH]; /* the tokens change */
     vring_table table_of[RING_MOST_ENTRIES];    /* ... and with each the table */
     vring_used_buffer used[RING_MOST_BATCH];
@@ -138,6 +145,9 @@ template <class Ring> struct alignas(128) Driver {
         driver->segments[0] = {addr_of(shared->data), config->chain == 1 ? 64u : 16u};
         driver->segments[1] = {addr_of(shared->data + 16), 64};
         driver->segments[2] = {addr_of(shared->data + 80), 1};
+        driver->runs = config->in_order && config->chain == 1 && !config->indirect;
+        for (vring_segment &segment : driver->run)
+            segment = driver->segments[0];
         for (vring_avail_buffer &offer : driver->offers)
             offer = {driver->segments, 0, 1, static_cast<uint16_t>(config->chain - 1), nullptr};
         for (size_t i = 0; i < RING_MOST_ENTRIES; i++)
@@ -181,11 +191,23 @@ template <class Ring> struct alignas(128) Driver {
         must(Ring::driver_add_avail_batch(&queue, offers, n, &added) == 0 && added == n, "add_avail_batch");
     }
 
+    [[gnu::noinline]] void give_run(uint32_t n)
+    {
+        uint32_t added;
+
+        for (uint32_t i = 0; i < n; i++)
+            dawdle();
+        must(Ring::driver_add_avail_run(&queue, run, n, false, given, &added) == 0 && added == n, "add_avail_run");
+        given += n;
+    }
+
     static bool give(void *side, uint32_t n)
     {
         auto &driver = *static_cast<Driver *>(side);
 
-        if (n == 1)
+        if (driver.runs && n > 1)
+            driver.give_run(n);
+        else if (n == 1)
             driver.give_one();
         else
             driver.give_batch(n);
@@ -218,11 +240,25 @@ template <class Ring> struct alignas(128) Driver {
         return found;
     }
 
+    [[gnu::noinline]] uint32_t take_run(uint32_t n)
+    {
+        uint32_t taken_now = 0, found = 0;
+
+        do {
+            int answer = Ring::driver_get_used_run(&queue, used, n - taken_now, &found);
+
+            must(answer == VRING_E_EMPTY || (answer == 0 && used[0].token == taken + found - 1), "get_used_run, in order");
+            taken_now += found;
+            taken += found;
+        } while (found > 0 && taken_now < n);
+        return taken_now;
+    }
+
     static uint32_t take(void *side, uint32_t n)
     {
         auto &driver = *static_cast<Driver *>(side);
 
-        return n == 1 ? driver.take_one() : driver.take_batch(n);
+        return n == 1 ? driver.take_one() : driver.runs ? driver.take_run(n) : driver.take_batch(n);
     }
 
     static bool sleep(void *side)
@@ -249,6 +285,7 @@ template <class Ring> struct alignas(128) Device {
     typename Ring::Device queue;
     uint32_t used_len;
     bool in_order;  /* every buffer is used in full but the last of a batch */
+    bool runs;      /* ... and has one piece */
     uint64_t bytes; /* of each buffer */
     vring_region region;
     vring_iov iov[RING_MOST_PIECES * RING_MOST_BATCH];
@@ -263,6 +300,7 @@ template <class Ring> struct alignas(128) Device {
 
         std::memset(static_cast<void *>(device), 0, sizeof *device);
         device->in_order = config->in_order;
+        device->runs = config->in_order && config->chain == 1 && !config->indirect;
         device->used_len = config->chain == 1 ? 0 : 65;
         device->bytes = config->chain == 1 ? 64 : 81;
         device->region = {addr_of(shared->base), RING_SHARED_SIZE, shared->base, 0};
@@ -311,10 +349,27 @@ template <class Ring> struct alignas(128) Device {
         return taken;
     }
 
+    [[gnu::noinline]] uint32_t turn_run(uint32_t n)
+    {
+        uint32_t turned = 0, taken = 0;
+
+        do {
+            int answer = Ring::device_get_avail_run(&queue, iov, n - turned, chains, &taken);
+
+            must(answer == 0 || answer == VRING_E_EMPTY, "get_avail_run");
+            for (uint32_t i = 0; i < taken; i++)
+                must(iov[i].len == bytes, "get_avail_run, whole");
+            if (taken > 0)
+                must(Ring::device_add_used_through(&queue, chains[0].handle, used_len) == 0, "add_used_through");
+            turned += taken;
+        } while (taken > 0 && turned < n);
+        return turned;
+    }
+
     static uint32_t turn(void *side, uint32_t n, bool *notify)
     {
         auto &device = *static_cast<Device *>(side);
-        uint32_t done = n == 1 ? device.turn_one() : device.turn_batch(n);
+        uint32_t done = n == 1 ? device.turn_one() : device.runs ? device.turn_run(n) : device.turn_batch(n);
 
         if (done > 0) {
             int owed = Ring::device_publish(&device.queue);

@@ -31,6 +31,8 @@ void vring_device_reset(struct vring_device *vq);
 int vring_device_get_avail(struct vring_device *vq, struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain);
 int vring_device_get_avail_batch(struct vring_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                  struct vring_chain *chains, uint32_t capacity, uint32_t *n);
+int vring_device_get_avail_run(struct vring_device *vq, struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain,
+                               uint32_t *n);
 int vring_device_rewind(struct vring_device *vq, vring_handle handle);
 int vring_device_add_used(struct vring_device *vq, vring_handle handle, uint32_t len);
 int vring_device_add_used_batch(struct vring_device *vq, const struct vring_used_chain *used, uint32_t count, uint32_t *n);

@@ -32,6 +32,8 @@ int vring_driver_add_avail(struct vring_driver *vq, const struct vring_segment *
                            uint16_t n_writable, uint64_t token);
 int vring_driver_add_avail_batch(struct vring_driver *vq, const struct vring_avail_buffer *buffers, uint32_t count,
                                  uint32_t *n);
+int vring_driver_add_avail_run(struct vring_driver *vq, const struct vring_segment *segments, uint32_t count,
+                               bool writable, uint64_t token, uint32_t *n);
 int vring_driver_add_indirect(struct vring_driver *vq, const struct vring_table *table,
                               const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
                               uint64_t token);
@@ -40,6 +42,7 @@ int vring_driver_publish(struct vring_driver *vq);
 uint32_t vring_driver_notification(const struct vring_driver *vq);
 int vring_driver_get_used(struct vring_driver *vq, struct vring_used_buffer *used);
 int vring_driver_get_used_batch(struct vring_driver *vq, struct vring_used_buffer *used, uint32_t capacity, uint32_t *n);
+int vring_driver_get_used_run(struct vring_driver *vq, struct vring_used_buffer *used, uint32_t capacity, uint32_t *n);
 int vring_driver_enable_notify(struct vring_driver *vq);
 int vring_driver_enable_notify_delayed(struct vring_driver *vq);
 int vring_driver_disable_notify(struct vring_driver *vq);

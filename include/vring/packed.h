@@ -110,6 +110,10 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
 int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const struct vring_avail_buffer *buffers,
                                         uint32_t count, uint32_t *n);
 
+/* As vring_split_driver_add_avail_run(). */
+int vring_packed_driver_add_avail_run(struct vring_packed_driver *vq, const struct vring_segment *segments, uint32_t count,
+                                      bool writable, uint64_t token, uint32_t *n);
+
 /* As vring_split_driver_add_indirect(). */
 int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struct vring_table *table,
                                      const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
@@ -133,6 +137,10 @@ int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_us
 /* As vring_split_driver_get_used_batch(). */
 int vring_packed_driver_get_used_batch(struct vring_packed_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
                                        uint32_t *n);
+
+/* As vring_split_driver_get_used_run(). */
+int vring_packed_driver_get_used_run(struct vring_packed_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
+                                     uint32_t *n);
 
 /* As vring_split_driver_enable_notify(). */
 int vring_packed_driver_enable_notify(struct vring_packed_driver *vq);
@@ -183,6 +191,7 @@ struct vring_packed_device {
     uint16_t staged;       /* ring entries that the staged buffers had */
     uint16_t generation;   /* of the next handle */
     uint16_t batch_id;
+    uint16_t odd;          /* IN_ORDER: as of struct vring_split_device */
     uint16_t waiting;      /* of the buffers taken, the last so many are still to be handed out again */
     struct vring_packed_position next_avail; /* where to look for an available descriptor */
     struct vring_packed_position next_used; /* where to stage next */
@@ -223,6 +232,10 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
 /* As vring_split_device_get_avail_batch(). */
 int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                         struct vring_chain *chains, uint32_t capacity, uint32_t *n);
+
+/* As vring_split_device_get_avail_run(). */
+int vring_packed_device_get_avail_run(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                      struct vring_chain *chain, uint32_t *n);
 
 /* As vring_split_device_rewind(). */
 int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle);

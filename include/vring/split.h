@@ -144,6 +144,19 @@ int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const stru
                                        uint32_t count, uint32_t *n);
 
 /*
+ * Stage a run of buffers of one piece each, in this order, up to the first that cannot be: as so many calls of add_avail, for
+ * less than anything else.
+ *
+ * segments  count buffers, which the device reads, or where writable is set writes. Copied.
+ * token     of the first; the others' count up from it, modulo 2^64
+ * n         as for add_avail_batch
+ *
+ * Returns as add_avail_batch, about segments[*n].
+ */
+int vring_split_driver_add_avail_run(struct vring_split_driver *vq, const struct vring_segment *segments, uint32_t count,
+                                     bool writable, uint64_t token, uint32_t *n);
+
+/*
  * Stage one buffer whose pieces are listed in an indirect table (2.7.5.3). It takes one descriptor of the ring.
  *
  * table   where to write the list, also of a buffer that is refused in the end; the caller's again when the token returns.
@@ -206,6 +219,21 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
  */
 int vring_split_driver_get_used_batch(struct vring_split_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
                                       uint32_t *n);
+
+/*
+ * With IN_ORDER: take buffers that one used element stands for (2.7.9), as many as fit, for a few steps however many they are.
+ * They are the oldest, so a driver that remembers in which order it added them need not be told which.
+ *
+ * used      receives token and length of the last of them; those before it count as written in full. Written only on
+ *           success; all of them, and their tables, are the caller's again.
+ * capacity  how many fit
+ * n         receives how many were taken, that one included; written unless VRING_E_NULL is returned
+ *
+ * Returns 0 when there is at least one; VRING_E_FEATURE without IN_ORDER; otherwise as get_used; VRING_E_ROOM for a capacity
+ * of 0.
+ */
+int vring_split_driver_get_used_run(struct vring_split_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
+                                    uint32_t *n);
 
 /*
  * Ask to be notified of the next used buffer (2.7.7), and look once more, so that none slips by between the look and
@@ -303,6 +331,7 @@ struct vring_split_device {
     uint16_t waiting;     /* of the buffers before next_avail, the last so many are still to be handed out again */
     uint16_t batch;       /* IN_ORDER: where the used element goes that will stand for batch up to next_used */
     uint16_t batch_head;  /* ... and names the last of them */
+    uint16_t odd;         /* ... of the buffers in flight only the oldest so many may be more than just held: refused, or used before their turn */
     uint16_t avail_event; /* what we last wrote into the device area */
     uint16_t used_flags;
     uint32_t batch_len;
@@ -410,6 +439,24 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
  */
 int vring_split_device_add_used_batch(struct vring_split_device *vq, const struct vring_used_chain *used, uint32_t count,
                                       uint32_t *n);
+
+/*
+ * With IN_ORDER: take the next buffers, as long as each is of one piece, and all are for the device to read, or all for it to
+ * write. For a device that finishes in order: what lies before the last needs no handle of its own where add_used_through
+ * is told the last.
+ *
+ * iov    n_iov pieces of room; receives one piece for each buffer
+ * chain  receives the last of them, with its handle and as get_avail tells it: what its piece is for, all are for
+ * n      receives how many buffers were taken; written unless VRING_E_NULL is returned
+ *
+ * A buffer that is no such, or lies elsewhere than those before it, ends the run, and so does the end of the ring: the next
+ * call goes on. Where such a buffer is the next it is taken alone, and *n is 1; chain tells then what its pieces are for.
+ *
+ * Returns 0 when there is at least one; VRING_E_FEATURE without IN_ORDER; otherwise as get_avail about the next buffer.
+ * What breaks the queue is told at once: the *n buffers taken before it can be used.
+ */
+int vring_split_device_get_avail_run(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                     struct vring_chain *chain, uint32_t *n);
 
 /*
  * With IN_ORDER: stage all buffers up to and including this one, in the order of taking. Those before it count as used in

@@ -255,8 +255,10 @@ struct vring_head {
     uint16_t used;       /* what is known of its use; enum head_used */
     uint32_t writable;   /* while taken: device-writable bytes; 2^32 counts as 2^32 - 1 */
     uint16_t order;      /* at i: split, the head that avail position i named; packed, the id taken i-th, modulo size */
-    uint16_t record;     /* packed, with an inflight region: where this buffer is noted there */
-    uint16_t link;       /* packed, with an inflight region: at i: the entry of the region that follows entry i */
+    uint16_t record;     /* split, IN_ORDER: the position it was taken at. packed, IN_ORDER: where in order[] it stands; with an */
+                         /* inflight region: where it is noted there */
+    uint16_t link;       /* packed, IN_ORDER: the last ring entry it takes up; with an inflight region, at i: the entry of the */
+                         /* region that follows entry i */
 };
 
 /* The areas of a VRING_SPLIT_MEMORY() or VRING_PACKED_MEMORY(), as members of an initialiser. */

@@ -52,6 +52,16 @@ int vring_device_get_avail_batch(struct vring_device *vq, struct vring_iov *iov,
                             : vring_split_device_get_avail_batch(&vq->as.split, iov, n_iov, chains, capacity, n);
 }
 
+int vring_device_get_avail_run(struct vring_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                               struct vring_chain *chain, uint32_t *n)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_device_get_avail_run(&vq->as.packed, iov, n_iov, chain, n)
+           : vq->big_endian ? vring_split_be_device_get_avail_run(&vq->as.split, iov, n_iov, chain, n)
+                            : vring_split_device_get_avail_run(&vq->as.split, iov, n_iov, chain, n);
+}
+
 int vring_device_rewind(struct vring_device *vq, vring_handle handle)
 {
     if (!vq)

@@ -53,6 +53,16 @@ int vring_driver_add_avail_batch(struct vring_driver *vq, const struct vring_ava
                             : vring_split_driver_add_avail_batch(&vq->as.split, buffers, count, n);
 }
 
+int vring_driver_add_avail_run(struct vring_driver *vq, const struct vring_segment *segments, uint32_t count,
+                               bool writable, uint64_t token, uint32_t *n)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_driver_add_avail_run(&vq->as.packed, segments, count, writable, token, n)
+           : vq->big_endian ? vring_split_be_driver_add_avail_run(&vq->as.split, segments, count, writable, token, n)
+                            : vring_split_driver_add_avail_run(&vq->as.split, segments, count, writable, token, n);
+}
+
 int vring_driver_add_indirect(struct vring_driver *vq, const struct vring_table *table,
                               const struct vring_segment *segments, uint16_t n_readable, uint16_t n_writable,
                               uint64_t token)
@@ -107,6 +117,15 @@ int vring_driver_get_used_batch(struct vring_driver *vq, struct vring_used_buffe
     return vq->packed       ? vring_packed_driver_get_used_batch(&vq->as.packed, used, capacity, n)
            : vq->big_endian ? vring_split_be_driver_get_used_batch(&vq->as.split, used, capacity, n)
                             : vring_split_driver_get_used_batch(&vq->as.split, used, capacity, n);
+}
+
+int vring_driver_get_used_run(struct vring_driver *vq, struct vring_used_buffer *used, uint32_t capacity, uint32_t *n)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    return vq->packed       ? vring_packed_driver_get_used_run(&vq->as.packed, used, capacity, n)
+           : vq->big_endian ? vring_split_be_driver_get_used_run(&vq->as.split, used, capacity, n)
+                            : vring_split_driver_get_used_run(&vq->as.split, used, capacity, n);
 }
 
 int vring_driver_enable_notify(struct vring_driver *vq)

@@ -58,6 +58,26 @@ static PORT_INLINE int heads_check_use(const struct vring_head *heads, uint32_t 
 }
 
 /*
+ * Split: was the buffer at head taken last at one of count positions from first on? Its position says so, modulo 2^16; what
+ * that position named says whether it was this one, or one taken a whole lap of the index later.
+ */
+static PORT_INLINE bool heads_is_at(const struct vring_head *heads, uint32_t mask, size_t head, size_t first, uint32_t count)
+{
+    uint16_t position = heads[head].record;
+
+    return (uint16_t)(position - first) < count && heads[position & mask].order == head;
+}
+
+/* Packed: is the buffer of this id one of the count that order[first ..) lists, round the array? */
+static PORT_INLINE bool heads_is_among(const struct vring_head *heads, uint32_t size, size_t id, uint32_t first,
+                                       uint32_t count)
+{
+    uint32_t place = heads[id].record;
+
+    return (place >= first ? place : place + size) - first < count && heads[place].order == id;
+}
+
+/*
  * Take the buffer at head under this handle, of descriptors entries of the ring; refused: it can only be given back, and
  * nothing of it is writable.
  */

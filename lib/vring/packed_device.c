@@ -6,6 +6,7 @@
 #include "event.h"
 #include "features.h"
 #include "heads.h"
+#include "holds.h"
 #include "inflight.h"
 #include "layout.h"
 #include "packed_ring.h"
@@ -103,7 +104,7 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!heads_hold(vq->heads, vq->ring.size, handle))
+    if (!heads_hold(vq->heads, vq->ring.size, handle) || !packed_device_holds(vq, handle_head(handle)))
         return VRING_E_HANDLE;
     if (vq->heads[packed_before_by(&vq->ring, vq->taken, resume_waiting(vq->waiting) + 1u)].order != handle_head(handle))
         return VRING_E_HANDLE;
@@ -122,6 +123,8 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
     vq->held = (uint16_t)(vq->held - head->taken);
     vq->taken = packed_before(&vq->ring, vq->taken);
     heads_release(vq->heads, handle_head(handle));
+    if (vq->odd == vq->in_flight)
+        vq->odd--;
     vq->in_flight--;
     return 0;
 }
@@ -228,43 +231,82 @@ static PORT_NOINLINE void packed_device_stage_in_order(struct vring_packed_devic
         packed_device_pass(&vq->ring, vq->heads, id, &progress);
         packed_device_let_go(vq, vq->heads, id);
         packed_device_used(vq, &progress);
+        if (vq->odd > 0)
+            vq->odd--;
         if (!in_full)
             packed_device_end_batch(vq);
     }
 }
 
+/* With IN_ORDER: the buffer of this id has been used, be it its turn or not. */
+static void packed_device_hold_back(struct vring_packed_device *vq, uint16_t id, uint32_t len)
+{
+    heads_hold_back(vq->heads, id, len);
+    vq->odd = vq->in_flight;
+}
+
 /*
- * Use buffers with IN_ORDER and without an inflight region, as long as it is their turn and they are used in full: nothing
- * is written until their batch ends. Returns how many there were.
+ * Where buffers are passed: those up to the one of this id have been used, those before it in full. One used descriptor will
+ * stand for all of them.
  */
+static PORT_INLINE void packed_device_pass_through(struct vring_packed_device *vq, uint16_t id, uint32_t len)
+{
+    const struct vring_packed_ring *r = &vq->ring;
+    uint32_t entries = packed_span(r, packed_entry(vq->next_used), vq->heads[id].link), place = vq->heads[id].record;
+    struct packed_device_using progress = {packed_forward(r, vq->next_used, entries), packed_span(r, vq->oldest, place)};
+
+    vq->batch_id = id;
+    vq->batch_len = len;
+    vq->oldest = packed_after(r, place);
+    packed_device_used(vq, &progress);
+    if (!heads_used_in_full(vq->heads, id, len))
+        packed_device_end_batch(vq);
+}
+
+/* Where buffers are passed: as long as each is the next whose turn it is, used in full as most are. How many. */
 static PORT_INLINE uint32_t packed_device_add_in_turn(struct vring_packed_device *vq, const struct vring_used_chain *used,
                                                       uint32_t count)
 {
-    struct packed_device_using progress = packed_device_using(vq);
-    const struct vring_packed_ring r = vq->ring;
-    struct vring_head *heads = vq->heads;
-    uint32_t oldest = vq->oldest;
-    uint32_t added = 0;
+    const struct vring_head *heads = vq->heads;
+    uint32_t at = vq->oldest, most = batch_least(vq->in_flight, count), added = 0;
+    uint16_t id = 0;
 
-    for (; added < count; added++) {
-        uint16_t id = handle_head(used[added].handle);
+    if (vq->odd > 0)
+        return 0;
+    for (; added < most; added++, at = packed_after(&vq->ring, at)) {
+        uint16_t next = heads[at].order;
 
-        if (heads[oldest].order != id || heads_check_use(heads, r.size, used[added].handle, used[added].len) != 0 ||
-            !heads_used_in_full(heads, id, used[added].len))
+        if (heads[next].handle != used[added].handle || !heads_used_in_full(heads, next, used[added].len))
             break;
-        oldest = packed_after(&r, oldest);
-        packed_device_pass(&r, heads, id, &progress);
-        heads_release(heads, id);
+        id = next;
     }
-    if (added > 0) {
-        vq->batch_id = handle_head(used[added - 1].handle);
-        vq->batch_len = used[added - 1].len;
-    }
-    vq->oldest = oldest;
-    packed_device_used(vq, &progress);
-    if (vq->in_flight > 0 && PORT_UNLIKELY(heads_held_back(heads, heads[oldest].order)))
-        packed_device_stage_in_order(vq); /* used before their turn, which it is now */
+    if (added > 0)
+        packed_device_pass_through(vq, id, heads[id].writable);
     return added;
+}
+
+/* With IN_ORDER: may the buffer that the handle names be given back with len bytes written? As heads_check_use(). */
+static int packed_device_check_use(const struct vring_packed_device *vq, vring_handle handle, uint32_t len)
+{
+    int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
+
+    return error != VRING_E_HANDLE && !packed_device_holds(vq, handle_head(handle)) ? VRING_E_HANDLE : error;
+}
+
+/* add_used with IN_ORDER. */
+static PORT_NOINLINE int packed_device_add_in_order(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
+{
+    const struct vring_used_chain one = {handle, len};
+    int error;
+
+    if (packed_device_passes(vq) && packed_device_add_in_turn(vq, &one, 1) == 1)
+        return 0;
+    error = packed_device_check_use(vq, handle, len);
+    if (error)
+        return error;
+    packed_device_hold_back(vq, handle_head(handle), len);
+    packed_device_stage_in_order(vq);
+    return 0;
 }
 
 /* Stage the buffer of this id, of which len bytes were written, where buffers are given back in any order. */
@@ -286,33 +328,25 @@ static PORT_NOINLINE int packed_device_add_any(struct vring_packed_device *vq, v
     if (vq->live <= 0)
         return peer_verdict(vq->live);
 
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        return packed_device_add_in_order(vq, handle, len);
+
     int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
 
     if (error)
         return error;
-
-    uint16_t id = handle_head(handle);
-
-    if (!feature_on(vq->features, VRING_F_IN_ORDER)) {
-        packed_device_stage(vq, id, len);
-        packed_device_let_go(vq, vq->heads, id);
-        return 0;
-    }
-
-    const struct vring_used_chain one = {handle, len};
-
-    if (PORT_FAST && !inflight_is_kept(&vq->inflight) && packed_device_add_in_turn(vq, &one, 1) == 1)
-        return 0;
-    heads_hold_back(vq->heads, id, len);
-    packed_device_stage_in_order(vq);
+    packed_device_stage(vq, handle_head(handle), len);
+    packed_device_let_go(vq, vq->heads, handle_head(handle));
     return 0;
 }
 
 int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || feature_on(vq->features, VRING_F_IN_ORDER) ||
-                                    inflight_is_kept(&vq->inflight) ||
-                                    heads_check_use(vq->heads, vq->ring.size, handle, len) != 0))
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || inflight_is_kept(&vq->inflight)))
+        return packed_device_add_any(vq, handle, len);
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        return packed_device_add_in_order(vq, handle, len);
+    if (PORT_UNLIKELY(heads_check_use(vq->heads, vq->ring.size, handle, len) != 0))
         return packed_device_add_any(vq, handle, len);
     packed_device_stage(vq, handle_head(handle), len);
     heads_release(vq->heads, handle_head(handle));
@@ -361,13 +395,13 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
     if (!vq || !n || (!used && count > 0))
         return VRING_E_NULL;
 
-    bool straight = PORT_FAST && !inflight_is_kept(&vq->inflight);
+    bool straight = PORT_FAST && !inflight_is_kept(&vq->inflight) && !feature_on(vq->features, VRING_F_IN_ORDER);
     int error = vq->live <= 0 ? peer_verdict(vq->live) : 0;
 
     while (!error && added < count) {
         uint32_t now = 0;
 
-        if (straight && feature_on(vq->features, VRING_F_IN_ORDER))
+        if (packed_device_passes(vq))
             now = packed_device_add_in_turn(vq, &used[added], count - added);
         else if (straight && vq->staged > 0)
             error = packed_device_add_straight(vq, &used[added], count - added, &now);
@@ -381,32 +415,6 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
     return batch_answer(error, added);
 }
 
-/*
- * Pass the buffers before the one at last, without an inflight region, as used in full: up to one that was held back or
- * refused. Nothing is written until their batch ends.
- */
-static PORT_INLINE void packed_device_pass_before(struct vring_packed_device *vq, uint32_t last)
-{
-    struct packed_device_using progress = packed_device_using(vq);
-    struct vring_head *heads = vq->heads, *place = heads + vq->oldest, *end = heads + vq->ring.size;
-    uint32_t id, entries = 0;
-
-    while ((id = place->order) != last && heads_used_in_full(heads, (uint16_t)id, heads[id].writable)) {
-        entries += heads[id].taken;
-        heads_release(heads, (uint16_t)id);
-        if (PORT_UNLIKELY(++place == end))
-            place = heads;
-    }
-    progress.buffers = packed_before_by(&vq->ring, (uint32_t)(place - heads), vq->oldest);
-    progress.at = packed_forward(&vq->ring, progress.at, entries);
-    packed_device_used(vq, &progress);
-    if (progress.buffers == 0)
-        return;
-    vq->oldest = (uint32_t)(place - heads);
-    vq->batch_id = heads[packed_before(&vq->ring, vq->oldest)].order;
-    vq->batch_len = heads[vq->batch_id].writable;
-}
-
 int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
 {
     if (!vq)
@@ -416,19 +424,19 @@ int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_h
     if (!feature_on(vq->features, VRING_F_IN_ORDER))
         return VRING_E_FEATURE;
 
-    int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
+    int error = packed_device_check_use(vq, handle, len);
+    uint16_t id, last = handle_head(handle);
 
     if (error)
         return error;
-
-    uint16_t id;
-
-    if (PORT_FAST && !inflight_is_kept(&vq->inflight))
-        packed_device_pass_before(vq, handle_head(handle));
-    for (uint32_t at = vq->oldest; (id = vq->heads[at].order) != handle_head(handle); at = packed_after(&vq->ring, at))
+    if (packed_device_passes(vq) && vq->odd == 0) {
+        packed_device_pass_through(vq, last, len);
+        return 0;
+    }
+    for (uint32_t at = vq->oldest; (id = vq->heads[at].order) != last; at = packed_after(&vq->ring, at))
         if (!heads_held_back(vq->heads, id))
-            heads_hold_back(vq->heads, id, vq->heads[id].writable);
-    heads_hold_back(vq->heads, id, len);
+            packed_device_hold_back(vq, id, vq->heads[id].writable);
+    packed_device_hold_back(vq, last, len);
     packed_device_stage_in_order(vq);
     return 0;
 }

@@ -305,8 +305,10 @@ static PORT_INLINE int packed_driver_open_batch(struct vring_packed_driver *vq)
 
     if (PEER_BAD(before >= (uint16_t)(vq->told - vq->returned)))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, last);
-    vq->batch = (uint16_t)(before + 1);
-    return used_len_judge(&vq->fault, &vq->live, vq->used_len, at, vq->slots[last].writable, &vq->batch_len);
+    error = used_len_judge(&vq->fault, &vq->live, vq->used_len, at, vq->slots[last].writable, &vq->batch_len);
+    if (!error)
+        vq->batch = (uint16_t)(before + 1);
+    return error;
 }
 
 /*
@@ -321,7 +323,6 @@ static PORT_INLINE void packed_driver_hand_out(struct vring_packed_driver *vq, s
         used->token = slot->token;
         used->len = slot->writable;
         entries += slot->count;
-        slot->count = 0;
     }
     vq->oldest = vq->oldest + n < vq->ring.size ? vq->oldest + n : 0;
     vq->next_used = packed_forward(&vq->ring, vq->next_used, entries);
@@ -350,6 +351,39 @@ static PORT_NOINLINE int packed_driver_get_in_order(struct vring_packed_driver *
     }
     *n = taken;
     return error;
+}
+
+int vring_packed_driver_get_used_run(struct vring_packed_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
+                                     uint32_t *n)
+{
+    if (!vq || !used || !n)
+        return VRING_E_NULL;
+    *n = 0;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!feature_on(vq->features, VRING_F_IN_ORDER))
+        return VRING_E_FEATURE;
+    if (capacity == 0)
+        return VRING_E_ROOM;
+
+    int error = vq->batch == 0 ? packed_driver_open_batch(vq) : 0;
+
+    if (error)
+        return error;
+
+    const struct vring_packed_ring *r = &vq->ring;
+    uint32_t count = batch_least(vq->batch, capacity), last = packed_after_by(r, vq->oldest, count - 1);
+    uint32_t entries = packed_span(r, packed_entry(vq->next_used), vq->slots[last].order);
+
+    used->token = vq->slots[last].token;
+    used->len = count == vq->batch ? vq->batch_len : vq->slots[last].writable;
+    vq->oldest = packed_after(r, last);
+    vq->next_used = packed_forward(r, vq->next_used, entries);
+    vq->free_count = (uint16_t)(vq->free_count + entries);
+    vq->returned = (uint16_t)(vq->returned + count);
+    vq->batch = (uint16_t)(vq->batch - count);
+    *n = count;
+    return 0;
 }
 
 static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, struct vring_used_buffer *used,
@@ -502,12 +536,15 @@ int vring_packed_driver_take_unused(struct vring_packed_driver *vq, uint64_t *to
     if (vq->live != 0 || !vq->slots)
         return VRING_E_STATE;
 
-    uint32_t id = slots_oldest(vq->slots, vq->ring.size, vq->sequence);
+    bool in_order = feature_on(vq->features, VRING_F_IN_ORDER);
+    uint32_t id = in_order ? vq->oldest : slots_oldest(vq->slots, vq->ring.size, vq->sequence);
 
-    if (id == vq->ring.size)
+    if (in_order ? packed_driver_in_flight(vq) == 0 : id == vq->ring.size)
         return VRING_E_EMPTY;
     *token = vq->slots[id].token;
     vq->slots[id].count = 0;
+    vq->oldest = packed_after(&vq->ring, id);
+    vq->returned++;
     return 0;
 }
 

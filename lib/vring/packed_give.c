@@ -68,34 +68,32 @@ static PORT_INLINE void packed_driver_stage_desc(const struct vring_packed_ring 
     }
 }
 
-/* Account for the buffer of the id at hand, which is this slot's, and of which count descriptors have been staged. */
-static PORT_INLINE void packed_driver_hold(struct vring_slot *slot, struct packed_driver_adding *adding, uint32_t count,
-                                           uint32_t writable, uint64_t token)
+/*
+ * Account for the buffer of the id at hand, of which count descriptors have been staged, the last of them at the entry last:
+ * there abort finds the id. With IN_ORDER ids follow each other as the buffers do, and it is the id that says where its
+ * descriptors end.
+ */
+static PORT_INLINE void packed_driver_hold(struct vring_slot *slots, struct packed_driver_adding *adding, uint32_t last,
+                                           bool in_order, uint32_t count, uint32_t writable, uint64_t token)
 {
+    struct vring_slot *slot = &slots[adding->free_head];
+
     slot->token = token;
     slot->writable = writable;
     slot->count = (uint16_t)count;
     slot->position = (uint16_t)adding->sequence++;
+    if (in_order)
+        slot->order = (uint16_t)last;
+    else
+        slots[last].order = (uint16_t)adding->free_head;
 }
 
-/*
- * Go on to the next free id from the one at hand, which is this slot's. last is the entry at which its buffer ends: from
- * there abort finds it, but with IN_ORDER, where ids follow each other as the buffers do.
- */
-static PORT_INLINE void packed_driver_next_id(const struct vring_slot *slot, struct packed_driver_adding *adding,
-                                              struct vring_slot *last, bool in_order)
-{
-    if (!in_order)
-        last->order = (uint16_t)adding->free_head;
-    adding->free_head = slot->next;
-}
-
-/* Account for the buffer whose count descriptors have been staged, the last of them at the entry last. */
+/* The same, and go on to the next free id. */
 static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct packed_driver_adding *adding, uint32_t last,
                                             bool in_order, uint32_t count, uint32_t writable, uint64_t token)
 {
-    packed_driver_hold(&slots[adding->free_head], adding, count, writable, token);
-    packed_driver_next_id(&slots[adding->free_head], adding, &slots[last], in_order);
+    packed_driver_hold(slots, adding, last, in_order, count, writable, token);
+    adding->free_head = slots[adding->free_head].next;
 }
 
 /*
@@ -209,7 +207,9 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
 
     packed_driver_stage_desc(&vq->ring, at, segments->addr, len, id, n_writable * (unsigned)VRING_DESC_WRITE,
                              packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL);
-    if (!feature_on(vq->features, VRING_F_IN_ORDER))
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        slot->order = (uint16_t)packed_entry(at);
+    else
         vq->slots[packed_entry(at)].order = (uint16_t)id;
     vq->next_avail = packed_forward(&vq->ring, at, 1);
     vq->free_count--;
@@ -287,29 +287,38 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
     return error;
 }
 
+/* The buffers of a batch, or if those are null the run of segments that the device reads or writes, with tokens from token on. */
+struct packed_driver_offer {
+    const struct vring_avail_buffer *buffers;
+    const struct vring_segment *run;
+    uint64_t token;
+};
+
 /*
- * Add the buffers that a batch begins with, behind others that are staged: as long as they are one sound piece of this kind,
+ * Add the buffers that an offer begins with, behind others that are staged: as long as they are one sound piece of this kind,
  * and at most to where the ring, or with IN_ORDER the ids, begin again, so that nothing has to be asked for each but what is
  * the caller's. Returns how many.
  */
 static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq, bool in_order, uint16_t n_writable,
-                                                  const struct vring_avail_buffer *buffers, uint32_t count)
+                                                  struct packed_driver_offer offer, uint32_t count)
 {
     struct packed_driver_adding adding = packed_driver_adding(vq);
     const struct vring_packed_position first = packed_in_lap(0, packed_lap(adding.at));
     struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(adding.at));
-    struct vring_slot *slots = vq->slots, *slot = slots + adding.free_head, *last = slots + packed_entry(adding.at);
-    const struct vring_avail_buffer *next = buffers;
-    uint32_t whole = vq->ring.size;
+    struct vring_slot *slots = vq->slots;
+    const struct vring_avail_buffer *buffer = offer.buffers;
+    const struct vring_segment *segment = offer.run;
+    uint32_t whole = vq->ring.size, start = packed_entry(adding.at), last = start;
 
-    count = batch_least(batch_least(count, adding.free_count), whole - packed_entry(adding.at));
+    count = batch_least(batch_least(count, adding.free_count), whole - last);
     if (in_order)
         count = batch_least(count, whole - adding.free_head);
-    for (const struct vring_avail_buffer *end = next + count; next != end; next++, here = packed_from(&here, 1), last++) {
-        const struct vring_segment *segment = next->segments;
-
-        if (!segments_one(next->n_readable, next->n_writable, n_writable) || next->table || !segment)
-            break;
+    for (uint32_t end = last + count; last != end; here = packed_from(&here, 1), last++) {
+        if (buffer) {
+            segment = buffer->segments;
+            if (!segments_one(buffer->n_readable, buffer->n_writable, n_writable) || buffer->table || !segment)
+                break;
+        }
 
         uint64_t addr = segment->addr;
         uint32_t len = segment->len;
@@ -317,20 +326,18 @@ static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq
         if (!segment_is_sound(addr, len))
             break;
         packed_driver_stage_desc(&here, first, addr, len, adding.free_head, n_writable ? VRING_DESC_WRITE : 0, NULL);
-        packed_driver_hold(slot, &adding, 1, n_writable ? len : 0, next->token);
-        if (in_order) {
-            adding.free_head++;
-            slot++;
-        } else {
-            packed_driver_next_id(slot, &adding, last, false);
-            slot = &slots[adding.free_head];
-        }
+        packed_driver_hold(slots, &adding, last, in_order, 1, n_writable ? len : 0, buffer ? buffer->token : offer.token++);
+        adding.free_head = in_order ? adding.free_head + 1 : slots[adding.free_head].next;
+        if (buffer)
+            buffer++;
+        else
+            segment++;
     }
+
+    uint32_t added = last - start;
+
     if (in_order && adding.free_head == whole)
         adding.free_head = 0;
-
-    uint32_t added = (uint32_t)(next - buffers);
-
     adding.at = packed_forward(&here, adding.at, added);
     adding.free_count -= added;
     packed_driver_added(vq, &adding);
@@ -342,25 +349,52 @@ static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq
 static PORT_NOINLINE uint32_t packed_driver_add_readable(struct vring_packed_driver *vq,
                                                          const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    return packed_driver_add_row(vq, false, 0, buffers, count);
+    const struct packed_driver_offer offer = {buffers, NULL, 0};
+
+    return packed_driver_add_row(vq, false, 0, offer, count);
 }
 
 static PORT_NOINLINE uint32_t packed_driver_add_writable(struct vring_packed_driver *vq,
                                                          const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    return packed_driver_add_row(vq, false, 1, buffers, count);
+    const struct packed_driver_offer offer = {buffers, NULL, 0};
+
+    return packed_driver_add_row(vq, false, 1, offer, count);
 }
 
 static PORT_NOINLINE uint32_t packed_driver_add_readable_in_order(struct vring_packed_driver *vq,
                                                                   const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    return packed_driver_add_row(vq, true, 0, buffers, count);
+    const struct packed_driver_offer offer = {buffers, NULL, 0};
+
+    return packed_driver_add_row(vq, true, 0, offer, count);
 }
 
 static PORT_NOINLINE uint32_t packed_driver_add_writable_in_order(struct vring_packed_driver *vq,
                                                                   const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    return packed_driver_add_row(vq, true, 1, buffers, count);
+    const struct packed_driver_offer offer = {buffers, NULL, 0};
+
+    return packed_driver_add_row(vq, true, 1, offer, count);
+}
+
+/* The same of a run. */
+
+static PORT_NOINLINE uint32_t packed_driver_add_segments(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                                         uint32_t count, bool writable, uint64_t token)
+{
+    const struct packed_driver_offer offer = {NULL, segments, token};
+
+    return packed_driver_add_row(vq, false, writable, offer, count);
+}
+
+static PORT_NOINLINE uint32_t packed_driver_add_segments_in_order(struct vring_packed_driver *vq,
+                                                                  const struct vring_segment *segments, uint32_t count,
+                                                                  bool writable, uint64_t token)
+{
+    const struct packed_driver_offer offer = {NULL, segments, token};
+
+    return packed_driver_add_row(vq, true, writable, offer, count);
 }
 
 /* The same as long as they are lists; these may lie across the ring's end. */
@@ -446,6 +480,33 @@ int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const st
                                                                  buffer->n_writable, buffer->token)
                               : vring_packed_driver_add_avail(vq, buffer->segments, buffer->n_readable,
                                                               buffer->n_writable, buffer->token);
+        added += !error;
+    }
+    *n = added;
+    return batch_answer(error, added);
+}
+
+int vring_packed_driver_add_avail_run(struct vring_packed_driver *vq, const struct vring_segment *segments, uint32_t count,
+                                      bool writable, uint64_t token, uint32_t *n)
+{
+    uint32_t added = 0;
+
+    if (!vq || !n || (!segments && count > 0))
+        return VRING_E_NULL;
+
+    int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
+
+    while (!error && added < count) {
+        uint32_t row = 0;
+
+        if (PORT_FAST && packed_driver_staged(vq) > 0) /* the first keeps its flags back */
+            row = (feature_on(vq->features, VRING_F_IN_ORDER) ? packed_driver_add_segments_in_order
+                                                              : packed_driver_add_segments)(
+                vq, &segments[added], count - added, writable, token + added);
+        added += row;
+        if (row > 0)
+            continue;
+        error = vring_packed_driver_add_avail(vq, &segments[added], !writable, writable, token + added);
         added += !error;
     }
     *n = added;

@@ -7,6 +7,7 @@
 
 #include "features.h"
 #include "heads.h"
+#include "holds.h"
 #include "inflight.h"
 #include "packed_ring.h"
 #include "peer.h"
@@ -63,14 +64,17 @@ int vring_packed_driver_save(const struct vring_packed_driver *vq, void *state, 
     saved_put_header(&to, &header);
     for (uint32_t id = 0; id < vq->ring.size; id++) {
         const struct vring_slot *slot = &vq->slots[id];
+        uint16_t age = (uint16_t)(vq->sequence - slot->position);
 
-        if (slot->count == 0)
+        if (!packed_driver_holds(vq, id))
             continue;
+        if (feature_on(vq->features, VRING_F_IN_ORDER))
+            age = (uint16_t)(packed_driver_in_flight(vq) - packed_before_by(&vq->ring, id, vq->oldest));
         saved_put(&to, 8, slot->token);
         saved_put(&to, 4, slot->writable);
         saved_put(&to, 2, id);
         saved_put(&to, 2, slot->count);
-        saved_put(&to, 2, (uint16_t)(vq->sequence - slot->position)); /* age */
+        saved_put(&to, 2, age);
     }
     saved_close(&to, (const unsigned char *)state);
     return (int)bytes;
@@ -119,6 +123,18 @@ static void packed_driver_restore_free(struct vring_packed_driver *vq)
     }
 }
 
+/* With IN_ORDER: the last so many ids before the free ones are in flight, and what they take up begins at next_used. */
+static void packed_driver_restore_order(struct vring_packed_driver *vq, uint16_t buffers)
+{
+    uint32_t end = packed_entry(vq->next_used);
+
+    vq->oldest = packed_before_by(&vq->ring, vq->free_head, buffers);
+    for (uint32_t id = vq->oldest; buffers > 0; buffers--, id = packed_after(&vq->ring, id)) {
+        end = (end + vq->slots[id].count) % vq->ring.size;
+        vq->slots[id].order = (uint16_t)packed_before(&vq->ring, end);
+    }
+}
+
 static int packed_driver_restore_state(struct vring_packed_driver *vq, struct saved_cursor *from,
                                        const struct saved_header *header)
 {
@@ -134,7 +150,7 @@ static int packed_driver_restore_state(struct vring_packed_driver *vq, struct sa
     if (!packed_restore_places(&vq->ring, header, entries, &vq->next_used, &vq->next_avail))
         return VRING_E_SAVED;
     if (feature_on(vq->features, VRING_F_IN_ORDER))
-        vq->oldest = packed_before_by(&vq->ring, vq->free_head, header->count);
+        packed_driver_restore_order(vq, header->count);
     else
         packed_driver_restore_free(vq);
     vq->published = vq->next_avail;
@@ -233,6 +249,20 @@ static uint32_t packed_device_entries(const struct vring_head *heads, uint16_t c
     return entries;
 }
 
+/* Note of all that are in flight where they stand in order[], and where in the ring. */
+static void packed_device_place(struct vring_packed_device *vq)
+{
+    struct vring_packed_position at = vq->next_used;
+
+    for (uint16_t i = 0; i < vq->in_flight; i++) {
+        struct vring_head *head = &vq->heads[vq->heads[i].order];
+
+        at = packed_forward(&vq->ring, at, head->taken);
+        head->record = i;
+        head->link = (uint16_t)packed_before(&vq->ring, packed_entry(at));
+    }
+}
+
 /* Those listed in order[0 .. count) wait. */
 static int packed_device_go_on(struct vring_packed_device *vq, const struct vring_packed_device *fresh,
                                struct vring_packed_position next_used, uint16_t count)
@@ -247,6 +277,9 @@ static int packed_device_go_on(struct vring_packed_device *vq, const struct vrin
     vq->taken = count < vq->ring.size ? count : 0;
     vq->waiting_at = next_used;
     vq->owes = true;
+    vq->odd = count;
+    if (packed_device_passes(vq))
+        packed_device_place(vq);
     return vring_packed_device_enable_notify(vq);
 }
 

@@ -117,6 +117,18 @@ static inline uint32_t packed_before_by(const struct vring_packed_ring *r, uint3
     return i >= n ? i - n : i + r->size - n;
 }
 
+/* The entry n on, n being less than size. */
+static inline uint32_t packed_after_by(const struct vring_packed_ring *r, uint32_t i, uint32_t n)
+{
+    return i + n < r->size ? i + n : i + n - r->size;
+}
+
+/* How many entries there are from first to last, round the array. */
+static inline uint32_t packed_span(const struct vring_packed_ring *r, uint32_t first, uint32_t last)
+{
+    return (last >= first ? last : last + r->size) - first + 1;
+}
+
 /* The wrap counter of a place. */
 static inline bool packed_wrap(struct vring_packed_position at)
 {

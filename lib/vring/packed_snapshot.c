@@ -3,6 +3,7 @@
 #include <vring/packed.h>
 
 #include "features.h"
+#include "holds.h"
 #include "packed_ring.h"
 
 /* What both sides see, of a queue that is or was live; what one alone knows is added by its own function. */
@@ -74,7 +75,8 @@ int vring_packed_driver_snapshot_entry(const struct vring_packed_driver *vq, uin
     if (error)
         return error;
     entry->token = vq->slots[position].token;
-    entry->count = vq->slots[position].count;
+    if (packed_driver_holds(vq, position))
+        entry->count = vq->slots[position].count;
     entry->link = vq->slots[position].next;
     return 0;
 }
@@ -108,6 +110,7 @@ int vring_packed_device_snapshot_entry(const struct vring_packed_device *vq, uin
 
     if (error)
         return error;
-    entry->count = vq->heads[position].taken;
+    if (packed_device_holds(vq, position))
+        entry->count = vq->heads[position].taken;
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "chain.h"
 #include "features.h"
 #include "heads.h"
+#include "holds.h"
 #include "inflight.h"
 #include "packed_ring.h"
 #include "packed_walk.h"
@@ -25,11 +26,15 @@ struct packed_device_taking {
     uint32_t held;
     uint32_t taken;
     uint32_t handle; /* of the next, but for its id */
+    uint32_t oldest;
+    uint32_t in_flight;
+    bool passes; /* packed_device_passes(): what is held is told by its place; a constant where it is known */
 };
 
-static PORT_INLINE struct packed_device_taking packed_device_taking(const struct vring_packed_device *vq)
+static PORT_INLINE struct packed_device_taking packed_device_taking(const struct vring_packed_device *vq, bool passes)
 {
-    struct packed_device_taking taking = {vq->next_avail, vq->held, vq->taken, (uint32_t)vq->generation << 16};
+    struct packed_device_taking taking = {vq->next_avail, vq->held,      vq->taken, (uint32_t)vq->generation << 16,
+                                          vq->oldest,     vq->in_flight, passes};
 
     return taking;
 }
@@ -47,13 +52,18 @@ static PORT_INLINE void packed_device_taken(struct vring_packed_device *vq, cons
 
 /*
  * The buffer of this id, of which chain has been told, is ours until it is used or rewound; place is where the order in
- * which buffers are taken goes on.
+ * which buffers are taken goes on, and last the last entry that it takes up.
  */
-static PORT_INLINE void packed_device_hold(struct vring_head *heads, struct vring_head *place,
+static PORT_INLINE void packed_device_hold(struct vring_head *heads, struct vring_head *place, uint32_t last,
                                            struct packed_device_taking *taking, uint32_t id, uint32_t descriptors,
                                            uint64_t writable, bool refused, struct vring_chain *chain)
 {
     place->order = (uint16_t)id;
+    if (taking->passes) {
+        heads[id].record = (uint16_t)taking->taken;
+        heads[id].link = (uint16_t)last;
+        taking->in_flight++;
+    }
     chain->handle = taking->handle | id;
     taking->handle += 1u << 16;
     heads_hand_out(heads, id, chain->handle, (uint16_t)descriptors, writable, refused);
@@ -64,7 +74,8 @@ static PORT_INLINE void packed_device_take(const struct vring_packed_ring *r, st
                                            struct packed_device_taking *taking, uint32_t id, uint32_t descriptors,
                                            uint64_t writable, bool refused, struct vring_chain *chain)
 {
-    packed_device_hold(heads, &heads[taking->taken], taking, id, descriptors, writable, refused, chain);
+    packed_device_hold(heads, &heads[taking->taken], packed_after_by(r, packed_entry(taking->at), descriptors - 1), taking, id,
+                       descriptors, writable, refused, chain);
     taking->taken = packed_after(r, taking->taken);
     taking->held += descriptors;
     taking->at = packed_forward(r, taking->at, descriptors);
@@ -72,14 +83,15 @@ static PORT_INLINE void packed_device_take(const struct vring_packed_ring *r, st
 
 /* Is this the id of a buffer that could be given to us? */
 static PORT_INLINE bool packed_device_may_take(const struct vring_packed_ring *r, const struct vring_head *heads,
-                                               uint32_t peer_id)
+                                               const struct packed_device_taking *taking, uint32_t peer_id)
 {
     if (PEER_BAD(peer_id >= r->size))
         return false;
 
     uint32_t id = peer_id;
 
-    if (PEER_BAD(heads[id].taken))
+    if (PEER_BAD(taking->passes ? heads_is_among(heads, r->size, id, taking->oldest, taking->in_flight)
+                                : heads[id].taken != 0))
         return false;
     return true;
 }
@@ -103,7 +115,9 @@ static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, 
 
     uint16_t id = place->id;
 
-    if (!packed_device_may_take(&vq->ring, vq->heads, id))
+    struct packed_device_taking taking = packed_device_taking(vq, packed_device_passes(vq));
+
+    if (!packed_device_may_take(&vq->ring, vq->heads, &taking, id))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->next_avail), id);
     error = vring_chain_end(&walk);
     if (error)
@@ -113,10 +127,16 @@ static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, 
     chain->handle = heads_take(vq->heads, id, (uint16_t)place->descriptors, chain->writable, walk.refused != 0,
                                vq->generation++);
     vq->heads[vq->taken].order = id;
+    if (taking.passes) {
+        vq->heads[id].record = (uint16_t)vq->taken;
+        vq->heads[id].link = (uint16_t)packed_before(&vq->ring, packed_entry(place->next));
+    }
     vq->taken = packed_after(&vq->ring, vq->taken);
     vq->held = (uint16_t)(vq->held + place->descriptors);
     vq->in_flight++;
     vq->next_avail = place->next;
+    if (walk.refused)
+        vq->odd = vq->in_flight;
     return walk.refused;
 }
 
@@ -213,7 +233,7 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
         rest->place.i = i;
         return OTHER;
     }
-    if (!packed_device_may_take(r, heads, id))
+    if (!packed_device_may_take(r, heads, taking, id))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(taking->at), id);
     PORT_NEVER(chain->writable > UINT32_MAX);
     packed_device_take(r, heads, taking, id, descriptors, chain->writable, false, chain);
@@ -250,16 +270,16 @@ static PORT_INLINE int packed_device_look(struct vring_packed_device *vq, const 
  * for it. 0, or what broke the queue, or OTHER.
  */
 static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, const struct vring_packed_ring *r,
-                                                struct vring_head *heads, struct vring_head *place,
-                                                struct packed_device_taking *taking,
-                                                const struct chain_desc *desc, const struct vring_region *last,
+                                                struct vring_head *heads, struct vring_head *place, uint32_t offset,
+                                                struct packed_device_taking *taking, const struct chain_desc *desc,
+                                                const struct vring_region *last,
                                                 struct vring_iov *iov, struct vring_chain *chain)
 {
     if (!chain_piece(desc, last, desc->flags & VRING_DESC_WRITE, iov, chain))
         return OTHER;
-    if (!packed_device_may_take(r, heads, desc->next))
+    if (!packed_device_may_take(r, heads, taking, desc->next))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, r), desc->next);
-    packed_device_hold(heads, place, taking, desc->next, 1, chain->writable, false, chain);
+    packed_device_hold(heads, place, offset, taking, desc->next, 1, chain->writable, false, chain);
     return 0;
 }
 
@@ -269,25 +289,33 @@ static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, 
  * with OTHER it becomes that of the next. There is room for most, before the ring or the list of what was taken begins
  * again. Returns why there are no more than *n.
  */
-static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, uint32_t kind, struct vring_iov *iov,
-                                              struct vring_chain *chains, uint32_t most, uint32_t *n,
+static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, bool passes, uint32_t kind,
+                                              struct vring_iov *iov, struct vring_chain *chains, uint32_t most, uint32_t *n,
                                               struct chain_desc *first)
 {
-    struct packed_device_taking taking = packed_device_taking(vq);
+    struct packed_device_taking taking = packed_device_taking(vq, passes);
     const uint32_t like = packed_avail_flags(taking.at) | kind;
     const struct vring_region *last = &vq->regions.last; /* not copied: what memory holds needs no register */
     struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(taking.at));
     struct vring_head *heads = vq->heads, *place = heads + taking.taken;
-    struct vring_chain *chain = chains, *end = chains + most;
+    struct vring_iov *next = iov, *end = iov + most;
+    struct vring_chain *chain = chains;
     struct chain_desc desc = *first;
+    uint32_t entry = packed_entry(taking.at);
     int error;
 
-    for (;; iov++, place++) {
+    for (;; place++) {
         desc.flags = (uint16_t)kind; /* all that matters of them */
-        error = packed_device_take_piece(vq, &here, heads, place, &taking, &desc, last, iov, chain);
-        if (PORT_UNLIKELY(error) || ++chain == end)
+        error = packed_device_take_piece(vq, &here, heads, place, entry, &taking, &desc, last, next, chain);
+        if (PORT_UNLIKELY(error) || ++next == end)
             break;
         here = packed_from(&here, 1);
+        if (passes) {
+            taking.taken++;
+            entry++;
+        } else {
+            chain++;
+        }
 
         uint16_t flags = packed_observe_flags(&here, 0); /* A */
 
@@ -303,11 +331,11 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, ui
         desc = packed_fetch_desc(&here, 0, flags);
     }
 
-    uint32_t taken = (uint32_t)(chain - chains);
+    uint32_t taken = (uint32_t)(next - iov);
 
     *first = desc;
     *n = taken;
-    taking.taken = taking.taken + taken < here.size ? taking.taken + taken : 0;
+    taking.taken = packed_after_by(&here, vq->taken, taken);
     taking.at = packed_forward(&here, taking.at, taken);
     taking.held += taken;
     packed_device_taken(vq, &taking);
@@ -318,14 +346,83 @@ static PORT_NOINLINE int packed_device_get_readable(struct vring_packed_device *
                                                     struct vring_chain *chains, uint32_t most, uint32_t *n,
                                                     struct chain_desc *first)
 {
-    return packed_device_get_kind(vq, 0, iov, chains, most, n, first);
+    return packed_device_get_kind(vq, false, 0, iov, chains, most, n, first);
 }
 
 static PORT_NOINLINE int packed_device_get_writable(struct vring_packed_device *vq, struct vring_iov *iov,
                                                     struct vring_chain *chains, uint32_t most, uint32_t *n,
                                                     struct chain_desc *first)
 {
-    return packed_device_get_kind(vq, VRING_DESC_WRITE, iov, chains, most, n, first);
+    return packed_device_get_kind(vq, false, VRING_DESC_WRITE, iov, chains, most, n, first);
+}
+
+/* The same where buffers are passed. What is told of them is left in their heads. */
+
+static PORT_NOINLINE int packed_device_get_row_readable(struct vring_packed_device *vq, struct vring_iov *iov,
+                                                        uint32_t most, uint32_t *n, struct chain_desc *first)
+{
+    struct vring_chain one;
+
+    return packed_device_get_kind(vq, true, 0, iov, &one, most, n, first);
+}
+
+static PORT_NOINLINE int packed_device_get_row_writable(struct vring_packed_device *vq, struct vring_iov *iov,
+                                                        uint32_t most, uint32_t *n, struct chain_desc *first)
+{
+    struct vring_chain one;
+
+    return packed_device_get_kind(vq, true, VRING_DESC_WRITE, iov, &one, most, n, first);
+}
+
+static PORT_INLINE int packed_device_get_pieces_in_order(struct vring_packed_device *vq, struct vring_iov *iov,
+                                                         uint32_t most, uint32_t *n, struct chain_desc *first)
+{
+    uint32_t like = packed_avail_flags(vq->next_avail);
+
+    if (most > 0 && packed_is_piece(first->flags, like))
+        return packed_device_get_row_readable(vq, iov, most, n, first);
+    if (most > 0 && packed_is_piece(first->flags, like | VRING_DESC_WRITE))
+        return packed_device_get_row_writable(vq, iov, most, n, first);
+    *n = 0;
+    return OTHER;
+}
+
+/* Tell the last n of the buffers taken so, whose pieces are at iov. */
+static PORT_INLINE void packed_device_tell_taken(const struct vring_packed_device *vq, const struct vring_iov *iov, uint32_t n,
+                                                 struct vring_chain *chain)
+{
+    const struct vring_head *heads = vq->heads;
+
+    for (uint32_t at = packed_before_by(&vq->ring, vq->taken, n); n > 0; n--, at = packed_after(&vq->ring, at), iov++, chain++) {
+        const struct vring_head *head = &heads[heads[at].order];
+
+        chain->handle = head->handle;
+        chain->n_readable = head->writable == 0;
+        chain->n_writable = head->writable != 0;
+        chain->readable = iov->len - head->writable;
+        chain->writable = head->writable;
+    }
+}
+
+/* From *first on, up to most buffers as long as each is one piece, and of one kind. As packed_device_get_kind(). */
+static PORT_INLINE int packed_device_get_pieces(struct vring_packed_device *vq, struct vring_iov *iov,
+                                                struct vring_chain *chains, uint32_t most, uint32_t *n,
+                                                struct chain_desc *first)
+{
+    uint32_t like = packed_avail_flags(vq->next_avail);
+    int error;
+
+    if (packed_device_passes(vq)) {
+        error = packed_device_get_pieces_in_order(vq, iov, most, n, first);
+        packed_device_tell_taken(vq, iov, *n, chains);
+        return error;
+    }
+    if (most > 0 && packed_is_piece(first->flags, like))
+        return packed_device_get_readable(vq, iov, chains, most, n, first);
+    if (most > 0 && packed_is_piece(first->flags, like | VRING_DESC_WRITE))
+        return packed_device_get_writable(vq, iov, chains, most, n, first);
+    *n = 0;
+    return OTHER;
 }
 
 /* Where what is taken goes. */
@@ -343,7 +440,7 @@ struct packed_device_room {
 static PORT_INLINE int packed_device_get_run(struct vring_packed_device *vq, bool indirect,
                                              struct packed_device_room *room, struct chain_desc *first)
 {
-    struct packed_device_taking taking = packed_device_taking(vq);
+    struct packed_device_taking taking = packed_device_taking(vq, packed_device_passes(vq));
     struct vring_head *heads = vq->heads;
     struct vring_iov *iov = room->iov;
     struct vring_chain *chain = room->chains, *end = chain + room->capacity;
@@ -359,7 +456,7 @@ static PORT_INLINE int packed_device_get_run(struct vring_packed_device *vq, boo
             packed_device_taken(vq, &taking);
             error = packed_device_take_walked(vq, &rest.place, &rest.desc, iov, n_iov, chain);
             chain += vring_error_blame(error) == VRING_BLAME_CHAIN;
-            taking = packed_device_taking(vq);
+            taking = packed_device_taking(vq, packed_device_passes(vq));
         }
         if (PORT_UNLIKELY(error))
             break;
@@ -438,14 +535,11 @@ static PORT_ASIDE int packed_device_get_any(struct vring_packed_device *vq, stru
                                          : packed_device_get_next(vq, iov, n_iov, chain);
 }
 
-/* One piece is taken without a call. */
-int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                  struct vring_chain *chain)
+/* get_avail where there is room for a piece, nothing is left from before a restart, and no note is kept. */
+static PORT_INLINE int packed_device_get_one(struct vring_packed_device *vq, bool passes, struct vring_iov *iov,
+                                             uint32_t n_iov, struct vring_chain *chain)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || !chain || !iov || n_iov == 0 || vq->live != LIVE ||
-                                    resume_waiting(vq->waiting) > 0 || inflight_is_kept(&vq->inflight)))
-        return packed_device_get_any(vq, iov, n_iov, chain);
-
+    struct packed_device_taking taking = packed_device_taking(vq, passes);
     struct vring_packed_position at = vq->next_avail;
     struct chain_desc desc;
     int answer = packed_device_look(vq, &vq->ring, packed_entry(at), at, vq->held < vq->ring.size, &desc);
@@ -457,19 +551,33 @@ int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_i
 
         return packed_device_take_any(vq, first, iov, n_iov, chain);
     }
-    if (!packed_device_may_take(&vq->ring, vq->heads, desc.next))
+    if (!packed_device_may_take(&vq->ring, vq->heads, &taking, desc.next))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->next_avail), desc.next);
-
-    uint32_t id = desc.next;
-
-    chain->handle = (vring_handle)vq->generation++ << 16 | id;
-    heads_hand_out(vq->heads, id, chain->handle, 1, chain->writable, false);
-    vq->heads[vq->taken].order = (uint16_t)id;
+    packed_device_hold(vq->heads, &vq->heads[vq->taken], packed_entry(at), &taking, desc.next, 1, chain->writable, false, chain);
+    vq->generation++;
     vq->taken = packed_after(&vq->ring, vq->taken);
     vq->next_avail = packed_forward(&vq->ring, vq->next_avail, 1);
     vq->in_flight++;
     vq->held++;
     return 0;
+}
+
+static PORT_NOINLINE int packed_device_get_one_in_order(struct vring_packed_device *vq, struct vring_iov *iov,
+                                                        uint32_t n_iov, struct vring_chain *chain)
+{
+    return packed_device_get_one(vq, true, iov, n_iov, chain);
+}
+
+/* One piece is taken without a call. */
+int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                  struct vring_chain *chain)
+{
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !chain || !iov || n_iov == 0 || vq->live != LIVE ||
+                                    resume_waiting(vq->waiting) > 0 || inflight_is_kept(&vq->inflight)))
+        return packed_device_get_any(vq, iov, n_iov, chain);
+    if (packed_device_passes(vq))
+        return packed_device_get_one_in_order(vq, iov, n_iov, chain);
+    return packed_device_get_one(vq, false, iov, n_iov, chain);
 }
 
 /* Up to capacity buffers, by so many calls. */
@@ -517,12 +625,7 @@ static PORT_INLINE int packed_device_get_straight(struct vring_packed_device *vq
         do {
             uint32_t row = packed_device_row(vq, capacity - taken, n_iov - taken);
 
-            now = 0;
-            error = OTHER;
-            if (row > 0 && packed_is_piece(first.flags, packed_avail_flags(at)))
-                error = packed_device_get_readable(vq, iov + taken, chains + taken, row, &now, &first);
-            else if (row > 0 && packed_is_piece(first.flags, packed_avail_flags(at) | VRING_DESC_WRITE))
-                error = packed_device_get_writable(vq, iov + taken, chains + taken, row, &now, &first);
+            error = packed_device_get_pieces(vq, iov + taken, chains + taken, row, &now, &first);
             taken += now;
         } while (error == OTHER && now > 0);
         if (error == OTHER) {
@@ -535,6 +638,37 @@ static PORT_INLINE int packed_device_get_straight(struct vring_packed_device *vq
     }
     *n = taken;
     return error;
+}
+
+int vring_packed_device_get_avail_run(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                      struct vring_chain *chain, uint32_t *n)
+{
+    if (!vq || !chain || !n || (!iov && n_iov > 0))
+        return VRING_E_NULL;
+    *n = 0;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (!feature_on(vq->features, VRING_F_IN_ORDER))
+        return VRING_E_FEATURE;
+
+    int answer;
+
+    if (packed_device_passes(vq) && resume_waiting(vq->waiting) == 0) {
+        struct vring_packed_position at = vq->next_avail;
+        struct chain_desc first;
+
+        answer = packed_device_look(vq, &vq->ring, packed_entry(at), at, vq->held < vq->ring.size, &first);
+        if (answer)
+            return answer;
+        answer = packed_device_get_pieces_in_order(vq, iov, packed_device_row(vq, n_iov, n_iov), n, &first);
+        if (*n > 0)
+            packed_device_tell_taken(vq, &iov[*n - 1], 1, chain);
+        if (answer != OTHER || *n > 0)
+            return answer == OTHER ? 0 : batch_answer(answer, *n);
+    }
+    answer = vring_packed_device_get_avail(vq, iov, n_iov, chain);
+    *n = answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN;
+    return answer;
 }
 
 int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,

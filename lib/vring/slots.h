@@ -25,30 +25,14 @@ static inline bool slot_in_flight(const struct vring_slot *slots, size_t id)
 }
 
 /*
- * Was the buffer at head added at one of the last so many positions before next, which are staged? Its position says so,
- * modulo 2^16; that position's entry in avail.ring says whether it is this buffer or one that has been in flight for a
- * whole lap of the index.
+ * Split: was the buffer at head added last at one of count positions from first on? Its position says so, modulo 2^16; that
+ * position's entry in avail.ring says whether it is this buffer or one that was added a whole lap of the index ago.
  */
-static inline bool slot_is_staged(const struct vring_slot *slots, uint32_t mask, size_t head, uint32_t staged,
-                                  size_t next)
+static inline bool slot_is_at(const struct vring_slot *slots, uint32_t mask, size_t head, size_t first, uint32_t count)
 {
     uint16_t position = slots[head].position;
 
-    if (staged == 0)
-        return false;
-    return (uint16_t)(next - position - 1) < staged && slots[position & mask].order == head;
-}
-
-/*
- * Where buffers come back in order, descriptors do, too: they are taken round and round, and not moved when they are
- * free again. Returns how many are.
- */
-static inline uint32_t slots_retire(struct vring_slot *slots, size_t head)
-{
-    uint32_t count = slots[head].count;
-
-    slots[head].count = 0;
-    return count;
+    return (uint16_t)(position - first) < count && slots[position & mask].order == head;
 }
 
 /*
@@ -57,8 +41,11 @@ static inline uint32_t slots_retire(struct vring_slot *slots, size_t head)
  */
 static inline uint32_t slots_put_back(struct vring_slot *slots, size_t head, size_t free_head)
 {
+    uint32_t count = slots[head].count;
+
     slots[slots[head].last].next = (uint16_t)free_head;
-    return slots_retire(slots, head);
+    slots[head].count = 0;
+    return count;
 }
 
 /* The same; free_head and free_count are the caller's. */

@@ -11,12 +11,14 @@
 #define vring_split_driver_init                  vring_split_be_driver_init
 #define vring_split_driver_add_avail             vring_split_be_driver_add_avail
 #define vring_split_driver_add_avail_batch       vring_split_be_driver_add_avail_batch
+#define vring_split_driver_add_avail_run         vring_split_be_driver_add_avail_run
 #define vring_split_driver_add_indirect          vring_split_be_driver_add_indirect
 #define vring_split_driver_abort                 vring_split_be_driver_abort
 #define vring_split_driver_publish               vring_split_be_driver_publish
 #define vring_split_driver_notification          vring_split_be_driver_notification
 #define vring_split_driver_get_used              vring_split_be_driver_get_used
 #define vring_split_driver_get_used_batch        vring_split_be_driver_get_used_batch
+#define vring_split_driver_get_used_run          vring_split_be_driver_get_used_run
 #define vring_split_driver_enable_notify         vring_split_be_driver_enable_notify
 #define vring_split_driver_enable_notify_delayed vring_split_be_driver_enable_notify_delayed
 #define vring_split_driver_disable_notify        vring_split_be_driver_disable_notify
@@ -30,6 +32,7 @@
 #define vring_split_device_init                  vring_split_be_device_init
 #define vring_split_device_get_avail             vring_split_be_device_get_avail
 #define vring_split_device_get_avail_batch       vring_split_be_device_get_avail_batch
+#define vring_split_device_get_avail_run         vring_split_be_device_get_avail_run
 #define vring_split_device_rewind                vring_split_be_device_rewind
 #define vring_split_device_add_used              vring_split_be_device_add_used
 #define vring_split_device_add_used_batch        vring_split_be_device_add_used_batch
@@ -66,12 +69,14 @@
 __typeof__(vring_split_driver_init) vring_split_be_driver_init;
 __typeof__(vring_split_driver_add_avail) vring_split_be_driver_add_avail;
 __typeof__(vring_split_driver_add_avail_batch) vring_split_be_driver_add_avail_batch;
+__typeof__(vring_split_driver_add_avail_run) vring_split_be_driver_add_avail_run;
 __typeof__(vring_split_driver_add_indirect) vring_split_be_driver_add_indirect;
 __typeof__(vring_split_driver_abort) vring_split_be_driver_abort;
 __typeof__(vring_split_driver_publish) vring_split_be_driver_publish;
 __typeof__(vring_split_driver_notification) vring_split_be_driver_notification;
 __typeof__(vring_split_driver_get_used) vring_split_be_driver_get_used;
 __typeof__(vring_split_driver_get_used_batch) vring_split_be_driver_get_used_batch;
+__typeof__(vring_split_driver_get_used_run) vring_split_be_driver_get_used_run;
 __typeof__(vring_split_driver_enable_notify) vring_split_be_driver_enable_notify;
 __typeof__(vring_split_driver_enable_notify_delayed) vring_split_be_driver_enable_notify_delayed;
 __typeof__(vring_split_driver_disable_notify) vring_split_be_driver_disable_notify;
@@ -85,6 +90,7 @@ __typeof__(vring_split_driver_snapshot_entry) vring_split_be_driver_snapshot_ent
 __typeof__(vring_split_device_init) vring_split_be_device_init;
 __typeof__(vring_split_device_get_avail) vring_split_be_device_get_avail;
 __typeof__(vring_split_device_get_avail_batch) vring_split_be_device_get_avail_batch;
+__typeof__(vring_split_device_get_avail_run) vring_split_be_device_get_avail_run;
 __typeof__(vring_split_device_rewind) vring_split_be_device_rewind;
 __typeof__(vring_split_device_add_used) vring_split_be_device_add_used;
 __typeof__(vring_split_device_add_used_batch) vring_split_be_device_add_used_batch;

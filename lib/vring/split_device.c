@@ -6,6 +6,7 @@
 #include "event.h"
 #include "features.h"
 #include "heads.h"
+#include "holds.h"
 #include "indirect.h"
 #include "inflight.h"
 #include "layout.h"
@@ -101,6 +102,8 @@ static inline void split_device_stage(struct vring_split_device *vq, uint16_t he
     else
         heads_release(vq->heads, head);
     vq->next_used++;
+    if (vq->odd > 0)
+        vq->odd--;
 }
 
 /* End the batch at next_used: one element, at the place of its first buffer, names its last (2.7.9). */
@@ -134,46 +137,75 @@ static PORT_NOINLINE void split_device_stage_due(struct vring_split_device *vq)
     }
 }
 
-/* add_used with IN_ORDER. */
-static PORT_NOINLINE int split_device_add_in_order(struct vring_split_device *vq, uint16_t head, uint32_t len)
+/* With IN_ORDER: the buffer at head has been used, be it its turn or not. */
+static void split_device_hold_back(struct vring_split_device *vq, uint16_t head, uint32_t len)
 {
     heads_hold_back(vq->heads, head, len);
-    split_device_stage_due(vq);
-    return 0;
+    vq->odd = (uint16_t)(vq->next_avail - vq->next_used);
 }
 
-/* With IN_ORDER, buffers up to this position have been used in full: one element will stand for all of them. */
-static PORT_INLINE void split_device_pass(struct vring_split_device *vq, size_t at)
+/*
+ * With IN_ORDER: buffers up to the one at head, which was taken as the last of the first count in flight, have been used;
+ * those before it in full. One element will stand for all of them.
+ */
+static PORT_INLINE void split_device_pass(struct vring_split_device *vq, uint32_t count, uint16_t head, uint32_t len)
 {
-    if ((uint16_t)at == vq->next_used)
-        return;
-    vq->batch_head = vq->heads[(at - 1) & vq->ring.mask].order;
-    vq->batch_len = vq->heads[vq->batch_head].writable;
-    vq->next_used = (uint16_t)at;
+    bool in_full = heads_used_in_full(vq->heads, head, len);
+
+    vq->batch_head = head;
+    vq->batch_len = len;
+    vq->next_used = (uint16_t)(vq->next_used + count);
+    if (!in_full)
+        split_device_end_batch(vq);
 }
 
-/* With IN_ORDER: as long as each is the next whose turn it is, used in full as most are. How many. */
+/* Where buffers are passed: as long as each is the next whose turn it is, used in full as most are. How many. */
 static PORT_NOINLINE uint32_t split_device_add_next(struct vring_split_device *vq, const struct vring_used_chain *used,
                                                     uint32_t count)
 {
-    struct vring_head *heads = vq->heads;
+    const struct vring_head *heads = vq->heads;
     size_t at = vq->next_used;
     uint32_t mask = vq->ring.mask, most = (uint16_t)(vq->next_avail - vq->next_used), added = 0;
+    uint16_t head = 0;
 
-    if (most > count)
-        most = count;
-    for (; added < most; added++) {
-        uint16_t head = heads[at & mask].order;
+    if (vq->odd > 0)
+        return 0;
+    for (most = batch_least(most, count); added < most; added++) {
+        uint16_t next = heads[at++ & mask].order;
 
-        if (heads[head].handle != used[added].handle || !heads_used_in_full(heads, head, used[added].len))
+        if (heads[next].handle != used[added].handle || !heads_used_in_full(heads, next, used[added].len))
             break;
-        heads_release(heads, head);
-        at++;
+        head = next;
     }
-    split_device_pass(vq, at);
     if (added > 0)
-        split_device_stage_due(vq);
+        split_device_pass(vq, added, head, heads[head].writable);
     return added;
+}
+
+/* With IN_ORDER: may the buffer that the handle names be given back with len bytes written? As heads_check_use(). */
+static int split_device_check_use(const struct vring_split_device *vq, vring_handle handle, uint32_t len)
+{
+    int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
+
+    if (error != VRING_E_HANDLE && !split_device_holds(vq, handle_head(handle), (uint16_t)(vq->next_avail - vq->next_used)))
+        return VRING_E_HANDLE;
+    return error;
+}
+
+/* add_used with IN_ORDER. */
+static PORT_NOINLINE int split_device_add_in_order(struct vring_split_device *vq, vring_handle handle, uint32_t len)
+{
+    const struct vring_used_chain one = {handle, len};
+    int error;
+
+    if (split_device_passes(vq) && split_device_add_next(vq, &one, 1) == 1)
+        return 0;
+    error = split_device_check_use(vq, handle, len);
+    if (error)
+        return error;
+    split_device_hold_back(vq, handle_head(handle), len);
+    split_device_stage_due(vq);
+    return 0;
 }
 
 int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len)
@@ -183,22 +215,15 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
     if (vq->live <= 0)
         return peer_verdict(vq->live);
 
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        return split_device_add_in_order(vq, handle, len);
+
     int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
 
     if (error)
         return error;
-
-    uint16_t head = handle_head(handle);
-
-    if (feature_on(vq->features, VRING_F_IN_ORDER)) {
-        const struct vring_used_chain one = {handle, len};
-
-        if (PORT_FAST && !inflight_is_kept(&vq->inflight) && split_device_add_next(vq, &one, 1) == 1)
-            return 0;
-        return split_device_add_in_order(vq, head, len);
-    }
-    split_store_used(&vq->ring, vq->next_used, head, len);
-    split_device_stage(vq, head);
+    split_store_used(&vq->ring, vq->next_used, handle_head(handle), len);
+    split_device_stage(vq, handle_head(handle));
     return 0;
 }
 
@@ -243,12 +268,10 @@ int vring_split_device_add_used_batch(struct vring_split_device *vq, const struc
     if (vq->live <= 0)
         return peer_verdict(vq->live);
 
-    bool fast = PORT_FAST && !inflight_is_kept(&vq->inflight), in_order = feature_on(vq->features, VRING_F_IN_ORDER);
-
-    if (fast && !in_order)
+    if (PORT_FAST && !inflight_is_kept(&vq->inflight) && !feature_on(vq->features, VRING_F_IN_ORDER))
         return split_device_add_all(vq, used, count, n);
     while (!error && added < count) {
-        uint32_t run = fast ? split_device_add_next(vq, used + added, count - added) : 0;
+        uint32_t run = split_device_passes(vq) ? split_device_add_next(vq, used + added, count - added) : 0;
 
         added += run;
         if (run > 0)
@@ -260,23 +283,6 @@ int vring_split_device_add_used_batch(struct vring_split_device *vq, const struc
     return error;
 }
 
-/*
- * With IN_ORDER: use in full all buffers from the one whose turn it is up to the one at last, or to the first of which more
- * is known than that we hold it. That one's head.
- */
-static PORT_INLINE uint16_t split_device_pass_up_to(struct vring_split_device *vq, size_t last)
-{
-    struct vring_head *heads = vq->heads;
-    size_t at = vq->next_used, mask = vq->ring.mask, head = heads[at & mask].order;
-
-    while (head != last && heads[head].taken == 1 && heads[head].used == HEAD_NOT_USED) {
-        heads_release(heads, (uint16_t)head);
-        head = heads[++at & mask].order;
-    }
-    split_device_pass(vq, at);
-    return (uint16_t)head;
-}
-
 int vring_split_device_add_used_through(struct vring_split_device *vq, vring_handle handle, uint32_t len)
 {
     if (!vq)
@@ -286,20 +292,23 @@ int vring_split_device_add_used_through(struct vring_split_device *vq, vring_han
     if (!feature_on(vq->features, VRING_F_IN_ORDER))
         return VRING_E_FEATURE;
 
-    int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
+    int error = split_device_check_use(vq, handle, len);
+    uint16_t head, last = handle_head(handle);
 
     if (error)
         return error;
-
-    bool fast = PORT_FAST && !inflight_is_kept(&vq->inflight);
-    uint16_t head, last = handle_head(handle);
-
-    while ((head = fast ? split_device_pass_up_to(vq, last) : vq->heads[vq->next_used & vq->ring.mask].order) != last) {
+    if (split_device_passes(vq) && vq->odd == 0) {
+        split_device_pass(vq, (uint16_t)(vq->heads[last].record - vq->next_used) + 1u, last, len);
+        return 0;
+    }
+    while ((head = vq->heads[vq->next_used & vq->ring.mask].order) != last) {
         if (!heads_held_back(vq->heads, head))
-            heads_hold_back(vq->heads, head, vq->heads[head].writable);
+            split_device_hold_back(vq, head, vq->heads[head].writable);
         split_device_stage_due(vq);
     }
-    return split_device_add_in_order(vq, last, len);
+    split_device_hold_back(vq, last, len);
+    split_device_stage_due(vq);
+    return 0;
 }
 
 /* ------------------------------------------------------------------------------------------------------ publish --- */

@@ -150,8 +150,8 @@ static PORT_INLINE void split_driver_taken(struct vring_split_driver *vq, const 
     vq->free_count = (uint16_t)taking->free_count;
 }
 
-/* The used element at next_used: one buffer, any that is in flight. */
-static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const struct split_driver_taking *taking,
+/* The used element at next_used: a descriptor of the ring, and a length that has not been judged. */
+static PORT_INLINE int split_driver_look(struct vring_split_driver *vq, const struct split_driver_taking *taking,
                                          size_t *head, uint32_t *len)
 {
     size_t at = taking->next_used;
@@ -161,9 +161,27 @@ static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const st
     if (PEER_BAD(peer_id > taking->ring->mask))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
     *head = peer_id;
-    if (PEER_BAD(!slot_in_flight(taking->slots, *head) ||
-                 slot_is_staged(taking->slots, taking->ring->mask, *head, taking->staged, taking->next_avail)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
+    return 0;
+}
+
+/* Is the buffer at head one of the last so many before next_avail, which are not the device's yet? */
+static PORT_INLINE bool split_driver_has_staged(const struct split_driver_taking *taking, size_t head)
+{
+    return taking->staged > 0 && slot_is_at(taking->slots, taking->ring->mask, head,
+                                            taking->next_avail - taking->staged, taking->staged);
+}
+
+/* The same: one buffer, any that is in flight. */
+static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const struct split_driver_taking *taking,
+                                         size_t *head, uint32_t *len)
+{
+    size_t at = taking->next_used;
+    int error = split_driver_look(vq, taking, head, len);
+
+    if (error)
+        return error;
+    if (PEER_BAD(!slot_in_flight(taking->slots, *head) || split_driver_has_staged(taking, *head)))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)*head);
     return used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint32_t)at, taking->slots[*head].writable, len);
 }
 
@@ -187,22 +205,22 @@ static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct sp
 
 /*
  * IN_ORDER (2.7.9): the element at next_used names the last of a batch of buffers, which ends within what used.idx has
- * announced.
+ * announced. So where it was added tells all about it: whether it is in flight, and how many are in front of it.
  */
 static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, const struct split_driver_taking *taking)
 {
-    size_t last = 0;
-    int error = split_driver_take(vq, taking, &last, &vq->batch_len);
+    const struct vring_slot *slots = taking->slots;
+    size_t at = taking->next_used, last = 0;
+    int error = split_driver_look(vq, taking, &last, &vq->batch_len);
 
     if (error)
         return error;
-
-    uint16_t more = (uint16_t)(taking->slots[last].position - taking->next_used); /* buffers in front of it */
-
-    if (PEER_BAD(more >= (uint16_t)(vq->seen_used - taking->next_used)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)taking->next_used, (uint32_t)last);
-    vq->batch = (uint16_t)(more + 1);
-    return 0;
+    if (PEER_BAD(!slot_is_at(slots, taking->ring->mask, last, at, (uint16_t)(vq->seen_used - at))))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)last);
+    error = used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint16_t)at, slots[last].writable, &vq->batch_len);
+    if (!error)
+        vq->batch = (uint16_t)(slots[last].position - at + 1);
+    return error;
 }
 
 /*
@@ -215,7 +233,7 @@ static PORT_INLINE void split_driver_get_next(struct split_driver_taking *taking
 
     used->token = taking->slots[head].token;
     used->len = taking->slots[head].writable;
-    taking->free_count += slots_retire(taking->slots, head);
+    taking->free_count += taking->slots[head].count;
     taking->next_used++;
 }
 
@@ -368,6 +386,47 @@ int vring_split_driver_get_used_batch(struct vring_split_driver *vq, struct vrin
     return split_driver_get_any(vq, taking, used, (uint32_t)ready, n);
 }
 
+/*
+ * Where buffers come back in order their descriptors do, too: those that come free begin where the free ones end, and end
+ * with those of the last.
+ */
+int vring_split_driver_get_used_run(struct vring_split_driver *vq, struct vring_used_buffer *used, uint32_t capacity,
+                                    uint32_t *n)
+{
+    if (!vq || !used || !n)
+        return VRING_E_NULL;
+    *n = 0;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    if (!feature_on(vq->features, VRING_F_IN_ORDER))
+        return VRING_E_FEATURE;
+    if (capacity == 0)
+        return VRING_E_ROOM;
+
+    int answer = split_driver_announced(vq, 1);
+
+    if (answer < 0)
+        return answer;
+
+    struct split_driver_taking taking = split_driver_taking(vq, &vq->ring);
+
+    if (vq->batch == 0 && (answer = split_driver_open_batch(vq, &taking)) != 0)
+        return answer;
+
+    const uint32_t mask = vq->ring.mask, count = batch_least(vq->batch, capacity);
+    const struct vring_slot *last = &taking.slots[taking.slots[(taking.next_used + count - 1) & mask].order];
+    uint32_t end = (uint32_t)(last - taking.slots) + last->count;
+
+    used->token = last->token;
+    used->len = count == vq->batch ? vq->batch_len : last->writable;
+    taking.next_used += count;
+    taking.free_count += ((end - vq->free_head - vq->free_count - 1) & mask) + 1;
+    split_driver_taken(vq, &taking);
+    vq->batch = (uint16_t)(vq->batch - count);
+    *n = count;
+    return 0;
+}
+
 /* ------------------------------------------------------------------------------------------------ notifications --- */
 
 static int split_driver_enable_at(struct vring_split_driver *vq, uint16_t distance)
@@ -473,12 +532,15 @@ int vring_split_driver_take_unused(struct vring_split_driver *vq, uint64_t *toke
     if (vq->live != 0 || !vq->slots)
         return VRING_E_STATE;
 
-    uint32_t head = slots_oldest(vq->slots, vq->ring.size, vq->next_avail);
+    bool in_order = feature_on(vq->features, VRING_F_IN_ORDER);
+    uint32_t head = in_order ? vq->slots[vq->next_used & vq->ring.mask].order
+                             : slots_oldest(vq->slots, vq->ring.size, vq->next_avail);
 
-    if (head == vq->ring.size)
+    if (in_order ? vq->next_used == vq->next_avail : head == vq->ring.size)
         return VRING_E_EMPTY;
     *token = vq->slots[head].token;
     vq->slots[head].count = 0;
+    vq->next_used++;
     return 0;
 }
 

@@ -382,6 +382,68 @@ int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const stru
     return batch_answer(error, added);
 }
 
+/*
+ * Stage buffers of one piece each, up to the first that is not sound or has no room. How many. With IN_ORDER descriptors
+ * follow each other round the table as positions do round the ring: where neither begins again, all is one step further.
+ */
+static PORT_NOINLINE uint32_t split_driver_add_row(struct vring_split_driver *vq, const struct vring_segment *segments,
+                                                   uint32_t count, bool writable, uint64_t token)
+{
+    const struct vring_split_ring ring = vq->ring;
+    const uint32_t flags = writable ? VRING_DESC_WRITE : 0, writes = writable ? UINT32_MAX : 0;
+    const struct vring_segment *segment = segments, *end;
+    size_t head = vq->free_head, at = vq->next_avail, most = count;
+    struct vring_slot *slot = &vq->slots[head], *entry = &vq->slots[at & ring.mask];
+
+    most = most < vq->free_count ? most : vq->free_count;
+    most = most < ring.size - head ? most : ring.size - head;
+    most = most < ring.size - (at & ring.mask) ? most : ring.size - (at & ring.mask);
+    for (end = segments + most; segment != end; segment++, slot++, entry++) {
+        uint64_t addr = segment->addr;
+        uint32_t len = segment->len;
+
+        if (PORT_UNLIKELY(!segment_is_sound(addr, len)))
+            break;
+        split_store_desc(ring.desc, head, addr, len, flags, 0);
+        if (entry->order != head) {
+            entry->order = (uint16_t)head;
+            split_store_avail_entry(&ring, at, (uint16_t)head);
+        }
+        slot->token = token++;
+        slot->writable = len & writes;
+        slot->count = 1;
+        slot->position = (uint16_t)at++;
+        head++;
+    }
+    vq->next_avail = (uint16_t)at;
+    vq->free_head = (uint16_t)(head & ring.mask);
+    vq->free_count = (uint16_t)(vq->free_count - (segment - segments));
+    return (uint32_t)(segment - segments);
+}
+
+int vring_split_driver_add_avail_run(struct vring_split_driver *vq, const struct vring_segment *segments, uint32_t count,
+                                     bool writable, uint64_t token, uint32_t *n)
+{
+    uint32_t added = 0;
+
+    if (!vq || !n || (!segments && count > 0))
+        return VRING_E_NULL;
+
+    int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
+
+    while (!error && added < count) {
+        uint32_t row = PORT_FAST ? split_driver_add_row(vq, &segments[added], count - added, writable, token + added) : 0;
+
+        added += row;
+        if (row > 0)
+            continue;
+        error = vring_split_driver_add_avail(vq, &segments[added], !writable, writable, token + added);
+        added += !error;
+    }
+    *n = added;
+    return batch_answer(error, added);
+}
+
 int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
 {
     if (!vq)
@@ -398,7 +460,7 @@ int vring_split_driver_abort(struct vring_split_driver *vq, uint64_t *token)
     if (token)
         *token = vq->slots[head].token;
     if (feature_on(vq->features, VRING_F_IN_ORDER)) {
-        vq->free_count = (uint16_t)(vq->free_count + slots_retire(vq->slots, head));
+        vq->free_count = (uint16_t)(vq->free_count + vq->slots[head].count);
         vq->free_head = head;
     } else {
         slots_release(vq->slots, head, &vq->free_head, &vq->free_count);

@@ -7,6 +7,7 @@
 
 #include "features.h"
 #include "heads.h"
+#include "holds.h"
 #include "inflight.h"
 #include "peer.h"
 #include "resume.h"
@@ -77,7 +78,7 @@ int vring_split_driver_save(const struct vring_split_driver *vq, void *state, si
         return VRING_E_ROOM;
     saved_put_header(&to, &header);
     for (uint32_t i = 0; i < vq->ring.size; i++)
-        if (vq->slots[i].count != 0)
+        if (split_driver_holds(vq, i))
             split_driver_save_buffer(vq, &to, (uint16_t)i);
     saved_close(&to, (const unsigned char *)state);
     return (int)bytes;
@@ -268,7 +269,9 @@ static int split_device_go_on(struct vring_split_device *vq, const struct vring_
     vring_heads_rotate(vq->heads, vq->ring.size, next_used & vq->ring.mask);
     vring_split_device_start(vq, next_used, (uint16_t)(next_used + count));
     split_store_used_flags(&vq->ring, 0);
-    vq->waiting = count;
+    for (uint16_t at = vq->next_used; at != vq->next_avail; at++)
+        vq->heads[vq->heads[at & vq->ring.mask].order].record = at;
+    vq->odd = vq->waiting = count;
     vq->owes = true;
     return vring_split_device_enable_notify(vq);
 }

@@ -197,6 +197,12 @@ static PORT_INLINE void split_expect_desc(const struct vring_split_ring *r, size
     port_prefetch((const void *)(at - 16 * away));
 }
 
+/* The same behind entry i alone. */
+static PORT_INLINE void split_expect_desc_behind(const struct vring_split_ring *r, size_t i, size_t away)
+{
+    port_prefetch((const char *)r->desc + 16 * (i + away));
+}
+
 /* -------------------------------------------------------------------------------------------- the driver's area --- */
 
 static inline void split_store_avail_entry(const struct vring_split_ring *r, size_t position, uint16_t head)
@@ -204,9 +210,14 @@ static inline void split_store_avail_entry(const struct vring_split_ring *r, siz
     access_store16(split_avail_entry(r, position), split_wire16(head));
 }
 
+static inline uint16_t split_load_entry(const uint16_t *entry)
+{
+    return split_wire16(access_load16(entry));
+}
+
 static inline uint16_t split_load_avail_entry(const struct vring_split_ring *r, size_t position)
 {
-    return split_wire16(access_load16(split_avail_entry(r, position)));
+    return split_load_entry(split_avail_entry(r, position));
 }
 
 /*

@@ -3,6 +3,7 @@
 #include <vring/split.h>
 
 #include "features.h"
+#include "holds.h"
 #include "split_ring.h"
 
 /* What both sides see, of a queue that is or was live; what one alone knows is added by its own function. */
@@ -77,7 +78,8 @@ int vring_split_driver_snapshot_entry(const struct vring_split_driver *vq, uint3
     if (error)
         return error;
     entry->token = vq->slots[position].token;
-    entry->count = vq->slots[position].count;
+    if (split_driver_holds(vq, position))
+        entry->count = vq->slots[position].count;
     entry->link = vq->slots[position].next;
     return 0;
 }
@@ -111,6 +113,7 @@ int vring_split_device_snapshot_entry(const struct vring_split_device *vq, uint3
 
     if (error)
         return error;
-    entry->count = vq->heads[position].taken;
+    if (split_device_holds(vq, position, (uint16_t)(vq->next_avail - vq->next_used)))
+        entry->count = vq->heads[position].taken;
     return 0;
 }

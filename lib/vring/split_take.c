@@ -9,6 +9,7 @@
 #include "chain.h"
 #include "features.h"
 #include "heads.h"
+#include "holds.h"
 #include "indirect.h"
 #include "inflight.h"
 #include "peer.h"
@@ -44,12 +45,14 @@ struct split_device_taking {
     struct vring_head *heads;
     size_t next_avail;        /* goes on past 2^16 here: what is kept of it is modulo 2^16 */
     uint32_t generation;      /* in the upper half, as in a handle */
+    uint32_t next_used;
+    bool passes;              /* split_device_passes(): what is held is told by its place; a constant where it is known */
 };
 
-static PORT_INLINE struct split_device_taking split_device_taking(const struct vring_split_device *vq)
+static PORT_INLINE struct split_device_taking split_device_taking(const struct vring_split_device *vq, bool passes)
 {
     struct split_device_taking taking = {&vq->ring, &vq->regions.last, vq->heads, vq->next_avail,
-                                          (uint32_t)vq->generation << 16};
+                                          (uint32_t)vq->generation << 16, vq->next_used, passes};
 
     return taking;
 }
@@ -129,6 +132,8 @@ static PORT_INLINE vring_handle split_device_take(struct split_device_taking *ta
     vring_handle handle = taking->generation | (vring_handle)head;
 
     heads_hand_out(taking->heads, head, handle, 1, writable, false);
+    if (taking->passes)
+        taking->heads[head].record = (uint16_t)taking->next_avail;
     taking->generation += 0x10000;
     taking->next_avail++;
     return handle;
@@ -155,7 +160,11 @@ static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, ui
     if (inflight_is_kept(&vq->inflight))
         inflight_split_take(&vq->inflight, head);
     chain->handle = heads_take(vq->heads, head, 1, chain->writable, walk.refused != 0, vq->generation++);
+    if (split_device_passes(vq))
+        vq->heads[head].record = vq->next_avail;
     vq->next_avail++;
+    if (walk.refused)
+        vq->odd = (uint16_t)(vq->next_avail - vq->next_used);
     return walk.refused;
 }
 
@@ -279,7 +288,7 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
             int error = split_device_take_walked(vq, (uint16_t)head, at, &first, room->iov, n_iov, chain);
             uint32_t pieces = error || n_iov == 0 ? 0 : chain_pieces(chain);
 
-            *taking = split_device_taking(vq);
+            *taking = split_device_taking(vq, split_device_passes(vq));
             *room = split_device_room(vq, room->iov + pieces, n_iov - pieces);
             return error;
         }
@@ -348,20 +357,33 @@ static PORT_INLINE int split_device_announced(struct vring_split_device *vq, uin
     return (int)(ready < wanted ? ready : wanted);
 }
 
-/* The head that the driver offers at next_avail: any that we do not hold. */
-static PORT_INLINE int split_device_offered(struct vring_split_device *vq, const struct split_device_taking *taking,
-                                            size_t *head)
+/* A head that the driver offers at a position may be any that we do not hold. 0, or what broke the queue. */
+static PORT_INLINE int split_device_judge(struct vring_split_device *vq, const struct vring_head *heads, bool passes,
+                                          uint32_t next_used, size_t at, uint32_t peer_head)
 {
-    const uint32_t mask = taking->ring->mask;
-    size_t at = taking->next_avail;
-    uint16_t peer_head = split_load_avail_entry(taking->ring, at);
+    const uint32_t mask = vq->ring.mask;
 
     if (PEER_BAD(peer_head > mask))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
-    *head = peer_head;
-    if (PEER_BAD(taking->heads[*head].taken))
+    if (PEER_BAD(passes ? heads_is_at(heads, mask, peer_head, next_used, (uint16_t)(at - next_used))
+                        : heads[peer_head].taken != 0))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
-    taking->heads[at & mask].order = (uint16_t)*head; /* taken or not: nobody asks before it is */
+    return 0;
+}
+
+/* The head that the driver offers at next_avail. */
+static PORT_INLINE int split_device_offered(struct vring_split_device *vq, const struct split_device_taking *taking,
+                                            size_t *head)
+{
+    size_t at = taking->next_avail;
+    uint16_t peer_head = split_load_avail_entry(taking->ring, at);
+
+    int error = split_device_judge(vq, taking->heads, taking->passes, taking->next_used, at, peer_head);
+
+    if (PORT_UNLIKELY(error))
+        return error;
+    *head = peer_head;
+    taking->heads[at & taking->ring->mask].order = peer_head; /* taken or not: nobody asks before it is */
     return 0;
 }
 
@@ -406,7 +428,7 @@ static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, s
                                                 struct vring_chain *chains, uint32_t most,
                                                 struct split_device_batch *batch)
 {
-    struct split_device_taking taking = split_device_taking(vq);
+    struct split_device_taking taking = split_device_taking(vq, split_device_passes(vq));
     struct split_device_room room = split_device_room(vq, iov, n_iov);
     struct vring_chain *chain = chains, *end = chains + most;
     struct split_words words = batch->words;
@@ -429,22 +451,92 @@ static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, s
     return error;
 }
 
-int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                 struct vring_chain *chain)
+/*
+ * Where buffers are passed: from the next on, up to most of them as long as they are one piece of this kind, and the ring
+ * does not begin again. What is told of them is left in their heads. Returns why there are no more than *n.
+ */
+static PORT_INLINE int split_device_get_row(struct vring_split_device *vq, uint32_t kind, struct vring_iov *iov,
+                                            uint32_t most, uint32_t *n)
 {
-    if (!vq || !chain || (!iov && n_iov > 0))
-        return VRING_E_NULL;
-    if (vq->live != LIVE)
-        return peer_verdict(vq->live);
+    const struct vring_split_ring *ring = &vq->ring;
+    const uint32_t mask = ring->mask, next_used = vq->next_used;
+    uint32_t at = vq->next_avail, generation = (uint32_t)vq->generation << 16;
+    const uint16_t *entry = split_avail_entry(ring, at);
+    struct vring_head *heads = vq->heads, *place = heads + (at & mask);
+    struct vring_iov *next = iov, *end = iov + batch_least(most, ring->size - (at & mask));
+    struct vring_chain one;
+    int error = 0;
 
-    int ready = split_device_announced(vq, 1);
+    for (; next != end; next++, entry++, place++) {
+        uint32_t head = split_load_entry(entry);
 
-    if (PORT_UNLIKELY(ready < 0))
-        return ready;
-    if (VRING_BUILD_RESTART && PORT_UNLIKELY(ready == 0))
-        return split_device_get_again(vq, iov, n_iov, chain);
+        error = split_device_judge(vq, heads, true, next_used, at, head);
+        if (PORT_UNLIKELY(error))
+            break;
+        place->order = (uint16_t)head;
 
-    struct split_device_taking taking = split_device_taking(vq);
+        struct chain_desc desc = split_decode(split_fetch(ring->desc, head));
+
+        if (PORT_UNLIKELY(!chain_piece(&desc, &vq->regions.last, kind, next, &one)))
+            break;
+        split_expect_desc_behind(ring, head, 8); /* descriptors are taken upwards */
+        heads_hand_out(heads, head, generation | head, 1, kind ? desc.len : 0, false);
+        heads[head].record = (uint16_t)at++;
+        generation += 0x10000;
+    }
+    vq->next_avail = (uint16_t)at;
+    vq->generation = (uint16_t)(generation >> 16);
+    *n = (uint32_t)(next - iov);
+    return error;
+}
+
+/* Each of them compiled for its kind. */
+static PORT_NOINLINE int split_device_get_row_readable(struct vring_split_device *vq, struct vring_iov *iov, uint32_t most,
+                                                       uint32_t *n)
+{
+    return split_device_get_row(vq, 0, iov, most, n);
+}
+
+static PORT_NOINLINE int split_device_get_row_writable(struct vring_split_device *vq, struct vring_iov *iov, uint32_t most,
+                                                       uint32_t *n)
+{
+    return split_device_get_row(vq, VRING_DESC_WRITE, iov, most, n);
+}
+
+/*
+ * Where buffers are passed: up to most of those announced, as long as they are one piece each, and of one kind. Returns as
+ * these do.
+ */
+static PORT_INLINE int split_device_get_pieces_in_order(struct vring_split_device *vq, struct vring_iov *iov, uint32_t most,
+                                                        uint32_t *n)
+{
+    int error = split_device_get_row_readable(vq, iov, most, n);
+
+    return error || *n > 0 ? error : split_device_get_row_writable(vq, iov, most, n);
+}
+
+/* Tell the last n of the buffers taken so, whose pieces are at iov. */
+static PORT_INLINE void split_device_tell(const struct vring_split_device *vq, const struct vring_iov *iov, uint32_t n,
+                                          struct vring_chain *chain)
+{
+    const struct vring_head *heads = vq->heads;
+
+    for (uint32_t at = vq->next_avail - n, mask = vq->ring.mask; n > 0; n--, at++, iov++, chain++) {
+        const struct vring_head *head = &heads[heads[at & mask].order];
+
+        chain->handle = head->handle;
+        chain->n_readable = head->writable == 0;
+        chain->n_writable = head->writable != 0;
+        chain->readable = iov->len - head->writable;
+        chain->writable = head->writable;
+    }
+}
+
+/* get_avail of what lies at next_avail: something does. */
+static PORT_INLINE int split_device_get_next(struct vring_split_device *vq, bool passes, struct vring_iov *iov,
+                                             uint32_t n_iov, struct vring_chain *chain)
+{
+    struct split_device_taking taking = split_device_taking(vq, passes);
     size_t head = 0;
     int error = split_device_offered(vq, &taking, &head);
 
@@ -469,6 +561,32 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
     return 0;
 }
 
+static PORT_NOINLINE int split_device_get_in_order(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                   struct vring_chain *chain)
+{
+    return split_device_get_next(vq, true, iov, n_iov, chain);
+}
+
+int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                 struct vring_chain *chain)
+{
+    if (!vq || !chain || (!iov && n_iov > 0))
+        return VRING_E_NULL;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+
+    int ready = split_device_announced(vq, 1);
+
+    if (PORT_UNLIKELY(ready < 0))
+        return ready;
+    if (VRING_BUILD_RESTART && PORT_UNLIKELY(ready == 0))
+        return split_device_get_again(vq, iov, n_iov, chain);
+
+    if (split_device_passes(vq))
+        return split_device_get_in_order(vq, iov, n_iov, chain);
+    return split_device_get_next(vq, false, iov, n_iov, chain);
+}
+
 /* Up to most buffers, by so many calls. */
 static PORT_NOINLINE int split_device_get_each(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                                struct vring_chain *chains, uint32_t most, uint32_t *n)
@@ -491,7 +609,7 @@ static PORT_NOINLINE int split_device_get_each(struct vring_split_device *vq, st
 static PORT_INLINE int split_device_get_kind(struct vring_split_device *vq, uint32_t kind, struct vring_iov *iov,
                                              struct vring_chain *chains, uint32_t most, struct split_device_batch *batch)
 {
-    struct split_device_taking taking = split_device_taking(vq);
+    struct split_device_taking taking = split_device_taking(vq, false);
     struct vring_chain *chain = chains, *end = chains + most;
     struct split_words words = batch->words;
     size_t head = batch->head;
@@ -534,7 +652,7 @@ static PORT_INLINE int split_device_get_pieces(struct vring_split_device *vq, st
                                                struct vring_chain *chains, uint32_t most,
                                                struct split_device_batch *batch)
 {
-    struct split_device_taking taking = split_device_taking(vq);
+    struct split_device_taking taking = split_device_taking(vq, false);
     int error = split_device_next(vq, &taking, &batch->head, &batch->words);
     uint32_t before;
 
@@ -547,6 +665,24 @@ static PORT_INLINE int split_device_get_pieces(struct vring_split_device *vq, st
                                                                      : split_device_get_readable)(
             vq, iov + before, chains + before, most - before, batch);
     } while (batch->taken > before);
+    return error;
+}
+
+/* The same where buffers are passed. */
+static PORT_INLINE int split_device_get_pieces_told(struct vring_split_device *vq, struct vring_iov *iov,
+                                                    struct vring_chain *chains, uint32_t most,
+                                                    struct split_device_batch *batch)
+{
+    uint32_t n;
+    int error;
+
+    do {
+        error = split_device_get_pieces_in_order(vq, iov, most - batch->taken, &n);
+        split_device_tell(vq, iov, n, chains);
+        batch->taken += n;
+        chains += n;
+        iov += n;
+    } while (!error && n > 0);
     return error;
 }
 
@@ -571,8 +707,10 @@ int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vri
         return split_device_get_each(vq, iov, n_iov, chains, ready > 0 ? (uint32_t)ready : capacity, n);
 
     struct split_device_batch batch = {.taken = 0};
-    int error = split_device_get_pieces(vq, iov, chains, batch_least((uint32_t)ready, n_iov), &batch);
-    uint32_t taken = batch.taken;
+    uint32_t taken = batch_least((uint32_t)ready, n_iov);
+    int error = (split_device_passes(vq) ? split_device_get_pieces_told : split_device_get_pieces)(vq, iov, chains, taken, &batch);
+
+    taken = batch.taken;
 
     if (!error && taken < (uint32_t)ready)
         error = split_device_get_lists(vq, taken > 0 ? iov + taken : iov, n_iov - taken, chains + taken,
@@ -581,16 +719,43 @@ int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vri
     return batch_answer(error, batch.taken);
 }
 
+int vring_split_device_get_avail_run(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                     struct vring_chain *chain, uint32_t *n)
+{
+    if (!vq || !chain || !n || (!iov && n_iov > 0))
+        return VRING_E_NULL;
+    *n = 0;
+    if (vq->live != LIVE)
+        return peer_verdict(vq->live);
+    if (!feature_on(vq->features, VRING_F_IN_ORDER))
+        return VRING_E_FEATURE;
+
+    int answer = 0;
+
+    if (split_device_passes(vq) && n_iov > 0) {
+        answer = split_device_announced(vq, n_iov);
+        if (answer > 0)
+            answer = split_device_get_pieces_in_order(vq, iov, (uint32_t)answer, n);
+        if (*n > 0)
+            split_device_tell(vq, &iov[*n - 1], 1, chain);
+    }
+    if (answer || *n > 0)
+        return answer;
+    answer = vring_split_device_get_avail(vq, iov, n_iov, chain);
+    *n = answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN;
+    return answer;
+}
+
 int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle)
 {
     if (!vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    if (!heads_hold(vq->heads, vq->ring.size, handle))
-        return VRING_E_HANDLE;
+    uint16_t head = handle_head(handle), in_flight = (uint16_t)(vq->next_avail - vq->next_used);
 
-    uint16_t head = handle_head(handle);
+    if (!heads_hold(vq->heads, vq->ring.size, handle) || !split_device_holds(vq, head, in_flight))
+        return VRING_E_HANDLE;
 
     if (vq->heads[(uint16_t)(vq->next_avail - resume_waiting(vq->waiting) - 1) & vq->ring.mask].order != head)
         return VRING_E_HANDLE;
@@ -604,6 +769,8 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
         inflight_split_drop(&vq->inflight, head);
     heads_release(vq->heads, head);
     vq->next_avail--;
+    if (vq->odd == in_flight)
+        vq->odd--;
     return 0;
 }
 

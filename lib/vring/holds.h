@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a queue holds. Where buffers come and go in any order, each says so of itself. With IN_ORDER they lie from the oldest
+ * to the newest, and a buffer is held because of where it stands: so many at a time come and go by moving an end.
+ */
+#ifndef VRING_HOLDS_H
+#define VRING_HOLDS_H
+
+#include <vring/packed.h>
+#include <vring/split.h>
+
+#include "features.h"
+#include "heads.h"
+#include "inflight.h"
+#include "resume.h"
+#include "slots.h"
+
+/* -------------------------------------------------------------------------------------------------- driver side --- */
+
+/* Is a buffer that begins at this descriptor staged or with the device? */
+static inline bool split_driver_holds(const struct vring_split_driver *vq, size_t head)
+{
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        return slot_is_at(vq->slots, vq->ring.mask, head, vq->next_used, (uint16_t)(vq->next_avail - vq->next_used));
+    return slot_in_flight(vq->slots, head);
+}
+
+/* Is the buffer of this id staged or with the device? With IN_ORDER ids are taken round and round. */
+static inline bool packed_driver_holds(const struct vring_packed_driver *vq, uint32_t id)
+{
+    uint32_t size = vq->ring.size;
+
+    return feature_on(vq->features, VRING_F_IN_ORDER) ? (id + size - vq->oldest) % size < packed_driver_in_flight(vq)
+                                                      : slot_in_flight(vq->slots, id);
+}
+
+/* -------------------------------------------------------------------------------------------------- device side --- */
+
+/*
+ * With IN_ORDER a device holds what lies from next_used to next_avail. Where it is fast, and keeps no note of what is in
+ * flight, that is all there is to know: what it passes is not told that it has been passed.
+ */
+static PORT_INLINE bool split_device_passes(const struct vring_split_device *vq)
+{
+    return PORT_FAST && feature_on(vq->features, VRING_F_IN_ORDER) && !inflight_is_kept(&vq->inflight);
+}
+
+/* Does the device hold the buffer at head? */
+static PORT_INLINE bool split_device_holds(const struct vring_split_device *vq, size_t head, uint32_t in_flight)
+{
+    return vq->heads[head].taken != 0 &&
+        (!split_device_passes(vq) || heads_is_at(vq->heads, vq->ring.mask, head, vq->next_used, in_flight));
+}
+
+/* As split_device_passes() and split_device_holds(). */
+
+static PORT_INLINE bool packed_device_passes(const struct vring_packed_device *vq)
+{
+    return PORT_FAST && feature_on(vq->features, VRING_F_IN_ORDER) && !inflight_is_kept(&vq->inflight);
+}
+
+static PORT_INLINE bool packed_device_holds(const struct vring_packed_device *vq, uint32_t id)
+{
+    return vq->heads[id].taken != 0 &&
+        (!packed_device_passes(vq) || heads_is_among(vq->heads, vq->ring.size, id, vq->oldest, vq->in_flight));
+}
+
+#endif
