@@ -365,8 +365,10 @@ static PORT_INLINE int split_device_judge(struct vring_split_device *vq, const s
 
     if (PEER_BAD(peer_head > mask))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
-    if (PEER_BAD(passes ? heads_is_at(heads, mask, peer_head, next_used, (uint16_t)(at - next_used))
-                        : heads[peer_head].taken != 0))
+
+    size_t head = peer_head;
+
+    if (PEER_BAD(passes ? heads_is_at(heads, mask, head, next_used, (uint16_t)(at - next_used)) : heads[head].taken != 0))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
     return 0;
 }
