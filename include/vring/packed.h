@@ -64,9 +64,9 @@ struct vring_packed_position {
 /* -------------------------------------------------------------------------------------------------- driver side --- */
 
 struct vring_packed_driver {
-    struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
+    int live; /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
+    struct vring_fault fault; /* what broke the queue */
     /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
-    int live;            /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     bool owes;             /* after a restart: a notification that the predecessor may not have sent */
     uint16_t free_head;    /* first free buffer id; meaningful while free_count > 0 */
     uint16_t staged_first; /* what will be the flags of the entry at published */
@@ -181,9 +181,9 @@ int vring_packed_driver_snapshot_entry(const struct vring_packed_driver *vq, uin
 /* -------------------------------------------------------------------------------------------------- device side --- */
 
 struct vring_packed_device {
-    struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
+    int live; /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
+    struct vring_fault fault; /* what broke the queue */
     /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
-    int live;             /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     bool owes;             /* after a restart: a notification that the predecessor may not have sent */
     uint16_t held;         /* ring entries of the buffers that the driver has not got back: at most size */
     uint16_t staged_first; /* what will be the flags of the used descriptor at published */

@@ -76,9 +76,9 @@ struct vring_split_ring {
 /* -------------------------------------------------------------------------------------------------- driver side --- */
 
 struct vring_split_driver {
-    struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
+    int live; /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
+    struct vring_fault fault; /* what broke the queue */
     /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
-    int live;            /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     bool owes;           /* after a restart: a notification that the predecessor may not have sent */
     uint16_t free_head;  /* first free descriptor; meaningful while free_count > 0 */
     uint16_t seen_used;  /* used.idx as last observed and judged: between next_used and published */
@@ -319,9 +319,9 @@ int vring_split_driver_snapshot_entry(const struct vring_split_driver *vq, uint3
 /* -------------------------------------------------------------------------------------------------- device side --- */
 
 struct vring_split_device {
-    struct vring_fault fault; /* what broke the queue; the compiler likes it here, for every check leads to it */
+    int live; /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
+    struct vring_fault fault; /* what broke the queue */
     /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
-    int live;             /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     bool owes;            /* after a restart: a notification that the predecessor may not have sent */
     uint16_t next_avail;  /* next position to take from */
     uint16_t seen_avail;  /* avail.idx as last observed and judged: 0 .. size ahead of published */

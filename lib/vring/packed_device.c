@@ -170,9 +170,12 @@ static PORT_INLINE void packed_device_write_used(const struct vring_packed_ring 
 {
     uint32_t flags = len > 0 ? packed_used_flags(at) | VRING_DESC_WRITE : packed_used_flags(at);
 
-    if (kept) {
-        *kept = (uint16_t)flags;
+    if (!PORT_FAST || kept) {
         packed_prepare_used(r, packed_entry(at), len, id);
+        if (kept)
+            *kept = (uint16_t)flags;
+        else
+            packed_store_flags(r, packed_entry(at), flags);
     } else {
         packed_store_used(r, packed_entry(at), len, id, flags);
     }
@@ -323,10 +326,10 @@ static PORT_INLINE void packed_device_stage(struct vring_packed_device *vq, uint
 /* add_used of any buffer, or why it cannot be used. */
 static PORT_NOINLINE int packed_device_add_any(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
 {
-    if (!vq)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
+    int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
+
+    if (refusal)
+        return refusal;
 
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         return packed_device_add_in_order(vq, handle, len);
@@ -481,10 +484,10 @@ static PORT_INLINE int packed_device_is_due(const struct vring_packed_device *vq
 /* publish of anything, or where there is nothing to publish. */
 static PORT_NOINLINE int packed_device_publish_any(struct vring_packed_device *vq)
 {
-    if (!vq)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
+    int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
+
+    if (refusal)
+        return refusal;
     if (vq->staged == 0)
         return resume_settle(&vq->owes);
 

@@ -86,29 +86,12 @@ static PORT_INLINE void packed_driver_tell(struct vring_packed_driver *vq)
     packed_publish_flags(&vq->ring, packed_entry(vq->published), vq->staged_first); /* A */
     vq->published = vq->next_avail;
     vq->told = vq->sequence;
+}
+
+/* Does the device wish to be notified, now that all since before has been told? */
+static PORT_INLINE int packed_driver_is_due(const struct vring_packed_driver *vq, struct vring_packed_position before)
+{
     packed_fence(&vq->ring); /* C */
-}
-
-/* publish where there may be nothing to publish, or where a notification is owed whatever the device wishes. */
-static PORT_NOINLINE int packed_driver_settle(struct vring_packed_driver *vq)
-{
-    if (!vq)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
-    if (packed_driver_staged(vq) > 0)
-        packed_driver_tell(vq);
-    return resume_settle(&vq->owes);
-}
-
-int vring_packed_driver_publish(struct vring_packed_driver *vq)
-{
-    if (PORT_UNLIKELY(!vq || vq->live <= 0 || packed_driver_staged(vq) == 0 || resume_owes(vq->owes)))
-        return packed_driver_settle(vq);
-
-    struct vring_packed_position before = vq->published;
-
-    packed_driver_tell(vq);
 
     uint32_t word = packed_load_event(vq->ring.device_area);
 
@@ -116,6 +99,36 @@ int vring_packed_driver_publish(struct vring_packed_driver *vq)
         return 0;
     return event_word_is_due(word, feature_on(vq->features, VRING_F_EVENT_IDX), packed_place(vq->published),
                              (uint16_t)packed_distance(&vq->ring, before, vq->published), vq->ring.size);
+}
+
+/* publish of anything, or where there is nothing to publish. */
+static PORT_NOINLINE int packed_driver_publish_any(struct vring_packed_driver *vq)
+{
+    int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
+
+    if (refusal)
+        return refusal;
+    if (packed_driver_staged(vq) == 0)
+        return resume_settle(&vq->owes);
+
+    struct vring_packed_position before = vq->published;
+
+    packed_driver_tell(vq);
+
+    int due = packed_driver_is_due(vq, before);
+
+    return resume_settle(&vq->owes) | due;
+}
+
+int vring_packed_driver_publish(struct vring_packed_driver *vq)
+{
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || packed_driver_staged(vq) == 0 || resume_owes(vq->owes)))
+        return packed_driver_publish_any(vq);
+
+    struct vring_packed_position before = vq->published;
+
+    packed_driver_tell(vq);
+    return packed_driver_is_due(vq, before);
 }
 
 uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq)
@@ -407,14 +420,14 @@ static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, st
 /* get_used in whatever order, or why there is nothing to get. */
 static PORT_NOINLINE int packed_driver_get_any(struct vring_packed_driver *vq, struct vring_used_buffer *used)
 {
+    int refusal = peer_refusal(vq && used ? &vq->live : NULL, SUSPENDED);
     uint32_t n;
 
-    if (!vq || !used)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
-    return feature_on(vq->features, VRING_F_IN_ORDER) ? packed_driver_get_in_order(vq, used, 1, &n)
-                                                      : packed_driver_get_each(vq, used, 1, &n);
+    if (refusal)
+        return refusal;
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        return packed_driver_get_in_order(vq, used, 1, &n);
+    return PORT_FAST ? packed_driver_get_each(vq, used, 1, &n) : packed_driver_get(vq, true, used);
 }
 
 int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)

@@ -119,20 +119,17 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
     uint64_t mark = packed_mark(adding->free_head, VRING_DESC_NEXT | packed_avail_flags(at));
     uint64_t total = 0, readable = UINT64_MAX;
     uint32_t last = packed_entry(at), writable;
-    const bool full = count > adding->free_count;
     int error = 0;
 
-    if (!PORT_FAST || PORT_UNLIKELY(full)) { /* it may still be no list at all, which is said first */
+    if (count > adding->free_count) { /* it may still be no list at all, which is said first */
         error = vring_segments_check(segments, n_readable, count, &writable);
-        if (error || full)
-            return error ? error : VRING_E_FULL;
+        return error ? error : VRING_E_FULL;
     }
     for (; segments != end; segments++, kept = NULL) {
         uint64_t addr = segments->addr;
         uint32_t len = segments->len;
 
-        if (PORT_FAST)
-            error = segment_check(addr, len);
+        error = segment_check(addr, len);
         if (PORT_UNLIKELY(error))
             break;
         if (segments == turn) {
@@ -148,36 +145,78 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
         if (PORT_UNLIKELY(packed_entry(at) == 0))
             mark ^= packed_mark(0, PACKED_LAP);
     }
-    if (PORT_FAST && !error && total > UINT64_C(1) << 32)
+    if (!error && total > UINT64_C(1) << 32)
         error = VRING_E_LEN;
     if (PORT_UNLIKELY(error)) {
         packed_driver_clear(r, adding->at, packed_distance(r, adding->at, at));
         return error;
     }
-    if (PORT_FAST)
-        writable = readable < total ? segments_count(total - readable) : 0;
+    writable = readable < total ? segments_count(total - readable) : 0;
     packed_driver_stage(slots, adding, last, in_order, count, writable, token);
     adding->at = at;
     adding->free_count -= count;
     return 0;
 }
 
+/*
+ * Stage a buffer of a list that has been judged and has room. Where code has to be small there is no other way, and a descriptor's
+ * fields are stored one by one.
+ */
+static inline void packed_driver_stage_small(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                             uint32_t n_readable, uint32_t count, uint32_t writable, uint64_t token)
+{
+    uint16_t *kept = packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL;
+    struct vring_packed_position at = vq->next_avail;
+    uint32_t last = 0;
+
+    for (uint32_t flags = VRING_DESC_NEXT, i = 0; i < count; segments++, kept = NULL) {
+        if (i >= n_readable)
+            flags = VRING_DESC_NEXT | VRING_DESC_WRITE;
+        if (++i == count)
+            flags -= VRING_DESC_NEXT;
+        last = packed_entry(at);
+        packed_prepare_desc(&vq->ring, last, segments->addr, segments->len, vq->free_head);
+        if (kept)
+            *kept = (uint16_t)(flags | packed_avail_flags(at));
+        else
+            packed_store_flags(&vq->ring, last, flags | packed_avail_flags(at));
+        at = packed_forward(&vq->ring, at, 1);
+    }
+
+    struct packed_driver_adding adding = packed_driver_adding(vq);
+
+    packed_driver_stage(vq->slots, &adding, last, feature_on(vq->features, VRING_F_IN_ORDER), count, writable, token);
+    adding.at = at;
+    adding.free_count -= count;
+    packed_driver_added(vq, &adding);
+}
+
 /* add_avail of any buffer, or why it is none. */
 static PORT_ASIDE int packed_driver_add_any(struct vring_packed_driver *vq, const struct vring_segment *segments,
                                                uint32_t n_readable, uint32_t n_writable, uint64_t token)
 {
-    if (!vq)
-        return VRING_E_NULL;
-    if (vq->live != LIVE)
-        return peer_verdict(vq->live);
+    int refusal = peer_refusal(vq ? &vq->live : NULL, LIVE);
+
+    if (refusal)
+        return refusal;
     if (n_readable + n_writable - 1 >= vq->max_pieces) /* 0 wraps: none are too many, too */
         return VRING_E_CHAIN;
     if (!segments)
         return VRING_E_NULL;
 
+    if (!PORT_FAST) {
+        uint32_t count = n_readable + n_writable, writable;
+        int error = vring_segments_check(segments, n_readable, count, &writable);
+
+        if (error || count > vq->free_count)
+            return error ? error : VRING_E_FULL;
+        packed_driver_stage_small(vq, segments, n_readable, count, writable, token);
+        return 0;
+    }
+
     struct packed_driver_adding adding = packed_driver_adding(vq);
-    const struct vring_packed_ring copy = vq->ring, *r = PORT_FAST ? &copy : &vq->ring;
-    int error = packed_driver_stage_list(r, vq->slots, feature_on(vq->features, VRING_F_IN_ORDER), &adding, segments,
+    const struct vring_packed_ring r = vq->ring;
+    int error = packed_driver_stage_list(&r, vq->slots, feature_on(vq->features, VRING_F_IN_ORDER), &adding, segments,
                                          n_readable, n_readable + n_writable, token,
                                          packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL);
 

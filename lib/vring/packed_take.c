@@ -527,10 +527,10 @@ static int packed_device_get_next(struct vring_packed_device *vq, struct vring_i
 static PORT_ASIDE int packed_device_get_any(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                                struct vring_chain *chain)
 {
-    if (!vq || !chain || (!iov && n_iov > 0))
-        return VRING_E_NULL;
-    if (vq->live != LIVE)
-        return peer_verdict(vq->live);
+    int refusal = peer_refusal(vq && chain && (iov || n_iov == 0) ? &vq->live : NULL, LIVE);
+
+    if (refusal)
+        return refusal;
     return vring_packed_device_waits(vq) ? packed_device_get_again(vq, iov, n_iov, chain)
                                          : packed_device_get_next(vq, iov, n_iov, chain);
 }

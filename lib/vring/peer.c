@@ -8,3 +8,10 @@ int vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint
     fault->value = value;
     return error;
 }
+
+int vring_state(const int *live)
+{
+    if (!live)
+        return VRING_E_NULL;
+    return *live > 0 ? *live : peer_verdict(*live);
+}

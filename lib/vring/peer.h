@@ -13,6 +13,7 @@
 
 #include <vring/types.h>
 
+#include "features.h"
 #include "port.h"
 
 #ifdef VRING_ASSUME_HONEST_PEER
@@ -60,6 +61,28 @@ enum { LIVE = 1, SUSPENDED = 2 };
 static inline int peer_verdict(int live)
 {
     return live < 0 ? live : VRING_E_STATE;
+}
+
+/* LIVE or SUSPENDED, as the live of a queue says; otherwise what it answers, VRING_E_NULL if there is none. */
+int vring_state(const int *live);
+
+/*
+ * Why a verb cannot go on with the queue whose live this is, null if there is none; 0 if it can, in this state at most: LIVE, or
+ * SUSPENDED, too.
+ */
+static inline int peer_refusal(const int *live, int most)
+{
+    if (PORT_FAST) {
+        if (!live)
+            return VRING_E_NULL;
+        return (most == LIVE ? *live == LIVE : *live > 0) ? 0 : peer_verdict(*live);
+    }
+
+    int state = vring_state(live);
+
+    if (state < 0)
+        return state;
+    return FEATURE_BUILT(VRING_F_SUSPEND) && state > most ? VRING_E_STATE : 0;
 }
 
 #endif

@@ -210,10 +210,10 @@ static PORT_NOINLINE int split_device_add_in_order(struct vring_split_device *vq
 
 int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len)
 {
-    if (!vq)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
+    int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
+
+    if (refusal)
+        return refusal;
 
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         return split_device_add_in_order(vq, handle, len);
@@ -323,10 +323,10 @@ int vring_split_device_publish(struct vring_split_device *vq)
 {
     uint16_t before;
 
-    if (!vq)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
+    int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
+
+    if (refusal)
+        return refusal;
     if (vq->next_used == vq->published)
         return resume_settle(&vq->owes);
 

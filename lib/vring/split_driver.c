@@ -82,10 +82,10 @@ int vring_split_driver_publish(struct vring_split_driver *vq)
 {
     uint16_t before;
 
-    if (!vq)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
+    int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
+
+    if (refusal)
+        return refusal;
     if (vq->next_avail == vq->published)
         return resume_settle(&vq->owes);
 
@@ -320,10 +320,10 @@ static PORT_NOINLINE int split_driver_get_one(struct vring_split_driver *vq, str
 
 int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)
 {
-    if (!vq || !used)
-        return VRING_E_NULL;
-    if (vq->live <= 0)
-        return peer_verdict(vq->live);
+    int refusal = peer_refusal(vq && used ? &vq->live : NULL, SUSPENDED);
+
+    if (refusal)
+        return refusal;
 
     int ready = split_driver_announced(vq, 1);
 
@@ -337,11 +337,18 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
     if (PORT_FAST)
         taking.staged = 0; /* a constant now */
 
-    int error = split_driver_get(vq, &taking, used);
+    size_t head = 0;
+    uint32_t len = 0;
+    int error = split_driver_take(vq, &taking, &head, &len);
 
-    if (!error)
-        split_driver_taken(vq, &taking);
-    return error;
+    if (error)
+        return error;
+    used->token = taking.slots[head].token;
+    used->len = len;
+    vq->free_count = (uint16_t)(vq->free_count + slots_put_back(taking.slots, head, vq->free_head));
+    vq->free_head = (uint16_t)head;
+    vq->next_used++;
+    return 0;
 }
 
 /* Up to capacity buffers, by so many calls. */

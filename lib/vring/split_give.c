@@ -208,11 +208,10 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
                                  uint16_t n_readable, uint16_t n_writable, uint64_t token)
 {
     uint32_t count = (uint32_t)n_readable + n_writable;
+    int refusal = peer_refusal(vq ? &vq->live : NULL, LIVE);
 
-    if (!vq)
-        return VRING_E_NULL;
-    if (vq->live != LIVE)
-        return peer_verdict(vq->live);
+    if (refusal)
+        return refusal;
     if (count - 1 >= vq->max_pieces) /* 0 wraps: none are too many, too */
         return VRING_E_CHAIN;
     if (!segments)

@@ -572,10 +572,10 @@ static PORT_NOINLINE int split_device_get_in_order(struct vring_split_device *vq
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                  struct vring_chain *chain)
 {
-    if (!vq || !chain || (!iov && n_iov > 0))
-        return VRING_E_NULL;
-    if (vq->live != LIVE)
-        return peer_verdict(vq->live);
+    int refusal = peer_refusal(vq && chain && (iov || n_iov == 0) ? &vq->live : NULL, LIVE);
+
+    if (refusal)
+        return refusal;
 
     int ready = split_device_announced(vq, 1);
 

@@ -23,7 +23,7 @@ STAGES = {"plain": [], "sanitized": ["-fsanitize=address,undefined", "-fno-sanit
 PROGRAMS = {
     "ACQREL": ("ring_test.c", "hostile_driver_test.c", "hostile_device_test.c", "hostile_packed_driver_test.c",
                "hostile_packed_device_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c", "resume_test.c",
-               "legacy_test.c", "regions_test.c", "batch_test.c", "laps_test.c"),
+               "legacy_test.c", "life_test.c", "regions_test.c", "batch_test.c", "laps_test.c"),
     "HOOK": ("trace_test.c",),
 }
 
@@ -62,8 +62,8 @@ BREAKS = [
     Mutant("packed_ring.h", "(packed_lap(to) == packed_lap(from) ? 0u : r->size)", "(packed_entry(to) > packed_entry(from) ? 0u : r->size)"),
     Mutant("packed_give.c", "packed_driver_clear(&vq->ring, vq->next_avail, count);", ""),
     Mutant("packed_give.c", "packed_driver_clear(r, adding->at, packed_distance(r, adding->at, at));", ""),
-    Mutant("packed_device.c", "    if (kept) {", "    if (0) {"),
-    Mutant("packed_device.c", "    if (kept) {", "    if (0) {"),
+    Mutant("packed_device.c", "    if (!PORT_FAST || kept) {", "    if (0) {"),
+    Mutant("packed_device.c", "        if (kept)\n", "        if (0)\n"),
     Mutant("packed_device.c", "packed_used_flags(at) | VRING_DESC_WRITE :", "packed_used_flags(at) :"),
     Mutant("packed_driver.c", "if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)", "if (0)"),
     Mutant("event.h", "offset = (uint16_t)(offset - size);", ""),
@@ -201,6 +201,8 @@ BREAKS = [
     Mutant("heads.h", "heads[head].taken = 0;", ""),
     Mutant("heads.h", "with its neighbours */\n    heads_forget(heads, head);\n", "with its neighbours */\n"),
     Mutant("peer.h", "*live = error;", ""),
+    Mutant("peer.h", "(most == LIVE ? *live == LIVE : *live > 0)", "(*live > 0)"),
+    Mutant("peer.h", "(most == LIVE ? *live == LIVE : *live > 0)", "(*live == LIVE)"),
     # what the caller is refused
     Mutant("heads.h", "PORT_UNLIKELY(len > heads[handle_head(handle)].writable)", "0"),
     Mutant("chain.c", "return walk->pieces <= walk->capacity ? 0 : VRING_E_ROOM;", "return 0;"),
@@ -248,7 +250,12 @@ SMALL = [
     Mutant("split_give.c", "in_table ? segments_check_table(table, count) : 0", "0"),
     Mutant("split_driver.c", "while (taken < capacity && (error", "while ((error"),
     Mutant("split_driver.c", "feature_on(vq->features, VRING_F_IN_ORDER) || (PORT_FAST", "(PORT_FAST"),
-    Mutant("packed_give.c", "if (!PORT_FAST || PORT_UNLIKELY(full)) {", "if (full) {"),
+    Mutant("packed_give.c", "if (error || count > vq->free_count)", "if (count > vq->free_count)"),
+    Mutant("packed_give.c", "if (error || count > vq->free_count)", "if (error)"),
+    Mutant("packed_give.c", "if (i >= n_readable)", "if (0)"),
+    Mutant("packed_give.c", "        if (++i == count)\n            flags -= VRING_DESC_NEXT;\n", "        i++;\n"),
+    Mutant("packed_give.c", "segments++, kept = NULL) {\n        if (i", "segments++) {\n        if (i"),
+    Mutant("peer.h", "FEATURE_BUILT(VRING_F_SUSPEND) && state > most ? VRING_E_STATE : 0", "0"),
     Mutant("packed_give.c", "if (!PORT_FAST || packed_driver_staged(vq) == 0)", "if (PORT_FAST && packed_driver_staged(vq) == 0)"),
 ]
 
