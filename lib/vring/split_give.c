@@ -88,27 +88,34 @@ struct split_driver_list {
 /*
  * Write the pieces of a buffer, at least one, in one pass, each as if another followed. False if one is not sound or all
  * are 2^32 bytes or more, which split_driver_add_any() judges; what has been written then lies in free descriptors or in
- * the caller's table, which nobody reads before they are staged.
+ * the caller's table, which nobody reads before they are staged. The last piece's second word is stored once more.
  */
 static PORT_INLINE bool split_driver_write(struct split_driver_list *list, const struct vring_avail_buffer *buffer)
 {
     const struct vring_segment *segment = buffer->segments, *middle = segment + buffer->n_readable;
     const struct vring_segment *end = middle + buffer->n_writable;
-    uint64_t bytes = 0, rest;
+    uint64_t kind = split_rest(0, VRING_DESC_NEXT, 0), bytes = 0, readable = 0, *words, rest;
 
     do {
         uint64_t addr = segment->addr;
-        uint32_t len = segment->len, flags = segment < middle ? VRING_DESC_NEXT : VRING_DESC_NEXT | VRING_DESC_WRITE;
+        uint32_t len = segment->len;
 
         if (!segment_is_sound(addr, len))
             return false;
+        if (segment == middle) {
+            kind = split_rest(0, VRING_DESC_NEXT | VRING_DESC_WRITE, 0);
+            readable = bytes;
+        }
+        bytes += len;
         list->last = list->next;
         list->next = list->in_table ? list->last + 1 : list->slots[list->last].next;
-        list->writable += segment < middle ? 0 : len;
-        bytes += len;
-        rest = split_store_desc(list->desc, list->last, addr, len, flags, list->next);
+        words = split_desc(list->desc, list->last);
+        rest = kind | split_rest(len, 0, list->next);
+        split_store_addr(words, addr);
+        split_store_rest(words, rest);
     } while (++segment != end);
-    split_end_desc(list->desc, list->last, rest);
+    split_store_rest(words, rest & split_rest(UINT32_MAX, VRING_DESC_WRITE, 0));
+    list->writable = middle == end ? 0 : (uint32_t)(bytes - readable);
     return bytes <= UINT32_MAX;
 }
 
@@ -173,7 +180,7 @@ static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const 
         if (++i == count)
             flags -= VRING_DESC_NEXT;
         next = in_table ? last + 1 : vq->slots[last].next;
-        split_store_rest(words, segments->len, flags, next);
+        split_store_rest(words, split_rest(segments->len, flags, next));
     }
 
     struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);

@@ -124,30 +124,23 @@ static inline void split_store_addr(uint64_t *words, uint64_t addr)
     access_store64(&words[0], split_wire64(addr));
 }
 
-/* Returns that word, for split_end_desc(). */
-static inline uint64_t split_store_rest(uint64_t *words, uint32_t len, uint32_t flags, size_t next)
+/* What the second word says, or some of it: or-ing makes one of several. */
+static inline uint64_t split_rest(uint32_t len, uint32_t flags, size_t next)
 {
-    uint64_t rest = SPLIT_WIRE_IS_LE ? (uint64_t)next << 48 | (uint64_t)flags << 32 | len
-                                        : (uint64_t)len << 32 | (uint64_t)flags << 16 | next;
-
-    access_store64(&words[1], split_wire64(rest));
-    return rest;
+    return SPLIT_WIRE_IS_LE ? (uint64_t)next << 48 | (uint64_t)flags << 32 | len
+                            : (uint64_t)len << 32 | (uint64_t)flags << 16 | next;
 }
 
-/* Both. Returns the second word. */
-static inline uint64_t split_store_desc(void *base, size_t i, uint64_t addr, uint32_t len, uint32_t flags, size_t next)
+static inline void split_store_rest(uint64_t *words, uint64_t rest)
+{
+    access_store64(&words[1], split_wire64(rest));
+}
+
+/* Both. */
+static inline void split_store_desc(void *base, size_t i, uint64_t addr, uint32_t len, uint32_t flags, size_t next)
 {
     split_store_addr(split_desc(base, i), addr);
-    return split_store_rest(split_desc(base, i), len, flags, next);
-}
-
-/* No other follows the descriptor at i after all, whose second word was stored with NEXT. */
-static inline void split_end_desc(void *base, size_t i, uint64_t rest)
-{
-    uint64_t next = SPLIT_WIRE_IS_LE ? UINT64_C(0xffff) << 48 | (uint64_t)VRING_DESC_NEXT << 32
-                                     : UINT64_C(0xffff) | (uint64_t)VRING_DESC_NEXT << 16;
-
-    access_store64(&split_desc(base, i)[1], split_wire64(rest & ~next));
+    split_store_rest(split_desc(base, i), split_rest(len, flags, next));
 }
 
 /* A descriptor as it was read, in the order of the wire. */
