@@ -162,9 +162,9 @@ static bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint3
 static PORT_INLINE int packed_driver_look(struct vring_packed_driver *vq, const struct vring_packed_ring *here,
                                           struct vring_packed_position at, uint32_t *id, uint32_t *len)
 {
-    uint32_t flags = packed_observe_flags(here, 0); /* B */
+    uint32_t flags = packed_observe_flags(here, 0) ^ packed_used_flags(at); /* B; of AVAIL and USED, whether they are others */
 
-    if (PORT_UNLIKELY(!packed_is_used(flags, at)))
+    if (PORT_UNLIKELY(flags & PACKED_LAP))
         return VRING_E_EMPTY;
 
     uint32_t peer_id = packed_load_id(here, 0), peer_len = packed_load_len(here, 0), size = here->size;

@@ -307,7 +307,11 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, bo
     for (;; place++) {
         desc.flags = (uint16_t)kind; /* all that matters of them */
         error = packed_device_take_piece(vq, &here, heads, place, entry, &taking, &desc, last, next, chain);
-        if (PORT_UNLIKELY(error) || ++next == end)
+        if (PORT_UNLIKELY(error)) {
+            *first = desc;
+            break;
+        }
+        if (++next == end)
             break;
         here = packed_from(&here, 1);
         if (passes) {
@@ -322,7 +326,7 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, bo
         if (PORT_UNLIKELY(!packed_is_piece(flags, like))) {
             error = OTHER;
             if (packed_is_avail(flags, taking.at))
-                desc = packed_fetch_desc(&here, 0, flags);
+                *first = packed_fetch_desc(&here, 0, flags);
             else
                 error = VRING_E_EMPTY;
             break;
@@ -333,7 +337,6 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, bo
 
     uint32_t taken = (uint32_t)(next - iov);
 
-    *first = desc;
     *n = taken;
     taking.taken = packed_after_by(&here, vq->taken, taken);
     taking.at = packed_forward(&here, taking.at, taken);
