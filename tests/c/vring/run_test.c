@@ -367,20 +367,6 @@ TEST(C127_split_a_lap_of_the_index_does_not_make_a_head_held)
     CHECK_OK(ring_start(&r, 8, features_plain | VRING_F_IN_ORDER, 0));
     for (uint32_t i = 0; i < 8; i++)
         raw_desc(&r, i, GUEST, 16, 0, 0);
-    raw_avail(&r, 0);
-    raw_avail(&r, 7); /* at position 1 */
-    for (uint32_t position = 2; position < 0x10004; position++) {
-        CHECK_OK(get_run(8));
-        CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, 0));
-        CHECK(vring_device_publish(&r.device) >= 0);
-        raw_avail(&r, position % 7);
-        if (position == 2 || position == 0xffff)
-            CHECK_OK(get_run(8)); /* so that all are out but the last few */
-    }
-    CHECK_EQ(vring_device_fault(&r.device).error, 0);
-    CHECK_OK(ring_start(&r, 8, features_plain | VRING_F_IN_ORDER, 0));
-    for (uint32_t i = 0; i < 8; i++)
-        raw_desc(&r, i, GUEST, 16, 0, 0);
     for (uint32_t position = 0; position < 0x10004; position++) {
         raw_avail(&r, position == 1 ? 7 : position % 7);
         CHECK_OK(ring_get_avail(&r, &chain));
@@ -410,9 +396,8 @@ TEST(C187_split_a_lap_of_the_index_puts_nothing_in_flight)
             comes_back(VTEST_PASS, 1, position, 0);
         }
     }
-    raw_used(&r, 0, 0); /* an element for the first, which names descriptor 1: at position 1 a buffer of one began there */
-    put16(used_at(&r, 2), 0x0002);
-    put32(used_at(&r, 4), 1);
+    raw_used(&r, 1, 0); /* at position 1 a buffer of one began there */
+    raw_used(&r, 1, 0);
     CHECK_ERR(used_run(8), VRING_E_PEER_ID);
 }
 
@@ -424,7 +409,7 @@ MODERN_RING_TEST(V88_C187_a_used_run_is_judged_as_a_used_buffer)
     if (r.driver.packed) {
         put32(desc_at(&r, 5) + 8, 18);
         put16(desc_at(&r, 5) + 12, 1);
-        put16(desc_at(&r, 5) + 14, VRING_DESC_AVAIL | VRING_DESC_USED | VRING_DESC_WRITE);
+        put16(desc_at(&r, 5) + 14, VRING_DESC_WRITE); /* used, in the second lap: both bits 0 */
     } else {
         put32(used_at(&r, 4 + 8 * 5), 1);
         put32(used_at(&r, 8 + 8 * 5), 18);
