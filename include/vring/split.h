@@ -331,7 +331,7 @@ struct vring_split_device {
     uint16_t waiting;     /* of the buffers before next_avail, the last so many are still to be handed out again */
     uint16_t batch;       /* IN_ORDER: where the used element goes that will stand for batch up to next_used */
     uint16_t batch_head;  /* ... and names the last of them */
-    uint16_t odd;         /* ... of the buffers in flight only the oldest so many may be more than just held: refused, or used before their turn */
+    uint16_t odd;         /* ... only of the oldest so many in flight may more be known than that we hold them */
     uint16_t avail_event; /* what we last wrote into the device area */
     uint16_t used_flags;
     uint32_t batch_len;

@@ -123,8 +123,6 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
     vq->held = (uint16_t)(vq->held - head->taken);
     vq->taken = packed_before(&vq->ring, vq->taken);
     heads_release(vq->heads, handle_head(handle));
-    if (vq->odd == vq->in_flight)
-        vq->odd--;
     vq->in_flight--;
     return 0;
 }

@@ -326,38 +326,28 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
     return error;
 }
 
-/* The buffers of a batch, or if those are null the run of segments that the device reads or writes, with tokens from token on. */
-struct packed_driver_offer {
-    const struct vring_avail_buffer *buffers;
-    const struct vring_segment *run;
-    uint64_t token;
-};
-
 /*
  * Add the buffers that an offer begins with, behind others that are staged: as long as they are one sound piece of this kind,
  * and at most to where the ring, or with IN_ORDER the ids, begin again, so that nothing has to be asked for each but what is
  * the caller's. Returns how many.
  */
 static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq, bool in_order, uint16_t n_writable,
-                                                  struct packed_driver_offer offer, uint32_t count)
+                                                  struct batch_offer offer, uint32_t count)
 {
     struct packed_driver_adding adding = packed_driver_adding(vq);
     const struct vring_packed_position first = packed_in_lap(0, packed_lap(adding.at));
     struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(adding.at));
     struct vring_slot *slots = vq->slots;
-    const struct vring_avail_buffer *buffer = offer.buffers;
-    const struct vring_segment *segment = offer.run;
     uint32_t whole = vq->ring.size, start = packed_entry(adding.at), last = start;
 
     count = batch_least(batch_least(count, adding.free_count), whole - last);
     if (in_order)
         count = batch_least(count, whole - adding.free_head);
     for (uint32_t end = last + count; last != end; here = packed_from(&here, 1), last++) {
-        if (buffer) {
-            segment = buffer->segments;
-            if (!segments_one(buffer->n_readable, buffer->n_writable, n_writable) || buffer->table || !segment)
-                break;
-        }
+        const struct vring_segment *segment = batch_piece(&offer, n_writable);
+
+        if (!segment)
+            break;
 
         uint64_t addr = segment->addr;
         uint32_t len = segment->len;
@@ -365,12 +355,8 @@ static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq
         if (!segment_is_sound(addr, len))
             break;
         packed_driver_stage_desc(&here, first, addr, len, adding.free_head, n_writable ? VRING_DESC_WRITE : 0, NULL);
-        packed_driver_hold(slots, &adding, last, in_order, 1, n_writable ? len : 0, buffer ? buffer->token : offer.token++);
+        packed_driver_hold(slots, &adding, last, in_order, 1, n_writable ? len : 0, batch_pass(&offer));
         adding.free_head = in_order ? adding.free_head + 1 : slots[adding.free_head].next;
-        if (buffer)
-            buffer++;
-        else
-            segment++;
     }
 
     uint32_t added = last - start;
@@ -388,33 +374,25 @@ static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq
 static PORT_NOINLINE uint32_t packed_driver_add_readable(struct vring_packed_driver *vq,
                                                          const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    const struct packed_driver_offer offer = {buffers, NULL, 0};
-
-    return packed_driver_add_row(vq, false, 0, offer, count);
+    return packed_driver_add_row(vq, false, 0, (struct batch_offer){false, buffers, NULL, 0}, count);
 }
 
 static PORT_NOINLINE uint32_t packed_driver_add_writable(struct vring_packed_driver *vq,
                                                          const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    const struct packed_driver_offer offer = {buffers, NULL, 0};
-
-    return packed_driver_add_row(vq, false, 1, offer, count);
+    return packed_driver_add_row(vq, false, 1, (struct batch_offer){false, buffers, NULL, 0}, count);
 }
 
 static PORT_NOINLINE uint32_t packed_driver_add_readable_in_order(struct vring_packed_driver *vq,
                                                                   const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    const struct packed_driver_offer offer = {buffers, NULL, 0};
-
-    return packed_driver_add_row(vq, true, 0, offer, count);
+    return packed_driver_add_row(vq, true, 0, (struct batch_offer){false, buffers, NULL, 0}, count);
 }
 
 static PORT_NOINLINE uint32_t packed_driver_add_writable_in_order(struct vring_packed_driver *vq,
                                                                   const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    const struct packed_driver_offer offer = {buffers, NULL, 0};
-
-    return packed_driver_add_row(vq, true, 1, offer, count);
+    return packed_driver_add_row(vq, true, 1, (struct batch_offer){false, buffers, NULL, 0}, count);
 }
 
 /* The same of a run. */
@@ -422,18 +400,14 @@ static PORT_NOINLINE uint32_t packed_driver_add_writable_in_order(struct vring_p
 static PORT_NOINLINE uint32_t packed_driver_add_segments(struct vring_packed_driver *vq, const struct vring_segment *segments,
                                                          uint32_t count, bool writable, uint64_t token)
 {
-    const struct packed_driver_offer offer = {NULL, segments, token};
-
-    return packed_driver_add_row(vq, false, writable, offer, count);
+    return packed_driver_add_row(vq, false, writable, (struct batch_offer){true, NULL, segments, token}, count);
 }
 
 static PORT_NOINLINE uint32_t packed_driver_add_segments_in_order(struct vring_packed_driver *vq,
                                                                   const struct vring_segment *segments, uint32_t count,
                                                                   bool writable, uint64_t token)
 {
-    const struct packed_driver_offer offer = {NULL, segments, token};
-
-    return packed_driver_add_row(vq, true, writable, offer, count);
+    return packed_driver_add_row(vq, true, writable, (struct batch_offer){true, NULL, segments, token}, count);
 }
 
 /* The same as long as they are lists; these may lie across the ring's end. */

@@ -27,12 +27,6 @@ static inline bool segment_is_sound(uint64_t addr, uint32_t len)
     return addr + len > addr;
 }
 
-/* Is this a buffer of one piece, to be written (n_writable 1) or to be read (0)? One comparison of both numbers. */
-static PORT_INLINE bool segments_one(uint16_t readable, uint16_t writable, uint16_t n_writable)
-{
-    return ((uint32_t)writable << 16 | readable) == (n_writable ? UINT32_C(1) << 16 : 1u);
-}
-
 /* So many bytes, at most 2^32, as a length: there is no word for that, and it counts as one less. */
 static inline uint32_t segments_count(uint64_t bytes)
 {

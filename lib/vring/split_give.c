@@ -268,19 +268,18 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
     return 0;
 }
 
-/* Stage these buffers up to the first that is not one sound piece of this kind, or has no room. How many. */
+/* Stage what is offered up to the first that is not one sound piece of this kind, or has no room. How many. */
 static PORT_INLINE uint32_t split_driver_add_kind(struct vring_split_driver *vq, uint16_t n_writable,
-                                                  const struct vring_avail_buffer *buffers, uint32_t count)
+                                                  struct batch_offer offer, uint32_t count)
 {
     const struct vring_split_ring ring = vq->ring;
     struct split_driver_adding adding = split_driver_adding(vq, &ring);
-    const struct vring_avail_buffer *buffer = buffers, *end;
-    const uint32_t shape = batch_shape((uint16_t)(1 - n_writable), n_writable);
+    uint32_t most = batch_least(count, adding.free_count), left = most;
 
-    for (end = buffers + (count < adding.free_count ? count : adding.free_count); buffer != end; buffer++) {
-        const struct vring_segment *segment = buffer->segments;
+    for (; left > 0; left--) {
+        const struct vring_segment *segment = batch_piece(&offer, n_writable);
 
-        if (batch_shape(buffer->n_readable, buffer->n_writable) != shape || buffer->table || !segment)
+        if (!segment)
             break;
 
         uint64_t addr = segment->addr;
@@ -288,24 +287,30 @@ static PORT_INLINE uint32_t split_driver_add_kind(struct vring_split_driver *vq,
 
         if (!segment_is_sound(addr, len))
             break;
-        split_driver_stage_piece(&adding, addr, len, n_writable, buffer->token);
+        split_driver_stage_piece(&adding, addr, len, n_writable, batch_pass(&offer));
     }
-    adding.free_count -= (uint32_t)(buffer - buffers);
+    adding.free_count -= most - left;
     split_driver_added(vq, &adding);
-    return (uint32_t)(buffer - buffers);
+    return most - left;
 }
 
 /* Each of them compiled for its kind. */
 static PORT_NOINLINE uint32_t split_driver_add_readable(struct vring_split_driver *vq,
                                                         const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    return split_driver_add_kind(vq, 0, buffers, count);
+    return split_driver_add_kind(vq, 0, (struct batch_offer){false, buffers, NULL, 0}, count);
 }
 
 static PORT_NOINLINE uint32_t split_driver_add_writable(struct vring_split_driver *vq,
                                                         const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    return split_driver_add_kind(vq, 1, buffers, count);
+    return split_driver_add_kind(vq, 1, (struct batch_offer){false, buffers, NULL, 0}, count);
+}
+
+static PORT_NOINLINE uint32_t split_driver_add_segments(struct vring_split_driver *vq, const struct vring_segment *segments,
+                                                        uint32_t count, bool writable, uint64_t token)
+{
+    return split_driver_add_kind(vq, writable, (struct batch_offer){true, NULL, segments, token}, count);
 }
 
 /* Stage these buffers up to the first that is not a sound list of several pieces with room for it. How many. */
@@ -389,8 +394,8 @@ int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const stru
 }
 
 /*
- * Stage buffers of one piece each, up to the first that is not sound or has no room. How many. With IN_ORDER descriptors
- * follow each other round the table as positions do round the ring: where neither begins again, all is one step further.
+ * The same with IN_ORDER, of a run: descriptors follow each other round the table as positions do round the ring, and where
+ * neither begins again all is one step further.
  */
 static PORT_NOINLINE uint32_t split_driver_add_row(struct vring_split_driver *vq, const struct vring_segment *segments,
                                                    uint32_t count, bool writable, uint64_t token)
@@ -398,13 +403,11 @@ static PORT_NOINLINE uint32_t split_driver_add_row(struct vring_split_driver *vq
     const struct vring_split_ring ring = vq->ring;
     const uint32_t flags = writable ? VRING_DESC_WRITE : 0, writes = writable ? UINT32_MAX : 0;
     const struct vring_segment *segment = segments, *end;
-    size_t head = vq->free_head, at = vq->next_avail, most = count;
+    uint32_t head = vq->free_head, at = vq->next_avail;
     struct vring_slot *slot = &vq->slots[head], *entry = &vq->slots[at & ring.mask];
 
-    most = most < vq->free_count ? most : vq->free_count;
-    most = most < ring.size - head ? most : ring.size - head;
-    most = most < ring.size - (at & ring.mask) ? most : ring.size - (at & ring.mask);
-    for (end = segments + most; segment != end; segment++, slot++, entry++) {
+    count = batch_least(batch_least(count, vq->free_count), batch_least(ring.size - head, ring.size - (at & ring.mask)));
+    for (end = segments + count; segment != end; segment++, slot++, entry++) {
         uint64_t addr = segment->addr;
         uint32_t len = segment->len;
 
@@ -438,7 +441,11 @@ int vring_split_driver_add_avail_run(struct vring_split_driver *vq, const struct
     int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
 
     while (!error && added < count) {
-        uint32_t row = PORT_FAST ? split_driver_add_row(vq, &segments[added], count - added, writable, token + added) : 0;
+        uint32_t row = 0;
+
+        if (PORT_FAST)
+            row = (feature_on(vq->features, VRING_F_IN_ORDER) ? split_driver_add_row : split_driver_add_segments)(
+                vq, &segments[added], count - added, writable, token + added);
 
         added += row;
         if (row > 0)

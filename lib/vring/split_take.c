@@ -771,8 +771,6 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
         inflight_split_drop(&vq->inflight, head);
     heads_release(vq->heads, head);
     vq->next_avail--;
-    if (vq->odd == in_flight)
-        vq->odd--;
     return 0;
 }
 
