@@ -288,7 +288,7 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
             int error = split_device_take_walked(vq, (uint16_t)head, at, &first, room->iov, n_iov, chain);
             uint32_t pieces = error || n_iov == 0 ? 0 : chain_pieces(chain);
 
-            *taking = split_device_taking(vq, split_device_passes(vq));
+            *taking = split_device_taking(vq, taking->passes);
             *room = split_device_room(vq, room->iov + pieces, n_iov - pieces);
             return error;
         }
@@ -426,11 +426,11 @@ static PORT_INLINE int split_device_next(struct vring_split_device *vq, const st
 }
 
 /* Up to most buffers, whatever they are, from the one that was read, if one was. */
-static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                                struct vring_chain *chains, uint32_t most,
-                                                struct split_device_batch *batch)
+static PORT_INLINE int split_device_get_chains(struct vring_split_device *vq, bool passes, struct vring_iov *iov,
+                                               uint32_t n_iov, struct vring_chain *chains, uint32_t most,
+                                               struct split_device_batch *batch)
 {
-    struct split_device_taking taking = split_device_taking(vq, split_device_passes(vq));
+    struct split_device_taking taking = split_device_taking(vq, passes);
     struct split_device_room room = split_device_room(vq, iov, n_iov);
     struct vring_chain *chain = chains, *end = chains + most;
     struct split_words words = batch->words;
@@ -451,6 +451,23 @@ static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, s
     split_device_taken(vq, &taking);
     batch->taken += (uint32_t)(chain - chains);
     return error;
+}
+
+/* Compiled for where buffers are passed, and for where they are not. */
+static PORT_NOINLINE int split_device_get_lists_in_order(struct vring_split_device *vq, struct vring_iov *iov,
+                                                         uint32_t n_iov, struct vring_chain *chains, uint32_t most,
+                                                         struct split_device_batch *batch)
+{
+    return split_device_get_chains(vq, true, iov, n_iov, chains, most, batch);
+}
+
+static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                                struct vring_chain *chains, uint32_t most,
+                                                struct split_device_batch *batch)
+{
+    if (split_device_passes(vq))
+        return split_device_get_lists_in_order(vq, iov, n_iov, chains, most, batch);
+    return split_device_get_chains(vq, false, iov, n_iov, chains, most, batch);
 }
 
 /*
