@@ -14,6 +14,8 @@
 #include "regions.h"
 #include "resume.h"
 
+VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_packed_device), "peer.h");
+
 /* ----------------------------------------------------------------------------------------------- life and death --- */
 
 static int packed_device_check(const struct vring_device_config *config, const struct vring_packed_ring *ring)

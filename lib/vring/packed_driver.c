@@ -12,6 +12,8 @@
 #include "slots.h"
 #include "used_len.h"
 
+VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_packed_driver), "peer.h");
+
 /* ----------------------------------------------------------------------------------------------- life and death --- */
 
 static int packed_driver_check(const struct vring_driver_config *config, const struct vring_packed_ring *ring)
@@ -149,12 +151,15 @@ uint32_t vring_packed_driver_notification(const struct vring_packed_driver *vq)
 static bool packed_driver_has_staged(const struct vring_packed_driver *vq, uint32_t id)
 {
     uint16_t age = (uint16_t)(vq->sequence - vq->slots[id].position);
-    struct vring_packed_position last = packed_back(&vq->ring, vq->next_avail, 1);
+    struct vring_packed_position last = vq->next_avail;
+    uint32_t back = 1;
 
     if ((uint16_t)(age - 1) >= packed_driver_staged(vq))
         return false;
-    for (; age > 1; age--)
-        last = packed_back(&vq->ring, last, vq->slots[vq->slots[packed_entry(last)].order].count);
+    for (; age > 0; age--) {
+        last = packed_back(&vq->ring, last, back);
+        back = vq->slots[vq->slots[packed_entry(last)].order].count;
+    }
     return vq->slots[packed_entry(last)].order == id;
 }
 

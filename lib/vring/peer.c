@@ -9,6 +9,14 @@ int vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint
     return error;
 }
 
+int vring_break(int *live, int error, uint32_t position, uint32_t value)
+{
+    struct vring_fault *fault = (struct vring_fault *)(void *)((unsigned char *)live + offsetof(struct peer_health, fault));
+
+    *live = error;
+    return vring_evidence(fault, error, position, value);
+}
+
 int vring_state(const int *live)
 {
     if (!live)

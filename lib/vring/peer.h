@@ -38,18 +38,33 @@ static inline void peer_note(struct vring_fault *fault, int error, uint32_t posi
     }
 }
 
+/* How a queue begins: the word that every call asks, and the evidence. So the address of one says where the other is. */
+struct peer_health {
+    int live;
+    struct vring_fault fault;
+};
+
+#define PEER_HEALTH_COMES_FIRST(queue)                             \
+    (offsetof(queue, live) == offsetof(struct peer_health, live) && \
+     offsetof(queue, fault) == offsetof(struct peer_health, fault))
+
+/* Break the queue whose live this is, as vring_poison() does. Returns error. */
+PORT_COLD int vring_break(int *live, int error, uint32_t position, uint32_t value);
+
 /*
  * Break a queue for good: keep the evidence, make every later call answer error. Returns error. Inline, so that the
- * compiler sees that a verb ends here, and keeps nothing for what would come after.
+ * compiler sees that a verb ends here, and keeps nothing for what would come after; elsewhere a call of few arguments.
  */
 static inline int vring_poison(struct vring_fault *fault, int *live, int error, uint32_t position, uint32_t value)
 {
-    *live = error;
-
-    int answer = vring_evidence(fault, error, position, value);
-
-    if (PORT_FAST)
+    if (PORT_FAST) {
+        *live = error;
+        (void)vring_evidence(fault, error, position, value);
         return error;
+    }
+
+    int answer = vring_break(live, error, position, value);
+
     PORT_NEVER(answer >= 0);
     return answer;
 }

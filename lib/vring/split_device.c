@@ -15,6 +15,8 @@
 #include "resume.h"
 #include "split_ring.h"
 
+VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_split_device), "peer.h");
+
 /* ----------------------------------------------------------------------------------------------- life and death --- */
 
 static int split_device_check(const struct vring_device_config *config, const struct vring_split_ring *ring)

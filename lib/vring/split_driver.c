@@ -12,6 +12,8 @@
 #include "split_ring.h"
 #include "used_len.h"
 
+VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_split_driver), "peer.h");
+
 /* ----------------------------------------------------------------------------------------------- life and death --- */
 
 static int split_driver_check(const struct vring_driver_config *config, const struct vring_split_ring *ring)
