@@ -235,6 +235,15 @@ static PORT_ASIDE int packed_driver_get_each(struct vring_packed_driver *vq, str
     return error;
 }
 
+/* Is the buffer of this id, whose slot this is, with the device? here begins with the entry that names it. */
+static PORT_INLINE int packed_driver_judge_held(struct vring_packed_driver *vq, const struct vring_packed_ring *here,
+                                                const struct vring_slot *slot, uint32_t id)
+{
+    if (PEER_BAD(slot->count == 0))
+        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, here), id);
+    return 0;
+}
+
 /*
  * get_used_batch where nothing is staged, as long as buffers have *entries each, and at most to where the ring begins again.
  * One that has another number is the last, and *entries is that then. So the CPU need not wait for a buffer's slot to learn
@@ -263,10 +272,9 @@ static PORT_INLINE int packed_driver_get_row(struct vring_packed_driver *vq, con
         struct vring_slot *slot = &slots[id];
 
         if (PORT_UNLIKELY(slot->count != step)) {
-            if (PEER_BAD(slot->count == 0)) {
-                error = vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, &here), id);
+            error = packed_driver_judge_held(vq, &here, slot, id);
+            if (error)
                 break;
-            }
             count = slot->count;
             end = here;
         }

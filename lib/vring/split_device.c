@@ -94,6 +94,44 @@ void vring_split_device_reset(struct vring_split_device *vq)
         vq->live = 0;
 }
 
+/* --------------------------------------------------------------------------------------------------------- take --- */
+
+int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle)
+{
+    if (!vq)
+        return VRING_E_NULL;
+    if (vq->live <= 0)
+        return peer_verdict(vq->live);
+    uint16_t head = handle_head(handle), in_flight = (uint16_t)(vq->next_avail - vq->next_used);
+
+    if (!heads_hold(vq->heads, vq->ring.size, handle) || !split_device_holds(vq, head, in_flight))
+        return VRING_E_HANDLE;
+
+    if (vq->heads[(uint16_t)(vq->next_avail - resume_waiting(vq->waiting) - 1) & vq->ring.mask].order != head)
+        return VRING_E_HANDLE;
+    if (VRING_BUILD_RESTART && (vq->heads[head].used & HEAD_AGAIN)) {
+        heads_wait_again(vq->heads, head);
+        vq->waiting++;
+        vq->seen_avail = vq->next_avail; /* nothing newer is handed out before it */
+        return 0;
+    }
+    if (inflight_is_kept(&vq->inflight))
+        inflight_split_drop(&vq->inflight, head);
+    heads_release(vq->heads, head);
+    vq->next_avail--;
+    return 0;
+}
+
+int vring_split_device_peek(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                             struct vring_chain *chain)
+{
+    int answer = vring_split_device_get_avail(vq, iov, n_iov, chain);
+
+    if (answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN)
+        (void)vring_split_device_rewind(vq, chain->handle);
+    return answer;
+}
+
 /* ---------------------------------------------------------------------------------------------------------- add --- */
 
 /* The buffer at head is the driver's from publish on. */
