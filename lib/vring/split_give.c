@@ -403,10 +403,11 @@ static PORT_NOINLINE uint32_t split_driver_add_row(struct vring_split_driver *vq
     const struct vring_split_ring ring = vq->ring;
     const uint32_t flags = writable ? VRING_DESC_WRITE : 0, writes = writable ? UINT32_MAX : 0;
     const struct vring_segment *segment = segments, *end;
-    uint32_t head = vq->free_head, at = vq->next_avail;
+    size_t head = vq->free_head, at = vq->next_avail;
     struct vring_slot *slot = &vq->slots[head], *entry = &vq->slots[at & ring.mask];
 
-    count = batch_least(batch_least(count, vq->free_count), batch_least(ring.size - head, ring.size - (at & ring.mask)));
+    count = batch_least(batch_least(count, vq->free_count),
+                        batch_least(ring.size - vq->free_head, ring.size - (vq->next_avail & ring.mask)));
     for (end = segments + count; segment != end; segment++, slot++, entry++) {
         uint64_t addr = segment->addr;
         uint32_t len = segment->len;
