@@ -307,7 +307,8 @@ int vring_split_device_add_used_batch(struct vring_split_device *vq, const struc
     *n = 0;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-
+    if (count == 0)
+        return 0;
     if (PORT_FAST && !inflight_is_kept(&vq->inflight) && !feature_on(vq->features, VRING_F_IN_ORDER))
         return split_device_add_all(vq, used, count, n);
     while (!error && added < count) {
