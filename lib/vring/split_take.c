@@ -149,10 +149,10 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
             split_device_taken(vq, taking);
 
             int error = split_device_take_walked(vq, (uint16_t)head, at, &first, room->iov, n_iov, chain);
+            uint32_t pieces = error || n_iov == 0 ? 0 : chain_pieces(chain); /* 0: there may be no array */
 
             *taking = split_device_taking(vq, taking->passes);
-            if (!error && n_iov > 0) /* otherwise there may be no array */
-                *room = split_device_room(vq, room->iov + chain_pieces(chain), n_iov - chain_pieces(chain));
+            *room = split_device_room(vq, pieces > 0 ? room->iov + pieces : room->iov, n_iov - pieces);
             return error;
         }
     }
