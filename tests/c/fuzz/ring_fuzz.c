@@ -10,7 +10,9 @@
  *   - every access lies in the areas, the tables and the guest's memory, which are allocated to the byte;
  *   - a verb makes no more accesses than a small ring can need;
  *   - pieces lie in regions, writable ones not in a read-only one, and add up to what the chain says;
- *   - the driver hands back only tokens that the device was given, each once, with a length that policy allows;
+ *   - the driver hands back only tokens that the device was given, each once, with a length that policy allows, and with
+ *     IN_ORDER none before those added earlier;
+ *   - a handle that has died stays dead;
  *   - no call is blamed on the caller, and a queue that broke stays broken without looking at the ring;
  *   - after reset each token that did not come back is returned once.
  */
@@ -135,6 +137,7 @@ struct held {
     uint32_t writable;
     unsigned token; /* while all are honest */
     bool finished;  /* IN_ORDER: used, but not yet its turn */
+    bool nameless;  /* taken in a run before its last: there is no handle for it, it is used through a later one */
     bool waiting;   /* after a restart: to be handed out again, the oldest first, before anything new */
     bool again;     /* ... and has been */
 };
@@ -160,6 +163,9 @@ static struct {
     unsigned n_held;
     bool restored; /* the device was: which buffer it took last is then not ours to know */
     struct line staged, avail, done, used;
+    struct line added;      /* all that live, the oldest first */
+    vring_handle dead[16];  /* of those that died some of the last */
+    unsigned n_dead;
 } w;
 
 static void put(struct line *line, unsigned token)
@@ -175,13 +181,18 @@ static void put_first(struct line *line, unsigned token)
     line->of[0] = token;
 }
 
+static unsigned get_at(struct line *line, unsigned i)
+{
+    unsigned token = line->of[i];
+
+    PROMISE(line->n > i);
+    memmove(&line->of[i], &line->of[i + 1], (--line->n - i) * sizeof *line->of);
+    return token;
+}
+
 static unsigned get(struct line *line)
 {
-    unsigned token = line->of[0];
-
-    PROMISE(line->n > 0);
-    memmove(&line->of[0], &line->of[1], --line->n * sizeof *line->of);
-    return token;
+    return get_at(line, 0);
 }
 
 /* Once somebody has scribbled nobody asks where a token is, and a line that only grows would overflow. */
@@ -263,6 +274,7 @@ static void note_added(unsigned token, const struct buffer *buffer, uint16_t des
     w.buffers[token].live = true;
     w.buffers[token].descriptors = descriptors;
     put(&w.staged, token);
+    put(&w.added, token);
 }
 
 /* What the driver has to answer to this buffer. */
@@ -275,6 +287,9 @@ static int adding(const struct buffer *buffer, bool indirect)
         return VRING_E_FEATURE;
     if (count == 0 || count > most || (!indirect && count > w.driver_config.size))
         return VRING_E_CHAIN;
+    for (unsigned i = 0; i < count; i++)
+        if (buffer->segments[i].len == 0)
+            return VRING_E_LEN;
     return model_free() < (indirect ? 1 : count) ? VRING_E_FULL : 0;
 }
 
@@ -307,11 +322,28 @@ static void add(struct input *input, bool indirect)
         note_added(token, &buffer, (uint16_t)(indirect ? 1 : buffer.n_readable + buffer.n_writable));
 }
 
+/* Several buffers were offered in one call, each with or without a table: so many were staged, and that was the answer. */
+static void were_added(const unsigned *tokens, const struct buffer *buffers, const bool *indirect, unsigned count,
+                       unsigned n, int answer)
+{
+    for (unsigned i = 0; i < count; i++) {
+        int expected = adding(&buffers[i], indirect[i]);
+
+        if (expected != 0) {
+            PROMISE(i == n && answer == (expected == VRING_E_FULL && n > 0 ? 0 : expected));
+            return;
+        }
+        note_added(tokens[i], &buffers[i], (uint16_t)(indirect[i] ? 1 : buffers[i].n_readable + buffers[i].n_writable));
+    }
+    PROMISE(answer == 0 && n == count);
+}
+
 static void add_batch(struct input *input)
 {
     struct buffer drawn[3];
     struct vring_avail_buffer batch[3];
     struct vring_table tables[3];
+    bool indirect[3];
     unsigned tokens[3], count = 0;
     uint32_t n = 0;
 
@@ -322,26 +354,40 @@ static void add_batch(struct input *input)
             continue;
         (void)draw_buffer(input, buffer);
         tables[count] = table_of(token);
+        indirect[count] = take_below(input, 2);
         batch[count] = (struct vring_avail_buffer){buffer->segments, token, buffer->n_readable, buffer->n_writable,
-                                                   take_below(input, 2) ? &tables[count] : NULL};
+                                                   indirect[count] ? &tables[count] : NULL};
         tokens[count++] = token;
     }
 
     int answer = driver_answered(vring_driver_add_avail_batch(&w.driver, batch, count, &n));
 
-    if (w.driver_broke)
-        return;
-    for (unsigned i = 0; i < count; i++) {
-        bool indirect = batch[i].table != NULL;
-        int expected = adding(&drawn[i], indirect);
+    if (!w.driver_broke)
+        were_added(tokens, drawn, indirect, count, n, answer);
+}
 
-        if (expected != 0) {
-            PROMISE(i == n && answer == (expected == VRING_E_FULL && n > 0 ? 0 : expected));
-            return;
-        }
-        note_added(tokens[i], &drawn[i], (uint16_t)(indirect ? 1 : drawn[i].n_readable + drawn[i].n_writable));
+/* Tokens count up from the first: as many as are free in a row. Now and then a piece is none. */
+static void add_run(struct input *input)
+{
+    struct buffer drawn[TOKENS];
+    struct vring_segment segments[TOKENS];
+    unsigned tokens[TOKENS], count = 0, first = take_below(input, TOKENS), most = take_below(input, TOKENS + 1);
+    bool indirect[TOKENS] = {false}, writable = take_below(input, 2);
+    uint32_t n = 99;
+
+    for (; count < most && first + count < TOKENS && !w.buffers[first + count].live; count++) {
+        unsigned offset = take_below(input, FIRST + SECOND), len = 1 + take_below(input, FIRST + SECOND - offset);
+
+        segments[count] = (struct vring_segment){GUEST + offset, take_below(input, 16) == 15 ? 0 : len};
+        drawn[count] = (struct buffer){.segments = {segments[count]}, .n_readable = !writable, .n_writable = writable,
+                                       .writable = writable ? len : 0};
+        tokens[count] = first + count;
     }
-    PROMISE(answer == 0 && n == count);
+
+    int answer = driver_answered(vring_driver_add_avail_run(&w.driver, segments, count, writable, first, &n));
+
+    if (!w.driver_broke)
+        were_added(tokens, drawn, indirect, count, n, answer);
 }
 
 static void abort_last(void)
@@ -354,6 +400,7 @@ static void abort_last(void)
     PROMISE(answer == (w.staged.n > 0 ? 0 : VRING_E_STATE));
     if (answer == 0) {
         PROMISE(token == w.staged.of[--w.staged.n]);
+        PROMISE(token == w.added.of[--w.added.n]);
         w.buffers[token].live = false;
     }
 }
@@ -379,8 +426,13 @@ static void came_back(const struct vring_used_buffer *used)
     PROMISE(used->token < TOKENS);
 
     struct buffer *buffer = &w.buffers[used->token];
+    unsigned age = 0;
 
     PROMISE(buffer->live && buffer->published);
+    while (w.added.of[age] != used->token)
+        age++;
+    PROMISE(age == 0 || !w.in_order);
+    get_at(&w.added, age);
     PROMISE(w.driver_config.used_len == VRING_USED_LEN_TRUST || used->len <= buffer->writable);
     if (honest) {
         PROMISE(used->token == get(&w.used));
@@ -406,6 +458,33 @@ static void get_used(struct input *input, bool batch)
         return;
     PROMISE(n == (waiting < capacity ? waiting : capacity));
     PROMISE(answer == (n > 0 ? 0 : capacity > 0 ? VRING_E_EMPTY : VRING_E_ROOM));
+}
+
+/* Of a run the last is told; those before it are the oldest, and were used in full. */
+static void get_used_run(struct input *input)
+{
+    const struct vring_used_buffer untouched = {.token = 99, .len = 99};
+    struct vring_used_buffer last = untouched;
+    uint32_t n = 99, capacity = take_below(input, TOKENS + 1);
+    unsigned waiting = w.used.n;
+    int answer = driver_answered(vring_driver_get_used_run(&w.driver, &last, capacity, &n));
+
+    PROMISE(n <= capacity && (n > 0) == (answer == 0));
+    PROMISE(answer == 0 || (last.token == untouched.token && last.len == untouched.len));
+    for (uint32_t i = 1; i < n; i++) {
+        unsigned token = w.added.of[0];
+
+        PROMISE(w.added.n > 0);
+        came_back(&(struct vring_used_buffer){.token = token, .len = w.buffers[token].writable});
+    }
+    if (n > 0)
+        came_back(&last);
+    if (!honest || w.driver_broke)
+        return;
+    if (!w.in_order || capacity == 0 || waiting == 0)
+        PROMISE(answer == (!w.in_order ? VRING_E_FEATURE : capacity == 0 ? VRING_E_ROOM : VRING_E_EMPTY));
+    else
+        PROMISE(answer == 0 && n <= waiting);
 }
 
 static void driver_notifications(unsigned how)
@@ -474,10 +553,10 @@ static const unsigned char *seen_at(uint64_t addr)
                                    : blocks[GUEST_FIRST].at + (addr - GUEST);
 }
 
-/* May the device use held[i]? */
+/* Does the device have a handle of held[i] that lives? */
 static bool is_ours(unsigned i)
 {
-    return !w.held[i].finished && !w.held[i].waiting;
+    return !w.held[i].finished && !w.held[i].waiting && !w.held[i].nameless;
 }
 
 static unsigned waiting(void)
@@ -518,7 +597,7 @@ static void judge_pieces(const struct vring_iov *iov, const struct vring_chain *
     PROMISE(chain->writable == buffer->writable);
 }
 
-static void was_taken(const struct vring_iov *iov, const struct vring_chain *chain, int answer)
+static struct held *was_taken(const struct vring_iov *iov, const struct vring_chain *chain, int answer)
 {
     uint64_t bytes[2] = {0, 0};
 
@@ -542,6 +621,7 @@ static void was_taken(const struct vring_iov *iov, const struct vring_chain *cha
     *held = (struct held){.handle = chain->handle, .writable = (uint32_t)chain->writable, .token = token, .again = again};
     if (honest)
         judge_pieces(iov, chain, &w.buffers[token]);
+    return held;
 }
 
 static void get_avail(struct input *input, bool peek)
@@ -560,7 +640,7 @@ static void get_avail(struct input *input, bool peek)
         PROMISE(answer == 0 || answer == VRING_E_EMPTY || vring_error_blame(answer) == VRING_BLAME_CHAIN);
     PROMISE(!honest || (answer == VRING_E_EMPTY) == (w.avail.n + waiting() == 0));
     if (!peek && answer != VRING_E_EMPTY && answer != VRING_E_ROOM)
-        was_taken(iov, &chain, answer);
+        (void)was_taken(iov, &chain, answer);
 }
 
 static void get_avail_batch(struct input *input)
@@ -575,11 +655,50 @@ static void get_avail_batch(struct input *input)
     for (uint32_t i = 0; i < n; i++) {
         bool refused = i + 1 == n && vring_error_blame(answer) == VRING_BLAME_CHAIN;
 
-        was_taken(&iov[first], &chains[i], refused ? answer : 0);
+        (void)was_taken(&iov[first], &chains[i], refused ? answer : 0);
         first += chains[i].n_readable + chains[i].n_writable;
     }
     PROMISE(!honest || n == (offered < capacity ? offered : capacity));
     PROMISE(!honest || answer == (n > 0 ? 0 : capacity > 0 ? VRING_E_EMPTY : VRING_E_ROOM));
+}
+
+/* A run of several is of one piece each, for what the piece of the last is for. */
+static void get_avail_run(struct input *input)
+{
+    struct vring_iov iov[PIECES];
+    struct vring_chain chain;
+    uint32_t room = take_below(input, 4) ? PIECES : take_below(input, PIECES), n = 99;
+    unsigned offered = w.avail.n + waiting();
+    int answer = device_answered(vring_device_get_avail_run(&w.device, iov, room, &chain, &n));
+
+    PROMISE(n == 0 || n <= (room > 1 ? room : 1));
+    if (w.device_broke)
+        return;
+    if (!w.in_order) {
+        PROMISE(answer == VRING_E_FEATURE && n == 0);
+        return;
+    }
+    if (answer == VRING_E_ROOM)
+        PROMISE(chain.n_readable + chain.n_writable > room);
+    else
+        PROMISE(answer == 0 || answer == VRING_E_EMPTY || (vring_error_blame(answer) == VRING_BLAME_CHAIN && n == 1));
+    PROMISE((n > 0) == (answer != VRING_E_EMPTY && answer != VRING_E_ROOM));
+    PROMISE(!honest || (n <= offered && (answer == VRING_E_EMPTY) == (offered == 0)));
+    PROMISE(n < 2 || chain.n_readable + chain.n_writable == 1);
+    for (uint32_t i = 0; i < n; i++) {
+        struct vring_chain one = chain;
+
+        if (i + 1 < n) {
+            one.readable = one.n_readable ? iov[i].len : 0;
+            one.writable = one.n_writable ? iov[i].len : 0;
+        }
+        was_taken(&iov[i], &one, answer)->nameless = i + 1 < n;
+    }
+}
+
+static void note_dead(vring_handle handle)
+{
+    w.dead[w.n_dead++ % (sizeof w.dead / sizeof *w.dead)] = handle;
 }
 
 static void forget_held(unsigned i)
@@ -594,6 +713,10 @@ static void rewind_one(struct input *input)
 
     unsigned i = take_below(input, 2) ? w.n_held - 1 : take_below(input, w.n_held);
     bool ours = is_ours(i);
+
+    if (w.held[i].nameless)
+        return;
+
     int answer = device_answered(vring_device_rewind(&w.device, w.held[i].handle));
 
     if (w.device_broke)
@@ -602,10 +725,11 @@ static void rewind_one(struct input *input)
     if (answer != 0)
         return;
     PROMISE(ours && (i == w.n_held - 1 || w.restored));
-    if (w.held[i].again) {
+    if (w.held[i].again) { /* it will have the same handle then */
         w.held[i].waiting = true;
         return;
     }
+    note_dead(w.held[i].handle);
     if (honest)
         put_first(&w.avail, w.held[i].token);
     forget_held(i);
@@ -655,6 +779,7 @@ static void add_used(struct input *input)
     if (answer == 0) {
         vring_handle dead = w.held[i].handle;
 
+        note_dead(dead);
         note_used(i, len);
         PROMISE(vring_device_add_used(&w.device, dead, 0) == VRING_E_HANDLE);
         PROMISE(accesses == 0);
@@ -674,8 +799,12 @@ static void add_used_batch(struct input *input)
     if (w.device_broke)
         return;
     PROMISE(answer == 0 && n == count);
-    while (n-- > 0)
-        note_used(held_number(0), w.held[held_number(0)].writable);
+    while (n-- > 0) {
+        unsigned i = held_number(0);
+
+        note_dead(w.held[i].handle);
+        note_used(i, w.held[i].writable);
+    }
 }
 
 /* All up to one of those that may be used: with their lengths if they have any, otherwise in full. */
@@ -701,12 +830,15 @@ static void add_used_through(struct input *input)
     PROMISE(vring_device_add_used_through(&w.device, last, 0) == VRING_E_HANDLE);
     PROMISE(accesses == 0);
     for (unsigned before = i; before-- > 0;)
-        if (is_ours(before)) {
+        if (!w.held[before].finished) {
             PROMISE(!w.held[before].waiting);
+            if (is_ours(before))
+                note_dead(w.held[before].handle);
             if (honest)
                 w.buffers[w.held[before].token].used_len = w.held[before].writable;
             w.held[before].finished = true;
         }
+    note_dead(last);
     note_used(i, len);
 }
 
@@ -773,12 +905,14 @@ static void device_successor(struct input *input)
         w.held[i].waiting = !w.held[i].finished;
 }
 
+/* One that never was, unless it is by chance of what has a handle, told or not; or one that has died. */
 static void forged_handle(struct input *input)
 {
-    vring_handle handle = take_word(input);
+    bool died = w.n_dead > 0 && take_below(input, 2);
+    vring_handle handle = died ? w.dead[take_below(input, w.n_dead) % (sizeof w.dead / sizeof *w.dead)] : take_word(input);
 
     for (unsigned i = 0; i < w.n_held; i++)
-        if (w.held[i].handle == handle)
+        if (!died && (w.held[i].handle == handle || w.held[i].nameless))
             return;
     PROMISE(device_answered(vring_device_add_used(&w.device, handle, 0)) == (w.device_broke ? w.device_broke : VRING_E_HANDLE));
     PROMISE(device_answered(vring_device_rewind(&w.device, handle)) == (w.device_broke ? w.device_broke : VRING_E_HANDLE));
@@ -884,7 +1018,7 @@ static int start(struct input *input)
 
 static void act(struct input *input)
 {
-    switch (take_below(input, 29)) {
+    switch (take_below(input, 35)) {
     case 0: case 1: case 2: add(input, false); break;
     case 3: case 4: add(input, true); break;
     case 5: add_batch(input); break;
@@ -907,6 +1041,9 @@ static void act(struct input *input)
     case 25: take_below(input, 2) ? driver_successor(input) : device_successor(input); break;
     case 26: forged_handle(input); break;
     case 27: add_used_through(input); break;
+    case 28: case 29: add_run(input); break;
+    case 30: case 31: get_avail_run(input); break;
+    case 32: case 33: get_used_run(input); break;
     default: draw_scribble(input, take_below(input, 2)); break;
     }
 }
@@ -925,12 +1062,16 @@ static void drain(void)
         get_avail(&room, false);
     }
     while (held_number(0) < w.n_held)
-        add_used(&none);
+        w.in_order ? add_used_through(&none) : add_used(&none);
     device_publish();
     while (w.used.n > 0)
         get_used(&plenty, false);
+    PROMISE(vring_device_in_flight(&w.device) == w.n_held);
+    if (w.n_held > 0) { /* a run whose last was used alone: there is no handle for the others, nor is one to come */
+        PROMISE(w.in_order && w.held[0].nameless);
+        return;
+    }
     PROMISE(vring_driver_in_flight(&w.driver) == 0 && vring_driver_free(&w.driver) == w.driver_config.size);
-    PROMISE(vring_device_in_flight(&w.device) == 0);
 }
 
 /* Reset: what never came back is returned, each once. */
