@@ -37,6 +37,7 @@ from vring import (
     SplitDriver,
     Used,
     UsedLength,
+    UsedRun,
 )
 
 FORMATS = [Feature.VERSION_1, Feature.VERSION_1 | Feature.RING_PACKED]
@@ -294,6 +295,161 @@ def test_a_breach_behind_sound_buffers_is_told_by_the_next_call() -> None:
     assert ring.driver.get_used_batch() == [Used("token 0", 0)]
     with pytest.raises(PeerError, match="PEER_ID"):
         ring.driver.get_used_batch()
+
+
+# ------------------------------------------------------------------------------------------------------------- runs ---
+
+
+@pytest.fixture(params=FORMATS, ids=["split", "packed"])
+def ordered(request: pytest.FixtureRequest) -> Ring:
+    return Ring(request.param | Feature.IN_ORDER)
+
+
+def test_a_run_crosses_into_C_once(ordered: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, device = ordered.driver, ordered.device
+    counting = Counting()
+    monkeypatch.setattr("vring.driver.lib", counting)
+    monkeypatch.setattr("vring.device.lib", counting)
+    pieces = [(ordered.data + 16 * i, 4 + i) for i in range(5)]
+    assert driver.add_avail_run(pieces, writable=True, tokens=list("abcde")) == 5
+    driver.publish()
+    run = device.get_avail_run()
+    assert run and run.n == 5 and [len(piece) for piece in run.pieces] == [4, 5, 6, 7, 8]
+    for number, piece in enumerate(run.pieces[:4]):
+        piece[:] = bytes([number]) * len(piece)
+    run.last.write(b"last")
+    device.add_used_through(run.last)
+    device.publish()
+    assert driver.get_used_run() == UsedRun(5, Used("e", 4))
+    verbs = "driver_add_avail_run", "device_get_avail_run", "device_add_used_through", "driver_get_used_run"
+    assert [call for call in counting.calls if "publish" not in call] == [f"vring_{verb}" for verb in verbs]
+    assert [ordered.memory.read(*piece) for piece in pieces] == [b"\0" * 4, b"\1" * 5, b"\2" * 6, b"\3" * 7, b"last\0\0\0\0"]
+    assert driver.free == 8 and driver.in_flight == device.in_flight == 0 and not driver._tokens
+
+
+def test_a_run_comes_back_in_parts_and_by_any_verb(ordered: Ring) -> None:
+    assert ordered.driver.add_avail_run([(ordered.data, 4)] * 6, True, list("abcdef")) == 6
+    ordered.driver.publish()
+    first, second = ordered.device.get_avail_run(4), ordered.device.get_avail()
+    assert first and second and (first.n, second.room) == (4, 4)
+    ordered.device.add_used_through(second, 1)
+    ordered.device.publish()
+    assert ordered.driver.get_used_run(2) == UsedRun(2, Used("b", 4))
+    assert ordered.driver.get_used() == Used("c", 4) and ordered.driver.get_used_batch(1) == [Used("d", 4)]
+    assert ordered.driver.get_used_run(8) == UsedRun(1, Used("e", 1))
+    assert ordered.driver.get_used_run() is None and ordered.device.get_avail_run(0) is None
+    assert ordered.driver.reset() == ["f"]
+
+
+def test_a_buffer_of_several_pieces_is_a_run_by_itself(ordered: Ring) -> None:
+    ordered.driver.add_avail_run([(ordered.data, 1), (ordered.data, 2)])
+    ordered.driver.add_avail([(ordered.data, 3)], [(ordered.data + 16, 4), (ordered.data + 32, 5)])
+    ordered.driver.publish()
+    runs = [ordered.device.get_avail_run(2), ordered.device.get_avail_run(1), ordered.device.get_avail_run()]
+    assert [run and (run.n, [len(piece) for piece in run.pieces]) for run in runs] == [(2, [1, 2]), (1, [3, 4, 5]), None]
+    assert runs[0] and runs[0].last.read() == b"\0\0" and runs[1] and runs[1].last.room == 9
+
+
+def test_of_a_run_the_last_alone_has_a_handle(ordered: Ring) -> None:
+    """What lies before it is used with it, and the handle is dead then."""
+    ordered.driver.add_avail_run([(ordered.data, 4)] * 3)
+    ordered.driver.publish()
+    run = ordered.device.get_avail_run()
+    assert run and run.n == 3
+    ordered.device.add_used_through(run.last)
+    with pytest.raises(CallerError, match="chain") as error:
+        ordered.device.add_used_through(run.last)
+    assert error.value.code == RingCode.HANDLE and ordered.device.in_flight == 0
+
+
+def test_a_view_of_a_run_keeps_the_memory_alive(ordered: Ring) -> None:
+    ordered.driver.add_avail_run([(ordered.data, 4)] * 3, writable=True)
+    ordered.driver.publish()
+    run = ordered.device.get_avail_run()
+    assert run
+    view = run.pieces[0]
+    del run, ordered.driver, ordered.device, ordered.memory
+    view[:] = b"live"
+    assert view.tobytes() == b"live"
+
+
+def test_runs_without_in_order(ring: Ring) -> None:
+    """They can be added, and that is all."""
+    assert ring.driver.add_avail_run([(ring.data, 4)] * 9, True, [f"token {i}" for i in range(9)]) == 8
+    ring.driver.publish()
+    for verb in (ring.driver.get_used_run, ring.device.get_avail_run):
+        with pytest.raises(CallerError, match="features") as error:
+            verb()
+        assert error.value.code == RingCode.FEATURE
+    chains = ring.device.get_avail_batch()
+    ring.device.add_used_batch(reversed(chains))
+    ring.device.publish()
+    assert [used.token for used in ring.driver.get_used_batch()] == [f"token {i}" for i in reversed(range(8))]
+    assert ring.driver.add_avail_run([(ring.data, 4)] * 3) == 3 and ring.driver.reset() == [None] * 3
+
+
+def test_a_run_with_a_malformed_buffer_stages_none(ordered: Ring) -> None:
+    good = [(ordered.data, 4)] * 2
+    wrong: list[tuple[list[tuple[int, int]], bool, str]] = [
+        ([*good, (ordered.data, 0)], True, r"length of writable\[2\] = 0"),
+        ([*good, (ordered.data, 1 << 32)], False, r"length of readable\[2\]"),
+        ([*good, ((1 << 64) - 1, 2)], False, r"address of readable\[2\]"),
+    ]
+    for segments, writable, what in wrong:
+        with pytest.raises(CallerError, match=f"add_avail_run.*{what}"):
+            ordered.driver.add_avail_run(segments, writable)
+        assert ordered.driver.in_flight == 0 and ordered.driver.free == 8 and not ordered.driver._tokens
+    with pytest.raises(TypeError, match=r"readable\[2\] must be \(address, bytes\)"):
+        ordered.driver.add_avail_run([*good, 3])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="3 tokens for 2 segments"):
+        ordered.driver.add_avail_run(good, tokens=list("abc"))
+    assert ordered.driver.add_avail_run([]) == 0 and ordered.driver.in_flight == 0
+
+
+def test_an_unusable_buffer_ends_a_run_and_is_told_alone(ordered: Ring) -> None:
+    ordered.driver.add_avail_run([(ordered.data, 1), (ordered.data, 2), (1 << 40, 1), (ordered.data, 3)])
+    ordered.driver.publish()
+    sound = ordered.device.get_avail_run()
+    assert sound and sound.n == 2
+    with pytest.raises(ChainError, match="get_avail_run.*CHAIN_ADDR"):
+        ordered.device.get_avail_run()
+    behind = ordered.device.get_avail_run()
+    assert behind and behind.n == 1
+    ordered.device.add_used_through(behind.last)
+    ordered.device.publish()
+    assert ordered.driver.get_used_run() and ordered.device.in_flight == 0
+
+
+def test_a_breach_behind_a_run_is_told_by_the_next_call() -> None:
+    ring = Ring(FORMATS[0] | Feature.IN_ORDER)
+    ring.driver.add_avail_run([(ring.data, 1)] * 3)
+    ring.driver.publish()
+    ring.memory.write(ring.areas.driver + 4 + 2 * 2, b"\x77\0")  # the third head
+    run = ring.device.get_avail_run()
+    assert run and run.n == 2
+    with pytest.raises(PeerError):
+        ring.device.get_avail_run()
+
+
+def test_a_restored_driver_knows_the_order_of_its_tokens(ordered: Ring) -> None:
+    """The newest lie before the oldest in the ring: which came first the state alone says."""
+    driver, device = ordered.driver, ordered.device
+    for tokens in ("abcde", "fghijk"):
+        assert driver.add_avail_run([(ordered.data, 4)] * len(tokens), tokens=tokens) == len(tokens)
+        driver.publish()
+        while taken := device.get_avail_run():
+            device.add_used_through(taken.last)
+        if tokens == "abcde":
+            device.publish()
+            assert driver.get_used_run() == UsedRun(5, Used("e", 0))
+    in_order = list(driver._tokens)
+    saved = driver.save()
+    assert [entry.token for entry in driver.snapshot().entries if entry.count] != in_order
+    for state in (saved.state, saved):
+        restored = Driver.restore(state, ordered.memory, ordered.areas, ordered.features)
+        assert list(restored._tokens) == in_order
+    device.publish()
+    assert restored.get_used_run(4) == UsedRun(4, Used("i", 0)) and restored.reset() == ["j", "k"]
 
 
 # ----------------------------------------------------------------------------------------------- a pool behind it ---

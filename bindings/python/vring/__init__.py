@@ -14,7 +14,7 @@ anything.
 from vring.bounce import BouncePool, Pool, PoolConfig, PoolFlag, Usage
 from vring.bounce_set import BounceSet, Released, SetPool, Share
 from vring.bounced import BouncedDriver
-from vring.device import Chain, Device, PackedDevice, SplitDevice, inflight_size
+from vring.device import AvailRun, Chain, Device, PackedDevice, SplitDevice, inflight_size
 from vring.driver import (
     Driver,
     DriverQueue,
@@ -25,6 +25,7 @@ from vring.driver import (
     SplitDriver,
     Used,
     UsedLength,
+    UsedRun,
 )
 from vring.errors import (
     Blame,
@@ -46,6 +47,7 @@ from vring.snapshot import Snapshot, SnapshotEntry
 
 __all__ = [
     "Areas",
+    "AvailRun",
     "Blame",
     "BounceCode",
     "BouncePool",
@@ -96,6 +98,7 @@ __all__ = [
     "Usage",
     "Used",
     "UsedLength",
+    "UsedRun",
     "VringError",
     "__version__",
     "accept",

@@ -2,7 +2,7 @@
 """The device side of a queue: it takes buffers and gives them back used (``vring/device.h``, ``vring/split.h``)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from vring.errors import ChainError, MissError, PeerError, RingCode, caller_error, integer
 from vring.features import ByteOrder, Feature
@@ -12,7 +12,7 @@ from vring.memory import Buffer, GuestMemory, HostMap, Region, pin
 from vring.queue import EMPTY, MISS, ROOM, Queue
 from vring.snapshot import Snapshot
 
-__all__ = ["Chain", "Device", "PackedDevice", "SplitDevice", "inflight_size"]
+__all__ = ["AvailRun", "Chain", "Device", "PackedDevice", "SplitDevice", "inflight_size"]
 
 AnyDevice = TypeVar("AnyDevice", bound="Device")
 
@@ -65,6 +65,20 @@ class Chain:
             piece[skip : skip + len(part)] = part
             rest = rest[len(part) :]
             skip = max(0, skip - len(piece))
+
+
+class AvailRun(NamedTuple):
+    """
+    Buffers that a device has taken together: how many, a view of each one's piece in the order of taking, and the last of
+    them with its handle. All are for the device to read, or all for it to write, as the last is; what lies before the last
+    has no handle, it is used through that of a later one (:meth:`Device.add_used_through`). The views keep the memory alive.
+
+    A buffer of several pieces is a run by itself: ``pieces`` are then its own, readable ones first.
+    """
+
+    n: int
+    pieces: tuple[memoryview, ...]
+    last: Chain
 
 
 class Device(Queue):
@@ -335,6 +349,34 @@ class Device(Queue):
             start += chain.n_readable + chain.n_writable
         return taken
 
+    def get_avail_run(self, most: int | None = None) -> AvailRun | None:
+        """
+        With IN_ORDER: take the next buffers, at most ``most`` of them, as long as each is of one piece that lies whole in the
+        memory in which the first does, and all are to read or all to write, for less than any other way
+        (``vring_device_get_avail_run``); ``None`` if there is none now. There may be more: ask again. For a device that
+        finishes in order, and tells :meth:`add_used_through` the last.
+
+        Raises as get_avail, about the next buffer; CallerError FEATURE without IN_ORDER. A breach of the protocol behind
+        some that are sound is raised by the next call.
+        """
+        self._tell()
+        most = self._most("get_avail_run", most)
+        if most > len(self._iov):
+            self._iov = ffi.new("struct vring_iov[]", most)
+        chain, n = self._chain, ffi.new("uint32_t *")
+        code = lib.vring_device_get_avail_run(self._queue, self._iov, most, chain, n)
+        count = int(n[0])
+        if code == EMPTY or (code == ROOM and not most):
+            return None
+        if code == ROOM:  # a buffer of more pieces than that, and so a run by itself
+            alone = self._next(lib.vring_device_get_avail, "get_avail_run")
+            return AvailRun(1, (*alone.readable, *alone.writable), alone) if alone else None
+        if code and (not count or lib.vring_error_blame(code) == lib.VRING_BLAME_CHAIN):
+            self._refuse(code, "get_avail_run", chain)
+        last = self._take(chain, count - 1)
+        before = [self._host.view(piece.base, piece.len) for piece in self._iov[0 : count - 1]]
+        return AvailRun(count, (*before, *last.readable, *last.writable), last)
+
     def _take(self, chain: CData, start: int) -> Chain:
         """The pieces of a chain that stand in the array from ``start`` on."""
         split, end = start + chain.n_readable, start + chain.n_readable + chain.n_writable
@@ -351,7 +393,7 @@ class Device(Queue):
             raise MissError(call, chain.missing)
         if lib.vring_error_blame(code) == lib.VRING_BLAME_CHAIN:
             raise ChainError(RingCode(code), call, chain.handle, taken=verb != "peek")
-        self._answer(code, verb)
+        self._answer(code, verb, {RingCode.FEATURE: ("features", int(self.features))})
 
     def _tell(self) -> None:
         if self._waiting:

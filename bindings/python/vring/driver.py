@@ -12,7 +12,7 @@ from vring.features import ByteOrder, Feature
 from vring.layout import Areas, PackedAreas, SplitAreas
 from vring.lowlevel import CData, ffi, lib
 from vring.memory import Buffer, GuestMemory, Segment, pin
-from vring.queue import EMPTY, FULL, Queue
+from vring.queue import EMPTY, FULL, ROOM, Queue
 from vring.snapshot import Snapshot
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "SplitDriver",
     "Used",
     "UsedLength",
+    "UsedRun",
 ]
 
 AnyDriver = TypeVar("AnyDriver", bound="Driver")
@@ -48,6 +49,16 @@ class Used(NamedTuple):
 
     token: object
     length: int
+
+
+class UsedRun(NamedTuple):
+    """
+    Buffers that have come back, the oldest that there were: how many, and the last of them. Those before it were used in
+    full: of what was device-writable all bytes count as written (2.7.9).
+    """
+
+    n: int
+    last: Used
 
 
 @dataclass(frozen=True)
@@ -362,7 +373,7 @@ class Driver(DriverQueue):
         numbers = [entry.token for entry in queue.snapshot().entries if entry.count]
         if len(set(numbers)) != len(numbers):
             raise CallerError(RingCode.SAVED, cls.__name__, "saved", detail="a token twice")
-        queue._tokens = {number: (tokens.get(number, number), None) for number in numbers}
+        queue._tokens = {number: (tokens.get(number, number), None) for number in queue._oldest_first()}
         queue._numbers = itertools.count(max(numbers, default=0) + 1)
         return queue
 
@@ -427,6 +438,70 @@ class Driver(DriverQueue):
             self._stage(code, "add_avail_batch", 0, token, table, readable, writable)
         self._tokens.update((number, (offer.token, offer.table)) for number, offer in zip(numbers[:count], offered))
         return count
+
+    def add_avail_run(
+        self, segments: Sequence[Segment], writable: bool = False, tokens: Sequence[object] | None = None
+    ) -> int:
+        """
+        Stage buffers of one piece each, one after the other, crossing into C once, where it takes less than any other way
+        (``vring_driver_add_avail_run``): ``segments`` are the buffers, (device address, bytes) each, which the device
+        reads, or where ``writable`` is set writes; ``tokens`` are theirs, one for each, or ``None`` for all.
+
+        Returns how many were staged: all of them, or those before the first for which no descriptor was free. Raises
+        CallerError for a buffer that is malformed; then none is staged. ValueError for more or fewer tokens than segments.
+        """
+        call = f"{type(self).__name__}.add_avail_run"
+        if tokens is not None and len(tokens) != len(segments):
+            raise ValueError(f"{call}: {len(tokens)} tokens for {len(segments)} segments")
+        segments = list(segments[: self.areas.size])  # there is no ring with room for more
+        readable, writables = ([], segments) if writable else (segments, [])
+        c_segments = self._segments("add_avail_run", segments, readable, writables)
+        number = next(self._numbers)
+        self._numbers = itertools.count(number + len(segments))
+        n = ffi.new("uint32_t *")
+        code = lib.vring_driver_add_avail_run(self._queue, c_segments, len(segments), writable, number, n)
+        count = int(n[0])
+        if code not in (0, FULL):
+            for _ in range(count):
+                lib.vring_driver_abort(self._queue, ffi.NULL)
+            name, (addr, length) = _named(readable, writables)[count]
+            self._answer(
+                code,
+                "add_avail_run",
+                {RingCode.LEN: (f"length of {name}", length), RingCode.ADDR: (f"address of {name}", addr)},
+            )
+        own = itertools.repeat(None, count) if tokens is None else tokens[:count]
+        self._tokens.update((number + i, (token, None)) for i, token in enumerate(own))
+        return count
+
+    def get_used_run(self, most: int | None = None) -> UsedRun | None:
+        """
+        With IN_ORDER: take buffers that one used element stands for (2.7.9), at most ``most`` of them, for a few steps of C
+        however many they are (``vring_driver_get_used_run``); ``None`` if there is none now. There may be more: ask again.
+
+        Raises CallerError FEATURE without IN_ORDER.
+        """
+        most = self._most("get_used_run", most)
+        n = ffi.new("uint32_t *")
+        code = lib.vring_driver_get_used_run(self._queue, self._used, most, n)
+        if code == EMPTY or (code == ROOM and not most):
+            return None
+        self._answer(code, "get_used_run", {RingCode.FEATURE: ("features", int(self.features))})
+        count = int(n[0])
+        for number in list(itertools.islice(self._tokens, count - 1)):  # in the order of adding
+            del self._tokens[number]
+        return UsedRun(count, Used(self._tokens.pop(self._used.token)[0], self._used.len))
+
+    def _oldest_first(self) -> list[int]:
+        """The numbers of all buffers in flight: what a copy of the queue gives back when it is reset."""
+        copy = ffi.new("struct vring_driver *", self._queue[0])
+        slots = bytes(ffi.buffer(self._slots))
+        lib.vring_driver_reset(copy)
+        numbers = []
+        while lib.vring_driver_take_unused(copy, self._number) == 0:
+            numbers.append(int(self._number[0]))
+        ffi.memmove(self._slots, slots, len(slots))
+        return numbers
 
     def get_used_batch(self, most: int | None = None) -> list[Used]:
         """

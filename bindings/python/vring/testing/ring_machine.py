@@ -2,7 +2,7 @@
 """Driver against device, whichever they are, with a ledger between them that knows what must come out."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, takewhile
 from typing import Any
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from vring.device import Chain
-from vring.driver import IndirectTable, Offer
+from vring.driver import IndirectTable, Offer, Used
+from vring.errors import CallerError, RingCode
 from vring.features import Feature
 from vring.memory import Segment
 from vring.testing import strategies
@@ -83,6 +84,7 @@ class RingMachine(RingUnderTest):
         self.staged: list[Buffer] = []  # by the driver
         self.available: deque[Buffer] = deque()  # published, not taken by the device
         self.taken: list[Buffer] = []
+        self.passed: list[Buffer] = []  # taken in a run before its last: used through a later one alone
         self.last_taken: list[Buffer] = []  # in the order of taking; the last one may be rewound if it is still held
         self.finished: list[Buffer] = []  # held back by the device: with IN_ORDER it is not their turn yet
         self.turns: deque[Buffer] = deque()  # taken and not staged as used, oldest first
@@ -130,6 +132,16 @@ class RingMachine(RingUnderTest):
         fit = sum(size <= self._free for size in sizes)
         added = self.driver.add_avail_batch([Offer(b.readable, b.writable, b.token, b.table) for b in buffers])
         assert added == fit, f"add_avail_batch staged {added} of {count} with {self._free} descriptors free"
+        self._staged(buffers, added)
+
+    def _add_run(self, count: int, length: int, writable: bool) -> None:
+        """So many of one piece each, some of which may not fit."""
+        count = min(count, len(self.cells))
+        buffers = [self._make(int(not writable), int(writable), length, False) for _ in range(count)]
+        fit = min(count, self._free)
+        pieces = [piece for b in buffers for piece in b.readable + b.writable]
+        added = self.driver.add_avail_run(pieces, writable, [b.token for b in buffers])
+        assert added == fit, f"add_avail_run staged {added} of {count} with {self._free} descriptors free"
         self._staged(buffers, added)
 
     def _make(self, n_readable: int, n_writable: int, length: int, indirect: bool) -> Buffer:
@@ -180,8 +192,26 @@ class RingMachine(RingUnderTest):
         for _ in range(min(most, len(self.used) + 1)):
             self._get_used()
 
+    @precondition(lambda self: not self.driver_sleeps and hasattr(self.driver, "get_used_run"))
+    @rule(most=st.integers(1, 4))
+    def get_used_run(self, most: int) -> None:
+        """Of a run the last alone is named: those before it are the oldest, and were used in full (2.7.9)."""
+        if not self.needs_order:
+            _refused_without_in_order(self.driver.get_used_run)
+            return
+        run = self.driver.get_used_run(most)
+        if not run:
+            self._came_back(None)
+            return
+        assert 1 <= run.n <= min(most, len(self.used)), f"{run} came back, of {len(self.used)} and at most {most}"
+        for buffer in list(self.used)[: run.n - 1]:
+            self._came_back(Used(buffer.token, _bytes(buffer.writable)))
+        self._came_back(run.last)
+
     def _get_used(self) -> None:
-        used = self.driver.get_used()
+        self._came_back(self.driver.get_used())
+
+    def _came_back(self, used: Used | None) -> None:
         if not self.used:
             assert used is None, f"{used} came back, but nothing was published as used"
             return
@@ -231,6 +261,30 @@ class RingMachine(RingUnderTest):
     def _get_avail(self) -> None:
         self._took(self.device.get_avail())
 
+    @precondition(lambda self: not self.device_sleeps and hasattr(self.device, "get_avail_run"))
+    @rule(most=st.integers(1, 4))
+    def get_avail_run(self, most: int) -> None:
+        if self.needs_order:
+            self._get_avail_run(most)
+        else:
+            _refused_without_in_order(self.device.get_avail_run)
+
+    def _get_avail_run(self, most: int) -> None:
+        """Of a run the last alone has a handle: what is before it is given back with a later one."""
+        run = self.device.get_avail_run(most)
+        if not run:
+            self._took(None)
+            return
+        assert 1 <= run.n <= min(most, len(self.available)), (
+            f"{run} was taken, of {len(self.available)} and at most {most}"
+        )
+        reads = bool(run.last.readable)
+        for piece in run.pieces[: run.n - 1]:
+            self._took(Chain(run.last.handle, [piece] if reads else [], [] if reads else [piece]))
+            self.passed.append(self.taken.pop())
+        self._took(run.last)
+        assert run.pieces[run.n - 1 :] == (*run.last.readable, *run.last.writable), f"{run} ends with another buffer"
+
     def _took(self, chain: Chain | None) -> None:
         if not self.available:
             assert chain is None, f"the device took {chain}, but nothing was available"
@@ -262,7 +316,10 @@ class RingMachine(RingUnderTest):
     @precondition(lambda self: self.taken)
     @rule(which=st.integers(0, 15), quarters=st.integers(0, 4), publish=PUBLISH)
     def add_used(self, which: int, quarters: int, publish: bool) -> None:
-        """In order, a large ``which`` also says that all before it are used in full (2.7.9), if the device can."""
+        """
+        In order, a large ``which`` also says that all before it are used in full (2.7.9), if the device can. The last one
+        with a handle always says so where there are some without.
+        """
         self._add_used(which, quarters)
         if publish:
             self._publish_used()
@@ -270,8 +327,9 @@ class RingMachine(RingUnderTest):
     def _add_used(self, which: int, quarters: int) -> None:
         buffer = self.taken[which % len(self.taken)]
         through = which > 7 and self.needs_order and hasattr(self.device, "add_used_through")
+        through = through or (bool(self.passed) and buffer is self.taken[-1])
         for earlier in takewhile(lambda other: through and other is not buffer, list(self.turns)):
-            if earlier in self.taken:
+            if earlier in self.taken or earlier in self.passed:
                 self._finish(earlier, 4)
         self._finish(buffer, quarters)
         (self.device.add_used_through if through else self.device.add_used)(buffer.chain)
@@ -289,7 +347,7 @@ class RingMachine(RingUnderTest):
         """The device has written so much of it, and is done with it."""
         buffer.written = self._pattern(buffer.chain.room * quarters // 4)
         buffer.chain.write(buffer.written)
-        self.taken.remove(buffer)
+        (self.passed if buffer in self.passed else self.taken).remove(buffer)
         self.finished.append(buffer)
 
     @rule()
@@ -345,14 +403,21 @@ class RingMachine(RingUnderTest):
             if sleepy and not self.driver_sleeps:
                 self._driver_enables_notifications(False)
 
-    @rule(count=st.integers(1, 4), length=st.integers(1, CELL), far=st.sampled_from(["available", "taken", "used"]))
-    def some_go(self, count: int, length: int, far: str) -> None:
+    @rule(
+        count=st.integers(1, 4),
+        length=st.integers(1, CELL),
+        far=st.sampled_from(["available", "taken", "used"]),
+        runs=st.booleans(),
+    )
+    def some_go(self, count: int, length: int, far: str, runs: bool) -> None:
         """
         Some buffers go so far together, if the device is awake, and then it is another rule's turn: what a driver that
-        looks, or asks to be notified, finds in most runs. By the verbs of batches, if there are, with tables where
-        ``length`` is even.
+        looks, or asks to be notified, finds in most runs. By the verbs of runs or of batches, if there are; ``length`` even:
+        with tables, or a run that the device writes.
         """
-        if hasattr(self.driver, "add_avail_batch"):
+        if runs and hasattr(self.driver, "add_avail_run"):
+            self._add_run(count, length, length % 2 == 0)
+        elif hasattr(self.driver, "add_avail_batch"):
             self._add_batch(count, length, length % 2 == 0)
         else:
             for _ in range(count):
@@ -360,12 +425,14 @@ class RingMachine(RingUnderTest):
                     self._add(1, min(1, self._free - 1, self.most_pieces - 1), length, False)
         self._publish_avail()
         while far != "available" and self.available and not self.device_sleeps:
-            if hasattr(self.device, "get_avail_batch"):
+            if runs and self.needs_order and hasattr(self.device, "get_avail_run"):
+                self._get_avail_run(count)
+            elif hasattr(self.device, "get_avail_batch"):
                 for chain in self.device.get_avail_batch() or [None]:
                     self._took(chain)
             else:
                 self._get_avail()
-        if far == "used" and hasattr(self.device, "add_used_batch"):
+        if far == "used" and hasattr(self.device, "add_used_batch") and not self.passed:
             chains = [buffer.chain for buffer in self.taken]
             for buffer in list(self.taken):
                 self._finish(buffer, 4)
@@ -500,6 +567,16 @@ class PackedPlaces:
         flags = self.words.flags(entry)
         available = bool(flags & 1 << 7) == wrap and bool(flags & 1 << 15) != wrap
         assert not available, f"nothing staged is visible, but entry {entry} is available"
+
+
+def _refused_without_in_order(verb: Callable[[], object]) -> None:
+    """It must say that this needs IN_ORDER; that nothing has changed is seen by what follows."""
+    try:
+        answer = verb()
+    except CallerError as error:
+        assert error.code == RingCode.FEATURE, f"a run without IN_ORDER is refused for another reason: {error}"
+    else:
+        raise AssertionError(f"a run without IN_ORDER is answered {answer}")
 
 
 def _bytes(pieces: Sequence[Segment]) -> int:
