@@ -13,6 +13,7 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from vring import (
+    AvailRun,
     BouncePool,
     ByteOrder,
     CallerError,
@@ -30,6 +31,7 @@ from vring import (
     PoolFlag,
     Segment,
     Used,
+    UsedRun,
 )
 from vring.testing import (
     Geometry,
@@ -615,6 +617,77 @@ def test_verbs_of_many_buffers_are_held_against_the_ledger(wrong: type[Driver] |
             return make(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
 
     find(Machine, "buffers in flight|does not see|descriptors free|buffers taken|owes the device")
+
+
+class GivesOneTokenToAll(Driver):
+    """A run is named by its first buffer, and so is each of it."""
+
+    def add_avail_run(
+        self, segments: Sequence[Segment], writable: bool = False, tokens: Sequence[object] | None = None
+    ) -> int:
+        return super().add_avail_run(segments, writable, tokens and [tokens[0]] * len(tokens))
+
+
+class TakesTheNamedAlone(Driver):
+    """2.7.9: with the buffer that is named all before it are back."""
+
+    def get_used_run(self, most: int | None = None) -> UsedRun | None:
+        run = super().get_used_run(most)
+        return run and UsedRun(1, run.last)
+
+
+class TurnsARunRound(Device):
+    """V39: buffers are taken in the order in which they were made available."""
+
+    def get_avail_run(self, most: int | None = None) -> AvailRun | None:
+        run = super().get_avail_run(most)
+        return run and AvailRun(run.n, run.pieces[::-1], run.last)
+
+
+class TakesMoreThanItWasAskedFor(Device):
+    """A run has no more buffers than there is room for."""
+
+    def get_avail_run(self, most: int | None = None) -> AvailRun | None:
+        return super().get_avail_run()
+
+
+@pytest.mark.parametrize(
+    "wrong, reason",
+    [
+        (GivesOneTokenToAll, "came back instead|gave back|took back"),
+        (TakesTheNamedAlone, "came back instead|gave back|buffers in flight|descriptors free"),
+        (TurnsARunRound, "another buffer was taken|ends with another buffer"),
+        (TakesMoreThanItWasAskedFor, "and at most"),
+    ],
+)
+@pytest.mark.parametrize("format", [InOrder, PackedInOrder])
+def test_a_wrong_run_is_found(wrong: type[Driver] | type[Device], reason: str, format: type[InOrder]) -> None:
+    class Machine(format):  # type: ignore[misc, valid-type]
+        def make_driver(self, setup: RingSetup) -> Driver:
+            make = wrong if issubclass(wrong, Driver) else Driver
+            return make(setup.memory, setup.areas, setup.features, index=setup.index)
+
+        def make_device(self, setup: RingSetup) -> Device:
+            make = wrong if issubclass(wrong, Device) else Device
+            return make(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+
+    find(Machine, reason)
+
+
+class NeedsNoOrder(Driver):
+    """2.7.9: without IN_ORDER no used element stands for several buffers."""
+
+    def get_used_run(self, most: int | None = None) -> UsedRun | None:
+        used = self.get_used()
+        return used and UsedRun(1, used)
+
+
+def test_a_run_without_an_order_is_found() -> None:
+    class Machine(RingMachine):
+        def make_driver(self, setup: RingSetup) -> Driver:
+            return NeedsNoOrder(setup.memory, setup.areas, setup.features, index=setup.index)
+
+    find(Machine, "a run without IN_ORDER is answered")
 
 
 class WritesModernWordsAsDriver(PeerDriver):
