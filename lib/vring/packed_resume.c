@@ -249,20 +249,6 @@ static uint32_t packed_device_entries(const struct vring_head *heads, uint16_t c
     return entries;
 }
 
-/* Note of all that are in flight where they stand in order[], and where in the ring. */
-static void packed_device_place(struct vring_packed_device *vq)
-{
-    struct vring_packed_position at = vq->next_used;
-
-    for (uint16_t i = 0; i < vq->in_flight; i++) {
-        struct vring_head *head = &vq->heads[vq->heads[i].order];
-
-        at = packed_forward(&vq->ring, at, head->taken);
-        head->record = i;
-        head->link = (uint16_t)packed_before(&vq->ring, packed_entry(at));
-    }
-}
-
 /* Those listed in order[0 .. count) wait. */
 static int packed_device_go_on(struct vring_packed_device *vq, const struct vring_packed_device *fresh,
                                struct vring_packed_position next_used, uint16_t count)
@@ -278,8 +264,8 @@ static int packed_device_go_on(struct vring_packed_device *vq, const struct vrin
     vq->waiting_at = next_used;
     vq->owes = true;
     vq->odd = count;
-    if (packed_device_passes(vq))
-        packed_device_place(vq);
+    for (uint16_t i = 0; packed_device_passes(vq) && i < count; i++)
+        vq->heads[vq->heads[i].order].record = i;
     return vring_packed_device_enable_notify(vq);
 }
 

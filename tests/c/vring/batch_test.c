@@ -281,6 +281,40 @@ RING_TEST(C088_a_batch_leaves_what_so_many_calls_leave)
     }
 }
 
+/* One with a table is not one of those before it, whatever its pieces. */
+RING_TEST(C088_a_table_in_a_batch_of_pieces_is_written)
+{
+    static uint64_t memory[4];
+    const struct vring_table table = {(void *)((uintptr_t)(memory + 1) / 16 * 16), GUEST + 0x1000, 1};
+
+    CHECK_OK(ring_start(&r, 16, format->all, 0));
+    memset(memory, 0, sizeof memory);
+    for (uint32_t i = 0; i < 4; i++)
+        offers[i] = (struct vring_avail_buffer){pieces, i, 1, 0, i == 2 ? &table : NULL};
+    CHECK_OK(vring_driver_add_avail_batch(&r.driver, offers, 4, &n));
+    CHECK_EQ(n, 4);
+    CHECK(memory[0] + memory[1] + memory[2] + memory[3] != 0);
+    memcpy(r.guest + 0x1000, table.memory, 16);
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(get_avail(64, 8));
+    CHECK_EQ(n, 4);
+    for (uint32_t i = 0; i < 4; i++)
+        CHECK(chains[i].n_readable == 1 && chains[i].readable == 16 && r.iov[i].base == r.guest);
+}
+
+/* What a list whose first piece is none takes back is nothing. */
+RING_TEST(C088_a_list_that_is_none_leaves_those_before_it)
+{
+    static const struct vring_segment none[2] = {{GUEST, 0}, {GUEST, 1}};
+
+    start(VTEST_PASS, format, 0, 3);
+    CHECK_OK(ring_add(&r, 0, 8, true, 3));
+    CHECK_ERR(vring_driver_add_avail(&r.driver, none, 1, 1, 4), VRING_E_LEN);
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(get_avail(64, 8));
+    CHECK_EQ(n, 4);
+}
+
 RING_TEST(C088_each_buffer_of_a_batch_is_added_with_the_pieces_that_it_has)
 {
     static const uint16_t kinds[8][2] = {{0, 1}, {0, 1}, {1, 1}, {1, 0}, {2, 0}, {1, 0}, {0, 1}, {0, 2}};

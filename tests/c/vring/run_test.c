@@ -138,12 +138,12 @@ RING_TEST(C088_a_run_takes_what_is_free)
             CHECK_OK(ring_get_avail(&r, &chains[i]));
             CHECK(r.iov[0].base == r.guest + 64 * i && r.iov[0].len == 16 + i);
         }
-        for (uint32_t i = 0; i <= count; i++) /* the last first */
-            CHECK_OK(vring_device_add_used(&r.device, chains[count - i].handle, 0));
+        for (uint32_t i = 0; i <= count; i++) /* 1 0 3 2 ..., so that what is free lies in no order */
+            CHECK_OK(vring_device_add_used(&r.device, chains[(i ^ 1) <= count ? i ^ 1 : i].handle, 0));
         CHECK(vring_device_publish(&r.device) >= 0);
         for (uint32_t i = 0; i <= count; i++) {
             CHECK_OK(vring_driver_get_used(&r.driver, &used));
-            CHECK_EQ(used.token, 99 + count - i);
+            CHECK_EQ(used.token, 99 + ((i ^ 1) <= count ? i ^ 1 : i));
         }
         CHECK_EQ(vring_driver_free(&r.driver), 8);
     }
@@ -232,6 +232,26 @@ MODERN_RING_TEST(C088_a_run_ends_where_memory_is_another)
     }
     CHECK_ERR(get_run(8), VRING_E_CHAIN_ADDR);
     CHECK_EQ(n, 1);
+}
+
+/* A buffer that is walked, for it lies in two regions, stands in the order as any other. */
+MODERN_RING_TEST(V84_V88_a_walked_buffer_is_passed_as_any)
+{
+    make_segments();
+    segments[2] = (struct vring_segment){READ_ONLY, 8};
+    CHECK_OK(ring_start(&r, 8, format->plain | VRING_F_IN_ORDER, index_before_wrap(format, 8, 3)));
+    for (uint64_t lap = 0; lap < 20; lap++) {
+        CHECK_OK(add_run(0, 1 + (uint32_t)lap % 2, false, 10 * lap));
+        CHECK_OK(vring_driver_add_avail(&r.driver, segments + 1, 3, 1, 10 * lap + 2));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        for (uint32_t i = 0; i < 2 + lap % 2; i++)
+            CHECK_OK(ring_get_avail(&r, &chains[i]));
+        CHECK_EQ(chains[1 + lap % 2].readable, 17 + 8 + 19);
+        CHECK_OK(vring_device_add_used_through(&r.device, chains[1 + lap % 2].handle, 3));
+        CHECK(vring_device_publish(&r.device) >= 0);
+        comes_back(VTEST_PASS, 2 + (uint32_t)lap % 2, 10 * lap + 2, 3);
+        CHECK_EQ(vring_driver_free(&r.driver), 8);
+    }
 }
 
 MODERN_RING_TEST(C183_a_driver_gets_no_more_of_a_batch_than_it_asks_for)
@@ -326,12 +346,36 @@ MODERN_RING_TEST(C131_what_was_passed_is_held_no_longer)
     }
 }
 
+/* Also those of a whole ring that has been passed, by which nothing can be told but that it was. */
+MODERN_RING_TEST(C131_handles_of_a_lap_ago_are_dead)
+{
+    struct vring_used_chain dead;
+
+    start(VTEST_PASS, format, 8, VRING_F_IN_ORDER);
+    CHECK_OK(add_run(0, 8, true, 0));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    for (uint32_t i = 0; i < 8; i++)
+        CHECK_OK(ring_get_avail(&r, &chains[i]));
+    CHECK_OK(vring_device_add_used_through(&r.device, chains[7].handle, 23));
+    for (uint32_t i = 0; i < 8; i++) {
+        dead = (struct vring_used_chain){chains[i].handle, 16 + i};
+        CHECK_ERR(vring_device_add_used_batch(&r.device, &dead, 1, &n), VRING_E_HANDLE);
+        CHECK_EQ(n, 0);
+        CHECK_ERR(vring_device_add_used(&r.device, chains[i].handle, 16 + i), VRING_E_HANDLE);
+        CHECK_ERR(vring_device_add_used_through(&r.device, chains[i].handle, 16 + i), VRING_E_HANDLE);
+        CHECK_ERR(vring_device_rewind(&r.device, chains[i].handle), VRING_E_HANDLE);
+    }
+    CHECK_EQ(vring_device_in_flight(&r.device), 0);
+    CHECK(vring_device_publish(&r.device) >= 0);
+    comes_back(VTEST_PASS, 8, 7, 23);
+}
+
 /* By whatever verb a device takes it: a head that it holds is not offered again, and one that it has passed may be. */
 TEST(C126_C127_split_a_driver_offers_what_we_hold)
 {
     for (int verb = 0; verb < 3; verb++)
-        for (uint32_t again = 0; again < 4; again++) {
-            int error = again < 2 ? 0 : VRING_E_PEER_ID;
+        for (uint32_t again = 0; again < 6; again++) { /* 0 and 1 have been passed; 5 is held since the same call */
+            int error = again < 2 || again == 4 ? 0 : VRING_E_PEER_ID;
 
             CHECK_OK(ring_start(&r, 8, features_plain | VRING_F_IN_ORDER, 0));
             for (uint32_t i = 0; i < 4; i++) {
@@ -340,6 +384,7 @@ TEST(C126_C127_split_a_driver_offers_what_we_hold)
                 CHECK_OK(ring_get_avail(&r, &chains[i]));
             }
             CHECK_OK(vring_device_add_used_through(&r.device, chains[1].handle, 0));
+            raw_desc(&r, 4, GUEST, 16, 0, 0);
             raw_desc(&r, 5, GUEST, 16, 0, 0);
             raw_avail(&r, 5);
             raw_avail(&r, again);
@@ -361,8 +406,8 @@ TEST(C126_C127_split_a_driver_offers_what_we_hold)
 TEST(C126_packed_a_driver_offers_what_we_hold)
 {
     for (int verb = 0; verb < 3; verb++)
-        for (uint32_t again = 0; again < 4; again++) {
-            int error = again < 2 ? 0 : VRING_E_PEER_ID;
+        for (uint32_t again = 0; again < 6; again++) { /* 0 and 1 have been passed; 5 is held since the same call */
+            int error = again < 2 || again == 4 ? 0 : VRING_E_PEER_ID;
 
             CHECK_OK(ring_start(&r, 8, formats[1].plain | VRING_F_IN_ORDER, 0));
             for (uint32_t i = 0; i < 4; i++) {
