@@ -307,6 +307,36 @@ def test_a_device_that_died_leaves_nothing_behind(features: Feature) -> None:
 
 
 @both_formats
+def test_what_was_taken_in_runs_is_handed_out_again(features: Feature) -> None:
+    """Saved or recovered: also what had no handle, and then each has one, whatever takes it."""
+    features |= Feature.IN_ORDER
+    for kept in (False, True):
+        ring = Ring(features, inflight=kept)
+        data = ring.memory.allocate(64)
+        assert ring.driver.add_avail_run([(data + i, 1 + i) for i in range(6)], tokens="abcdef") == 6
+        ring.driver.publish()
+        assert ring.device.get_avail_run(2) and ring.device.get_avail_run(2)
+        options = ring.memory, ring.areas, features
+        if ring.inflight:
+            device = Device.recover(ring.inflight, *options, generation=1)
+        else:
+            device = Device.restore(ring.device.save(), *options, generation=1)
+        first = device.get_avail()
+        assert first and [len(piece) for piece in first.readable] == [1]
+        taken = [first]
+        while run := device.get_avail_run():
+            taken += [run.last]
+            lengths = [len(piece) for piece in run.pieces]
+        assert lengths[-1] == 6 and device.in_flight == 6
+        device.add_used_through(taken[-1])
+        device.publish()
+        back = []
+        while used := ring.driver.get_used_run():
+            back.append(used)
+        assert sum(used.n for used in back) == 6 and back[-1].last.token == "f"
+
+
+@both_formats
 def test_an_inflight_region_is_judged(features: Feature) -> None:
     ring = Ring(features, inflight=True)
     assert ring.inflight
