@@ -1016,9 +1016,20 @@ static int start(struct input *input)
     return error;
 }
 
+/* A run there and back, as far as it comes: bytes that say so one verb at a time are found late. Without an order: some of it. */
+static void run_goes(struct input *input)
+{
+    add_run(input);
+    driver_publish();
+    w.in_order ? get_avail_run(input) : get_avail_batch(input);
+    w.in_order ? add_used_through(input) : add_used(input);
+    device_publish();
+    w.in_order ? get_used_run(input) : get_used(input, true);
+}
+
 static void act(struct input *input)
 {
-    switch (take_below(input, 35)) {
+    switch (take_below(input, 37)) {
     case 0: case 1: case 2: add(input, false); break;
     case 3: case 4: add(input, true); break;
     case 5: add_batch(input); break;
@@ -1044,6 +1055,7 @@ static void act(struct input *input)
     case 28: case 29: add_run(input); break;
     case 30: case 31: get_avail_run(input); break;
     case 32: case 33: get_used_run(input); break;
+    case 34: case 35: run_goes(input); break;
     default: draw_scribble(input, take_below(input, 2)); break;
     }
 }
