@@ -69,9 +69,10 @@ class Chain:
 
 class AvailRun(NamedTuple):
     """
-    Buffers that a device has taken together: how many, a view of each one's piece in the order of taking, and the last of
-    them with its handle. All are for the device to read, or all for it to write, as the last is; what lies before the last
-    has no handle, it is used through that of a later one (:meth:`Device.add_used_through`). The views keep the memory alive.
+    Buffers that a device has taken together: how many, a view of each one's piece in the order of taking, and the last
+    of them with its handle. All are for the device to read, or all for it to write, as the last is; what lies before
+    the last has no handle, it is used through that of a later one (:meth:`Device.add_used_through`): who gives the last
+    back alone, by :meth:`Device.add_used`, has to take a later one for that. The views keep the memory alive.
 
     A buffer of several pieces is a run by itself: ``pieces`` are then its own, readable ones first.
     """
@@ -351,13 +352,13 @@ class Device(Queue):
 
     def get_avail_run(self, most: int | None = None) -> AvailRun | None:
         """
-        With IN_ORDER: take the next buffers, at most ``most`` of them, as long as each is of one piece that lies whole in the
-        memory in which the first does, and all are to read or all to write, for less than any other way
+        With IN_ORDER: take the next buffers, at most ``most`` of them, as long as each is of one piece that lies whole
+        in the region in which the first does, and all are to read or all to write, for less than any other way
         (``vring_device_get_avail_run``); ``None`` if there is none now. There may be more: ask again. For a device that
         finishes in order, and tells :meth:`add_used_through` the last.
 
-        Raises as get_avail, about the next buffer; CallerError FEATURE without IN_ORDER. A breach of the protocol behind
-        some that are sound is raised by the next call.
+        Raises as get_avail, about the next buffer; CallerError FEATURE without IN_ORDER. A breach of the protocol
+        behind some that are sound is raised by the next call.
         """
         self._tell()
         most = self._most("get_avail_run", most)

@@ -53,8 +53,8 @@ class Used(NamedTuple):
 
 class UsedRun(NamedTuple):
     """
-    Buffers that have come back, the oldest that there were: how many, and the last of them. Those before it were used in
-    full: of what was device-writable all bytes count as written (2.7.9).
+    Buffers that have come back, the oldest that there were: how many, and the last of them. Those before it were used
+    in full: of what was device-writable all bytes count as written (2.7.9).
     """
 
     n: int
@@ -443,12 +443,13 @@ class Driver(DriverQueue):
         self, segments: Sequence[Segment], writable: bool = False, tokens: Sequence[object] | None = None
     ) -> int:
         """
-        Stage buffers of one piece each, one after the other, crossing into C once, where it takes less than any other way
-        (``vring_driver_add_avail_run``): ``segments`` are the buffers, (device address, bytes) each, which the device
-        reads, or where ``writable`` is set writes; ``tokens`` are theirs, one for each, or ``None`` for all.
+        Stage buffers of one piece each, one after the other, crossing into C once, where it takes less than any other
+        way (``vring_driver_add_avail_run``): ``segments`` are the buffers, (device address, bytes) each, which the
+        device reads, or where ``writable`` is set writes; ``tokens`` are theirs, one for each, or ``None`` for all.
 
         Returns how many were staged: all of them, or those before the first for which no descriptor was free. Raises
-        CallerError for a buffer that is malformed; then none is staged. ValueError for more or fewer tokens than segments.
+        CallerError for a buffer that is malformed; then none is staged. ValueError for more or fewer tokens than
+        segments.
         """
         call = f"{type(self).__name__}.add_avail_run"
         if tokens is not None and len(tokens) != len(segments):
@@ -476,8 +477,9 @@ class Driver(DriverQueue):
 
     def get_used_run(self, most: int | None = None) -> UsedRun | None:
         """
-        With IN_ORDER: take buffers that one used element stands for (2.7.9), at most ``most`` of them, for a few steps of C
-        however many they are (``vring_driver_get_used_run``); ``None`` if there is none now. There may be more: ask again.
+        With IN_ORDER: take buffers that one used element stands for (2.7.9), at most ``most`` of them, for a few steps
+        of C however many they are (``vring_driver_get_used_run``); ``None`` if there is none now. There may be more:
+        ask again.
 
         Raises CallerError FEATURE without IN_ORDER.
         """

@@ -10,8 +10,8 @@
  *   - every access lies in the areas, the tables and the guest's memory, which are allocated to the byte;
  *   - a verb makes no more accesses than a small ring can need;
  *   - pieces lie in regions, writable ones not in a read-only one, and add up to what the chain says;
- *   - the driver hands back only tokens that the device was given, each once, with a length that policy allows, and with
- *     IN_ORDER none before those added earlier;
+ *   - the driver hands back only tokens that the device was given, each once, with a length that policy allows, and
+ *     with IN_ORDER none before those added earlier;
  *   - a handle that has died stays dead;
  *   - no call is blamed on the caller, and a queue that broke stays broken without looking at the ring;
  *   - after reset each token that did not come back is returned once.
@@ -322,7 +322,7 @@ static void add(struct input *input, bool indirect)
         note_added(token, &buffer, (uint16_t)(indirect ? 1 : buffer.n_readable + buffer.n_writable));
 }
 
-/* Several buffers were offered in one call, each with or without a table: so many were staged, and that was the answer. */
+/* Several buffers were offered in one call, each with a table or none: so many were staged, and that was the answer. */
 static void were_added(const unsigned *tokens, const struct buffer *buffers, const bool *indirect, unsigned count,
                        unsigned n, int answer)
 {
@@ -618,7 +618,8 @@ static struct held *was_taken(const struct vring_iov *iov, const struct vring_ch
     struct held *held = again ? oldest_waiting() : &w.held[w.n_held++];
     unsigned token = again ? held->token : honest ? get(&w.avail) : 0;
 
-    *held = (struct held){.handle = chain->handle, .writable = (uint32_t)chain->writable, .token = token, .again = again};
+    *held = (struct held){.handle = chain->handle, .writable = (uint32_t)chain->writable, .token = token,
+                          .again = again};
     if (honest)
         judge_pieces(iov, chain, &w.buffers[token]);
     return held;
@@ -909,7 +910,8 @@ static void device_successor(struct input *input)
 static void forged_handle(struct input *input)
 {
     bool died = w.n_dead > 0 && take_below(input, 2);
-    vring_handle handle = died ? w.dead[take_below(input, w.n_dead) % (sizeof w.dead / sizeof *w.dead)] : take_word(input);
+    vring_handle handle = died ? w.dead[take_below(input, w.n_dead) % (sizeof w.dead / sizeof *w.dead)]
+                               : take_word(input);
 
     for (unsigned i = 0; i < w.n_held; i++)
         if (!died && (w.held[i].handle == handle || w.held[i].nameless))
@@ -1016,7 +1018,10 @@ static int start(struct input *input)
     return error;
 }
 
-/* A run there and back, as far as it comes: bytes that say so one verb at a time are found late. Without an order: some of it. */
+/*
+ * A run there and back, as far as it comes; without IN_ORDER some of it. Bytes that say so one verb at a time are found
+ * too late.
+ */
 static void run_goes(struct input *input)
 {
     add_run(input);

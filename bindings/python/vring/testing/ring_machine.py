@@ -283,7 +283,8 @@ class RingMachine(RingUnderTest):
             self._took(Chain(run.last.handle, [piece] if reads else [], [] if reads else [piece]))
             self.passed.append(self.taken.pop())
         self._took(run.last)
-        assert run.pieces[run.n - 1 :] == (*run.last.readable, *run.last.writable), f"{run} ends with another buffer"
+        last = (*run.last.readable, *run.last.writable)
+        assert run.pieces[run.n - 1 :] == last, f"{run} ends with another buffer"
 
     def _took(self, chain: Chain | None) -> None:
         if not self.available:
@@ -317,8 +318,8 @@ class RingMachine(RingUnderTest):
     @rule(which=st.integers(0, 15), quarters=st.integers(0, 4), publish=PUBLISH)
     def add_used(self, which: int, quarters: int, publish: bool) -> None:
         """
-        In order, a large ``which`` also says that all before it are used in full (2.7.9), if the device can. The last one
-        with a handle always says so where there are some without.
+        In order, a large ``which`` also says that all before it are used in full (2.7.9), if the device can. The last
+        one with a handle always says so where there are some without.
         """
         self._add_used(which, quarters)
         if publish:
@@ -412,8 +413,8 @@ class RingMachine(RingUnderTest):
     def some_go(self, count: int, length: int, far: str, runs: bool) -> None:
         """
         Some buffers go so far together, if the device is awake, and then it is another rule's turn: what a driver that
-        looks, or asks to be notified, finds in most runs. By the verbs of runs or of batches, if there are; ``length`` even:
-        with tables, or a run that the device writes.
+        looks, or asks to be notified, finds in most runs. By the verbs of runs or of batches, if there are; ``length``
+        even: with tables, or a run that the device writes.
         """
         if runs and hasattr(self.driver, "add_avail_run"):
             self._add_run(count, length, length % 2 == 0)
