@@ -445,6 +445,8 @@ int vring_split_device_add_used_batch(struct vring_split_device *vq, const struc
  * write. For a device that finishes in order: what lies before the last needs no handle of its own where add_used_through
  * is told the last.
  *
+ * Those before the last have no handle that is told: they are used with the last, or with one that was taken later.
+ *
  * iov    n_iov pieces of room; receives one piece for each buffer
  * chain  receives the last of them, with its handle and as get_avail tells it: what its piece is for, all are for
  * n      receives how many buffers were taken; written unless VRING_E_NULL is returned
