@@ -242,7 +242,6 @@ static PORT_INLINE int split_device_offered(struct vring_split_device *vq, const
 {
     size_t at = taking->next_avail;
     uint16_t peer_head = split_load_avail_entry(taking->ring, at);
-
     int error = split_device_judge(vq, taking->heads, taking->passes, taking->next_used, at, peer_head);
 
     if (PORT_UNLIKELY(error))
@@ -589,10 +588,14 @@ int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vri
         return split_device_get_each(vq, iov, n_iov, chains, ready > 0 ? (uint32_t)ready : capacity, n);
 
     struct split_device_batch batch = {.taken = 0};
-    uint32_t taken = batch_least((uint32_t)ready, n_iov);
-    int error = (split_device_passes(vq) ? split_device_get_pieces_told : split_device_get_pieces)(vq, iov, chains, taken, &batch);
+    uint32_t most = batch_least((uint32_t)ready, n_iov);
+    int error = 0;
 
-    taken = batch.taken;
+    if (most > 0) /* otherwise there may be no array */
+        error = (split_device_passes(vq) ? split_device_get_pieces_told : split_device_get_pieces)(vq, iov, chains, most,
+                                                                                                 &batch);
+
+    uint32_t taken = batch.taken;
 
     if (!error && taken < (uint32_t)ready)
         error = split_device_get_lists(vq, taken > 0 ? iov + taken : iov, n_iov - taken, chains + taken,
