@@ -89,7 +89,7 @@ bool place_split_device_enable(const struct vring_split_ring *r, uint16_t next)
 
 bool place_packed_driver_poll(const struct vring_packed_ring *r, struct vring_packed_position at)
 {
-    return packed_is_used(packed_observe_flags(r, at.offset), at);
+    return packed_is_used(packed_observe_flags(r, packed_entry(at)), at);
 }
 
 int place_packed_driver_get(const struct vring_packed_ring *r, uint16_t offset, const uint64_t *tokens,
@@ -115,14 +115,14 @@ bool place_packed_driver_delayed(const struct vring_packed_ring *r, struct vring
 {
     packed_store_event(r->driver_area, packed_event(VRING_EVENT_DESC, place));
     packed_fence(r);
-    return packed_is_used(packed_observe_flags(r, at.offset), at);
+    return packed_is_used(packed_observe_flags(r, packed_entry(at)), at);
 }
 
 /* ------------------------------------------------------------------------------------------ the packed device --- */
 
 bool place_packed_device_poll(const struct vring_packed_ring *r, struct vring_packed_position at)
 {
-    return packed_is_avail(packed_observe_flags(r, at.offset), at);
+    return packed_is_avail(packed_observe_flags(r, packed_entry(at)), at);
 }
 
 /* One descriptor whose flags were observed. */
@@ -146,5 +146,5 @@ bool place_packed_device_enable(const struct vring_packed_ring *r, struct vring_
 {
     packed_store_event(r->device_area, packed_event(VRING_EVENT_DESC, place));
     packed_fence(r);
-    return packed_is_avail(packed_observe_flags(r, at.offset), at);
+    return packed_is_avail(packed_observe_flags(r, packed_entry(at)), at);
 }
