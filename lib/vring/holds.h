@@ -46,8 +46,10 @@ static PORT_INLINE bool split_device_passes(const struct vring_split_device *vq)
 }
 
 /* Does the device hold the buffer at head? */
-static PORT_INLINE bool split_device_holds(const struct vring_split_device *vq, size_t head, uint32_t in_flight)
+static PORT_INLINE bool split_device_holds(const struct vring_split_device *vq, size_t head)
 {
+    uint16_t in_flight = (uint16_t)(vq->next_avail - vq->next_used);
+
     return vq->heads[head].taken != 0 &&
         (!split_device_passes(vq) || heads_is_at(vq->heads, vq->ring.mask, head, vq->next_used, in_flight));
 }

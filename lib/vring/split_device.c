@@ -102,9 +102,9 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
-    uint16_t head = handle_head(handle), in_flight = (uint16_t)(vq->next_avail - vq->next_used);
+    uint16_t head = handle_head(handle);
 
-    if (!heads_hold(vq->heads, vq->ring.size, handle) || !split_device_holds(vq, head, in_flight))
+    if (!heads_hold(vq->heads, vq->ring.size, handle) || !split_device_holds(vq, head))
         return VRING_E_HANDLE;
 
     if (vq->heads[(uint16_t)(vq->next_avail - resume_waiting(vq->waiting) - 1) & vq->ring.mask].order != head)
@@ -227,7 +227,7 @@ static int split_device_check_use(const struct vring_split_device *vq, vring_han
 {
     int error = heads_check_use(vq->heads, vq->ring.size, handle, len);
 
-    if (error != VRING_E_HANDLE && !split_device_holds(vq, handle_head(handle), (uint16_t)(vq->next_avail - vq->next_used)))
+    if (error != VRING_E_HANDLE && !split_device_holds(vq, handle_head(handle)))
         return VRING_E_HANDLE;
     return error;
 }

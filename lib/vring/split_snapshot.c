@@ -113,7 +113,7 @@ int vring_split_device_snapshot_entry(const struct vring_split_device *vq, uint3
 
     if (error)
         return error;
-    if (split_device_holds(vq, position, (uint16_t)(vq->next_avail - vq->next_used)))
+    if (split_device_holds(vq, position))
         entry->count = vq->heads[position].taken;
     return 0;
 }
