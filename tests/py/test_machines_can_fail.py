@@ -589,6 +589,21 @@ def test_a_hostile_machine_finds_what_is_wrong_in_order_alone(knows: Feature) ->
             run_state_machine_as_test(machine)
 
 
+def in_order_with(wrong: type[Driver] | type[Device], base: type[InOrder]) -> type[InOrder]:
+    """The machine of that format, one side of which is this one."""
+
+    class Machine(base):  # type: ignore[misc, valid-type]
+        def make_driver(self, setup: RingSetup) -> Driver:
+            make = wrong if issubclass(wrong, Driver) else Driver
+            return make(setup.memory, setup.areas, setup.features, index=setup.index)
+
+        def make_device(self, setup: RingSetup) -> Device:
+            make = wrong if issubclass(wrong, Device) else Device
+            return make(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+
+    return Machine
+
+
 class LosesTheLastOfABatch(Driver):
     """A batch is staged but for its last buffer, and counted as if it were."""
 
@@ -607,16 +622,7 @@ class UsesTheNamedAlone(Device):
 
 @pytest.mark.parametrize("wrong", [LosesTheLastOfABatch, UsesTheNamedAlone])
 def test_verbs_of_many_buffers_are_held_against_the_ledger(wrong: type[Driver] | type[Device]) -> None:
-    class Machine(InOrder):
-        def make_driver(self, setup: RingSetup) -> Driver:
-            make = wrong if issubclass(wrong, Driver) else Driver
-            return make(setup.memory, setup.areas, setup.features, index=setup.index)
-
-        def make_device(self, setup: RingSetup) -> Device:
-            make = wrong if issubclass(wrong, Device) else Device
-            return make(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
-
-    find(Machine, "buffers in flight|does not see|descriptors free|buffers taken|owes the device")
+    find(in_order_with(wrong, InOrder), "buffers in flight|does not see|descriptors free|buffers taken|owes the device")
 
 
 class GivesOneTokenToAll(Driver):
@@ -662,16 +668,7 @@ class TakesMoreThanItWasAskedFor(Device):
 )
 @pytest.mark.parametrize("format", [InOrder, PackedInOrder])
 def test_a_wrong_run_is_found(wrong: type[Driver] | type[Device], reason: str, format: type[InOrder]) -> None:
-    class Machine(format):  # type: ignore[misc, valid-type]
-        def make_driver(self, setup: RingSetup) -> Driver:
-            make = wrong if issubclass(wrong, Driver) else Driver
-            return make(setup.memory, setup.areas, setup.features, index=setup.index)
-
-        def make_device(self, setup: RingSetup) -> Device:
-            make = wrong if issubclass(wrong, Device) else Device
-            return make(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
-
-    find(Machine, reason)
+    find(in_order_with(wrong, format), reason)
 
 
 class NeedsNoOrder(Driver):
