@@ -170,25 +170,24 @@ static void serve_connection(int socket, const struct blk *blk, const sigset_t *
     backend_stop(&backend);
 }
 
-static void serve(int listener, const struct blk *blk)
+static void serve(int listener, const struct blk *blk, const sigset_t *signals)
 {
-    sigset_t signals = catch_signals();
-
     while (!asked_to_end) {
         struct pollfd incoming = {.fd = listener, .events = POLLIN};
         int socket;
 
-        if (wait_for(&incoming, 1, -1, &signals) < 0)
+        if (wait_for(&incoming, 1, -1, signals) < 0)
             continue;
         socket = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (socket >= 0)
-            serve_connection(socket, blk, &signals);
+            serve_connection(socket, blk, signals);
     }
 }
 
 int main(int argc, char **argv)
 {
     struct options options = parse(argc, argv);
+    sigset_t signals = catch_signals(); /* before there is a socket, which nothing else would remove */
     struct blk blk;
     int listener;
 
@@ -198,7 +197,7 @@ int main(int argc, char **argv)
     listener = listen_on(options.socket);
     if (listener < 0)
         return EXIT_FAILURE;
-    serve(listener, &blk);
+    serve(listener, &blk, &signals);
     unlink(options.socket);
     return EXIT_SUCCESS;
 }

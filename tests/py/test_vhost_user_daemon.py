@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -206,6 +207,17 @@ def test_a_slip_on_the_command_line_is_told(checked_daemon: Path, tmp_path: Path
     done = peer.run([checked_daemon, *(str(image) if word == "IMAGE" else word for word in words)], tmp_path)
     assert done.returncode == code and complaint in done.stderr
     assert len(image.read_bytes()) == SECTORS * SECTOR
+
+
+def test_asked_to_end_as_soon_as_it_can_be_seen_it_tidies_up(plain_daemon: Path, tmp_path: Path, image: Path) -> None:
+    """Whoever sees the socket may send SIGTERM; here it comes in the very call that lets the socket be seen."""
+    source, library, path = tmp_path / "listen.c", tmp_path / "listen.so", tmp_path / "daemon.sock"
+    source.write_text("#include <signal.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n"
+                      "int listen(int fd, int n) { return syscall(SYS_listen, fd, n) + raise(SIGTERM); }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", library, source], check=True)
+    done = subprocess.run([plain_daemon, "--socket", path, "--image", image], timeout=peer.LIMIT,
+                          env={**os.environ, "LD_PRELOAD": str(library)}, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0 and not path.exists()
 
 
 def test_an_image_is_served_by_one_daemon(daemon: Daemon, checked_daemon: Path, tmp_path: Path, image: Path) -> None:
