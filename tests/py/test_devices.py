@@ -108,5 +108,5 @@ def test_a_guest_finds_a_modern_device_and_its_exit_code_is_heard(
 
 def test_a_guest_that_does_not_end_is_ended(guest: tuple[str, Path], qemu_guest: Callable[..., GuestRun]) -> None:
     machine, elf = guest
-    with pytest.raises(DeviceError, match="(?s)did not end within 2 s.*words: guest -1.*The command was: .*guest.elf"):
-        qemu_guest(elf, machine=machine, arguments=["-1"], timeout=2)
+    with pytest.raises(DeviceError, match="(?s)did not end within 4 s.*words: guest -1.*The command was: .*guest.elf"):
+        qemu_guest(elf, machine=machine, arguments=["-1"], timeout=4)

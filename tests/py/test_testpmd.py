@@ -80,7 +80,7 @@ class Loop:
         self.sent.append(content)
 
     def reclaim(self) -> None:
-        used = self.tx.wait_used(timeout=5)
+        used = self.tx.wait_used(timeout=20)
         assert used, f"DPDK keeps all {self.tx.driver.in_flight} packets"
         assert used.length == 0 and isinstance(used.token, tuple)
         self.room.append(used.token[0])
@@ -89,7 +89,7 @@ class Loop:
     def receive_all(self) -> None:
         self.tx.publish()
         while self.sent:
-            used = self.rx.wait_used(timeout=5)
+            used = self.rx.wait_used(timeout=20)
             assert used, f"{len(self.sent)} packets do not come back"
             assert isinstance(used.token, int)
             content = self.sent.popleft()

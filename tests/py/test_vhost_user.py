@@ -159,7 +159,7 @@ def test_a_packed_queue_starts_where_its_driver_does(path: Path, start: int, bas
 
 def test_a_backend_without_acknowledgements_is_not_waited_for(path: Path) -> None:
     backend = Backend(path, GOOD | {Message.GET_FEATURES: U64.pack(Feature.VERSION_1)})
-    with Frontend(path, timeout=1) as device:
+    with Frontend(path, timeout=20) as device:
         assert device.queues == 1
         device.share(SharedMemory(4096))
         device.negotiate(Feature.VERSION_1)

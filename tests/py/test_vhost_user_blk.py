@@ -124,7 +124,7 @@ class DiskMachine(RuleBasedStateMachine):
     def await_all(self) -> None:
         self.disk.queue.publish()
         while self.flying:
-            done = self.disk.completed(timeout=5)
+            done = self.disk.completed(timeout=20)
             assert done, f"nothing comes back, {len(self.flying)} requests are in flight"
             self.judge(done)
 
@@ -234,7 +234,7 @@ def test_a_batch_is_one_notification(place: Path) -> None:
         disk.queue.publish()
         done: list[Request] = []
         while len(done) < 16:
-            done += disk.completed(timeout=5)
+            done += disk.completed(timeout=20)
         assert disk.queue.kicks == 1
         assert all(request.status == Status.OK and 0 < request.seconds < 5 for request in done)
 
