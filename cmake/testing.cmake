@@ -29,19 +29,15 @@ foreach(access IN LISTS vring_access_variants)
     vring_add_variant(${variant} ${access})
 endforeach()
 
-# vring_add_test(NAME <name> SOURCES <file>... [LIBS vring bounce] [ACCESS <variant>...] [LABELS <label>...]
-#                [TIMEOUT <seconds>])
+# vring_add_test(NAME <name> SOURCES <file>... [LIBS vring bounce] [ACCESS <variant>...] [LABELS <label>...])
 #
 # One executable of vtest tests, and one ctest of that name. Private headers are included by room: "vring/event.h",
 # "bounce/runs.h". With ACCESS, one executable and one ctest <name>.<variant> for each, linked to that build of libvring
 # in place of the one that LIBS would name; their code sees the same VRING_ACCESS_<variant>.
 function(vring_add_test)
-    cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;TIMEOUT" "SOURCES;LIBS;ACCESS;LABELS")
+    cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LIBS;ACCESS;LABELS")
     if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SOURCES)
         message(FATAL_ERROR "vring_add_test: NAME and SOURCES are needed; unknown: '${arg_UNPARSED_ARGUMENTS}'")
-    endif()
-    if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 120)
     endif()
 
     if(arg_ACCESS)
@@ -64,5 +60,5 @@ macro(vring_add_test_executable name libs)
     target_link_libraries(${test} PRIVATE vtest ${libs} Threads::Threads vring_warnings)
     set_target_properties(${test} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON)
     add_test(NAME "${name}" COMMAND ${test})
-    set_tests_properties("${name}" PROPERTIES LABELS "unit;${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+    set_tests_properties("${name}" PROPERTIES LABELS "unit;${arg_LABELS}")
 endmacro()

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from limits import MUTANT, PROGRAM
+
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests" / "c"
 
@@ -64,7 +66,7 @@ class Program:
         """Returns the make rule that names what the source includes."""
         rule = made.with_suffix(".d")
         subprocess.run(
-            [*self.compiler, *flags, "-MD", "-MF", rule, "-c", source, "-o", made], check=True, timeout=120
+            [*self.compiler, *flags, "-MD", "-MF", rule, "-c", source, "-o", made], check=True, timeout=PROGRAM
         )
         return rule
 
@@ -79,9 +81,9 @@ class Program:
                 objects[name] = folder / f"{name}.o"
                 self._compile(sources / name, objects[name])
         program = folder / "tests"
-        subprocess.run([*self.compiler, *objects.values(), *self.tests, "-o", program], check=True, timeout=120)
+        subprocess.run([*self.compiler, *objects.values(), *self.tests, "-o", program], check=True, timeout=PROGRAM)
         try:
-            done = subprocess.run([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20)
+            done = subprocess.run([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=MUTANT if sources else PROGRAM)
         except subprocess.TimeoutExpired:
             return False
         return done.returncode == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from limits import PROGRAM
 import vring
 import vring._pytest_plugin
 import vring.devices
@@ -22,7 +23,7 @@ SOURCES = Path(__file__).resolve().parents[2] / "docs" / "api"
 def build(sources: Path, output: Path) -> subprocess.CompletedProcess[str]:
     """As the README has it; and a warning or a reference that leads nowhere is an error."""
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", str(sources), str(output)]
-    return subprocess.run(command, check=False, timeout=120, capture_output=True, text=True)
+    return subprocess.run(command, check=False, timeout=PROGRAM, capture_output=True, text=True)
 
 
 def test_the_reference_has_every_name_that_is_offered(tmp_path: Path) -> None:

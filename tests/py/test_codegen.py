@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from limits import PROGRAM
 from vring.report import asm, budget, build, codegen, cycles, emulate, judge, measure, races, targets
 from vring.report.__main__ import main
 from vring.report.answer import PATCHED
@@ -299,7 +300,7 @@ def prefetches(source: str, level: str) -> dict[str, int]:
     done = subprocess.run(
         ["gcc", "-std=c11", level, "-DVRING_ACCESS_ACQREL", f"-I{ROOT / 'include'}", "-S", "-o", "-",
          str(ROOT / "lib" / "vring" / source)],
-        check=True, capture_output=True, text=True, timeout=60,
+        check=True, capture_output=True, text=True, timeout=PROGRAM,
     )
     found: dict[str, int] = {}
     function = ""
@@ -352,7 +353,7 @@ def test_address_arithmetic_is_what_ends_up_in_an_address() -> None:
 
 def report(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vring.report", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=PROGRAM, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -449,7 +450,7 @@ def test_a_browser_shows_what_differs_and_why_a_cell_is_grey(page: Path, tmp_pat
     (tmp_path / "page.html").write_text((page / "build/codegen/codegen.html").read_text() + LOOK)
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={tmp_path / 'profile'}"]
     command = ["chromium", *flags, f"--window-size={width},900", "--virtual-time-budget=6000", "--dump-dom", str(tmp_path / "page.html")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM, check=False)
     found = re.search(r'<pre id="report">(.+?)</pre>', done.stdout, re.S)
     assert found, done.stderr[-2000:]
     seen = json.loads(html.unescape(found[1]))

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from limits import PROGRAM
+
 ROOT = Path(__file__).resolve().parents[2]
 # The newest clang that there is, up to the one that ./run prefers.
 CLANG = next(filter(shutil.which, [f"clang-{version}" for version in (19, 20, 18, 17, 16, 15, 14)]), "clang")
@@ -28,8 +30,8 @@ def trace(build: list[str], access: str, folder: Path) -> str:
     program = folder / "-".join([access, *(part.strip("-") for part in build)])
     subprocess.run([*build, "-std=gnu11", "-w", f"-DVRING_ACCESS_{access}", f"-I{ROOT / 'include'}", "-o", program,
                     *sorted((ROOT / "lib" / "vring").glob("*.c")), ROOT / "tests" / "c" / "vring" / "machine_trace.c"],
-                   check=True, timeout=120)
-    return "".join(subprocess.run([program, ring, events], check=True, timeout=30, capture_output=True, text=True).stdout
+                   check=True, timeout=PROGRAM)
+    return "".join(subprocess.run([program, ring, events], check=True, timeout=PROGRAM, capture_output=True, text=True).stdout
                    for ring in ("split", "packed") for events in ("plain", "event_idx"))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from limits import PROGRAM
 from vring.inspect import Record, buffers, draw, read, visible_buffers, wheel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +19,7 @@ STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshado
 INCLUDE = [f"-I{ROOT / 'include'}", f"-I{SNAPSHOT}"]
 
 # A firmware's story on this system: a ring of each kind with a table and a plain buffer, then a pool, on one console.
-PROGRAM = r"""
+FIRMWARE = r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include "snapshot.h"
@@ -106,12 +107,12 @@ int main(void)
 def console(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What that firmware wrote."""
     place = tmp_path_factory.mktemp("console")
-    (place / "main.c").write_text(PROGRAM)
+    (place / "main.c").write_text(FIRMWARE)
     libraries = [path for name in ("vring", "bounce") for path in (ROOT / "lib" / name).glob("*.c")]
     sources = [place / "main.c", *SNAPSHOT.glob("*.c"), *libraries]
     flags = ["-std=c11", "-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", *INCLUDE]
-    subprocess.run(["gcc", *flags, *sources, "-o", place / "firmware"], check=True, timeout=120)
-    return subprocess.run([place / "firmware"], check=True, capture_output=True, text=True, timeout=30).stdout
+    subprocess.run(["gcc", *flags, *sources, "-o", place / "firmware"], check=True, timeout=PROGRAM)
+    return subprocess.run([place / "firmware"], check=True, capture_output=True, text=True, timeout=PROGRAM).stdout
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +123,10 @@ def records(console: str) -> dict[str, Record]:
 def test_a_console_is_shown_with_all_that_is_on_it(console: str, tmp_path: Path) -> None:
     (tmp_path / "console.log").write_text(console)
     command = [sys.executable, "-m", "vring", "inspect", "console.log", "--svg", "pictures", "--html", "page.html"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PROGRAM)
     assert (done.returncode, done.stderr) == (0, "")
     assert "split: split ring, 8 entries" in done.stdout or (tmp_path / "pictures").is_dir()
-    done = subprocess.run(command[:5], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command[:5], cwd=tmp_path, capture_output=True, text=True, timeout=PROGRAM)
     for line in (
         "split: split ring, 8 entries",
         "packed: packed ring, 8 entries",

@@ -23,13 +23,14 @@ from typing import Any
 
 import pytest
 
+from limits import PROGRAM
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples" / "blk"
 sys.path.insert(0, str(DEMO))
 machine: Any = importlib.import_module("machine")
 demo: Any = importlib.import_module("demo")
 
-LIMIT = 60  # seconds for anything
 RAM_START, WINDOW, WINDOW_SIZE = 0x80000000, 0x82000000, 1536 * 2048
 QUEUE = 64
 
@@ -62,7 +63,7 @@ def make_image(path: pathlib.Path, size: int) -> pathlib.Path:
 def run_demo(out: pathlib.Path, *words: object) -> subprocess.CompletedProcess[str]:
     """The demo as a user runs it."""
     return subprocess.run([sys.executable, "-W", "error", str(DEMO / "demo.py"), "--out", str(out), *map(str, words)],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PROGRAM)
 
 
 def digest(path: pathlib.Path) -> str:
@@ -87,7 +88,7 @@ def test_the_default_image_is_copied_and_the_result_shown(out: pathlib.Path, gue
 
     fsck = shutil.which("e2fsck", path="/usr/sbin:/sbin:/usr/bin")
     assert fsck
-    assert subprocess.run([fsck, "-fn", out / "copy.img"], capture_output=True, timeout=LIMIT).returncode == 0
+    assert subprocess.run([fsck, "-fn", out / "copy.img"], capture_output=True, timeout=PROGRAM).returncode == 0
     assert b"libvring" in (out / "copy.img").read_bytes()  # real files: this repository's
 
     rows = {line[2:32].strip(): line[32:].split() for line in done.stdout.splitlines() if line.startswith("  ")}
@@ -128,7 +129,7 @@ def test_disks_with_packed_rings_and_their_console(out: pathlib.Path, image: pat
     kept = [json.loads(line) for line in (out / "snapshots.jsonl").read_text("utf-8").splitlines()]
     assert [record["format"] for record in kept if "vring-snapshot" in record] == ["packed", "packed"]
     shown = subprocess.run([sys.executable, "-m", "vring", "inspect", out / "snapshots.jsonl"], capture_output=True,
-                           text=True, timeout=LIMIT, check=True).stdout
+                           text=True, timeout=PROGRAM, check=True).stdout
     for line in ("disk 0: packed ring, 64 entries, as its driver sees it", "bounce window: 1536 slots of 2 KiB",
                  "s 8 staged, not yet visible; D 8 with the device; u 8 used, not yet taken back; . 16 descriptors free"):
         assert line in shown, (line, shown)
@@ -190,6 +191,8 @@ def test_the_image_may_not_be_the_file_that_the_copy_goes_to(out: pathlib.Path) 
 
 # --------------------------------------------------------------------------------------------- disks that misbehave ---
 
+# The one that is waited for; any other disk has the patience that it has by itself.
+SILENT = ["--fault", "silent", "--patience", 0.5]
 FAULTS = {
     "read-error": (20, r"disk 0: read of 65536 bytes at sector \d+: the device answered status 1: I/O error"),
     "write-error": (20, r"disk 1: write of 65536 bytes at sector \d+: the device answered status 1: I/O error"),
@@ -212,7 +215,7 @@ def test_every_fault_that_the_demo_offers_is_tested() -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_ends_in_a_message_and_its_own_exit_code(out: pathlib.Path, image: pathlib.Path, fault: str) -> None:
     code, message = FAULTS[fault]
-    done = run_demo(out, image, "--fault", fault, "--patience", 0.5)
+    done = run_demo(out, image, *(SILENT if fault == "silent" else ["--fault", fault]))
     assert (done.returncode, "PASS" in done.stdout) == (code, False), done.stdout + done.stderr
     assert re.fullmatch(f"FAIL: .*{message}.* \\(exit code {code}\\)\n", done.stderr)
 
@@ -223,8 +226,8 @@ def test_each_board_copies_times_out_and_catches_a_leak(out: pathlib.Path, image
     assert_passed(done, image, out)
     received = next(line for line in done.stdout.splitlines() if "notifications received" in line).split()
     assert int(received[-1]) > 0  # interrupts arrive: the guest does not live on polling
-    for fault in ("silent", "leak"):
-        done = run_demo(out, image, "--board", board, "--fault", fault, "--patience", 0.5)
+    for fault, words in (("silent", SILENT), ("leak", ["--fault", "leak"])):
+        done = run_demo(out, image, "--board", board, *words)
         assert done.returncode == FAULTS[fault][0], done.stdout + done.stderr
 
 
@@ -233,7 +236,7 @@ def test_a_cpu_exception_ends_the_guest_with_its_address(out: pathlib.Path, imag
     guest = machine.build(board, out / f"guest-{board}")
     line = machine.command(board, guest, [machine.Disk(machine.raw_file(image, True))], {})
     line[line.index("64M")] = "33M"  # so that there is no memory where most of the window ought to be
-    run = machine.run(line, LIMIT)
+    run = machine.run(line, PROGRAM)
     assert not run.timed_out and run.failure, run
     assert (run.code, run.failure["code"]) == (28, 28)
     assert re.match("the guest CPU took .*exception.* at 0x", run.failure["text"])
@@ -246,7 +249,7 @@ def test_a_guest_that_does_not_end_is_ended(out: pathlib.Path, image: pathlib.Pa
 
 def test_qemu_that_refuses_to_start_is_quoted(out: pathlib.Path, guest: pathlib.Path, image: pathlib.Path) -> None:
     disk = machine.Disk({"driver": "raw", "file": {"driver": "file", "filename": "/nonexistent/disk"}})
-    run = machine.run(machine.command("riscv64", guest, [disk], {}), LIMIT)
+    run = machine.run(machine.command("riscv64", guest, [disk], {}), PROGRAM)
     assert run.code == 1 and not run.records
     assert "/nonexistent/disk" in run.noise
 
@@ -304,7 +307,7 @@ class Host:
                 started.set()
 
         def act_until_the_end() -> None:
-            started.wait(LIMIT)
+            started.wait(PROGRAM)
             with open(self.ram_path, "r+b") as file, mmap.mmap(file.fileno(), 0) as self.ram:
                 while not ended.is_set():
                     act(self)
@@ -312,7 +315,7 @@ class Host:
         thread = threading.Thread(target=act_until_the_end)
         thread.start()
         try:
-            return machine.run(self.line, LIMIT, look)
+            return machine.run(self.line, PROGRAM, look)
         finally:
             started.set()
             ended.set()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from limits import PROGRAM
 from vring._pytest_plugin import BlkDevice
 from vring.devices import DeviceError, GuestRun, qemu_storage_daemon
 from vring.vhost_user_blk import SECTOR, Disk
@@ -30,7 +31,7 @@ def test_a_program_that_is_missing_is_an_error_and_no_skip(tmp_path: Path) -> No
     )  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(tmp_path)],
-        cwd=tmp_path, text=True, capture_output=True, timeout=120, env={**os.environ, "PATH": str(tmp_path)},
+        cwd=tmp_path, text=True, capture_output=True, timeout=PROGRAM, env={**os.environ, "PATH": str(tmp_path)},
     )  # fmt: skip
     assert "1 failed, 1 error" in done.stdout and "skip" not in done.stdout, done.stdout
     assert "qemu-storage-daemon is not installed. On Debian: apt install qemu-system-common" in done.stdout
@@ -93,7 +94,7 @@ def guest(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         *BOARDS[request.param], "--crt0=semihost", "--oslib=semihost", "-Os", "-Wl,--defsym=__flash_size=0x100000",
         "-Wl,--defsym=__ram_size=0x100000", folder / "guest.c", "-o", folder / "guest.elf",
     ]  # fmt: skip
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=PROGRAM)
     return request.param, folder / "guest.elf"
 
 

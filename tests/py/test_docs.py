@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from _pytest.mark.structures import ParameterSet
 
+from limits import PROGRAM
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMPILE = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", f"-I{ROOT / 'include'}"]
@@ -64,8 +66,8 @@ def test_c_example_compiles_and_runs(code: str, tmp_path: Path) -> None:
     source = tmp_path / "example.c"
     source.write_text(code)
     libraries = sorted((ROOT / "lib").glob("*/*.c"))
-    subprocess.run([*COMPILE, source, *libraries, "-o", tmp_path / "example"], check=True, timeout=120)
-    done = subprocess.run([tmp_path / "example"], check=True, timeout=30, capture_output=True, text=True)
+    subprocess.run([*COMPILE, source, *libraries, "-o", tmp_path / "example"], check=True, timeout=PROGRAM)
+    done = subprocess.run([tmp_path / "example"], check=True, timeout=PROGRAM, capture_output=True, text=True)
     assert done.stdout == "hello, driver\n"
 
 
@@ -78,7 +80,7 @@ def test_the_c_example_of_the_readme_is_the_consumer() -> None:
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_example_runs(code: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=PROGRAM, capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == "my request b'hello, driver'\n"
 
 
@@ -89,20 +91,20 @@ def test_every_command_is_run_by_a_test(code: str) -> None:
 
 
 def test_run_knows_its_commands() -> None:
-    done = subprocess.run([ROOT / "run"], check=True, timeout=30, capture_output=True, text=True)
+    done = subprocess.run([ROOT / "run"], check=True, timeout=PROGRAM, capture_output=True, text=True)
     assert "./run demo" in done.stdout and "./run test" in done.stdout
-    assert subprocess.run([ROOT / "run", "nonsense"], timeout=30, capture_output=True, check=False).returncode == 2
+    assert subprocess.run([ROOT / "run", "nonsense"], timeout=PROGRAM, capture_output=True, check=False).returncode == 2
 
 
 def test_fuzzing_goes_on_from_where_it_ended() -> None:
     """``./run fuzz``: what a short run finds is kept, and the next run reads it."""
-    subprocess.run([ROOT / "run", "fuzz", "pool", "2"], check=True, timeout=900, capture_output=True)
+    subprocess.run([ROOT / "run", "fuzz", "pool", "2"], check=True, timeout=PROGRAM, capture_output=True)
     kept = len(list((ROOT / "build" / "corpus" / "pool").iterdir()))
     assert kept > 50
-    done = subprocess.run([ROOT / "run", "fuzz", "pool", "1"], check=True, timeout=300, capture_output=True, text=True)
+    done = subprocess.run([ROOT / "run", "fuzz", "pool", "1"], check=True, timeout=PROGRAM, capture_output=True, text=True)
     read = re.search(r"(\d+) files found in build/corpus/pool", done.stderr)
     assert read and int(read[1]) == kept
-    assert subprocess.run([ROOT / "run", "fuzz", "nonsense"], timeout=30, capture_output=True, check=False).returncode == 2
+    assert subprocess.run([ROOT / "run", "fuzz", "nonsense"], timeout=PROGRAM, capture_output=True, check=False).returncode == 2
 
 
 def test_links_lead_somewhere() -> None:

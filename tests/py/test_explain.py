@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from limits import PROGRAM
 from pictures import FOLDER, PICTURES
 from vring.explain import Question, answer_before_the_fix, answer_of_the_library, draw_stride
 from vring.inspect.svg import COLOURS
@@ -19,7 +20,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def explain(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vring", "explain", *words]
-    return subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=PROGRAM)
 
 
 def test_S1_the_mail_thread_is_what_it_explains_unless_told(tmp_path: Path) -> None:

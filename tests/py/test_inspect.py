@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from limits import PROGRAM
 import vring
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / "bindings" / "python" / "vring" / "inspect"
@@ -416,7 +417,7 @@ def run(place: pathlib.Path, *words: object, stdin: str = "") -> subprocess.Comp
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PROGRAM,
     )
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from limits import PROGRAM
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # The oldest clang that there is, as ./run picks it.
@@ -64,7 +66,7 @@ def functions(compiler: list[str], access: str, folder: Path) -> dict[str, list[
     source.write_text(SOURCE)
     command = [*compiler, "-std=c11", "-O2", "-ffreestanding", "-fno-asynchronous-unwind-tables", "-S", "-o", "-",
                f"-DVRING_ACCESS_{access}", f"-I{ROOT / 'lib'}", f"-I{ROOT / 'include'}", str(source)]
-    text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PROGRAM).stdout
     found: dict[str, list[str]] = {}
     name = ""
     for line in text.splitlines():

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from limits import PROGRAM
 from pictures import FOLDER, PICTURES
 from vring import BouncePool, Device, Direction, Driver, Feature, GuestMemory, SplitAreas, SplitDevice, allocate_areas
 from vring.inspect import Record, draw, draw_heat, pool_record, ring_record
@@ -95,7 +96,7 @@ def browse(page: str, place: Path, dark: bool = False) -> dict[str, Any]:
             f"--user-data-dir={place / 'profile'}", f"--blink-settings=preferredColorScheme={0 if dark else 1}",
             "--virtual-time-budget=4000", str(place / "page.html"),
         ],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=PROGRAM,
     )  # fmt: skip
     found = re.search(r'<pre id="report">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found and found[1], f"the page's script did not end:\n{done.stdout[-500:]}\n{done.stderr[-2000:]}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from limits import PROGRAM
 from vring import Feature
 from vring._pytest_plugin import RingPair
 from vring.testing import Geometry, PoolModel, Request, RingSetup
@@ -32,7 +33,7 @@ def test_a_pool_that_is_not_given_back_fails_the_test(tmp_path: Path) -> None:
         "def test_leaks(bounce_pool):\n    bounce_pool.map(b'x', Direction.TO_DEVICE)\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=PROGRAM)
     assert "2 passed, 1 error" in done.stdout and "live mappings" in done.stdout, done.stdout
 
 
@@ -46,5 +47,5 @@ def test_types_are_drawn_by_name(setup: RingSetup, geometry: Geometry, request: 
 
 def test_the_fixtures_need_no_hypothesis() -> None:
     program = "import sys, vring._pytest_plugin; print('hypothesis' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True, check=True, timeout=PROGRAM)
     assert done.stdout == "False\n"

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from limits import MUTANT, PROGRAM
 from pool_bugs import BUGS, ROOT, SOURCES
 from test_compilers import CLANG
 
@@ -46,7 +47,8 @@ def passes(tree: Path, test: str, number: int) -> bool:
     )
     assert built.returncode == 0, built.stderr
     try:
-        return subprocess.run([program], capture_output=True, timeout=60, check=False).returncode == 0
+        limit = MUTANT if number else PROGRAM
+        return subprocess.run([program], capture_output=True, timeout=limit, check=False).returncode == 0
     except subprocess.TimeoutExpired:
         return False
 
@@ -85,10 +87,10 @@ def test_the_fuzzer_finds_them_too(tree: Path) -> None:
         program = tree / f"fuzz_{number}"
         command = [CLANG, "-std=gnu11", "-O1", "-w", "-fsanitize=fuzzer", f"-DBOUNCE_SEED_BUG={number}",
                    f"-I{ROOT / 'include'}", f"-I{tree}", str(harness), *map(str, sources), "-o", str(program)]
-        subprocess.run(command, capture_output=True, check=True, timeout=120)
+        subprocess.run(command, capture_output=True, check=True, timeout=PROGRAM)
         runs = 400_000 if number else 20_000  # a bug ends them as soon as it is found
         done = subprocess.run([program, "-seed=1", f"-runs={runs}", "-max_len=400", f"-artifact_prefix={program}-"],
-                              capture_output=True, check=False, timeout=300)
+                              capture_output=True, check=False, timeout=PROGRAM)
         return b"not so: " in done.stderr
 
     numbers = [n for n, bug in enumerate(BUGS, 1) if re.match("S[0-9]+: ", bug.what) and bug.fuzzed]

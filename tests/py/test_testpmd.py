@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from limits import ANSWER
 from vring.devices import dpdk_testpmd
 from vring import Driver, Feature, IndirectTable, PackedAreas, PackedDriver, SplitAreas, SplitDriver
 from vring.vhost_user import Frontend, SharedMemory
@@ -80,7 +81,7 @@ class Loop:
         self.sent.append(content)
 
     def reclaim(self) -> None:
-        used = self.tx.wait_used(timeout=20)
+        used = self.tx.wait_used(timeout=ANSWER)
         assert used, f"DPDK keeps all {self.tx.driver.in_flight} packets"
         assert used.length == 0 and isinstance(used.token, tuple)
         self.room.append(used.token[0])
@@ -89,7 +90,7 @@ class Loop:
     def receive_all(self) -> None:
         self.tx.publish()
         while self.sent:
-            used = self.rx.wait_used(timeout=20)
+            used = self.rx.wait_used(timeout=ANSWER)
             assert used, f"{len(self.sent)} packets do not come back"
             assert isinstance(used.token, int)
             content = self.sent.popleft()

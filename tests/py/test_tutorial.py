@@ -7,13 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from limits import PROGRAM
+
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 
 
 def run(folder: Path) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
     environment = {**os.environ, "VRING_PICTURES": str(folder / "pictures")}
-    done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, timeout=300)
+    done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, timeout=PROGRAM)
     return done.returncode, done.stdout
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from limits import ANSWER, PROGRAM
 from vring import Feature, GuestMemory, PackedAreas, PackedDriver, PeerError, RingCode, SplitAreas, SplitDriver
 from vring.vhost_user import HEADER, Frontend, Message, SharedMemory, VhostUserError
 from vring.vhost_user_blk import BlkFeature, Disk
@@ -100,9 +101,9 @@ def path(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "backend.sock"
 
 
-def set_up(path: Path, timeout: float = 5.0) -> None:
+def set_up(path: Path) -> None:
     """Everything up to a running queue of each kind of message."""
-    with Frontend(path, timeout=timeout) as device:
+    with Frontend(path, timeout=ANSWER) as device:
         features = device.negotiate(Feature.VERSION_1)
         memory = SharedMemory(1 << 16)
         device.share(memory)
@@ -116,7 +117,7 @@ def set_up(path: Path, timeout: float = 5.0) -> None:
 def test_the_backend_is_told_everything_in_order(path: Path) -> None:
     backend = Backend(path, GOOD)
     set_up(path)
-    backend.join(5)
+    backend.join(ANSWER)
     assert [(Message(request).name, fds) for request, _, fds in backend.told] == [
         ("GET_FEATURES", 0),
         ("GET_PROTOCOL_FEATURES", 0),
@@ -153,19 +154,19 @@ def test_a_packed_queue_starts_where_its_driver_does(path: Path, start: int, bas
         memory = SharedMemory(1 << 16)
         device.share(memory)
         device.start_queue(0, PackedDriver(memory, PackedAreas.allocate(memory, 8), features, index=start), start=start)
-    backend.join(5)
+    backend.join(ANSWER)
     assert (Message.SET_VRING_BASE, struct.pack("=II", 0, base), 0) in backend.told
 
 
 def test_a_backend_without_acknowledgements_is_not_waited_for(path: Path) -> None:
     backend = Backend(path, GOOD | {Message.GET_FEATURES: U64.pack(Feature.VERSION_1)})
-    with Frontend(path, timeout=20) as device:
+    with Frontend(path, timeout=ANSWER) as device:
         assert device.queues == 1
         device.share(SharedMemory(4096))
         device.negotiate(Feature.VERSION_1)
         with pytest.raises(VhostUserError, match="does not give out its configuration space"):
             device.config(0, 4)
-    backend.join(5)
+    backend.join(ANSWER)
     assert Message.SET_PROTOCOL_FEATURES not in {request for request, _, _ in backend.told}
 
 
@@ -214,7 +215,7 @@ def test_a_reply_in_pieces_is_put_together(path: Path) -> None:
     backend = Backend(path, GOOD, lambda request, whole: whole[:3])
     with pytest.raises(VhostUserError, match="no answer"):
         Frontend(path, timeout=0.2)
-    backend.join(5)
+    backend.join(ANSWER)
 
 
 def test_a_socket_that_is_not_there_or_that_nobody_serves(tmp_path: Path) -> None:
@@ -279,7 +280,7 @@ def test_a_device_that_breaks_the_ring_is_blamed(path: Path) -> None:
     path.unlink()
     Scribbler(path, replies)
     command = [sys.executable, "-m", "vring", "blk", "read", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM)
     assert done.returncode == 1 and done.stderr.startswith("vring blk: ") and done.stderr.count("\n") == 1
     assert "[PEER_INDEX]" in done.stderr and "0x5" in done.stderr
 
@@ -290,6 +291,6 @@ def test_nothing_stays_open(path: Path) -> None:
     backend = Backend(path, GOOD)
     assert sorted(os.listdir("/proc/self/fd")) != before
     set_up(path)
-    backend.join(5)
+    backend.join(ANSWER)
     gc.collect()
     assert sorted(os.listdir("/proc/self/fd")) == before

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from limits import MUTANT, PROGRAM
 from mutants import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,9 +65,9 @@ def passes(tree: Path, tests: list[str]) -> bool:
         sources = [tree / EXAMPLE / name for name in PROGRAMS[test]]
         program = tree / test.removesuffix(".c")
         subprocess.run([*COMPILE, "-I", tree / "tests/c", tree / "tests/c/vhost_user" / test, ROOT / "tests/c/vtest_main.c",
-                        *sources, ROOT / "lib/vring/error.c", "-o", program], check=True, timeout=120)
+                        *sources, ROOT / "lib/vring/error.c", "-o", program], check=True, timeout=PROGRAM)
         try:
-            done = subprocess.run([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
+            done = subprocess.run([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=MUTANT)
         except subprocess.TimeoutExpired:
             return False
         if done.returncode != 0:

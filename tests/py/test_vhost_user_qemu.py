@@ -19,13 +19,12 @@ from typing import Any
 
 import pytest
 
+from limits import PROGRAM
 from vhost_user_peer import ROOT, SECTOR, Daemon, wait
 
 sys.path.insert(0, str(ROOT / "examples" / "blk"))
 machine: Any = importlib.import_module("machine")
 
-LIMIT = 30  # seconds for a machine
-PATIENCE = 150  # seconds for Linux, which takes 5 of them on an idle one
 MIB = 1 << 20
 
 
@@ -62,7 +61,7 @@ def test_our_driver_copies_a_disk_between_two_daemons(guests: dict[str, Path], p
             daemon(plain_daemon, tmp_path / "1", copy) as second:
         disks = [machine.Disk(socket=first.socket), machine.Disk(socket=second.socket)]
         line = machine.command(board, guests[board], disks, {"bytes": 8 * MIB}, ram_file=tmp_path / "ram")
-        run = machine.run(line, LIMIT)
+        run = machine.run(line, PROGRAM)
         assert run.code == 0 and not run.timed_out, (run.failure, run.noise)
         assert first.complaints == second.complaints == ""
     assert {record["sha256"] for record in run.every("pass")} == {digest(image)} == {digest(copy)}
@@ -76,7 +75,7 @@ def test_a_read_only_daemon_is_seen_to_be_one(guests: dict[str, Path], plain_dae
     with daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first, \
             daemon(plain_daemon, tmp_path / "1", image, "--read-only") as second:
         disks = [machine.Disk(socket=first.socket), machine.Disk(socket=second.socket)]
-        run = machine.run(machine.command("riscv64", guests["riscv64"], disks, {}, ram_file=tmp_path / "ram"), LIMIT)
+        run = machine.run(machine.command("riscv64", guests["riscv64"], disks, {}, ram_file=tmp_path / "ram"), PROGRAM)
     assert run.code == 15 and "the device offers it read-only" in run.failure["text"], run
 
 
@@ -103,12 +102,12 @@ def test_C224_a_daemon_is_killed_under_a_guest_that_never_learns_of_it(guests: d
                 victim.start()
 
         disks = [machine.Disk(socket=first.socket), machine.Disk(socket=second.socket)]
-        line = machine.command("riscv64", guests["riscv64"], disks, {"bytes": size, "patience-ms": 10000},
+        line = machine.command("riscv64", guests["riscv64"], disks, {"bytes": size, "patience-ms": 100000},
                                ram_file=tmp_path / "ram")
         killer = threading.Thread(target=kill)
         killer.start()
         try:
-            run = machine.run(line, LIMIT)
+            run = machine.run(line, PROGRAM)
         finally:
             over.set()
             killer.join()
@@ -185,11 +184,11 @@ def test_C224_linux_copies_a_disk_to_a_daemon_that_is_killed_meanwhile(linux: tu
                     with open(copy, "rb") as file:
                         return process.poll() is not None or any(file.read(MIB))
 
-                wait(begun, "Linux begins to write", PATIENCE)
+                wait(begun, "Linux begins to write", PROGRAM)
                 second.kill()
                 missing = copy.read_bytes().count(bytes(SECTOR))
                 second.start()
-                process.wait(PATIENCE)
+                process.wait(PROGRAM)
             finally:
                 process.kill()
             console.seek(0)
@@ -224,7 +223,7 @@ def test_seabios_boots_from_the_disk_as_the_document_says(tmp_path: Path) -> Non
     """The commands of the document, run as they stand; SeaBIOS is the driver, and says what it read by its exit code."""
     (*build, serve), (qemu,) = documented()
     for command in build:
-        subprocess.run(shlex.split(command), cwd=ROOT, check=True, capture_output=True, timeout=120)
+        subprocess.run(shlex.split(command), cwd=ROOT, check=True, capture_output=True, timeout=PROGRAM)
     image = ROOT / "build" / "disk.img"
     assert image.stat().st_size == 64 * MIB
     with open(image, "r+b") as disk:
@@ -238,7 +237,7 @@ def test_seabios_boots_from_the_disk_as_the_document_says(tmp_path: Path) -> Non
         assert socket.name in qemu and f"path={running.socket}" in " ".join(line)
         done = subprocess.run([*line, "-display", "none", "-nodefaults", "-accel", "tcg", "-no-reboot",
                                "-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PROGRAM)
         assert done.returncode == 0x2A * 2 + 1, done
         assert running.complaints == ""
     image.unlink()

@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from limits import ANSWER, PROGRAM
+
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 20.0  # seconds for anything that ought to take milliseconds, on a machine with other work, too
 
 # ---------------------------------------------------------------------------------------------------------- the daemon ---
 
@@ -28,8 +29,8 @@ def build(folder: Path, *flags: str) -> Path:
     """The daemon as its README builds it, with more compiler flags if wanted. Returns the program."""
     subprocess.run(["cmake", "-S", ROOT / "examples" / "vhost-user-blk", "-B", folder, "-G", "Ninja",
                     "-DCMAKE_BUILD_TYPE=RelWithDebInfo", f"-DCMAKE_C_FLAGS={' '.join(flags)}"],
-                   check=True, capture_output=True, timeout=300)
-    subprocess.run(["cmake", "--build", folder, "--parallel", "2"], check=True, capture_output=True, timeout=300)
+                   check=True, capture_output=True, timeout=PROGRAM)
+    subprocess.run(["cmake", "--build", folder, "--parallel", "2"], check=True, capture_output=True, timeout=PROGRAM)
     return folder / "vhost-user-blk"
 
 
@@ -66,7 +67,7 @@ class Daemon:
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         try:
-            code = self.process.wait(LIMIT)
+            code = self.process.wait(ANSWER)
         finally:
             self.process.kill()
         assert code == 0, self.log.read_text()
@@ -75,7 +76,7 @@ class Daemon:
     def kill(self) -> None:
         """SIGKILL, at once."""
         self.process.kill()
-        self.process.wait(LIMIT)
+        self.process.wait(ANSWER)
 
     @property
     def complaints(self) -> str:
@@ -98,7 +99,7 @@ class Daemon:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def wait(condition: Callable[[], bool], what: str, limit: float = LIMIT) -> None:
+def wait(condition: Callable[[], bool], what: str, limit: float = ANSWER) -> None:
     """Wait until something is so; an assertion if it does not become so in time."""
     deadline = time.monotonic() + limit
     while not condition():
@@ -147,7 +148,7 @@ class FrontEnd:
     def __init__(self, path: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(str(path))  # waits until those before us have been served
-        self.socket.settimeout(LIMIT)
+        self.socket.settimeout(ANSWER)
 
     def __enter__(self) -> FrontEnd:
         return self
@@ -408,9 +409,14 @@ class Disk:
 
     def await_call(self) -> None:
         """Wait until the daemon notifies us."""
-        ready, _, _ = select.select([self.call], [], [], LIMIT)
+        ready, _, _ = select.select([self.call], [], [], ANSWER)
         assert ready, "the daemon does not notify"
         os.eventfd_read(self.call)
+
+    def await_error(self) -> None:
+        """Wait until the daemon says, once, that the queue is broken: it complains before it says so."""
+        ready, _, _ = select.select([self.err], [], [], ANSWER)
+        assert ready and os.eventfd_read(self.err) == 1, "the daemon does not say that the queue is broken"
 
     def request(self, kind: int, sector: int = 0, data: bytes | int = b"") -> tuple[int, bytes, int]:
         """One request: status, what was read, used length. data are the bytes to write, or how many to read."""
@@ -447,4 +453,4 @@ class Disk:
 
 def run(command: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
     """The daemon, where it is expected to end by itself."""
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=ANSWER, check=False)

@@ -61,7 +61,7 @@ def dpdk_testpmd(socket: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """
     command = [
         _program("dpdk-testpmd", "dpdk-dev"),
-        *("--no-huge", "-m", "512", "--no-pci", f"--file-prefix=vring-{socket.parent.name}", "-l", "0-1"),
+        *("--no-huge", "-m", "512", "--no-pci", "--no-shconf", "-l", "0-1"),  # nor a file that another run has open
         *("--vdev", f"net_vhost0,iface={socket},queues=1"),
         *("--", "--total-num-mbufs=4096", "--auto-start", "--stats-period=5"),  # statistics, or it would read commands
         *("--forward-mode=io", "--port-topology=loop"),
@@ -124,19 +124,29 @@ def _program(name: str, package: str) -> str:
     return path
 
 
+def _listens(socket: Path) -> bool:
+    """
+    Does somebody? Between bind(), which makes the file, and listen() nobody can connect; and to try would be a
+    connection that a device of one connection takes for its driver's. Num, RefCount, Protocol, Flags, ..., Path.
+    """
+    accepts = 1 << 16  # __SO_ACCEPTCON
+    lines = [line.split(maxsplit=7) for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    return any(line[7:] == [str(socket)] and int(line[3], 16) & accepts for line in lines)
+
+
 @contextlib.contextmanager
 def _running(command: Sequence[str], socket: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """The program while the block runs; it has made its socket by then, and is still there at the end."""
+    """The program while the block runs; it listens on its socket by then, and is still there at the end."""
     name, log = Path(command[0]).name, socket.with_suffix(".log")
     with log.open("w") as output:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT)
     try:
-        end = time.monotonic() + 30
-        while not socket.exists():
+        end = time.monotonic() + 60
+        while not _listens(socket):
             if process.poll() is not None:
                 raise DeviceError(f"{name} ended with {process.returncode}:\n{log.read_text()}")
             if time.monotonic() > end:
-                raise DeviceError(f"{name} made no socket within 30 s:\n{log.read_text()}")
+                raise DeviceError(f"{name} did not listen on its socket within 60 s:\n{log.read_text()}")
             time.sleep(0.02)
         yield process
         if process.poll() not in (None, -signal.SIGKILL):

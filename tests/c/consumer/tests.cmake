@@ -117,4 +117,3 @@ set_tests_properties(consumer.refuses.shared_firmware PROPERTIES PASS_REGULAR_EX
 get_property(tests DIRECTORY PROPERTY TESTS)
 list(FILTER tests INCLUDE REGEX "^consumer\\.")
 set_property(TEST ${tests} APPEND PROPERTY LABELS tree consumer)
-set_property(TEST ${tests} PROPERTY TIMEOUT 120)
