@@ -8,6 +8,7 @@
 
 #include <vring/types.h>
 
+#include "features.h"
 #include "port.h"
 #include "saved.h"
 
@@ -21,6 +22,9 @@ enum head_used {
     HEAD_STAGED,       /* noted in an inflight region: not yet published; writable is the one staged before it */
     HEAD_AGAIN = 8     /* besides: it was in flight before a restart, and has been handed out again */
 };
+
+/* Does anybody ask what is known of a buffer's use? Those who hold buffers back, and those who go on after a restart. */
+enum { HEADS_TELL_USE = FEATURE_BUILT(VRING_F_IN_ORDER) || VRING_BUILD_RESTART };
 
 static inline uint16_t handle_head(vring_handle handle)
 {
@@ -87,7 +91,7 @@ static PORT_INLINE void heads_hand_out(struct vring_head *heads, size_t head, vr
     heads[head].handle = handle;
     heads[head].writable = (uint32_t)(writable - (writable >> 32)); /* 2^32 counts as one less */
     heads[head].taken = descriptors;
-    heads[head].used = refused ? HEAD_REFUSED : HEAD_NOT_USED;
+    heads[head].used = HEADS_TELL_USE && refused ? HEAD_REFUSED : HEAD_NOT_USED;
 }
 
 /* The same. Returns its handle, of this generation. */

@@ -36,6 +36,9 @@ static inline bool packed_driver_holds(const struct vring_packed_driver *vq, uin
 
 /* -------------------------------------------------------------------------------------------------- device side --- */
 
+/* Is there a device at all that knows what it holds by its place? Nobody else asks which of them are odd. */
+enum { HOLDS_BY_PLACE = PORT_FAST && FEATURE_BUILT(VRING_F_IN_ORDER) };
+
 /*
  * With IN_ORDER a device holds what lies from next_used to next_avail. Where it is fast, and keeps no note of what is in
  * flight, that is all there is to know: what it passes is not told that it has been passed.

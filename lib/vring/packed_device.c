@@ -234,7 +234,7 @@ static PORT_NOINLINE void packed_device_stage_in_order(struct vring_packed_devic
         packed_device_pass(&vq->ring, vq->heads, id, &progress);
         packed_device_let_go(vq, vq->heads, id);
         packed_device_used(vq, &progress);
-        if (vq->odd > 0)
+        if (HOLDS_BY_PLACE && vq->odd > 0)
             vq->odd--;
         if (!in_full)
             packed_device_end_batch(vq);

@@ -135,7 +135,7 @@ static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, 
     vq->held = (uint16_t)(vq->held + place->descriptors);
     vq->in_flight++;
     vq->next_avail = place->next;
-    if (walk.refused)
+    if (HOLDS_BY_PLACE && walk.refused)
         vq->odd = vq->in_flight;
     return walk.refused;
 }

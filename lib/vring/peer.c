@@ -3,18 +3,17 @@
 
 int vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint32_t value)
 {
-    fault->error = error;
-    fault->position = position;
-    fault->value = value;
+    peer_note(fault, error, position, value);
     return error;
 }
 
-int vring_break(int *live, int error, uint32_t position, uint32_t value)
+int vring_break(int *live, unsigned error, uint32_t position, uint32_t value)
 {
     struct vring_fault *fault = (struct vring_fault *)(void *)((unsigned char *)live + offsetof(struct peer_health, fault));
 
-    *live = error;
-    return vring_evidence(fault, error, position, value);
+    *live = -(int)error;
+    peer_note(fault, *live, position, value);
+    return *live;
 }
 
 int vring_state(const int *live)

@@ -29,13 +29,9 @@ PORT_COLD int vring_evidence(struct vring_fault *fault, int error, uint32_t posi
 /* The same where something comes after it, for which a call would have to save registers. */
 static inline void peer_note(struct vring_fault *fault, int error, uint32_t position, uint32_t value)
 {
-    if (PORT_FAST) {
-        fault->error = error;
-        fault->position = position;
-        fault->value = value;
-    } else {
-        (void)vring_evidence(fault, error, position, value);
-    }
+    fault->error = error;
+    fault->position = position;
+    fault->value = value;
 }
 
 /* How a queue begins: the word that every call asks, and the evidence. So the address of one says where the other is. */
@@ -48,8 +44,11 @@ struct peer_health {
     (offsetof(queue, live) == offsetof(struct peer_health, live) && \
      offsetof(queue, fault) == offsetof(struct peer_health, fault))
 
-/* Break the queue whose live this is, as vring_poison() does. Returns error. */
-PORT_COLD int vring_break(int *live, int error, uint32_t position, uint32_t value);
+/*
+ * Break the queue whose live this is, as vring_poison() does. Returns the error, which comes without its sign: Thumb has short
+ * instructions for small numbers.
+ */
+PORT_COLD int vring_break(int *live, unsigned error, uint32_t position, uint32_t value);
 
 /*
  * Break a queue for good: keep the evidence, make every later call answer error. Returns error. Inline, so that the
@@ -63,7 +62,7 @@ static inline int vring_poison(struct vring_fault *fault, int *live, int error, 
         return error;
     }
 
-    int answer = vring_break(live, error, position, value);
+    int answer = vring_break(live, (unsigned)-error, position, value);
 
     PORT_NEVER(answer >= 0);
     return answer;

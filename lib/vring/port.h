@@ -15,6 +15,7 @@
 #define PORT_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define PORT_COLD __attribute__((cold, noinline))
 #define PORT_NEVER(condition) do { if (condition) __builtin_unreachable(); } while (0)
+#define PORT_PART inline __attribute__((always_inline)) /* of each of its callers, even where code has to be small */
 #define PORT_NOINLINE __attribute__((noinline))
 
 /*

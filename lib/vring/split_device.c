@@ -142,7 +142,7 @@ static inline void split_device_stage(struct vring_split_device *vq, uint16_t he
     else
         heads_release(vq->heads, head);
     vq->next_used++;
-    if (vq->odd > 0)
+    if (HOLDS_BY_PLACE && vq->odd > 0)
         vq->odd--;
 }
 

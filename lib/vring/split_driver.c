@@ -114,7 +114,7 @@ uint32_t vring_split_driver_notification(const struct vring_split_driver *vq)
 /* --------------------------------------------------------------------------------------------------------- take --- */
 
 /* Look at used.idx again: it may have moved forward, as far as what the device was given. */
-static PORT_INLINE int split_driver_observe(struct vring_split_driver *vq)
+static PORT_PART int split_driver_observe(struct vring_split_driver *vq)
 {
     uint16_t peer_idx = split_observe_used(&vq->ring); /* B */
 
@@ -169,8 +169,7 @@ static PORT_INLINE int split_driver_look(struct vring_split_driver *vq, const st
 /* Is the buffer at head one of the last so many before next_avail, which are not the device's yet? */
 static PORT_INLINE bool split_driver_has_staged(const struct split_driver_taking *taking, size_t head)
 {
-    return taking->staged > 0 && slot_is_at(taking->slots, taking->ring->mask, head,
-                                            taking->next_avail - taking->staged, taking->staged);
+    return slot_is_at(taking->slots, taking->ring->mask, head, taking->next_avail - taking->staged, taking->staged);
 }
 
 /* The same: one buffer, any that is in flight. */

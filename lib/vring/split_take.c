@@ -19,7 +19,7 @@
 #include "split_walk.h"
 
 /* Look at avail.idx again: it may have moved forward, as far as the ring can hold. */
-static PORT_INLINE int split_device_observe(struct vring_split_device *vq)
+static PORT_PART int split_device_observe(struct vring_split_device *vq)
 {
     uint16_t peer_idx = split_observe_avail(&vq->ring); /* A */
 
@@ -101,7 +101,7 @@ static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, ui
     if (split_device_passes(vq))
         vq->heads[head].record = vq->next_avail;
     vq->next_avail++;
-    if (walk.refused)
+    if (HOLDS_BY_PLACE && walk.refused)
         vq->odd = (uint16_t)(vq->next_avail - vq->next_used);
     return walk.refused;
 }

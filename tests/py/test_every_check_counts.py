@@ -304,7 +304,7 @@ SMALL = [
     Mutant("packed_give.c", "if (i >= n_readable)", "if (0)"),
     Mutant("packed_give.c", "        if (++i == count)\n            flags -= VRING_DESC_NEXT;\n", "        i++;\n"),
     Mutant("packed_give.c", "segments++, kept = NULL) {\n        if (i", "segments++) {\n        if (i"),
-    Mutant("peer.c", "    *live = error;\n", ""),
+    Mutant("peer.c", "    *live = -(int)error;\n", ""),
     Mutant("peer.h", "FEATURE_BUILT(VRING_F_SUSPEND) && state > most ? VRING_E_STATE : 0", "0"),
     Mutant("packed_give.c", "if (!PORT_FAST || packed_driver_staged(vq) == 0)", "if (PORT_FAST && packed_driver_staged(vq) == 0)"),
 ]
