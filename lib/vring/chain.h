@@ -31,25 +31,14 @@ enum chain_step {
 /* A walk over a chain, descriptor by descriptor. Its steps are CHAIN_DONE, CHAIN_MORE, or why the chain is none. */
 struct chain_walk {
     struct vring_regions *regions; /* of the queue */
-    /* where to put the pieces, and what is told of them: what the device reads of it as soon as it is found */
-    struct vring_iov *iov;
+    struct vring_iov *iov;         /* where to put the pieces ... */
     uint32_t capacity;
-    struct vring_chain *chain;
-    /* found so far */
-    uint32_t pieces;
-    uint64_t bytes;
+    struct vring_chain *chain;     /* ... and what is told of them: what has been found so far */
     uint32_t left; /* descriptors that the chain may still have: what ends every loop */
     int refused;   /* 0, or why this buffer is unusable: VRING_E_CHAIN_*, or VRING_E_MISS for now */
     bool writing;  /* a device-writable descriptor has been seen */
     uint64_t evidence; /* where the chain is none: what was seen */
 };
-
-/* All that has been found so far is for the device to read. */
-static inline void chain_tell_readable(const struct chain_walk *walk)
-{
-    walk->chain->n_readable = walk->pieces;
-    walk->chain->readable = walk->bytes;
-}
 
 /* Nothing is told of this chain. */
 static inline void chain_clear(struct vring_chain *chain)
@@ -77,19 +66,14 @@ static inline void chain_start(struct chain_walk *walk, struct vring_regions *re
     walk->iov = iov;
     walk->capacity = capacity;
     walk->chain = chain;
-    walk->pieces = 0;
-    walk->bytes = 0;
     walk->left = max_chain;
     walk->refused = 0;
     walk->writing = false;
     if (goes_on) {
-        walk->pieces = chain_pieces(chain);
-        walk->bytes = chain->readable + chain->writable;
-        walk->left -= walk->pieces;
-        walk->refused = chain_too_long(walk->bytes) ? VRING_E_CHAIN_LEN : 0;
+        walk->left -= chain_pieces(chain);
         walk->writing = chain->n_writable > 0;
     } else {
-        chain_tell_readable(walk);
+        chain_clear(chain);
     }
 }
 
@@ -112,10 +96,102 @@ static inline int chain_poison(const struct chain_walk *walk, struct vring_fault
 }
 
 /*
+ * What is told of the pieces of one kind: how many they are, and of how many bytes. Reckoned: of a choice between two members
+ * gcc makes a branch, and a second copy of what follows.
+ */
+
+static inline uint32_t *chain_n(struct vring_chain *chain, bool writable)
+{
+    const size_t first = offsetof(struct vring_chain, n_readable), second = offsetof(struct vring_chain, n_writable);
+
+    return (uint32_t *)(void *)((unsigned char *)chain + first + writable * (second - first));
+}
+
+static inline uint64_t *chain_bytes(struct vring_chain *chain, bool writable)
+{
+    const size_t first = offsetof(struct vring_chain, readable), second = offsetof(struct vring_chain, writable);
+
+    return (uint64_t *)(void *)((unsigned char *)chain + first + writable * (second - first));
+}
+
+/* One piece more; beyond the capacity it is only counted, so that the caller can come back with enough room. */
+static inline void chain_add_piece(struct chain_walk *walk, void *base, size_t len, bool writable)
+{
+    struct vring_chain *chain = walk->chain;
+    uint32_t n = chain_pieces(chain);
+
+    *chain_n(chain, writable) += 1;
+    if (n < walk->capacity) {
+        walk->iov[n].base = base;
+        walk->iov[n].len = len;
+    }
+}
+
+/* The pieces of a buffer that may lie in several regions: one in each. */
+static inline int chain_add_pieces(struct chain_walk *walk, uint64_t addr, uint32_t left, bool writable)
+{
+    if (PEER_BAD(!VRING_BUILD_REGIONS || regions_wraps(addr, left)))
+        return VRING_E_CHAIN_ADDR;
+    while (left > 0) {
+        struct regions_piece piece = regions_find(walk->regions, addr);
+
+        if (!piece.host && regions_may_miss(walk->regions))
+            return VRING_E_MISS;
+        if (PEER_BAD(!piece.host || (writable && piece.read_only)))
+            return VRING_E_CHAIN_ADDR;
+        if (piece.len > left)
+            piece.len = left;
+        chain_add_piece(walk, piece.host, (size_t)piece.len, writable);
+        addr += piece.len;
+        left -= (uint32_t)piece.len;
+    }
+    return 0;
+}
+
+/*
+ * One descriptor's buffer. If it is of length 0 it has no pieces, and its address means nothing (the spec gives no minimum;
+ * 2.7.5).
+ */
+static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc *desc)
+{
+    bool writable = (desc->flags & VRING_DESC_WRITE) != 0;
+    int error = 0;
+    void *host;
+
+    if (PEER_BAD(writable < walk->writing))
+        return VRING_E_CHAIN_ORDER;
+    walk->writing = writable;
+    if (desc->len == 0)
+        return 0;
+    *chain_bytes(walk->chain, writable) += desc->len;
+    if ((!PORT_FAST && VRING_BUILD_REGIONS) || !regions_whole(walk->regions, desc->addr, desc->len, writable, &host))
+        error = chain_add_pieces(walk, desc->addr, desc->len, writable);
+    else
+        chain_add_piece(walk, host, desc->len, writable);
+    return error;
+}
+
+/*
  * Judge one direct descriptor, or one entry of a table, but for where it says that the next one is. An unusable buffer is
  * remembered and the chain walked on: what the structure of the ring deserves is judged to its end.
  */
+static inline int chain_judge(struct chain_walk *walk, const struct chain_desc *desc)
+{
+    if (PEER_BAD(walk->left == 0))
+        return chain_broken(walk, VRING_E_PEER_LOOP, desc->next);
+    walk->left--;
+    if (!walk->refused)
+        walk->refused = chain_buffer(walk, desc);
+    return desc->flags & VRING_DESC_NEXT ? CHAIN_MORE : CHAIN_DONE;
+}
+
+/* The same, as the function that both formats share; where one alone is built, the walk is its only caller. */
 int vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc);
+
+static inline int chain_take(struct chain_walk *walk, const struct chain_desc *desc)
+{
+    return FEATURES_SHARE ? vring_chain_take(walk, desc) : chain_judge(walk, desc);
+}
 
 /*
  * The most common of buffers, straight: desc is all of it, one piece in the region that the last one was in, of this kind:
@@ -268,10 +344,38 @@ static inline int chain_table(struct chain_walk *walk, const struct chain_desc *
  */
 PORT_COLD int vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions, uint64_t addr);
 
+/* 0, or why the buffer is unusable; of two reasons the first: nothing is counted behind another one. */
+static inline int chain_verdict(const struct chain_walk *walk)
+{
+    if (PEER_BAD(chain_too_long(walk->chain->readable + walk->chain->writable)))
+        return VRING_E_CHAIN_LEN;
+    return walk->refused;
+}
+
 /*
  * At the end of a chain: nothing is told of a refused buffer. 0 if it is to be taken; VRING_E_ROOM without room for all its
  * pieces, VRING_E_MISS.
  */
+static inline int chain_conclude(struct chain_walk *walk)
+{
+    struct vring_chain *chain = walk->chain;
+
+    walk->refused = chain_verdict(walk);
+    if (PORT_UNLIKELY(walk->refused))
+        chain_clear(chain);
+    if (regions_may_miss(walk->regions) && walk->refused == VRING_E_MISS) {
+        chain->missing = walk->regions->missing;
+        return VRING_E_MISS;
+    }
+    return chain_pieces(chain) <= walk->capacity ? 0 : VRING_E_ROOM;
+}
+
+/* As vring_chain_take(). */
 int vring_chain_end(struct chain_walk *walk);
+
+static inline int chain_end(struct chain_walk *walk)
+{
+    return FEATURES_SHARE ? vring_chain_end(walk) : chain_conclude(walk);
+}
 
 #endif

@@ -16,6 +16,9 @@
 
 #define FEATURE_BUILT(feature) ((VRING_BUILD_FEATURES & (feature)) != 0)
 
+/* Is what both formats do a function that they share? Where one alone is built it has one caller, and is best a part of that. */
+enum { FEATURES_SHARE = PORT_FAST || FEATURE_BUILT(VRING_F_RING_PACKED) };
+
 /* Was this feature negotiated? Never in a build without it: whatever asks through here folds away there. */
 static PORT_INLINE bool feature_on(uint64_t negotiated, uint64_t feature)
 {

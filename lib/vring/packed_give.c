@@ -122,7 +122,7 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
     int error = 0;
 
     if (count > adding->free_count) { /* it may still be no list at all, which is said first */
-        error = vring_segments_check(segments, n_readable, count, &writable);
+        error = segments_check(segments, n_readable, count, &writable);
         return error ? error : VRING_E_FULL;
     }
     for (; segments != end; segments++, kept = NULL) {
@@ -206,7 +206,7 @@ static PORT_ASIDE int packed_driver_add_any(struct vring_packed_driver *vq, cons
 
     if (!PORT_FAST) {
         uint32_t count = n_readable + n_writable, writable;
-        int error = vring_segments_check(segments, n_readable, count, &writable);
+        int error = segments_check(segments, n_readable, count, &writable);
 
         if (error || count > vq->free_count)
             return error ? error : VRING_E_FULL;
@@ -270,7 +270,7 @@ static PORT_INLINE int packed_driver_stage_table(const struct vring_packed_ring 
     int error = segments_check_table(table, count);
 
     if (PORT_UNLIKELY(error || adding->free_count == 0)) { /* what is wrong with the pieces is said first */
-        int none = vring_segments_check(segments, n_readable, count, &writable);
+        int none = segments_check(segments, n_readable, count, &writable);
 
         return none ? none : error ? error : VRING_E_FULL;
     }

@@ -119,7 +119,7 @@ static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, 
 
     if (!packed_device_may_take(&vq->ring, vq->heads, &taking, id))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->next_avail), id);
-    error = vring_chain_end(&walk);
+    error = chain_end(&walk);
     if (error)
         return error;
     if (inflight_is_kept(&vq->inflight))
@@ -176,7 +176,7 @@ static int packed_device_get_again(struct vring_packed_device *vq, struct vring_
 
     if (PEER_BAD(peer_id != id || place.descriptors != place.limit))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->waiting_at), peer_id);
-    error = vring_chain_end(&walk);
+    error = chain_end(&walk);
     if (error)
         return error;
     chain->handle = heads_take_again(vq->heads, id, chain->writable, walk.refused != 0);

@@ -76,7 +76,7 @@ static inline int packed_device_step(struct vring_packed_device *vq, struct chai
         return step;
     }
     if (!place->judged)
-        step = vring_chain_take(walk, &desc);
+        step = chain_take(walk, &desc);
     if (step != CHAIN_MORE)
         return step;
     if (PEER_BAD(place->descriptors >= place->limit))
@@ -104,7 +104,7 @@ static inline int packed_device_step_table(struct chain_walk *walk, struct packe
         desc = packed_decode_entry(words, place->i + 1 == place->entries);
     }
 
-    int step = vring_chain_take(walk, &desc);
+    int step = chain_take(walk, &desc);
 
     place->i += step == CHAIN_MORE;
     return step;

@@ -62,6 +62,12 @@ static inline struct regions_piece regions_find(struct vring_regions *regions, u
     return piece;
 }
 
+/* The part of a distance that cannot be one in our memory. */
+static inline uint32_t region_beyond(uint64_t offset)
+{
+    return sizeof(size_t) < sizeof offset ? (uint32_t)(offset >> 32) : 0;
+}
+
 /*
  * Do all the len bytes at addr lie in the last region, and may they be used so? Then *host is where this side sees them.
  * Otherwise, and where there are none, ask regions_find().
@@ -71,9 +77,11 @@ static inline bool region_whole(const struct vring_region *last, uint64_t addr, 
     uint64_t offset = addr - last->addr;
     size_t begin = (size_t)offset, end = begin + len - 1; /* no region is larger than what this side can address */
 
-    if (begin != offset || end < begin || end >= (size_t)last->size)
+    if ((PORT_FAST && begin != offset) || end < begin || end >= (size_t)last->size)
         return false;
-    if (writable && (last->flags & VRING_REGION_READ_ONLY))
+    if (PORT_FAST && writable && (last->flags & VRING_REGION_READ_ONLY))
+        return false;
+    if (!PORT_FAST && (region_beyond(offset) | (last->flags & writable * VRING_REGION_READ_ONLY))) /* one condition */
         return false;
     *host = (unsigned char *)last->host + begin;
     return true;

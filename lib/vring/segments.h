@@ -8,6 +8,7 @@
 
 #include <vring/types.h>
 
+#include "features.h"
 #include "port.h"
 
 /* Could this be a piece of a buffer? 0, VRING_E_LEN or VRING_E_ADDR. */
@@ -37,7 +38,37 @@ static inline uint32_t segments_count(uint64_t bytes)
  * Could this list of at least one be a buffer? 0, VRING_E_LEN or VRING_E_ADDR. Then *writable is the sum of all pieces
  * behind the readable ones, as segments_count() has it.
  */
+static inline int segments_judge(const struct vring_segment *segments, uint32_t n_readable, uint32_t count,
+                                 uint32_t *writable)
+{
+    uint64_t bytes = 0;
+    uint32_t readable = 0; /* modulo 2^32 */
+
+    for (uint32_t i = 0; i < count; i++) {
+        int error = segment_check(segments[i].addr, segments[i].len);
+
+        if (error)
+            return error;
+        bytes += segments[i].len;
+        if (i < n_readable)
+            readable = (uint32_t)bytes;
+    }
+    if (bytes > UINT64_C(1) << 32)
+        return VRING_E_LEN;
+    *writable = (uint32_t)bytes - readable;
+    if (*writable == 0 && n_readable < count)
+        *writable = UINT32_MAX; /* 2^32: no piece is empty */
+    return 0;
+}
+
+/* The same, as the function that both formats share. */
 int vring_segments_check(const struct vring_segment *segments, uint32_t n_readable, uint32_t count, uint32_t *writable);
+
+static inline int segments_check(const struct vring_segment *segments, uint32_t n_readable, uint32_t count,
+                                 uint32_t *writable)
+{
+    return (FEATURES_SHARE ? vring_segments_check : segments_judge)(segments, n_readable, count, writable);
+}
 
 /* Can this memory hold a table of count entries? 0, VRING_E_NULL, VRING_E_ALIGN, VRING_E_CHAIN or VRING_E_ADDR. */
 static PORT_INLINE int segments_check_table(const struct vring_table *table, uint32_t count)

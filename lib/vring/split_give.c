@@ -163,7 +163,7 @@ static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const 
     int error = in_table ? segments_check_table(table, count) : 0;
 
     if (!error)
-        error = vring_segments_check(segments, n_readable, count, &writable);
+        error = segments_check(segments, n_readable, count, &writable);
     if (!error && (in_table ? 1 : count) > vq->free_count)
         error = VRING_E_FULL;
     if (error)

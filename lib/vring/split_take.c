@@ -92,7 +92,7 @@ static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, ui
     int error = split_device_walk(vq, &walk, at, first);
 
     if (!error)
-        error = vring_chain_end(&walk);
+        error = chain_end(&walk);
     if (error)
         return error;
     if (inflight_is_kept(&vq->inflight))
@@ -188,7 +188,7 @@ static PORT_NOINLINE int split_device_get_again(struct vring_split_device *vq, s
     int error = split_device_walk(vq, &walk, at, NULL);
 
     if (!error)
-        error = vring_chain_end(&walk);
+        error = chain_end(&walk);
     if (error)
         return error;
     chain->handle = heads_take_again(vq->heads, head, chain->writable, walk.refused != 0);

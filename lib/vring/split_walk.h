@@ -23,6 +23,12 @@ struct split_device_place {
     bool indirect;
 };
 
+/* The last entry there is where the walk stands. */
+static inline uint32_t split_device_last(const struct vring_split_device *vq, const struct split_device_place *at)
+{
+    return FEATURE_BUILT(VRING_F_INDIRECT_DESC) ? at->entries - 1 : vq->ring.mask;
+}
+
 /*
  * Judge the descriptor at this place, read already if it is given, and go on to the next: direct descriptors, the last of
  * which may name a table (2.7.5.3.2), whose entries are looked for through table: it mostly lies elsewhere than what it lists.
@@ -55,10 +61,10 @@ static inline int split_device_step(struct vring_split_device *vq, struct chain_
             *at = (struct split_device_place){desc.addr, desc.len / 16, 0, true};
         return step;
     }
-    step = vring_chain_take(walk, &desc);
+    step = chain_take(walk, &desc);
     if (step != CHAIN_MORE)
         return step;
-    if (PEER_BAD(desc.next >= at->entries))
+    if (PEER_BAD(desc.next > split_device_last(vq, at)))
         return chain_broken(walk, VRING_E_PEER_NEXT, desc.next);
     at->i = desc.next;
     return CHAIN_MORE;

@@ -163,7 +163,6 @@ BREAKS = [
     Mutant("chain.h", "if (!PORT_UNLIKELY(run->bytes > UINT32_MAX))", "if (1)"),
     Mutant("chain.h", "if (*kind || !chain_run_turns(", "if (!chain_run_turns("),
     Mutant("chain.h", "    chain_run_drop(run, desc);\n    chain_run_tell(", "    chain_run_tell("),
-    Mutant("chain.h", "walk->refused = chain_too_long(walk->bytes) ? VRING_E_CHAIN_LEN : 0;", ""),
     Mutant("chain.h", " == VRING_DESC_WRITE &&\n           !(last->flags & VRING_REGION_READ_ONLY)", " == VRING_DESC_WRITE"),
     Mutant("packed_walk.h", "if (PORT_UNLIKELY(run.iov == run.end))", "if (0)"),
     Mutant("packed_walk.h", "while (room > 0 && chain", "while (chain"),
@@ -256,14 +255,14 @@ BREAKS = [
     Mutant("peer.h", "(most == LIVE ? *live == LIVE : *live > 0)", "(*live == LIVE)"),
     # what the caller is refused
     Mutant("heads.h", "PORT_UNLIKELY(len > heads[handle_head(handle)].writable)", "0"),
-    Mutant("chain.c", "return walk->pieces <= walk->capacity ? 0 : VRING_E_ROOM;", "return 0;"),
-    Mutant("chain.c", "if (n < walk->capacity) {", "if (n <= walk->capacity) {"),
+    Mutant("chain.h", "return chain_pieces(chain) <= walk->capacity ? 0 : VRING_E_ROOM;", "return 0;"),
+    Mutant("chain.h", "if (n < walk->capacity) {", "if (n <= walk->capacity) {"),
     Mutant("chain.h", "judged = VRING_DESC_NEXT | VRING_DESC_INDIRECT |", "judged = VRING_DESC_INDIRECT |"),
     Mutant("chain.h", "judged = VRING_DESC_NEXT | VRING_DESC_INDIRECT |", "judged = VRING_DESC_NEXT |"),
     Mutant("chain.h", "(desc->flags & judged) != kind", "(desc->flags & (judged & ~(uint32_t)VRING_DESC_WRITE))"),
     Mutant("regions.h", "end < begin || ", ""),
     Mutant("regions.h", "end >= (size_t)last->size)", "begin >= (size_t)last->size)"),
-    Mutant("regions.h", "if (writable && (last->flags & VRING_REGION_READ_ONLY))", "if (0)"),
+    Mutant("regions.h", "writable && (last->flags & VRING_REGION_READ_ONLY)", "0"),
     Mutant("split_give.c", "count > adding.free_count || ", ""),
     Mutant("split_give.c", "if (!segment_is_sound(addr, len))\n            return false;", ""),
     Mutant("split_give.c", "return bytes <= UINT32_MAX;", "return true;"),
@@ -286,10 +285,10 @@ BREAKS = [
 
 # Where code is built for size the verbs go one general way, past the straight paths: what only that way knows.
 SMALL = [
-    Mutant("segments.c", "        if (error)\n            return error;\n", ""),
-    Mutant("segments.c", "    if (bytes > UINT64_C(1) << 32)\n        return VRING_E_LEN;\n", ""),
-    Mutant("segments.c", "        if (i < n_readable)\n            readable = (uint32_t)bytes;\n", ""),
-    Mutant("segments.c", "*writable = UINT32_MAX;", "*writable = 0;"),
+    Mutant("segments.h", "        if (error)\n            return error;\n", ""),
+    Mutant("segments.h", "    if (bytes > UINT64_C(1) << 32)\n        return VRING_E_LEN;\n", ""),
+    Mutant("segments.h", "        if (i < n_readable)\n            readable = (uint32_t)bytes;\n", ""),
+    Mutant("segments.h", "*writable = UINT32_MAX;", "*writable = 0;"),
     Mutant("split_give.c", "if (i >= n_readable)", "if (0)"),
     Mutant("split_give.c", "        if (++i == count)\n            flags -= VRING_DESC_NEXT;\n", "        i++;\n"),
     Mutant("split_give.c", "(in_table ? 1 : count) > vq->free_count", "count > vq->free_count"),
@@ -307,6 +306,26 @@ SMALL = [
     Mutant("peer.c", "    *live = -(int)error;\n", ""),
     Mutant("peer.h", "FEATURE_BUILT(VRING_F_SUSPEND) && state > most ? VRING_E_STATE : 0", "0"),
     Mutant("packed_give.c", "if (!PORT_FAST || packed_driver_staged(vq) == 0)", "if (PORT_FAST && packed_driver_staged(vq) == 0)"),
+]
+
+
+# Where one format alone is built, for size, for one region, what both share is part of the verbs.
+FIRMWARE = [
+    Mutant("chain.h", "(PEER_BAD(writable < walk->writing))", "(0)"),
+    Mutant("chain.h", "(PEER_BAD(walk->left == 0))", "(0)"),
+    Mutant("chain.h", "(PEER_BAD(chain_too_long(", "(0 && (chain_too_long("),
+    Mutant("chain.h", "        chain_clear(chain);\n    if (regions", "        ;\n    if (regions"),
+    Mutant("chain.h", "return chain_pieces(chain) <= walk->capacity ? 0 : VRING_E_ROOM;", "return 0;"),
+    Mutant("chain.h", "if (n < walk->capacity) {", "if (n <= walk->capacity) {"),
+    Mutant("regions.h", "last->flags & writable * VRING_REGION_READ_ONLY", "0"),
+    Mutant("regions.h", "end >= (size_t)last->size)", "begin >= (size_t)last->size)"),
+    Mutant("split_walk.h", "(PEER_BAD(desc.next > split_device_last(vq, at)))", "(0)"),
+    Mutant("segments.h", "        if (error)\n            return error;\n", ""),
+    Mutant("segments.h", "    if (bytes > UINT64_C(1) << 32)\n        return VRING_E_LEN;\n", ""),
+    Mutant("segments.h", "        if (i < n_readable)\n            readable = (uint32_t)bytes;\n", ""),
+    Mutant("segments.h", "*writable = UINT32_MAX;", "*writable = 0;"),
+    Mutant("split_driver.c", "!slot_in_flight(taking->slots, *head) || ", ""),
+    Mutant("split_driver.c", " || split_driver_has_staged(taking, *head)", ""),
 ]
 
 
@@ -335,4 +354,13 @@ def test_every_broken_library_built_for_size_is_found_out(tmp_path: Path) -> Non
     small = build(tmp_path, "-Os", {"ACQREL": PROGRAMS["ACQREL"]})
     assert all(program.passes(tmp_path) for program in small)
     alive = survivors(SMALL, small, tmp_path)
+    assert not alive, "no test misses these checks:\n  " + "\n  ".join(alive)
+
+
+def test_every_broken_library_built_for_firmware_is_found_out(tmp_path: Path) -> None:
+    flags = [*COMPILE, "-Os", "-DVRING_BUILD_FEATURES=VRING_F_VERSION_1", "-DVRING_BUILD_RESTART=0", "-DVRING_BUILD_REGIONS=0",
+             "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    firmware = [Program(tmp_path / "small", flags, SOURCES, [TESTS / "vring" / "small_test.c"])]
+    assert all(program.passes(tmp_path) for program in firmware)
+    alive = survivors(FIRMWARE, firmware, tmp_path)
     assert not alive, "no test misses these checks:\n  " + "\n  ".join(alive)

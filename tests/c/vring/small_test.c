@@ -109,6 +109,113 @@ TEST(a_table_breaks_the_ring_where_tables_are_left_out)
     CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_PEER_INDIRECT);
 }
 
+/* A chain by hand: descriptors that follow each other from 0 on, of which the last says where it goes on. */
+struct small_desc {
+    uint64_t addr;
+    uint32_t len;
+    uint32_t flags;
+    uint32_t next;
+};
+
+/* Where one format alone is built its walk is a part of the verb: what it judges is judged there, too. */
+TEST(V28_C059_C052_C033_a_walk_that_is_part_of_the_verb_judges_all)
+{
+    enum { NEXT = 1, WRITE = 2, PIECE = 1 << 30 };
+    static const struct {
+        struct small_desc desc[6];
+        int answer;
+    } chains[] = {
+        {{{GUEST, 8, NEXT, 1}, {GUEST, 0, NEXT | WRITE, 2}, {GUEST, 8, WRITE, 0}}, 0},
+        {{{GUEST, 8, NEXT | WRITE, 1}, {GUEST, 8, 0, 0}}, VRING_E_CHAIN_ORDER},
+        {{{GUEST, 8, NEXT, 1}, {GUEST, 0, NEXT | WRITE, 2}, {GUEST, 8, 0, 0}}, VRING_E_CHAIN_ORDER},
+        {{{GUEST, 8, NEXT, 1}, {GUEST + PIECE, 1, NEXT, 2}, {GUEST, 8, 0, 0}}, VRING_E_CHAIN_ADDR},
+        {{{GUEST, PIECE, NEXT, 1}, {GUEST, PIECE, NEXT, 2}, {GUEST, PIECE, NEXT | WRITE, 3}, {GUEST, PIECE, WRITE, 0}}, 0},
+        {{{GUEST, PIECE, NEXT, 1}, {GUEST, PIECE, NEXT, 2}, {GUEST, PIECE, NEXT | WRITE, 3}, {GUEST, PIECE, NEXT | WRITE, 4},
+          {GUEST, 1, WRITE, 0}}, VRING_E_CHAIN_LEN},
+        {{{GUEST, PIECE, NEXT, 1}, {GUEST, PIECE, NEXT, 2}, {GUEST, PIECE, NEXT, 3}, {GUEST, PIECE, NEXT, 4},
+          {GUEST, 1, NEXT, 5}, {0, 1, 0, 0}}, VRING_E_CHAIN_LEN}, /* of two reasons the first */
+        {{{GUEST, 8, NEXT, 1}, {GUEST, 8, NEXT, 0}}, VRING_E_PEER_LOOP},
+        {{{GUEST, 8, NEXT, 8}}, VRING_E_PEER_NEXT},
+        {{{GUEST, 8, NEXT, 1}, {GUEST, 8, 4, 0}}, VRING_E_PEER_INDIRECT},
+    };
+
+    for (size_t i = 0; i < sizeof chains / sizeof *chains; i++)
+        for (int read_only = 0; read_only < 2; read_only++) {
+            struct vring_region region = {GUEST, PIECE, NULL, read_only ? VRING_REGION_READ_ONLY : 0};
+            struct vring_chain chain;
+            struct ring r;
+            bool writes = false;
+            int answer = chains[i].answer;
+
+            small_configure(&r, 8, VRING_F_VERSION_1, 0);
+            region.host = r.guest; /* nothing of it is touched */
+            r.device_config.regions = &region;
+            r.device_config.region_count = 1;
+            CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+            CHECK_OK(vring_device_init(&r.device, &r.device_config));
+            for (uint32_t d = 0; d < 6; d++) {
+                const struct small_desc *desc = &chains[i].desc[d];
+
+                raw_desc(&r, d, desc->addr, desc->len, desc->flags, desc->next);
+                writes |= (desc->flags & WRITE) && desc->len > 0;
+            }
+            if (read_only && answer > VRING_E_PEER_INDEX && writes) {
+                raw_avail(&r, 0);
+                CHECK_EQ(vring_error_blame(ring_get_avail(&r, &chain)), VRING_BLAME_CHAIN);
+                CHECK_EQ(chain.n_readable + chain.n_writable, 0);
+                continue;
+            }
+            raw_avail(&r, 0);
+            if (answer == 0) {
+                r.iov[1].len = 77;
+                CHECK_ERR(vring_device_get_avail(&r.device, r.iov, 1, &chain), VRING_E_ROOM);
+                CHECK_EQ(r.iov[1].len, 77);
+            }
+            CHECK_ERR(ring_get_avail(&r, &chain), answer);
+            if (answer > VRING_E_PEER_INDEX)
+                CHECK_EQ(chain.n_readable + chain.n_writable, answer ? 0 : i == 0 ? 2 : 4);
+            if (answer == 0)
+                CHECK_EQ(chain.readable + chain.writable, i == 0 ? 16 : UINT64_C(1) << 32);
+            if (answer <= VRING_E_PEER_INDEX)
+                CHECK_ERR(ring_get_avail(&r, &chain), answer);
+        }
+}
+
+/* The same of what a driver offers. */
+TEST(a_list_that_is_judged_by_the_verb_itself_is_a_buffer_or_none)
+{
+    enum { PIECE = 1 << 30 };
+    struct vring_segment whole[] = {{0, PIECE}, {0, PIECE}, {0, PIECE}, {0, PIECE}, {0, 1}};
+    struct vring_segment empty[] = {{GUEST, 8}, {GUEST, 0}}, wraps[] = {{GUEST, 8}, {UINT64_MAX, 2}};
+    struct vring_used_buffer used;
+    struct ring r;
+
+    CHECK_OK(small_start(&r, 8, VRING_F_VERSION_1, 0));
+    CHECK_ERR(vring_driver_add_avail(&r.driver, empty, 1, 1, 0), VRING_E_LEN);
+    CHECK_ERR(vring_driver_add_avail(&r.driver, wraps, 2, 0, 0), VRING_E_ADDR);
+    CHECK_ERR(vring_driver_add_avail(&r.driver, whole, 1, 4, 0), VRING_E_LEN);
+    CHECK_ERR(vring_driver_add_avail(&r.driver, whole, 0, 0, 0), VRING_E_CHAIN);
+    CHECK_OK(vring_driver_add_avail(&r.driver, whole, 0, 4, 7));
+    CHECK_OK(vring_driver_add_avail(&r.driver, whole, 3, 1, 8));
+    CHECK_ERR(vring_driver_add_avail(&r.driver, whole, 1, 0, 9), VRING_E_FULL);
+    CHECK_ERR(vring_driver_add_avail(&r.driver, empty + 1, 1, 0, 9), VRING_E_LEN); /* never, before not now */
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
+    raw_used(&r, 0, UINT32_MAX); /* 2^32 bytes count as one less */
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.token, 7);
+    CHECK_EQ(used.len, UINT32_MAX);
+    CHECK_OK(vring_driver_add_avail(&r.driver, whole, 1, 0, 9)); /* staged: not the device's yet */
+    raw_used(&r, 0, 0);
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_PEER_ID);
+    for (uint32_t head = 0; head < 2; head++) { /* too long; and one that is not in flight */
+        CHECK_OK(small_start(&r, 8, VRING_F_VERSION_1, 0));
+        CHECK_OK(vring_driver_add_avail(&r.driver, whole, 3, 1, 8));
+        CHECK_EQ(vring_driver_publish(&r.driver), 1);
+        raw_used(&r, 5 * head, head ? 0 : PIECE + 1u);
+        CHECK_ERR(vring_driver_get_used(&r.driver, &used), head ? VRING_E_PEER_ID : VRING_E_PEER_LEN);
+    }
+}
+
 /* What save, restore and recover answer, in a ring of each format that is built. */
 TEST(a_build_without_restarts_says_so)
 {
