@@ -193,6 +193,7 @@ struct vring_packed_device {
     uint16_t batch_id;
     uint16_t odd;          /* IN_ORDER: as of struct vring_split_device */
     uint16_t waiting;      /* of the buffers taken, the last so many are still to be handed out again */
+    uint16_t row;          /* IN_ORDER: the ids of the last so many buffers taken count up, round the heads, to last_id */
     struct vring_packed_position next_avail; /* where to look for an available descriptor */
     struct vring_packed_position next_used; /* where to stage next */
     struct vring_packed_position published; /* where the driver will look next, as far as it was told */
@@ -210,6 +211,8 @@ struct vring_packed_device {
     /* ours alone */
     struct vring_regions regions;
     struct vring_inflight inflight;
+    uint16_t last_id;      /* IN_ORDER: of the buffer taken last; meaningful while row is not 0 */
+    uint16_t unwritten;    /* IN_ORDER: of the last so many, heads[] says only what does not follow from where they stand */
 };
 
 /*

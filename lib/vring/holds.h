@@ -64,10 +64,45 @@ static PORT_INLINE bool packed_device_passes(const struct vring_packed_device *v
     return PORT_FAST && feature_on(vq->features, VRING_F_IN_ORDER) && !inflight_is_kept(&vq->inflight);
 }
 
+/*
+ * Where buffers are passed, a row of one piece each, whose ids count up as their places do, is not written down but for
+ * what may be written into each: all else follows from where the row ends. How many of those that the device holds are
+ * such; they are the last.
+ */
+static PORT_INLINE uint32_t packed_device_unwritten(const struct vring_packed_device *vq)
+{
+    return vq->unwritten < vq->in_flight ? vq->unwritten : vq->in_flight;
+}
+
+/* Is the buffer of this id one of them? */
+static PORT_INLINE bool packed_device_is_unwritten(const struct vring_packed_device *vq, uint32_t id)
+{
+    return (id > vq->last_id ? vq->last_id + vq->ring.size : vq->last_id) - id < packed_device_unwritten(vq);
+}
+
+/* ... which was taken so many before the last: its handle. */
+static PORT_INLINE vring_handle packed_device_row_handle(const struct vring_packed_device *vq, uint32_t id, uint32_t back)
+{
+    return (uint32_t)(vq->generation - 1 - back) << 16 | id;
+}
+
 static PORT_INLINE bool packed_device_holds(const struct vring_packed_device *vq, uint32_t id)
 {
-    return vq->heads[id].taken != 0 &&
-        (!packed_device_passes(vq) || heads_is_among(vq->heads, vq->ring.size, id, vq->oldest, vq->in_flight));
+    if (vq->heads[id].taken == 0)
+        return false;
+    return !packed_device_passes(vq) || packed_device_is_unwritten(vq, id) ||
+        heads_is_among(vq->heads, vq->ring.size, id, vq->oldest, vq->in_flight - packed_device_unwritten(vq));
+}
+
+/* Write down what is not: all that the device holds is found by order[] then, and by its head. */
+void vring_packed_device_write_down(const struct vring_packed_device *vq);
+
+static PORT_INLINE void packed_device_settle(struct vring_packed_device *vq)
+{
+    if (PORT_UNLIKELY(vq->unwritten > 0)) {
+        vring_packed_device_write_down(vq);
+        vq->unwritten = 0;
+    }
 }
 
 #endif

@@ -100,12 +100,29 @@ void vring_packed_device_reset(struct vring_packed_device *vq)
 
 /* --------------------------------------------------------------------------------------------------------- take --- */
 
+void vring_packed_device_write_down(const struct vring_packed_device *vq)
+{
+    const struct vring_packed_ring *r = &vq->ring;
+
+    for (uint32_t back = 0; PORT_FAST && back < packed_device_unwritten(vq); back++) {
+        uint32_t id = packed_before_by(r, vq->last_id, back), place = packed_before_by(r, vq->taken, back + 1);
+        struct vring_head *head = &vq->heads[id];
+
+        head->handle = packed_device_row_handle(vq, id, back);
+        head->record = (uint16_t)place;
+        head->link = packed_entry(packed_back(r, vq->next_avail, back + 1));
+        vq->heads[place].order = (uint16_t)id;
+    }
+}
+
 int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)
 {
     if (!vq)
         return VRING_E_NULL;
     if (vq->live <= 0)
         return peer_verdict(vq->live);
+    if (packed_device_passes(vq))
+        packed_device_settle(vq);
     if (!heads_hold(vq->heads, vq->ring.size, handle) || !packed_device_holds(vq, handle_head(handle)))
         return VRING_E_HANDLE;
     if (vq->heads[packed_before_by(&vq->ring, vq->taken, resume_waiting(vq->waiting) + 1u)].order != handle_head(handle))
@@ -124,6 +141,8 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
     vq->next_avail = packed_back(&vq->ring, vq->next_avail, head->taken);
     vq->held = (uint16_t)(vq->held - head->taken);
     vq->taken = packed_before(&vq->ring, vq->taken);
+    if (PORT_FAST)
+        vq->row = 0;
     heads_release(vq->heads, handle_head(handle));
     vq->in_flight--;
     return 0;
@@ -249,21 +268,46 @@ static void packed_device_hold_back(struct vring_packed_device *vq, uint16_t id,
 }
 
 /*
- * Where buffers are passed: those up to the one of this id have been used, those before it in full. One used descriptor will
- * stand for all of them.
+ * Where buffers are passed: count of them, up to the one of this id, have been used, those before it in full; behind it are
+ * this place in the ring, and that one in order[]. One used descriptor will stand for all of them.
  */
+static PORT_INLINE void packed_device_pass_to(struct vring_packed_device *vq, uint16_t id, uint32_t len, uint32_t count,
+                                              struct vring_packed_position at, uint32_t place)
+{
+    const struct packed_device_using progress = {at, count};
+
+    vq->batch_id = id;
+    vq->batch_len = len;
+    vq->oldest = place;
+    packed_device_used(vq, &progress);
+    if (!heads_used_in_full(vq->heads, id, len))
+        packed_device_end_batch(vq);
+}
+
+/* The same, of what its head says. */
 static PORT_INLINE void packed_device_pass_through(struct vring_packed_device *vq, uint16_t id, uint32_t len)
 {
     const struct vring_packed_ring *r = &vq->ring;
     uint32_t entries = packed_span(r, packed_entry(vq->next_used), vq->heads[id].link), place = vq->heads[id].record;
-    struct packed_device_using progress = {packed_forward(r, vq->next_used, entries), packed_span(r, vq->oldest, place)};
 
-    vq->batch_id = id;
-    vq->batch_len = len;
-    vq->oldest = packed_after(r, place);
-    packed_device_used(vq, &progress);
-    if (!heads_used_in_full(vq->heads, id, len))
-        packed_device_end_batch(vq);
+    packed_device_pass_to(vq, id, len, packed_span(r, vq->oldest, place), packed_forward(r, vq->next_used, entries),
+                          packed_after(r, place));
+}
+
+/* The same, of one in a row. 0, VRING_E_HANDLE or VRING_E_LEN. */
+static PORT_INLINE int packed_device_pass_row(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
+{
+    const struct vring_packed_ring *r = &vq->ring;
+    uint16_t id = handle_head(handle);
+    uint32_t back = packed_before_by(r, vq->last_id, id);
+
+    if (handle != packed_device_row_handle(vq, id, back))
+        return VRING_E_HANDLE;
+    if (len > vq->heads[id].writable)
+        return VRING_E_LEN;
+    packed_device_pass_to(vq, id, len, vq->in_flight - back, packed_back(r, vq->next_avail, back),
+                          packed_before_by(r, vq->taken, back));
+    return 0;
 }
 
 /* Where buffers are passed: as long as each is the next whose turn it is, used in full as most are. How many. */
@@ -302,8 +346,11 @@ static PORT_NOINLINE int packed_device_add_in_order(struct vring_packed_device *
     const struct vring_used_chain one = {handle, len};
     int error;
 
-    if (packed_device_passes(vq) && packed_device_add_in_turn(vq, &one, 1) == 1)
-        return 0;
+    if (packed_device_passes(vq)) {
+        packed_device_settle(vq);
+        if (packed_device_add_in_turn(vq, &one, 1) == 1)
+            return 0;
+    }
     error = packed_device_check_use(vq, handle, len);
     if (error)
         return error;
@@ -401,6 +448,8 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
     bool straight = PORT_FAST && !inflight_is_kept(&vq->inflight) && !feature_on(vq->features, VRING_F_IN_ORDER);
     int error = vq->live <= 0 ? peer_verdict(vq->live) : 0;
 
+    if (packed_device_passes(vq))
+        packed_device_settle(vq);
     while (!error && added < count) {
         uint32_t now = 0;
 
@@ -427,8 +476,15 @@ int vring_packed_device_add_used_through(struct vring_packed_device *vq, vring_h
     if (!feature_on(vq->features, VRING_F_IN_ORDER))
         return VRING_E_FEATURE;
 
-    int error = packed_device_check_use(vq, handle, len);
     uint16_t id, last = handle_head(handle);
+
+    if (packed_device_passes(vq)) {
+        if (vq->odd == 0 && last < vq->ring.size && packed_device_is_unwritten(vq, last))
+            return packed_device_pass_row(vq, handle, len);
+        packed_device_settle(vq);
+    }
+
+    int error = packed_device_check_use(vq, handle, len);
 
     if (error)
         return error;
@@ -505,10 +561,13 @@ static PORT_NOINLINE int packed_device_publish_any(struct vring_packed_device *v
 int vring_packed_device_publish(struct vring_packed_device *vq)
 {
     if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || vq->staged == 0 || inflight_is_kept(&vq->inflight) ||
-                                    feature_on(vq->features, VRING_F_IN_ORDER) || resume_owes(vq->owes)))
+                                    resume_owes(vq->owes)))
         return packed_device_publish_any(vq);
 
     uint16_t added = vq->staged;
+
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        packed_device_end_batch(vq);
 
     packed_device_tell(vq);
     return packed_device_is_due(vq, added);

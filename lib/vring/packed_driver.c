@@ -331,7 +331,7 @@ static PORT_INLINE int packed_driver_open_batch(struct vring_packed_driver *vq)
 
     if (PEER_BAD(before >= (uint16_t)(vq->told - vq->returned)))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, last);
-    error = used_len_judge(&vq->fault, &vq->live, vq->used_len, at, vq->slots[last].writable, &vq->batch_len);
+    error = packed_driver_judge_len(vq, &here, &vq->slots[last], &vq->batch_len);
     if (!error)
         vq->batch = (uint16_t)(before + 1);
     return error;

@@ -403,11 +403,75 @@ static PORT_NOINLINE uint32_t packed_driver_add_segments(struct vring_packed_dri
     return packed_driver_add_row(vq, false, writable, (struct batch_offer){true, NULL, segments, token}, count);
 }
 
-static PORT_NOINLINE uint32_t packed_driver_add_segments_in_order(struct vring_packed_driver *vq,
-                                                                  const struct vring_segment *segments, uint32_t count,
-                                                                  bool writable, uint64_t token)
+/* What a slot says of a buffer of one piece, with IN_ORDER: ids count up then, and say where it stands in the order of adding. */
+static PORT_INLINE void packed_driver_fill(struct vring_slot *slot, uint64_t token, uint32_t writable, uint32_t last)
 {
-    return packed_driver_add_row(vq, true, writable, (struct batch_offer){true, NULL, segments, token}, count);
+    slot->token = token;
+    slot->writable = writable;
+    slot->count = 1;
+    slot->order = (uint16_t)last;
+}
+
+/* With IN_ORDER the first of a batch is added with those behind it: ids, entries and tokens count up. */
+static PORT_INLINE uint32_t packed_driver_add_segments_in_order(struct vring_packed_driver *vq, bool writable,
+                                                                const struct vring_segment *segments, uint32_t count,
+                                                                uint64_t token)
+{
+    const struct vring_packed_position at = vq->next_avail;
+    const uint32_t whole = vq->ring.size;
+    struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(at));
+    struct vring_slot *slot = &vq->slots[vq->free_head];
+    uint64_t mark = packed_mark(vq->free_head, packed_avail_flags(at) | (writable ? VRING_DESC_WRITE : 0));
+    uint32_t last = packed_entry(at);
+    const struct vring_segment *next = segments, *end;
+
+    count = batch_least(batch_least(count, vq->free_count),
+                        batch_least(whole - packed_entry(at), whole - vq->free_head));
+    end = segments + count;
+    if (packed_driver_staged(vq) == 0 && next != end) {
+        uint64_t addr = next->addr;
+        uint32_t len = next->len;
+
+        if (!segment_is_sound(addr, len))
+            return 0;
+        vq->staged_first = (uint16_t)(mark >> 48);
+        packed_prepare_desc(&here, 0, addr, len, vq->free_head);
+        mark += packed_mark(1, 0);
+        packed_driver_fill(slot, token, writable ? len : 0, last);
+        next++, slot++, token++, last++;
+        here = packed_from(&here, 1);
+    }
+    for (; next != end; next++, slot++, last++, here = packed_from(&here, 1)) {
+        uint64_t addr = next->addr;
+        uint32_t len = next->len;
+
+        if (!segment_is_sound(addr, len))
+            break;
+        packed_store_piece(here.desc, 0, addr, len, mark);
+        mark += packed_mark(1, 0);
+        packed_driver_fill(slot, token, writable ? len : 0, last);
+        token++;
+    }
+    count = (uint32_t)(next - segments);
+    vq->next_avail = packed_forward(&here, at, count);
+    vq->free_head = (uint16_t)packed_after_by(&here, vq->free_head, count);
+    vq->free_count = (uint16_t)(vq->free_count - count);
+    vq->sequence = (uint16_t)(vq->sequence + count);
+    return count;
+}
+
+static PORT_NOINLINE uint32_t packed_driver_add_readable_run(struct vring_packed_driver *vq,
+                                                             const struct vring_segment *segments, uint32_t count,
+                                                             uint64_t token)
+{
+    return packed_driver_add_segments_in_order(vq, false, segments, count, token);
+}
+
+static PORT_NOINLINE uint32_t packed_driver_add_writable_run(struct vring_packed_driver *vq,
+                                                             const struct vring_segment *segments, uint32_t count,
+                                                             uint64_t token)
+{
+    return packed_driver_add_segments_in_order(vq, true, segments, count, token);
 }
 
 /* The same as long as they are lists; these may lie across the ring's end. */
@@ -512,10 +576,11 @@ int vring_packed_driver_add_avail_run(struct vring_packed_driver *vq, const stru
     while (!error && added < count) {
         uint32_t row = 0;
 
-        if (PORT_FAST && packed_driver_staged(vq) > 0) /* the first keeps its flags back */
-            row = (feature_on(vq->features, VRING_F_IN_ORDER) ? packed_driver_add_segments_in_order
-                                                              : packed_driver_add_segments)(
-                vq, &segments[added], count - added, writable, token + added);
+        if (PORT_FAST && feature_on(vq->features, VRING_F_IN_ORDER))
+            row = (writable ? packed_driver_add_writable_run
+                            : packed_driver_add_readable_run)(vq, &segments[added], count - added, token + added);
+        else if (PORT_FAST && packed_driver_staged(vq) > 0) /* the first keeps its flags back */
+            row = packed_driver_add_segments(vq, &segments[added], count - added, writable, token + added);
         added += row;
         if (row > 0)
             continue;

@@ -233,6 +233,8 @@ int vring_packed_device_save(const struct vring_packed_device *vq, void *state, 
         return (int)bytes;
     if (room < bytes)
         return VRING_E_ROOM;
+    if (packed_device_passes(vq))
+        vring_packed_device_write_down(vq);
     saved_put_header(&to, &header);
     vring_heads_save(&to, vq->heads, vq->ring.size, vq->oldest, vq->in_flight, feature_on(vq->features, VRING_F_IN_ORDER),
                      vq->generation);

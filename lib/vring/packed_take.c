@@ -31,8 +31,11 @@ struct packed_device_taking {
     bool passes; /* packed_device_passes(): what is held is told by its place; a constant where it is known */
 };
 
-static PORT_INLINE struct packed_device_taking packed_device_taking(const struct vring_packed_device *vq, bool passes)
+static PORT_INLINE struct packed_device_taking packed_device_taking(struct vring_packed_device *vq, bool passes)
 {
+    if (passes)
+        packed_device_settle(vq);
+
     struct packed_device_taking taking = {vq->next_avail, vq->held,      vq->taken, (uint32_t)vq->generation << 16,
                                           vq->oldest,     vq->in_flight, passes};
 
@@ -43,11 +46,22 @@ static PORT_INLINE void packed_device_taken(struct vring_packed_device *vq, cons
 {
     uint16_t generation = (uint16_t)(taking->handle >> 16);
 
+    if (taking->passes && generation != vq->generation) {
+        vq->last_id = vq->heads[packed_before(&vq->ring, taking->taken)].order;
+        vq->row = 1; /* or more, but who takes many of other kinds has other costs */
+    }
     vq->in_flight = (uint16_t)(vq->in_flight + (uint16_t)(generation - vq->generation));
     vq->next_avail = taking->at;
     vq->held = (uint16_t)taking->held;
     vq->taken = taking->taken;
     vq->generation = generation;
+}
+
+/* Where buffers are passed: the buffer of this id has been taken, which may go on with a row. */
+static PORT_INLINE void packed_device_follow(struct vring_packed_device *vq, uint16_t id)
+{
+    vq->row = vq->row > 0 && id == packed_after(&vq->ring, vq->last_id) ? (uint16_t)(vq->row + 1) : 1;
+    vq->last_id = id;
 }
 
 /*
@@ -130,6 +144,7 @@ static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, 
     if (taking.passes) {
         vq->heads[id].record = (uint16_t)vq->taken;
         vq->heads[id].link = (uint16_t)packed_before(&vq->ring, packed_entry(place->next));
+        packed_device_follow(vq, id);
     }
     vq->taken = packed_after(&vq->ring, vq->taken);
     vq->held = (uint16_t)(vq->held + place->descriptors);
@@ -270,16 +285,16 @@ static PORT_INLINE int packed_device_look(struct vring_packed_device *vq, const 
  * for it. 0, or what broke the queue, or OTHER.
  */
 static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, const struct vring_packed_ring *r,
-                                                struct vring_head *heads, struct vring_head *place, uint32_t offset,
+                                                struct vring_head *heads, struct vring_head *place,
                                                 struct packed_device_taking *taking, const struct chain_desc *desc,
-                                                const struct vring_region *last,
-                                                struct vring_iov *iov, struct vring_chain *chain)
+                                                const struct vring_region *last, struct vring_iov *iov,
+                                                struct vring_chain *chain)
 {
     if (!chain_piece(desc, last, desc->flags & VRING_DESC_WRITE, iov, chain))
         return OTHER;
     if (!packed_device_may_take(r, heads, taking, desc->next))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, r), desc->next);
-    packed_device_hold(heads, place, offset, taking, desc->next, 1, chain->writable, false, chain);
+    packed_device_hold(heads, place, 0, taking, desc->next, 1, chain->writable, false, chain);
     return 0;
 }
 
@@ -289,24 +304,22 @@ static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, 
  * with OTHER it becomes that of the next. There is room for most, before the ring or the list of what was taken begins
  * again. Returns why there are no more than *n.
  */
-static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, bool passes, uint32_t kind,
-                                              struct vring_iov *iov, struct vring_chain *chains, uint32_t most, uint32_t *n,
+static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, uint32_t kind, struct vring_iov *iov,
+                                              struct vring_chain *chains, uint32_t most, uint32_t *n,
                                               struct chain_desc *first)
 {
-    struct packed_device_taking taking = packed_device_taking(vq, passes);
+    struct packed_device_taking taking = packed_device_taking(vq, false);
     const uint32_t like = packed_avail_flags(taking.at) | kind;
     const struct vring_region *last = &vq->regions.last; /* not copied: what memory holds needs no register */
     struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(taking.at));
     struct vring_head *heads = vq->heads, *place = heads + taking.taken;
     struct vring_iov *next = iov, *end = iov + most;
-    struct vring_chain *chain = chains;
     struct chain_desc desc = *first;
-    uint32_t entry = packed_entry(taking.at);
     int error;
 
-    for (;; place++) {
+    for (;; place++, chains++) {
         desc.flags = (uint16_t)kind; /* all that matters of them */
-        error = packed_device_take_piece(vq, &here, heads, place, entry, &taking, &desc, last, next, chain);
+        error = packed_device_take_piece(vq, &here, heads, place, &taking, &desc, last, next, chains);
         if (PORT_UNLIKELY(error)) {
             *first = desc;
             break;
@@ -314,12 +327,6 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, bo
         if (++next == end)
             break;
         here = packed_from(&here, 1);
-        if (passes) {
-            taking.taken++;
-            entry++;
-        } else {
-            chain++;
-        }
 
         uint16_t flags = packed_observe_flags(&here, 0); /* A */
 
@@ -349,32 +356,101 @@ static PORT_NOINLINE int packed_device_get_readable(struct vring_packed_device *
                                                     struct vring_chain *chains, uint32_t most, uint32_t *n,
                                                     struct chain_desc *first)
 {
-    return packed_device_get_kind(vq, false, 0, iov, chains, most, n, first);
+    return packed_device_get_kind(vq, 0, iov, chains, most, n, first);
 }
 
 static PORT_NOINLINE int packed_device_get_writable(struct vring_packed_device *vq, struct vring_iov *iov,
                                                     struct vring_chain *chains, uint32_t most, uint32_t *n,
                                                     struct chain_desc *first)
 {
-    return packed_device_get_kind(vq, false, VRING_DESC_WRITE, iov, chains, most, n, first);
+    return packed_device_get_kind(vq, VRING_DESC_WRITE, iov, chains, most, n, first);
 }
 
-/* The same where buffers are passed. What is told of them is left in their heads. */
+/*
+ * The same where buffers are passed, of a row: their ids count up, as those of all that are held do, and one comparison
+ * says that none is held. So hardly anything has to be written down, and what is told of them follows from the last.
+ */
+static PORT_INLINE int packed_device_get_row(struct vring_packed_device *vq, uint32_t kind, struct vring_iov *iov,
+                                             uint32_t most, uint32_t *n, struct chain_desc *first)
+{
+    const struct vring_packed_position at = vq->next_avail;
+    const uint32_t like = packed_avail_flags(at) | kind;
+    const struct vring_region *last = &vq->regions.last;
+    struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(at));
+    struct vring_head *head = &vq->heads[first->next];
+    struct vring_iov *next = iov, *end = iov + most;
+    struct chain_desc desc = *first;
+    uint32_t id = desc.next, before = id - 1;
+    int error;
+
+    for (;; head++) {
+        struct vring_chain one;
+
+        desc.flags = (uint16_t)kind;
+        if (PORT_UNLIKELY(desc.next != id || !chain_piece(&desc, last, kind, next, &one))) {
+            *first = desc;
+            error = OTHER;
+            break;
+        }
+        head->taken = 1;
+        head->used = HEAD_NOT_USED; /* as it is; so this is one store */
+        head->writable = (uint32_t)one.writable;
+        id++;
+        if (++next == end) {
+            error = 0;
+            break;
+        }
+        here = packed_from(&here, 1);
+
+        uint16_t flags = packed_observe_flags(&here, 0); /* A */
+
+        if (PORT_UNLIKELY(!packed_is_piece(flags, like))) {
+            error = OTHER;
+            if (packed_is_avail(flags, at))
+                *first = packed_fetch_desc(&here, 0, flags);
+            else
+                error = VRING_E_EMPTY;
+            break;
+        }
+        packed_expect_desc(&here, 0);
+        desc = packed_fetch_desc(&here, 0, flags);
+    }
+
+    uint32_t taken = (uint32_t)(next - iov);
+
+    *n = taken;
+    if (taken == 0)
+        return error;
+    vq->unwritten = (uint16_t)(packed_device_unwritten(vq) + taken);
+    vq->in_flight = vq->row = (uint16_t)(vq->in_flight + taken);
+    vq->last_id = (uint16_t)(before + taken);
+    vq->generation = (uint16_t)(vq->generation + taken);
+    vq->taken = packed_after_by(&here, vq->taken, taken);
+    vq->next_avail = packed_forward(&here, at, taken);
+    vq->held = (uint16_t)(vq->held + taken);
+    return error;
+}
 
 static PORT_NOINLINE int packed_device_get_row_readable(struct vring_packed_device *vq, struct vring_iov *iov,
                                                         uint32_t most, uint32_t *n, struct chain_desc *first)
 {
-    struct vring_chain one;
-
-    return packed_device_get_kind(vq, true, 0, iov, &one, most, n, first);
+    return packed_device_get_row(vq, 0, iov, most, n, first);
 }
 
 static PORT_NOINLINE int packed_device_get_row_writable(struct vring_packed_device *vq, struct vring_iov *iov,
                                                         uint32_t most, uint32_t *n, struct chain_desc *first)
 {
-    struct vring_chain one;
+    return packed_device_get_row(vq, VRING_DESC_WRITE, iov, most, n, first);
+}
 
-    return packed_device_get_kind(vq, true, VRING_DESC_WRITE, iov, &one, most, n, first);
+/* How many buffers a row can have, at most so many, that begins with this id. 0: none does. */
+static PORT_INLINE uint32_t packed_device_row_most(const struct vring_packed_device *vq, uint32_t most, uint32_t id)
+{
+    uint32_t size = vq->ring.size, entries = size - packed_entry(vq->next_avail), room = size - vq->held;
+
+    if (id >= size || (vq->in_flight > 0 && (vq->row < vq->in_flight || id != packed_after(&vq->ring, vq->last_id))))
+        return 0;
+    return batch_least(batch_least(most, entries), batch_least(room, size - id));
 }
 
 static PORT_INLINE int packed_device_get_pieces_in_order(struct vring_packed_device *vq, struct vring_iov *iov,
@@ -382,6 +458,7 @@ static PORT_INLINE int packed_device_get_pieces_in_order(struct vring_packed_dev
 {
     uint32_t like = packed_avail_flags(vq->next_avail);
 
+    most = packed_device_row_most(vq, most, first->next);
     if (most > 0 && packed_is_piece(first->flags, like))
         return packed_device_get_row_readable(vq, iov, most, n, first);
     if (most > 0 && packed_is_piece(first->flags, like | VRING_DESC_WRITE))
@@ -390,20 +467,18 @@ static PORT_INLINE int packed_device_get_pieces_in_order(struct vring_packed_dev
     return OTHER;
 }
 
-/* Tell the last n of the buffers taken so, whose pieces are at iov. */
-static PORT_INLINE void packed_device_tell_taken(const struct vring_packed_device *vq, const struct vring_iov *iov, uint32_t n,
-                                                 struct vring_chain *chain)
+/* Tell the last n of a row of this kind, whose pieces are at iov. */
+static PORT_INLINE void packed_device_tell_row(const struct vring_packed_device *vq, uint32_t kind,
+                                               const struct vring_iov *iov, uint32_t n, struct vring_chain *chain)
 {
-    const struct vring_head *heads = vq->heads;
+    vring_handle handle = (uint32_t)(vq->generation - n) << 16 | (vq->last_id + 1u - n);
 
-    for (uint32_t at = packed_before_by(&vq->ring, vq->taken, n); n > 0; n--, at = packed_after(&vq->ring, at), iov++, chain++) {
-        const struct vring_head *head = &heads[heads[at].order];
-
-        chain->handle = head->handle;
-        chain->n_readable = head->writable == 0;
-        chain->n_writable = head->writable != 0;
-        chain->readable = iov->len - head->writable;
-        chain->writable = head->writable;
+    for (const struct vring_iov *end = iov + n; iov != end; iov++, chain++, handle += UINT32_C(0x10001)) {
+        chain->handle = handle;
+        chain->n_readable = kind == 0;
+        chain->n_writable = kind != 0;
+        chain->readable = kind ? 0 : iov->len;
+        chain->writable = kind ? iov->len : 0;
     }
 }
 
@@ -412,12 +487,12 @@ static PORT_INLINE int packed_device_get_pieces(struct vring_packed_device *vq, 
                                                 struct vring_chain *chains, uint32_t most, uint32_t *n,
                                                 struct chain_desc *first)
 {
-    uint32_t like = packed_avail_flags(vq->next_avail);
+    uint32_t like = packed_avail_flags(vq->next_avail), kind = first->flags & VRING_DESC_WRITE;
     int error;
 
     if (packed_device_passes(vq)) {
         error = packed_device_get_pieces_in_order(vq, iov, most, n, first);
-        packed_device_tell_taken(vq, iov, *n, chains);
+        packed_device_tell_row(vq, kind, iov, *n, chains);
         return error;
     }
     if (most > 0 && packed_is_piece(first->flags, like))
@@ -557,6 +632,8 @@ static PORT_INLINE int packed_device_get_one(struct vring_packed_device *vq, boo
     if (!packed_device_may_take(&vq->ring, vq->heads, &taking, desc.next))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->next_avail), desc.next);
     packed_device_hold(vq->heads, &vq->heads[vq->taken], packed_entry(at), &taking, desc.next, 1, chain->writable, false, chain);
+    if (passes)
+        packed_device_follow(vq, desc.next);
     vq->generation++;
     vq->taken = packed_after(&vq->ring, vq->taken);
     vq->next_avail = packed_forward(&vq->ring, vq->next_avail, 1);
@@ -663,9 +740,12 @@ int vring_packed_device_get_avail_run(struct vring_packed_device *vq, struct vri
         answer = packed_device_look(vq, &vq->ring, packed_entry(at), at, vq->held < vq->ring.size, &first);
         if (answer)
             return answer;
-        answer = packed_device_get_pieces_in_order(vq, iov, packed_device_row(vq, n_iov, n_iov), n, &first);
+
+        uint32_t kind = first.flags & VRING_DESC_WRITE;
+
+        answer = packed_device_get_pieces_in_order(vq, iov, n_iov, n, &first);
         if (*n > 0)
-            packed_device_tell_taken(vq, &iov[*n - 1], 1, chain);
+            packed_device_tell_row(vq, kind, &iov[*n - 1], 1, chain);
         if (answer != OTHER || *n > 0)
             return answer == OTHER ? 0 : batch_answer(answer, *n);
     }

@@ -174,8 +174,14 @@ RING_TEST(C088_a_run_ends_where_there_is_no_room_and_at_what_is_no_piece)
         CHECK_OK(add_run(2, 1, false, 6));
         CHECK_EQ(vring_driver_in_flight(&r.driver), 7);
         CHECK(vring_driver_publish(&r.driver) >= 0);
+        CHECK_ERR(add_run(1, 1, false, 7), VRING_E_LEN); /* of those that nobody staged before, too */
+        CHECK_EQ(n, 0);
+        CHECK_OK(add_run(0, 1, false, 7));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        CHECK_ERR(add_run(0, 1, false, 8), VRING_E_FULL);
+        CHECK_EQ(vring_driver_in_flight(&r.driver), 8);
         vring_driver_reset(&r.driver);
-        for (uint64_t i = 0; i < 7; i++) {
+        for (uint64_t i = 0; i < 8; i++) {
             CHECK_OK(vring_driver_take_unused(&r.driver, &used.token));
             CHECK_EQ(used.token, i);
         }
@@ -370,6 +376,127 @@ MODERN_RING_TEST(C131_handles_of_a_lap_ago_are_dead)
     comes_back(VTEST_PASS, 8, 7, 23);
 }
 
+/* Use the buffer of this handle, or give it back, by this verb. */
+static int give_up(int verb, vring_handle handle, uint32_t len)
+{
+    struct vring_used_chain one = {handle, len};
+
+    return verb == 0 ? vring_device_add_used_through(&r.device, handle, len)
+         : verb == 1 ? vring_device_add_used_batch(&r.device, &one, 1, &n)
+         : verb == 2 ? vring_device_add_used(&r.device, handle, len)
+                     : vring_device_rewind(&r.device, handle);
+}
+
+/* ... and those of a lap ago where a run lies now, of which only the last has a handle that was told. */
+MODERN_RING_TEST(C131_a_run_makes_no_handle_of_a_lap_ago_good)
+{
+    struct vring_snapshot_entry entry;
+
+    for (int verb = 0; verb < 4; verb++)
+        for (uint32_t taken = 1; taken <= 8; taken++) {
+            start(VTEST_PASS, format, 8, VRING_F_IN_ORDER);
+            CHECK_OK(add_run(0, 8, true, 0));
+            CHECK(vring_driver_publish(&r.driver) >= 0);
+            for (uint32_t i = 0; i < 8; i++)
+                CHECK_OK(ring_get_avail(&r, &chains[i]));
+            CHECK_OK(vring_device_add_used_through(&r.device, chains[7].handle, 23));
+            CHECK(vring_device_publish(&r.device) >= 0);
+            comes_back(VTEST_PASS, 8, 7, 23);
+            CHECK_OK(add_run(0, 8, true, 8));
+            CHECK(vring_driver_publish(&r.driver) >= 0);
+            for (uint32_t done = 0; done < taken; done += n)
+                CHECK_OK(get_run(taken - done));
+            for (uint32_t i = 0; i < 8; i++) {
+                CHECK_OK(vring_device_snapshot_entry(&r.device, chains[i].handle & 0xffff, &entry));
+                CHECK_EQ(entry.count, i < taken);
+                CHECK_ERR(give_up(verb, chains[i].handle, 16 + i), VRING_E_HANDLE);
+            }
+            CHECK_ERR(vring_device_add_used_through(&r.device, chain.handle, 16 + taken), VRING_E_LEN);
+            CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, 15 + taken));
+            CHECK_EQ(vring_device_in_flight(&r.device), 0);
+            CHECK(vring_device_publish(&r.device) >= 0);
+            comes_back(VTEST_PASS, taken, 7 + taken, 15 + taken);
+        }
+}
+
+/* Where one of a run stands another has stood a lap ago, which is not held for that. */
+TEST(C131_packed_a_run_stands_where_another_stood)
+{
+    vring_handle gone;
+
+    CHECK_OK(ring_start(&r, 8, formats[1].plain | VRING_F_IN_ORDER, 0));
+    raw_entry(desc_at(&r, 0), GUEST, 16, 5, VRING_DESC_AVAIL);
+    CHECK_OK(ring_get_avail(&r, &chain));
+    gone = chain.handle;
+    for (uint32_t i = 1; i <= 8; i++) {
+        CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, 0));
+        CHECK(vring_device_publish(&r.device) >= 0);
+        raw_entry(desc_at(&r, i % 8), GUEST, 16, i == 8 ? 0 : i < 6 ? i - 1 : i, i == 8 ? VRING_DESC_USED : VRING_DESC_AVAIL);
+        CHECK_OK(get_run(8));
+    }
+    CHECK_ERR(vring_device_add_used_through(&r.device, gone, 0), VRING_E_HANDLE);
+    CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, 0));
+}
+
+/* Runs are used one by one, in part or through several, while later ones are held; what was taken last can be given back. */
+MODERN_RING_TEST(V84_V88_several_runs_are_held)
+{
+    start(VTEST_PASS, format, 16, VRING_F_IN_ORDER);
+    for (uint64_t lap = 0; lap < 60; lap++) {
+        uint32_t ends[MANY] = {0}, runs = 0, taken = 0;
+        bool writable = lap & 1;
+
+        CHECK_OK(add_run(0, 12, writable, 100 * lap));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        for (; taken < 12; runs++, taken += n) {
+            CHECK_OK(get_run(lap % 5 < 12 - taken ? 1 + (uint32_t)lap % 5 : 12 - taken));
+            CHECK(r.iov[n - 1].len == 15 + taken + n);
+            chains[runs] = chain;
+            ends[runs] = taken + n;
+        }
+        if (lap % 3 == 1) { /* and again, under another handle */
+            CHECK_OK(vring_device_rewind(&r.device, chains[runs - 1].handle));
+            CHECK_EQ(vring_device_in_flight(&r.device), 11);
+            CHECK_OK(get_run(9));
+            CHECK(n == 1 && chain.handle != chains[runs - 1].handle && r.iov[0].len == 27);
+            chains[runs - 1] = chain;
+        }
+        for (uint32_t i = lap % 2 ? 0 : runs - 1, before = 0; i < runs; before = ends[i++]) {
+            CHECK_ERR(vring_device_add_used_through(&r.device, chains[i].handle, 99), VRING_E_LEN);
+            CHECK_OK(vring_device_add_used_through(&r.device, chains[i].handle, writable));
+            CHECK_ERR(vring_device_add_used_through(&r.device, chains[i].handle, writable), VRING_E_HANDLE);
+            CHECK_EQ(vring_device_in_flight(&r.device), 12 - ends[i]);
+            CHECK(vring_device_publish(&r.device) >= 0);
+            comes_back(VTEST_PASS, ends[i] - before, 100 * lap + ends[i] - 1, writable);
+        }
+    }
+}
+
+/* One of a run is used before its turn: what lies before it is still found, each with what may be written into it. */
+MODERN_RING_TEST(V84_the_last_of_a_run_is_used_first)
+{
+    start(VTEST_PASS, format, 8, VRING_F_IN_ORDER);
+    for (uint64_t lap = 0; lap < 20; lap++) {
+        CHECK_OK(add_run(0, 6, true, 10 * lap));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        for (uint32_t taken = 0; taken < 4; taken += n) {
+            CHECK_OK(get_run(4 - taken));
+            chains[0] = chain;
+        }
+        CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 3));
+        CHECK_EQ(vring_device_in_flight(&r.device), 4);
+        for (uint32_t taken = 0; taken < 2; taken += n)
+            CHECK_OK(get_run(2 - taken));
+        CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, 5));
+        CHECK_EQ(vring_device_in_flight(&r.device), 0);
+        CHECK(vring_device_publish(&r.device) >= 0);
+        for (uint64_t i = 0; i < 6; i++) {
+            CHECK_OK(vring_driver_get_used(&r.driver, &used));
+            CHECK(used.token == 10 * lap + i && used.len == (i == 3 ? 3 : i == 5 ? 5 : 16 + i));
+        }
+    }
+}
+
 /* Two buffers are offered, of which the device takes the first, and the second or with it this error, by this verb. */
 static void takes_two(VTEST, int verb, int error)
 {
@@ -412,19 +539,77 @@ TEST(C126_C127_split_a_driver_offers_what_we_hold)
 TEST(C126_packed_a_driver_offers_what_we_hold)
 {
     for (int verb = 0; verb < 3; verb++)
-        for (uint32_t again = 0; again < 6; again++) { /* 0 and 1 have been passed; 5 is held since the same call */
-            int error = again < 2 || again == 4 ? 0 : VRING_E_PEER_ID;
+        for (uint32_t first = 4; first < 6; first++)      /* the next in turn, or another */
+            for (uint32_t again = 0; again < 6; again++) { /* 0 and 1 have been passed; first is held since the same call */
+                int error = again < 2 || again == 9 - first ? 0 : VRING_E_PEER_ID;
 
+                CHECK_OK(ring_start(&r, 8, formats[1].plain | VRING_F_IN_ORDER, 0));
+                for (uint32_t i = 0; i < 4; i++) {
+                    raw_entry(desc_at(&r, i), GUEST, 16, i, VRING_DESC_AVAIL);
+                    CHECK_OK(ring_get_avail(&r, &chains[i]));
+                }
+                CHECK_OK(vring_device_add_used_through(&r.device, chains[1].handle, 0));
+                raw_entry(desc_at(&r, 4), GUEST, 16, first, VRING_DESC_AVAIL);
+                raw_entry(desc_at(&r, 5), GUEST, 16, again, VRING_DESC_AVAIL);
+                takes_two(VTEST_PASS, verb, error);
+            }
+}
+
+/* Ids that count up are not for that reason those of buffers that are not held: what was taken before them may be one. */
+TEST(C125_packed_ids_come_round_to_what_we_hold)
+{
+    static const uint16_t ids[] = {2, 6, 7, 0, 1};
+
+    for (int verb = 0; verb < 3; verb++)
+        for (uint32_t passed = 0; passed < 3; passed++) {
             CHECK_OK(ring_start(&r, 8, formats[1].plain | VRING_F_IN_ORDER, 0));
             for (uint32_t i = 0; i < 4; i++) {
-                raw_entry(desc_at(&r, i), GUEST, 16, i, VRING_DESC_AVAIL);
-                CHECK_OK(ring_get_avail(&r, &chains[i]));
+                raw_entry(desc_at(&r, i), GUEST, 16, ids[i], VRING_DESC_AVAIL);
+                CHECK_OK(verb == 0   ? ring_get_avail(&r, &chain)
+                         : verb == 1 ? vring_device_get_avail_batch(&r.device, r.iov, 8, &chain, 1, &n)
+                                     : get_run(8));
+                if (i == 0 && passed == 1)
+                    CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, 0));
             }
-            CHECK_OK(vring_device_add_used_through(&r.device, chains[1].handle, 0));
-            raw_entry(desc_at(&r, 4), GUEST, 16, 5, VRING_DESC_AVAIL);
-            raw_entry(desc_at(&r, 5), GUEST, 16, again, VRING_DESC_AVAIL);
-            takes_two(VTEST_PASS, verb, error);
+            if (passed == 2) /* not, but the last is given back */
+                CHECK_OK(vring_device_rewind(&r.device, chain.handle));
+            raw_entry(desc_at(&r, 4 - passed / 2), GUEST, 16, ids[4], VRING_DESC_AVAIL);
+            raw_entry(desc_at(&r, 5 - passed / 2), GUEST, 16, 2, VRING_DESC_AVAIL);
+            takes_two(VTEST_PASS, verb, passed == 1 ? 0 : VRING_E_PEER_ID);
         }
+}
+
+/* With a buffer that takes up the last entry that we do not hold a row ends, whatever is offered behind it. */
+TEST(C148_packed_a_row_goes_no_further_than_what_we_hold)
+{
+    for (int verb = 0; verb < 3; verb++) {
+        CHECK_OK(ring_start(&r, 8, formats[1].plain | VRING_F_IN_ORDER, 0));
+        for (uint32_t i = 0; i < 11; i++) {
+            raw_entry(desc_at(&r, i % 8), GUEST, 16, i % 8, i < 8 ? VRING_DESC_AVAIL : VRING_DESC_USED);
+            CHECK_OK(verb == 2 ? get_run(8) : ring_get_avail(&r, &chain));
+            if (i == 3) {
+                CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, 0));
+                CHECK(vring_device_publish(&r.device) >= 0);
+            }
+        }
+        raw_entry(desc_at(&r, 3), GUEST, 16, 3, VRING_DESC_USED);
+        raw_entry(desc_at(&r, 4), GUEST, 16, 4, VRING_DESC_USED);
+        takes_two(VTEST_PASS, verb, VRING_E_PEER_LOOP);
+    }
+}
+
+/* No id is as high as the ring has entries, whatever it follows. */
+TEST(C124_packed_ids_do_not_count_up_past_the_ring)
+{
+    for (int verb = 0; verb < 3; verb++) {
+        CHECK_OK(ring_start(&r, 8, formats[1].plain | VRING_F_IN_ORDER, 0));
+        raw_entry(desc_at(&r, 0), GUEST, 16, 7, VRING_DESC_AVAIL);
+        raw_entry(desc_at(&r, 1), GUEST, 16, 8, VRING_DESC_AVAIL);
+        takes_two(VTEST_PASS, verb, VRING_E_PEER_ID);
+        CHECK_OK(ring_start(&r, 8, formats[1].plain | VRING_F_IN_ORDER, 0));
+        raw_entry(desc_at(&r, 0), GUEST, 16, 9, VRING_DESC_AVAIL);
+        CHECK_ERR(verb == 2 ? get_run(8) : ring_get_avail(&r, &chain), VRING_E_PEER_ID);
+    }
 }
 
 /* A head that has not been offered for just a lap of the index stands where another does: it is not held. */
@@ -489,7 +674,7 @@ MODERN_RING_TEST(V88_C187_a_used_run_is_judged_as_a_used_buffer)
 }
 
 /* What is in flight over a restart stands where it stood. */
-MODERN_RING_TEST(V84_V88_runs_go_on_after_a_restart)
+static void goes_on_after_a_restart(VTEST, const struct format *format, bool by_runs)
 {
     static unsigned char state[1024];
     struct vring_device device;
@@ -500,9 +685,10 @@ MODERN_RING_TEST(V84_V88_runs_go_on_after_a_restart)
     CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, 1, 0));
     CHECK_OK(add_run(1, 4, true, 1));
     CHECK(vring_driver_publish(&r.driver) >= 0);
-    for (uint32_t i = 0; i < 3; i++)
-        CHECK_OK(ring_get_avail(&r, &chains[i]));
+    CHECK_OK(ring_get_avail(&r, &chains[0]));
     CHECK_OK(vring_device_add_used_through(&r.device, chains[0].handle, 17));
+    for (uint32_t i = 1; i < 3; i += by_runs ? n : 1)
+        CHECK_OK(by_runs ? get_run(3 - i) : ring_get_avail(&r, &chains[i]));
     CHECK(vring_device_publish(&r.device) >= 0);
 
     bytes = vring_device_save(&r.device, state, sizeof state);
@@ -528,6 +714,12 @@ MODERN_RING_TEST(V84_V88_runs_go_on_after_a_restart)
     CHECK_EQ(vring_driver_free(&r.driver), 8);
     CHECK_OK(add_run(0, 8, false, 0));
     CHECK_EQ(n, 8);
+}
+
+MODERN_RING_TEST(V84_V88_runs_go_on_after_a_restart)
+{
+    goes_on_after_a_restart(VTEST_PASS, format, false);
+    goes_on_after_a_restart(VTEST_PASS, format, true);
 }
 
 /* A chain that the device has walked stands in the order as one piece does. */
