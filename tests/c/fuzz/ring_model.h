@@ -60,7 +60,7 @@ void line_put(struct line *line, unsigned token);
 void line_put_first(struct line *line, unsigned token);
 unsigned line_get_at(struct line *line, unsigned i);
 unsigned line_get(struct line *line);
-/* Once somebody has scribbled nobody asks where a token is, and a line that only grows would overflow: it ends empty. */
+/* Where tokens are nobody asks once somebody has scribbled, and a line that only grows would overflow: it is emptied. */
 void line_move_all(struct line *from, struct line *to);
 
 /* What every answer of a side has in common is judged; returns the answer. */
