@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-What a buffer costs from Python, one by one and in batches, and what an example of 50 steps costs: ours, and with
+What a buffer costs from Python, one by one, in batches and in runs, and what an example of 50 steps costs: ours, and with
 Hypothesis. CPU time, the best of several. ``python bench/python_calls.py docs/python.md`` measures that page anew.
 """
 
@@ -32,6 +32,7 @@ from vring.testing import (
 )
 
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
+BATCH, SIZE = 32, 64  # buffers at once, bytes of each
 EXAMPLES = 10
 STEPS = 50
 HOW = settings(stateful_step_count=STEPS, deadline=None, database=None, phases=[Phase.generate])
@@ -55,28 +56,66 @@ def best(work: Callable[[], object], rounds: int) -> float:
     return min(times)
 
 
-def round_trips(batch: int, packed: bool, rounds: int) -> float:
-    """Microseconds for one buffer there and back: both sides, in batches of so many."""
-    features = Feature.VERSION_1 | (Feature.RING_PACKED if packed else 0)
+Trip = Callable[[], object]
+
+
+def one_by_one(driver: Driver, device: Device, addr: int) -> Trip:
+    def trip() -> None:
+        driver.add_avail(writable=[(addr, SIZE)])
+        driver.publish()
+        device.add_used_batch(device.get_avail_batch(1))
+        device.publish()
+        driver.get_used_batch(1)
+
+    return trip
+
+
+def in_batches(driver: Driver, device: Device, addr: int) -> Trip:
+    offers = [Offer(writable=[(addr, SIZE)])] * BATCH
+
+    def trip() -> None:
+        driver.add_avail_batch(offers)
+        driver.publish()
+        device.add_used_batch(device.get_avail_batch(BATCH))
+        device.publish()
+        driver.get_used_batch(BATCH)
+
+    return trip
+
+
+def in_runs(driver: Driver, device: Device, addr: int) -> Trip:
+    segments = [(addr, SIZE)] * BATCH
+
+    def trip() -> None:
+        driver.add_avail_run(segments, writable=True)
+        driver.publish()
+        run = device.get_avail_run(BATCH)
+        assert run and run.n == BATCH, "a batch that divides the ring is one run"
+        device.add_used_through(run.last)
+        device.publish()
+        driver.get_used_run(BATCH)
+
+    return trip
+
+
+#: What the rows of the first table are, with the features that each needs, and how many buffers a trip has.
+WAYS = (
+    ("one buffer there and back, both sides, added one by one", Feature(0), one_by_one, 1),
+    (f"the same in batches of {BATCH}", Feature(0), in_batches, BATCH),
+    (f"the same in runs of {BATCH}, with IN_ORDER", Feature.IN_ORDER, in_runs, BATCH),
+)
+
+
+def round_trip(way: Callable[[Driver, Device, int], Trip], features: Feature, buffers: int, rounds: int) -> float:
+    """Microseconds for one buffer there and back: both sides, as many at once as a trip has."""
     memory = GuestMemory(1 << 20)
     areas = allocate_areas(memory, 256, features)
     driver, device = Driver(memory, areas, features), Device(memory, areas, features)
-    data = memory.allocate(64)
-    offers = [Offer(writable=[(data, 64)])] * batch
-    batches = 2048 // batch
-
-    def work() -> None:
-        for _ in range(batches):
-            if batch == 1:
-                driver.add_avail(writable=[(data, 64)])
-            else:
-                driver.add_avail_batch(offers)
-            driver.publish()
-            device.add_used_batch(device.get_avail_batch(batch))
-            device.publish()
-            driver.get_used_batch(batch)
-
-    return best(work, rounds) / (batches * batch) * 1e6
+    trip = way(driver, device, memory.allocate(SIZE))
+    trips = 2048 // buffers
+    cost = best(lambda: [trip() for _ in range(trips)], rounds)
+    assert driver.in_flight == 0, "not all came back: what was measured is not what it is called"
+    return cost / (trips * buffers) * 1e6
 
 
 class DoesNothing(RuleBasedStateMachine):
@@ -151,16 +190,17 @@ def by_itself(machine: type[RuleBasedStateMachine], rounds: int) -> float:
 def tables(rounds: int) -> str:
     """What was measured, on which machine, as the part of docs/python.md that lies between its two marks."""
     load = os.getloadavg()[0]
-    rows = {
-        batch: [f"{round_trips(batch, packed, rounds):.1f} us" for packed in (False, True)] for batch in (1, 32)
-    }
+    modern, packed = Feature.VERSION_1, Feature.VERSION_1 | Feature.RING_PACKED
+    rows = [
+        [what, *(f"{round_trip(way, ring | more, buffers, rounds):.1f} us" for ring in (modern, packed))]
+        for what, more, way, buffers in WAYS
+    ]
     nothing = under_hypothesis(DoesNothing, rounds)
     examples = [(of.__name__, by_itself(of, rounds), under_hypothesis(of, rounds)) for of in MACHINES]
     lines = [
         "| what | split | packed |",
         "|---|---|---|",
-        f"| one buffer there and back, both sides, added one by one | {' | '.join(rows[1])} |",
-        f"| the same in batches of 32 | {' | '.join(rows[32])} |",
+        *(f"| {' | '.join(row)} |" for row in rows),
         "",
         "| machine | 50 steps by themselves | as an example under Hypothesis |",
         "|---|---|---|",

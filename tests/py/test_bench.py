@@ -347,7 +347,10 @@ def test_the_price_of_a_call_from_python_is_measured(tmp_path: Path) -> None:
     subprocess.run(command, check=True, timeout=PROGRAM, capture_output=True, text=True, cwd=tmp_path)
     text = page.read_text()
     calls = re.findall(r"^\| (one buffer|the same)[^|]*\| (\d+\.\d) us \| (\d+\.\d) us \|$", text, re.MULTILINE)
-    assert len(calls) == 2 and all(float(cost) > 0 for _, *costs in calls for cost in costs)
+    assert len(calls) == 3 and all(float(cost) > 0 for _, *costs in calls for cost in costs)
+    alone, in_batches, in_runs = ([float(cost) for cost in costs] for _, *costs in calls)
+    for single, batched, run in zip(alone, in_batches, in_runs, strict=True):
+        assert run < batched < single, "what a run is for"
     # Of the time for an example most is Hypothesis' own; a ring's 50 steps take about what it needs to run nothing.
     rows = re.findall(r"^\| `(\w+Machine)` \| (\d+\.\d) ms \| (\d+\.\d) ms \|$", text, re.MULTILINE)
     assert len(rows) == 6 and all(0 < float(alone) < float(whole) / 2 for _, alone, whole in rows)
