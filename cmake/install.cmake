@@ -43,6 +43,6 @@ function(vring_install_pkgconfig name description)
 endfunction()
 list(JOIN VRING_BUILD_FEATURES " " features)
 vring_install_pkgconfig(vring "Virtqueues: driver side and device side" VARIABLES "features=${features}" "restart=${VRING_BUILD_RESTART}"
-    "regions=${VRING_BUILD_REGIONS}")
+    "regions=${VRING_BUILD_REGIONS}" "used_len=${VRING_BUILD_USED_LEN}")
 vring_install_pkgconfig(bounce "A pool of bounce-buffer slots")
 vring_install_pkgconfig(bounced "A driver queue whose buffers go through a bounce pool" REQUIRES vring bounce)

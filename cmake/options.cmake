@@ -32,6 +32,10 @@ option(VRING_BUILD_REGIONS "Build what lets a device's memory be several regions
 if(NOT VRING_BUILD_REGIONS)
     list(APPEND vring_leaves_out VRING_BUILD_REGIONS=0)
 endif()
+option(VRING_BUILD_USED_LEN "Build what lets a driver live with a device whose used lengths are too long" ON)
+if(NOT VRING_BUILD_USED_LEN)
+    list(APPEND vring_leaves_out VRING_BUILD_USED_LEN=0)
+endif()
 
 # The tests are about all of it.
 set(vring_build_tests ${PROJECT_IS_TOP_LEVEL})
@@ -40,7 +44,8 @@ if(vring_leaves_out)
 endif()
 option(VRING_BUILD_TESTS "Build the C tests" ${vring_build_tests})
 if(VRING_BUILD_TESTS AND vring_leaves_out)
-    message(FATAL_ERROR "vring: VRING_BUILD_TESTS wants all features, and VRING_BUILD_FEATURES, VRING_BUILD_RESTART or VRING_BUILD_REGIONS leaves some out.")
+    message(FATAL_ERROR "vring: VRING_BUILD_TESTS wants all features, and VRING_BUILD_FEATURES, VRING_BUILD_RESTART, VRING_BUILD_REGIONS or "
+        "VRING_BUILD_USED_LEN leaves some out.")
 endif()
 option(VRING_BUILD_EXAMPLES "Build the examples that run on this system" ${PROJECT_IS_TOP_LEVEL})
 option(VRING_BUILD_BENCH "Build the benchmarks, which need C++ and google-benchmark" OFF)

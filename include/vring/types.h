@@ -291,7 +291,7 @@ struct vring_driver_config {
                         /* and bit 15 set for wrap counters of 0 instead of 1 */
     uint16_t notify_id; /* what names this queue in the notification word: its index, or what NOTIF_CONFIG_DATA gave */
     enum vring_byte_order legacy_order; /* without VERSION_1 */
-    enum vring_used_len_policy used_len;
+    enum vring_used_len_policy used_len; /* VRING_USED_LEN_BREAK alone in a build with VRING_BUILD_USED_LEN off: VRING_E_FEATURE */
     bool len_without_write; /* packed: believe a used length even without the WRITE flag (2.8.4 says no; QEMU never sets it) */
 };
 

@@ -26,6 +26,9 @@ static int packed_driver_check(const struct vring_driver_config *config, const s
         return VRING_E_SIZE;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
+    error = used_len_check(config->used_len);
+    if (error)
+        return error;
     return vring_features_check_packed(config->features);
 }
 

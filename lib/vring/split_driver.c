@@ -24,6 +24,9 @@ static int split_driver_check(const struct vring_driver_config *config, const st
         return error;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
+    error = used_len_check(config->used_len);
+    if (error)
+        return error;
     return vring_features_check_split(config->features, config->legacy_order, SPLIT_WIRE_IS_LE);
 }
 

@@ -8,6 +8,20 @@
 #include "peer.h"
 
 /*
+ * May a driver be told to live with a device whose used lengths are too long? Where it may not, init answers VRING_E_FEATURE to
+ * every policy but VRING_USED_LEN_BREAK. For firmware that knows its device.
+ */
+#ifndef VRING_BUILD_USED_LEN
+#define VRING_BUILD_USED_LEN 1
+#endif
+
+/* Is this policy built? 0, or VRING_E_FEATURE. */
+static inline int used_len_check(enum vring_used_len_policy policy)
+{
+    return VRING_BUILD_USED_LEN || policy == VRING_USED_LEN_BREAK ? 0 : VRING_E_FEATURE;
+}
+
+/*
  * Judge a used length against what the device could have written (2.7.8.2, 2.8.4). Returns 0, with *len as the policy
  * has it, or what broke the queue. Of position 16 bits are kept as evidence.
  */
@@ -17,7 +31,7 @@ static inline int used_len_judge(struct vring_fault *fault, int *live, uint8_t p
     uint32_t peer_len = *len;
 
     if (PEER_BAD(peer_len > writable)) {
-        if (policy == VRING_USED_LEN_BREAK)
+        if (!VRING_BUILD_USED_LEN || policy == VRING_USED_LEN_BREAK)
             return vring_poison(fault, live, VRING_E_PEER_LEN, (uint16_t)position, peer_len);
         if (policy == VRING_USED_LEN_REPORT)
             peer_note(fault, VRING_E_PEER_LEN, (uint16_t)position, peer_len); /* and the queue goes on */

@@ -82,7 +82,8 @@ endforeach()
 add_configure_test(own_accessors install "-DVRING_ACCESS=${PROJECT_SOURCE_DIR}/lib/vring/access_volatile.h")
 
 # Fewer features: what is installed says which, to CMake, to pkg-config, and to a program that uses it.
-add_configure_test(features install "-DVRING_BUILD_FEATURES=VERSION_1\\;EVENT_IDX" -DVRING_BUILD_RESTART=OFF -DVRING_BUILD_REGIONS=OFF)
+add_configure_test(features install "-DVRING_BUILD_FEATURES=VERSION_1\\;EVENT_IDX" -DVRING_BUILD_RESTART=OFF -DVRING_BUILD_REGIONS=OFF
+    -DVRING_BUILD_USED_LEN=OFF)
 set_tests_properties(consumer.features PROPERTIES FIXTURES_SETUP features)
 add_test(NAME consumer.features.pkg_config COMMAND pkg-config --variable=features vring)
 set_tests_properties(consumer.features.pkg_config PROPERTIES FIXTURES_REQUIRED features

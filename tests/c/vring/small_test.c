@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A build that carries out fewer features than all (VRING_BUILD_FEATURES, VRING_BUILD_RESTART, VRING_BUILD_REGIONS): it says so, refuses the
+ * A build that carries out fewer features than all (VRING_BUILD_FEATURES and its like): it says so, refuses the
  * others, and does what it has. Built twice, for such a library and for a whole one, which has to be told apart from it.
  */
 #include "fixture.h"
 
 #include "vring/features.h"
 #include "vring/regions.h"
+#include "vring/used_len.h"
 
 /* The fixture's device has two regions; where there may be one alone, the first. */
 static void small_configure(struct ring *r, uint32_t size, uint64_t features, uint16_t index)
@@ -291,5 +292,32 @@ TEST(a_build_for_one_region_says_so)
         CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_CHAIN_ADDR);
         CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_CHAIN_ADDR);
         CHECK_OK(vring_device_add_used(&r.device, chain.handle, 0));
+    }
+}
+
+/* What a device may not say breaks the queue, and in a small build that is all that can be asked for. */
+TEST(a_build_that_believes_no_used_length_says_so)
+{
+    static const enum vring_used_len_policy policies[] = {
+        VRING_USED_LEN_BREAK, VRING_USED_LEN_CLAMP, VRING_USED_LEN_REPORT, VRING_USED_LEN_TRUST
+    };
+
+    for (size_t i = 0; i < 8; i++) {
+        const enum vring_used_len_policy policy = policies[i % 4];
+        const bool breaks = policy == VRING_USED_LEN_BREAK, packed = i >= 4;
+        struct vring_used_buffer used;
+        struct ring r;
+
+        if (packed && !FEATURE_BUILT(VRING_F_RING_PACKED))
+            return;
+        small_configure(&r, 8, formats[packed].plain, 0);
+        r.driver_config.used_len = policy;
+        CHECK_ERR(vring_driver_init(&r.driver, &r.driver_config), VRING_BUILD_USED_LEN || breaks ? 0 : VRING_E_FEATURE);
+        if (packed || (!VRING_BUILD_USED_LEN && !breaks))
+            continue;
+        CHECK_OK(ring_add(&r, 0, 16, true, 5));
+        CHECK_EQ(vring_driver_publish(&r.driver), 1);
+        raw_used(&r, 0, 17);
+        CHECK_ERR(vring_driver_get_used(&r.driver, &used), breaks ? VRING_E_PEER_LEN : 0);
     }
 }

@@ -153,8 +153,8 @@ def measure_one(sources: Sources, name: str, compiler: Compiler, optimisation: s
 
 def features_flags(features: str) -> tuple[str, ...]:
     """
-    What tells a compiler to build no other features than those, by the spec's names, nothing for restarts, and for one
-    region.
+    What tells a compiler to build no other features than those, by the spec's names, nothing for restarts, for one
+    region, and for one belief about used lengths.
     """
     if features == ALL:
         return ()
@@ -162,6 +162,7 @@ def features_flags(features: str) -> tuple[str, ...]:
         f"-DVRING_BUILD_FEATURES=({'|'.join(f'VRING_F_{feature}' for feature in features.split())})",
         "-DVRING_BUILD_RESTART=0",
         "-DVRING_BUILD_REGIONS=0",
+        "-DVRING_BUILD_USED_LEN=0",
     )
 
 
