@@ -16,12 +16,10 @@ from pathlib import Path
 import pytest
 
 import vhost_user_peer as peer
-from vhost_user_peer import (AVAIL, GUEST, NEXT, OK, OUT, SECTOR, USED, WRITE, Daemon, Disk, FrontEnd, Memory,
-                             PackedRing, Ring, SplitRing)
+from vhost_user_peer import (AVAIL, BASIC, GUEST, NEXT, OK, OUT, RINGS, SECTOR, USED, WRITE, Daemon, Disk, FrontEnd,
+                             Memory, PackedRing, Ring, SplitRing)
 
 GET_INFLIGHT_FD, SET_INFLIGHT_FD = 31, 32
-BASIC = peer.F_VERSION_1 | peer.F_PROTOCOL_FEATURES
-KINDS = pytest.mark.parametrize("kind", [SplitRing, PackedRing])
 FEATURES = pytest.mark.parametrize("features", [0, peer.F_IN_ORDER, peer.F_EVENT_IDX],
                                    ids=["plain", "in order", "event index"])
 
@@ -107,7 +105,7 @@ def test_C235_a_region_that_cannot_be_is_refused(checked_daemon: Path, tmp_path:
         os.close(fd)
 
 
-@KINDS
+@RINGS
 @pytest.mark.parametrize(("what", "at", "layout", "value"), [
     ("version", 8, "H", 2), ("features", 0, "Q", 1), ("another size", 10, "H", 64), ("size 0", 10, "H", 0),
     ("another size", 10, "H", 0xFFFF)])
@@ -322,7 +320,7 @@ def test_C224_C226_C227_killed_at_any_moment_nothing_is_lost_and_nothing_doubled
     assert interrupted > 3, "the daemon was never killed in the middle of its work"
 
 
-@KINDS
+@RINGS
 def test_C225_C226_what_was_noted_by_hand_is_carried_out_in_the_order_of_the_notes(
         checked_daemon: Path, tmp_path: Path, image: Path, memory: Memory, kind: type[Ring]) -> None:
     """A region as another daemon would have left it, which had taken three requests and answered none."""
@@ -377,7 +375,7 @@ def note_packed(fd: int, load: Load, order: list[int]) -> None:
                       32 + 32 * at)
 
 
-@KINDS
+@RINGS
 def test_C239_a_region_that_is_truncated_ends_the_connection(checked_daemon: Path, tmp_path: Path, image: Path,
                                                            memory: Memory, kind: type[Ring]) -> None:
     with Daemon(checked_daemon, tmp_path, image) as daemon:

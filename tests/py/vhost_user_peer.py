@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import pytest
+
 from limits import ANSWER, PROGRAM
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,6 +123,7 @@ F_FLUSH, F_RO = 1 << 9, 1 << 5
 F_INDIRECT, F_EVENT_IDX, F_PROTOCOL_FEATURES = 1 << 28, 1 << 29, 1 << 30
 F_VERSION_1, F_PACKED, F_IN_ORDER = 1 << 32, 1 << 34, 1 << 35
 PF_MQ, PF_REPLY_ACK, PF_CONFIG = 1 << 0, 1 << 3, 1 << 9
+BASIC = F_VERSION_1 | F_PROTOCOL_FEATURES
 
 
 @dataclasses.dataclass
@@ -255,7 +258,8 @@ def regions(*entries: tuple[int, int, int, int]) -> bytes:
     return struct.pack("=II", len(entries), 0) + b"".join(struct.pack("=QQQQ", *entry) for entry in entries)
 
 
-# ------------------------------------------------------------------------------------------------------------- the disk ---
+SECTOR = 512
+SECTORS = 2048  # of the image that most tests serve
 
 SECTOR = 512
 IN, OUT, FLUSH, GET_ID = 0, 1, 4, 8
@@ -341,10 +345,13 @@ class PackedRing(Ring):
         return position | position << 16
 
 
+RINGS = pytest.mark.parametrize("kind", [SplitRing, PackedRing])
+
+
 class Disk:
     """A queue of the daemon, in use: the front-end's side and the driver's."""
 
-    def __init__(self, front_end: FrontEnd, ring: Ring, features: int = F_VERSION_1 | F_PROTOCOL_FEATURES,
+    def __init__(self, front_end: FrontEnd, ring: Ring, features: int = BASIC,
                  queue: int = 0) -> None:
         if isinstance(ring, PackedRing):
             features |= F_PACKED
@@ -454,3 +461,11 @@ class Disk:
 def run(command: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
     """The daemon, where it is expected to end by itself."""
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=ANSWER, check=False)
+
+
+def still_serves(daemon: Daemon) -> None:
+    """The next connection works as if there had been none before."""
+    shared = Memory()
+    with FrontEnd(daemon.socket) as connection, Disk(connection, SplitRing(shared)) as again:
+        again.start().works()
+    shared.close()
