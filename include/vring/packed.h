@@ -207,12 +207,14 @@ struct vring_packed_device {
     struct vring_packed_ring ring;
     struct vring_head *heads; /* one per buffer id */
     uint32_t max_chain;
+    /* ours alone, where alignment leaves room */
+    uint16_t last_id;   /* IN_ORDER: of the buffer taken last; meaningful while row is not 0 */
+    uint16_t unwritten; /* IN_ORDER: of the last so many, heads[] says only what does not follow from where they stand */
+    /* set by init, constant after */
     uint64_t features;
     /* ours alone */
     struct vring_regions regions;
     struct vring_inflight inflight;
-    uint16_t last_id;      /* IN_ORDER: of the buffer taken last; meaningful while row is not 0 */
-    uint16_t unwritten;    /* IN_ORDER: of the last so many, heads[] says only what does not follow from where they stand */
 };
 
 /*

@@ -71,10 +71,10 @@ static PORT_INLINE void packed_driver_stage_desc(const struct vring_packed_ring 
 /*
  * Account for the buffer of the id at hand, of which count descriptors have been staged, the last of them at the entry last:
  * there abort finds the id. With IN_ORDER ids follow each other as the buffers do, and it is the id that says where its
- * descriptors end.
+ * descriptors end. Go on to the next free id.
  */
-static PORT_INLINE void packed_driver_hold(struct vring_slot *slots, struct packed_driver_adding *adding, uint32_t last,
-                                           bool in_order, uint32_t count, uint32_t writable, uint64_t token)
+static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct packed_driver_adding *adding, uint32_t last,
+                                            bool in_order, uint32_t count, uint32_t writable, uint64_t token)
 {
     struct vring_slot *slot = &slots[adding->free_head];
 
@@ -86,14 +86,7 @@ static PORT_INLINE void packed_driver_hold(struct vring_slot *slots, struct pack
         slot->order = (uint16_t)last;
     else
         slots[last].order = (uint16_t)adding->free_head;
-}
-
-/* The same, and go on to the next free id. */
-static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct packed_driver_adding *adding, uint32_t last,
-                                            bool in_order, uint32_t count, uint32_t writable, uint64_t token)
-{
-    packed_driver_hold(slots, adding, last, in_order, count, writable, token);
-    adding->free_head = slots[adding->free_head].next;
+    adding->free_head = slot->next;
 }
 
 /*
@@ -122,7 +115,7 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
     int error = 0;
 
     if (count > adding->free_count) { /* it may still be no list at all, which is said first */
-        error = segments_check(segments, n_readable, count, &writable);
+        error = vring_segments_check(segments, n_readable, count, &writable);
         return error ? error : VRING_E_FULL;
     }
     for (; segments != end; segments++, kept = NULL) {
@@ -206,7 +199,7 @@ static PORT_ASIDE int packed_driver_add_any(struct vring_packed_driver *vq, cons
 
     if (!PORT_FAST) {
         uint32_t count = n_readable + n_writable, writable;
-        int error = segments_check(segments, n_readable, count, &writable);
+        int error = vring_segments_check(segments, n_readable, count, &writable);
 
         if (error || count > vq->free_count)
             return error ? error : VRING_E_FULL;
@@ -270,7 +263,7 @@ static PORT_INLINE int packed_driver_stage_table(const struct vring_packed_ring 
     int error = segments_check_table(table, count);
 
     if (PORT_UNLIKELY(error || adding->free_count == 0)) { /* what is wrong with the pieces is said first */
-        int none = segments_check(segments, n_readable, count, &writable);
+        int none = vring_segments_check(segments, n_readable, count, &writable);
 
         return none ? none : error ? error : VRING_E_FULL;
     }
@@ -334,17 +327,19 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
 static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq, bool in_order, uint16_t n_writable,
                                                   struct batch_offer offer, uint32_t count)
 {
-    struct packed_driver_adding adding = packed_driver_adding(vq);
-    const struct vring_packed_position first = packed_in_lap(0, packed_lap(adding.at));
-    struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(adding.at));
-    struct vring_slot *slots = vq->slots;
-    uint32_t whole = vq->ring.size, start = packed_entry(adding.at), last = start;
+    const struct vring_packed_position at = vq->next_avail;
+    const uint64_t mark = packed_mark(0, packed_avail_flags(at) | (n_writable ? VRING_DESC_WRITE : 0));
+    const uint32_t whole = vq->ring.size, start = packed_entry(at);
+    struct vring_packed_ring here = packed_from(&vq->ring, start);
+    struct vring_slot *slots = vq->slots, *place = slots + start, *end;
+    uint32_t id = vq->free_head, last = start, sequence = vq->sequence;
 
-    count = batch_least(batch_least(count, adding.free_count), whole - last);
+    count = batch_least(batch_least(count, vq->free_count), whole - start);
     if (in_order)
-        count = batch_least(count, whole - adding.free_head);
-    for (uint32_t end = last + count; last != end; here = packed_from(&here, 1), last++) {
+        count = batch_least(count, whole - id);
+    for (end = place + count; place != end; place++, last++, sequence++, here = packed_from(&here, 1)) {
         const struct vring_segment *segment = batch_piece(&offer, n_writable);
+        struct vring_slot *slot = &slots[id];
 
         if (!segment)
             break;
@@ -354,18 +349,27 @@ static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq
 
         if (!segment_is_sound(addr, len))
             break;
-        packed_driver_stage_desc(&here, first, addr, len, adding.free_head, n_writable ? VRING_DESC_WRITE : 0, NULL);
-        packed_driver_hold(slots, &adding, last, in_order, 1, n_writable ? len : 0, batch_pass(&offer));
-        adding.free_head = in_order ? adding.free_head + 1 : slots[adding.free_head].next;
+
+        uint32_t next = in_order ? id + 1 : slot->next; /* before what is stored: the next slot waits for it */
+
+        packed_store_piece(here.desc, 0, addr, len, mark | packed_mark(id, 0));
+        slot->token = batch_pass(&offer);
+        slot->writable = n_writable ? len : 0;
+        slot->count = 1;
+        slot->position = (uint16_t)sequence;
+        if (in_order)
+            slot->order = (uint16_t)last;
+        else
+            place->order = (uint16_t)id;
+        id = next;
     }
 
-    uint32_t added = last - start;
+    uint32_t added = packed_offset(&vq->ring, &here) - start;
 
-    if (in_order && adding.free_head == whole)
-        adding.free_head = 0;
-    adding.at = packed_forward(&here, adding.at, added);
-    adding.free_count -= added;
-    packed_driver_added(vq, &adding);
+    vq->free_head = (uint16_t)(in_order && id == whole ? 0 : id);
+    vq->next_avail = packed_forward(&here, at, added);
+    vq->free_count = (uint16_t)(vq->free_count - added);
+    vq->sequence = (uint16_t)sequence;
     return added;
 }
 
