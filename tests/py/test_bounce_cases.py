@@ -92,15 +92,7 @@ class Replay:
     def __init__(self, case: dict[str, Any]) -> None:
         self.geometry = geometry = geometry_of(case)
         self.memory = GuestMemory(geometry.slots * geometry.slot_size, geometry.window_addr)
-        self.pool = BouncePool(
-            self.memory,
-            slots=geometry.slots,
-            slot_size=geometry.slot_size,
-            page_size=geometry.page_size,
-            segment_slots=geometry.segment_slots,
-            areas=geometry.areas,
-            cursor=geometry.cursor,
-        )
+        self.pool = BouncePool(self.memory, **geometry.options())
         self.live: dict[int, tuple[Mapping | Coherent, bytearray, int]] = {}  # by id, with the original and its address
         self.ended: dict[int, Mapping | Coherent] = {}
         self.stamp = 0

@@ -65,17 +65,7 @@ class LooksFromTheStart(PoolMachine):
     """Holds a pool that begins at its cursor against a model of one that begins at its start."""
 
     def make_pool(self, memory: GuestMemory, geometry: Geometry) -> BouncePool:
-        return BouncePool(
-            memory,
-            slots=geometry.slots,
-            window_addr=geometry.window_addr,
-            slot_size=geometry.slot_size,
-            segment_slots=geometry.segment_slots,
-            page_size=geometry.page_size,
-            areas=geometry.areas,
-            cursor=geometry.cursor,
-            flags=0 if geometry.first_fit else PoolFlag.FIRST_FIT,
-        )
+        return BouncePool(memory, **geometry.options(), flags=0 if geometry.first_fit else PoolFlag.FIRST_FIT)
 
 
 @pytest.mark.parametrize(

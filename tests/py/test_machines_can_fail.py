@@ -381,17 +381,8 @@ class DoesNotScrub(BouncePool):
     """S18, P7: what a mapping held can be seen after it has ended."""
 
     def __init__(self, memory: GuestMemory, geometry: Geometry) -> None:
-        super().__init__(
-            memory,
-            slots=geometry.slots,
-            window_addr=geometry.window_addr,
-            slot_size=geometry.slot_size,
-            segment_slots=geometry.segment_slots,
-            page_size=geometry.page_size,
-            areas=geometry.areas,
-            cursor=geometry.cursor,
-            flags=PoolFlag.KEEP_CONTENTS | (PoolFlag.FIRST_FIT if geometry.first_fit else 0),
-        )
+        flags = PoolFlag.KEEP_CONTENTS | (PoolFlag.FIRST_FIT if geometry.first_fit else 0)
+        super().__init__(memory, **geometry.options(), flags=flags)
 
 
 def test_a_pool_that_does_not_scrub_is_found() -> None:

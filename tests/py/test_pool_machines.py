@@ -164,19 +164,7 @@ class OfASet:
         leaving = self.pools.add(PoolConfig(GuestMemory(2048), window_addr=far + 4096))
         self.stopper = self.pools.map(bytes(2048), Direction.TO_DEVICE)
         leaving.drain()
-        self.pool = self.pools.add(
-            PoolConfig(
-                memory,
-                window_addr=geometry.window_addr,
-                slots=geometry.slots,
-                slot_size=geometry.slot_size,
-                segment_slots=geometry.segment_slots,
-                page_size=geometry.page_size,
-                areas=geometry.areas,
-                cursor=geometry.cursor,
-                flags=flags_of(geometry),
-            )
-        )
+        self.pool = self.pools.add(PoolConfig(memory, **geometry.options(), flags=flags_of(geometry)))
         assert isinstance(self.stopper, Mapping)
 
     def map(self, buffer: Buffer, direction: Direction, **request: Any) -> Any:
@@ -243,17 +231,7 @@ def test_padding_that_is_kept_where_it_must_be_cleared_is_noticed() -> None:
         def make_pool(self, memory: GuestMemory, geometry: Geometry) -> BouncePool:
             made = super().make_pool(memory, geometry)
             assert isinstance(made, BouncePool)
-            return BouncePool(
-                memory,
-                window_addr=geometry.window_addr,
-                slots=geometry.slots,
-                slot_size=geometry.slot_size,
-                segment_slots=geometry.segment_slots,
-                page_size=geometry.page_size,
-                areas=geometry.areas,
-                cursor=geometry.cursor,
-                flags=flags_of(geometry) | 4,
-            )
+            return BouncePool(memory, **geometry.options(), flags=flags_of(geometry) | 4)
 
     with pytest.raises(Exception, match="of the window"):
         run_state_machine_as_test(Machine, settings=GENERATE)

@@ -9,6 +9,7 @@ order from the cursor, whether the mapping may start there. ``PreFixSearch`` is 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from vring.errors import BounceCode
 
@@ -28,6 +29,11 @@ class Geometry:
     cursor: int = 0
     first_fit: bool = False
     keep_padding: bool = False
+
+    def options(self) -> dict[str, Any]:
+        """What :class:`vring.BouncePool` and :class:`vring.PoolConfig` are told of it by keyword, but for the flags."""
+        names = "window_addr", "slots", "slot_size", "segment_slots", "page_size", "areas", "cursor"
+        return {name: getattr(self, name) for name in names}
 
     def area_bounds(self) -> list[range]:
         """

@@ -59,17 +59,7 @@ class PoolMachine(Filmed):
 
     def make_pool(self, memory: GuestMemory, geometry: Geometry) -> PoolLike:
         """The pool under test, over all of ``memory``."""
-        return BouncePool(
-            memory,
-            slots=geometry.slots,
-            window_addr=geometry.window_addr,
-            slot_size=geometry.slot_size,
-            segment_slots=geometry.segment_slots,
-            page_size=geometry.page_size,
-            areas=geometry.areas,
-            cursor=geometry.cursor,
-            flags=flags_of(geometry),
-        )
+        return BouncePool(memory, **geometry.options(), flags=flags_of(geometry))
 
     def look(self) -> Sequence[Record]:
         usage, made = self.pool.usage(), self.geometry

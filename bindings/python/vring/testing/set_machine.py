@@ -383,16 +383,8 @@ class SetMachine(Filmed):
         addr = (len(self.windows) + 1 << 48) + geometry.window_addr % (1 << 40)
         memory = GuestMemory(geometry.slots * geometry.slot_size)
         self.windows[addr] = Window(addr, memory, bytearray(memory.size), geometry.slot_size)
-        made = PoolConfig(
-            memory,
-            window_addr=addr,
-            slot_size=geometry.slot_size,
-            segment_slots=geometry.segment_slots,
-            page_size=geometry.page_size,
-            areas=geometry.areas,
-            cursor=geometry.cursor,
-            flags=flags_of(geometry),
-        )
+        options = replace(geometry, window_addr=addr).options()
+        made = PoolConfig(memory, **options, flags=flags_of(geometry))
         return self.windows[addr], made
 
     def _geometry(self, geometry: Geometry, window: Window) -> Geometry:
