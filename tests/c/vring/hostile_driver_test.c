@@ -3,7 +3,7 @@
  * The device side against a driver made of bytes. Every row of what it may do wrong ends in the stated error, and stays
  * there.
  */
-#include "fixture.h"
+#include "broken.h"
 
 #define N VRING_DESC_NEXT
 #define W VRING_DESC_WRITE
@@ -15,21 +15,6 @@ static struct vring_chain chain;
 static void start(VTEST, uint64_t features)
 {
     CHECK_OK(ring_start(&r, 8, features, 0));
-}
-
-/* The queue breaks with error, answers so again without looking, and keeps the evidence. */
-static void breaks(VTEST, int error)
-{
-    CHECK_ERR(ring_get_avail(&r, &chain), error);
-    memset(r.driver_config.driver_area, 0, r.layout.driver_size); /* a driver that mends its ways is too late */
-    CHECK_ERR(ring_get_avail(&r, &chain), error);
-    CHECK_ERR(vring_device_enable_notify(&r.device), error);
-    CHECK_ERR(vring_device_disable_notify(&r.device), error);
-    CHECK_ERR(vring_device_publish(&r.device), error);
-    CHECK_ERR(vring_device_add_used(&r.device, 0, 0), error);
-    CHECK_ERR(vring_device_rewind(&r.device, 0), error);
-    CHECK_EQ(vring_device_fault(&r.device).error, error);
-    CHECK_EQ(vring_device_in_flight(&r.device), 0);
 }
 
 /* The buffer is refused alone: it can be completed with nothing, and the next one is served. */
@@ -51,7 +36,7 @@ TEST(C031_next_is_itself)
     start(VTEST_PASS, features_all);
     raw_desc(&r, 0, GUEST, 1, N, 0);
     raw_avail(&r, 0);
-    breaks(VTEST_PASS, VRING_E_PEER_LOOP);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_LOOP);
 }
 
 TEST(C032_C033_C034_cycles_of_every_length_after_every_prefix)
@@ -62,7 +47,7 @@ TEST(C032_C033_C034_cycles_of_every_length_after_every_prefix)
             for (uint32_t i = 0; i < 8; i++)
                 raw_desc(&r, i, GUEST, len, N, i == 7 ? prefix : i + 1);
             raw_avail(&r, 0);
-            breaks(VTEST_PASS, VRING_E_PEER_LOOP);
+            device_breaks(VTEST_PASS, &r, VRING_E_PEER_LOOP);
         }
 }
 
@@ -84,7 +69,7 @@ TEST(V41_C037_next_outside_the_table)
         start(VTEST_PASS, features_all);
         raw_desc(&r, 0, GUEST, 1, N, next[i]);
         raw_avail(&r, 0);
-        breaks(VTEST_PASS, VRING_E_PEER_NEXT);
+        device_breaks(VTEST_PASS, &r, VRING_E_PEER_NEXT);
         CHECK_EQ(vring_device_fault(&r.device).value, next[i]);
     }
 }
@@ -96,7 +81,7 @@ TEST(V41_C038_head_outside_the_table)
     for (int i = 0; i < 3; i++) {
         start(VTEST_PASS, features_all);
         raw_avail(&r, head[i]);
-        breaks(VTEST_PASS, VRING_E_PEER_ID);
+        device_breaks(VTEST_PASS, &r, VRING_E_PEER_ID);
         CHECK_EQ(vring_device_fault(&r.device).value, head[i]);
     }
 }
@@ -108,7 +93,7 @@ TEST(V40_C039_C040_avail_idx_too_far_ahead_or_back)
     for (int i = 0; i < 5; i++) {
         start(VTEST_PASS, features_all);
         put16(avail_at(&r, 2), idx[i]);
-        breaks(VTEST_PASS, VRING_E_PEER_INDEX);
+        device_breaks(VTEST_PASS, &r, VRING_E_PEER_INDEX);
         CHECK_EQ(vring_device_fault(&r.device).value, idx[i]);
     }
 }
@@ -275,7 +260,7 @@ TEST(a_refused_buffer_does_not_hide_a_broken_ring)
     start(VTEST_PASS, features_all);
     raw_desc(&r, 0, 0, 1, N, 8);
     raw_avail(&r, 0);
-    breaks(VTEST_PASS, VRING_E_PEER_NEXT);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_NEXT);
 }
 
 TEST(C061_reserved_flags_are_ignored)
@@ -349,27 +334,27 @@ static void table_start(VTEST, uint64_t features, uint32_t len, uint32_t flags)
 TEST(V29_C096_indirect_that_was_not_negotiated)
 {
     table_start(VTEST_PASS, features_plain, 32, I);
-    breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_INDIRECT);
 }
 
 TEST(C097_nested_indirect)
 {
     table_start(VTEST_PASS, features_all, 32, I);
     table_entry(1, GUEST + TABLE, 32, I, 0);
-    breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_INDIRECT);
 }
 
 TEST(V29_C098_indirect_with_next)
 {
     table_start(VTEST_PASS, features_all, 32, I | N);
-    breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_INDIRECT);
 }
 
 TEST(C111_two_tables_in_one_chain)
 {
     table_start(VTEST_PASS, features_all, 16, I | N);
     raw_desc(&r, 1, GUEST + TABLE, 16, I, 0);
-    breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_INDIRECT);
 }
 
 TEST(V29_C099_indirect_with_write_is_accepted)
@@ -386,16 +371,16 @@ TEST(V31_C100_C101_table_lengths_that_are_no_table)
 
     for (int i = 0; i < 5; i++) {
         table_start(VTEST_PASS, features_all, lens[i], I);
-        breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
+        device_breaks(VTEST_PASS, &r, VRING_E_PEER_INDIRECT);
     }
 }
 
 TEST(C102_C103_a_table_longer_than_a_chain_may_be_is_not_even_read)
 {
     table_start(VTEST_PASS, features_all, 16 * 9, I);
-    breaks(VTEST_PASS, VRING_E_PEER_LOOP);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_LOOP);
     table_start(VTEST_PASS, features_all, 0xfffffff0, I);
-    breaks(VTEST_PASS, VRING_E_PEER_LOOP);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_LOOP);
 }
 
 TEST(V30_a_larger_max_chain_accepts_longer_tables)
@@ -435,7 +420,7 @@ TEST(C105_tables_that_are_not_memory)
         raw_entry(r.guest + GUEST_SIZE - 16, GUEST, 1, N, 1);
         raw_desc(&r, 0, addrs[i], 32, I, 0);
         raw_avail(&r, 0);
-        breaks(VTEST_PASS, VRING_E_PEER_TABLE);
+        device_breaks(VTEST_PASS, &r, VRING_E_PEER_TABLE);
     }
 }
 
@@ -464,14 +449,14 @@ TEST(C106_next_outside_the_indirect_table)
 {
     table_start(VTEST_PASS, features_all, 32, I);
     table_entry(0, GUEST, 1, N, 2);
-    breaks(VTEST_PASS, VRING_E_PEER_NEXT);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_NEXT);
 }
 
 TEST(C107_a_loop_inside_the_table)
 {
     table_start(VTEST_PASS, features_all, 32, I);
     table_entry(1, GUEST, 0, N, 0);
-    breaks(VTEST_PASS, VRING_E_PEER_LOOP);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_LOOP);
 }
 
 TEST(V44_C110_direct_descriptors_then_one_indirect)
@@ -511,7 +496,7 @@ TEST(C108_a_table_that_lists_itself_and_lies_in_the_ring)
     CHECK_OK(vring_device_init(&r.device, &r.device_config));
     raw_desc(&r, 0, GUEST, 128, I, 0); /* the table is the descriptor table: entry 0 is this descriptor */
     raw_avail(&r, 0);
-    breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_INDIRECT);
 }
 
 TEST(C114_a_table_of_empty_buffers)

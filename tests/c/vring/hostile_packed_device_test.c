@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The driver side of a packed ring against a device made of bytes. Reads beside hostile_device_test.c. */
-#include "fixture.h"
+#include "broken.h"
 
 #define W VRING_DESC_WRITE
 #define A VRING_DESC_AVAIL
@@ -35,30 +35,6 @@ static void raw_packed_used(uint32_t i, uint32_t id, uint32_t len, uint32_t flag
     put16(desc_at(&r, i) + 14, flags);
 }
 
-static void breaks(VTEST, int error, unsigned tokens_left)
-{
-    struct vring_segment segment = {GUEST, 1};
-    uint64_t token, seen = 0;
-
-    CHECK_ERR(vring_driver_get_used(&r.driver, &used), error);
-    memset(r.driver_config.desc, 0, r.layout.desc_size);
-    CHECK_ERR(vring_driver_get_used(&r.driver, &used), error);
-    CHECK_ERR(vring_driver_add_avail(&r.driver, &segment, 1, 0, 1), error);
-    CHECK_ERR(vring_driver_publish(&r.driver), error);
-    CHECK_ERR(vring_driver_abort(&r.driver, NULL), error);
-    CHECK_ERR(vring_driver_enable_notify(&r.driver), error);
-    CHECK_ERR(vring_driver_enable_notify_delayed(&r.driver), error);
-    CHECK_ERR(vring_driver_disable_notify(&r.driver), error);
-    CHECK_EQ(vring_driver_fault(&r.driver).error, error);
-    vring_driver_reset(&r.driver);
-    for (unsigned i = 0; i < tokens_left; i++) {
-        CHECK_OK(vring_driver_take_unused(&r.driver, &token));
-        CHECK(token < 64 && (seen & UINT64_C(1) << token) == 0);
-        seen |= UINT64_C(1) << token;
-    }
-    CHECK_ERR(vring_driver_take_unused(&r.driver, &token), VRING_E_EMPTY);
-}
-
 TEST(V61_C201_only_this_laps_pattern_is_used)
 {
     for (uint32_t pattern = 0; pattern < 4; pattern++) {
@@ -84,7 +60,7 @@ TEST(C200_ids_that_are_not_in_flight)
     for (int i = 0; i < 6; i++) {
         start(VTEST_PASS);
         raw_packed_used(0, ids[i], 0, A | U);
-        breaks(VTEST_PASS, VRING_E_PEER_ID, 3);
+        driver_breaks(VTEST_PASS, &r, VRING_E_PEER_ID, 3);
         CHECK_EQ(vring_driver_fault(&r.driver).value, ids[i]);
     }
 }
@@ -96,7 +72,7 @@ TEST(C200_C204_an_id_is_used_once_and_takes_its_own_entries_along)
     raw_packed_used(2, 1, 0, A | U);
     CHECK_OK(vring_driver_get_used(&r.driver, &used));
     CHECK_EQ(used.token, 11);
-    breaks(VTEST_PASS, VRING_E_PEER_ID, 2);
+    driver_breaks(VTEST_PASS, &r, VRING_E_PEER_ID, 2);
 }
 
 TEST(V67_C203_any_order)
@@ -117,7 +93,7 @@ TEST(C158_a_staged_buffer_cannot_be_used)
     start(VTEST_PASS);
     CHECK_OK(ring_add(&r, 0, 8, true, 13));
     raw_packed_used(0, 3, 0, A | U);
-    breaks(VTEST_PASS, VRING_E_PEER_ID, 4);
+    driver_breaks(VTEST_PASS, &r, VRING_E_PEER_ID, 4);
 }
 
 /* The one before and the one behind a buffer that was taken back; with IN_ORDER, too. */
@@ -130,7 +106,7 @@ TEST(C158_a_buffer_staged_beside_an_aborted_one_cannot_be_used)
         CHECK_OK(vring_driver_abort(&r.driver, NULL));
         CHECK_OK(ring_add(&r, 0, 8, true, 15));
         raw_packed_used(0, mix & 1, 0, A | U);
-        breaks(VTEST_PASS, VRING_E_PEER_ID, 2);
+        driver_breaks(VTEST_PASS, &r, VRING_E_PEER_ID, 2);
     }
 }
 
@@ -170,7 +146,7 @@ TEST(C160_C205_used_len_policies)
 {
     start_with(VTEST_PASS, VRING_USED_LEN_BREAK, false);
     raw_packed_used(0, 0, 33, A | U | W);
-    breaks(VTEST_PASS, VRING_E_PEER_LEN, 3);
+    driver_breaks(VTEST_PASS, &r, VRING_E_PEER_LEN, 3);
     start_with(VTEST_PASS, VRING_USED_LEN_CLAMP, false);
     raw_packed_used(0, 0, 33, A | U | W);
     CHECK_OK(vring_driver_get_used(&r.driver, &used));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The device side of a packed ring against a driver made of bytes. Reads beside hostile_driver_test.c. */
-#include "fixture.h"
+#include "broken.h"
 
 #define N VRING_DESC_NEXT
 #define W VRING_DESC_WRITE
@@ -26,21 +26,6 @@ static void start(VTEST)
 static void raw_packed(uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
 {
     raw_entry(desc_at(&r, i), addr, len, id, flags); /* 2.8.13: id where split has flags, flags where it has next */
-}
-
-static void breaks(VTEST, int error)
-{
-    CHECK_ERR(ring_get_avail(&r, &chain), error);
-    for (uint32_t i = 0; i < r.driver_config.size; i++)
-        raw_packed(i, 0, 0, 0, 0); /* a driver that mends its ways is too late */
-    CHECK_ERR(ring_get_avail(&r, &chain), error);
-    CHECK_ERR(vring_device_enable_notify(&r.device), error);
-    CHECK_ERR(vring_device_disable_notify(&r.device), error);
-    CHECK_ERR(vring_device_publish(&r.device), error);
-    CHECK_ERR(vring_device_add_used(&r.device, 0, 0), error);
-    CHECK_ERR(vring_device_rewind(&r.device, 0), error);
-    CHECK_EQ(vring_device_fault(&r.device).error, error);
-    CHECK_EQ(vring_device_in_flight(&r.device), 0);
 }
 
 static void rejects_one(VTEST, uint64_t addr, uint32_t len, uint32_t flags, int error)
@@ -119,7 +104,7 @@ TEST(C122_next_everywhere)
     start(VTEST_PASS);
     for (uint32_t i = 0; i < 8; i++)
         raw_packed(i, GUEST, 1, 0, A | N);
-    breaks(VTEST_PASS, VRING_E_PEER_LOOP);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_LOOP);
 }
 
 TEST(C122_a_list_longer_than_max_chain)
@@ -130,7 +115,7 @@ TEST(C122_a_list_longer_than_max_chain)
     CHECK_OK(vring_device_init(&r.device, &r.device_config));
     for (uint32_t i = 0; i < 4; i++)
         raw_packed(i, GUEST, 1, 0, A | (i < 3 ? (uint32_t)N : 0));
-    breaks(VTEST_PASS, VRING_E_PEER_LOOP);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_LOOP);
 }
 
 TEST(C148_a_list_over_entries_that_we_still_hold)
@@ -165,7 +150,7 @@ TEST(C124_C125_ids_out_of_range_or_in_flight)
     for (int i = 0; i < 3; i++) {
         start(VTEST_PASS);
         raw_packed(0, GUEST, 1, ids[i], A);
-        breaks(VTEST_PASS, VRING_E_PEER_ID);
+        device_breaks(VTEST_PASS, &r, VRING_E_PEER_ID);
         CHECK_EQ(vring_device_fault(&r.device).value, ids[i]);
     }
     start(VTEST_PASS);
@@ -257,13 +242,13 @@ TEST(C143_indirect_with_write_is_accepted)
 TEST(C113_indirect_with_next)
 {
     table_start(VTEST_PASS, formats[1].all, 32, I | N);
-    breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_INDIRECT);
 }
 
 TEST(C096_indirect_that_was_not_negotiated)
 {
     table_start(VTEST_PASS, formats[1].plain, 32, I);
-    breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_INDIRECT);
 }
 
 TEST(V73_C110_direct_then_indirect_is_no_list)
@@ -272,7 +257,7 @@ TEST(V73_C110_direct_then_indirect_is_no_list)
     table_entry(0, GUEST, 1, 0, 0);
     raw_packed(0, GUEST, 1, 0, A | N);
     raw_packed(1, GUEST + TABLE, 16, 0, A | I);
-    breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_INDIRECT);
 }
 
 TEST(C100_C101_C102_C105_tables_that_are_none)
@@ -281,13 +266,13 @@ TEST(C100_C101_C102_C105_tables_that_are_none)
 
     for (int i = 0; i < 3; i++) {
         table_start(VTEST_PASS, formats[1].all, lens[i], I);
-        breaks(VTEST_PASS, VRING_E_PEER_INDIRECT);
+        device_breaks(VTEST_PASS, &r, VRING_E_PEER_INDIRECT);
     }
     table_start(VTEST_PASS, formats[1].all, 16 * 9, I);
-    breaks(VTEST_PASS, VRING_E_PEER_LOOP);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_LOOP);
     start(VTEST_PASS);
     raw_packed(0, GUEST - 8, 16, 0, A | I);
-    breaks(VTEST_PASS, VRING_E_PEER_TABLE);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_TABLE);
 }
 
 /* --------------------------------------------------------------------------------------------------------- used --- */
