@@ -334,13 +334,13 @@ struct vring_split_device {
     uint16_t odd;         /* ... only of the oldest so many in flight may more be known than that we hold them */
     uint16_t avail_event; /* what we last wrote into the device area */
     uint16_t used_flags;
-    uint32_t batch_len;
     /* set by init, constant after */
     struct vring_split_ring ring;
     struct vring_head *heads; /* one per entry */
     uint32_t max_chain;
     uint64_t features;
     /* ours alone */
+    uint32_t batch_len;
     struct vring_regions regions;
     struct vring_inflight inflight;
 };

@@ -28,7 +28,7 @@ enum chain_step {
     CHAIN_STRAYS /* of a straight walk alone: not as most are, and nothing has been said of it yet */
 };
 
-/* A walk over a chain, descriptor by descriptor. Its steps are CHAIN_DONE, CHAIN_MORE, or why the chain is none. */
+/* A walk over a chain, descriptor by descriptor. Its steps are CHAIN_DONE, CHAIN_MORE, or, without its sign, why the chain is none. */
 struct chain_walk {
     struct vring_regions *regions; /* of the queue */
     struct vring_iov *iov;         /* where to put the pieces ... */
@@ -77,18 +77,18 @@ static inline void chain_start(struct chain_walk *walk, struct vring_regions *re
     }
 }
 
-/* The chain is none, and this was seen. Returns error: chain_poison() breaks the queue. */
+/* The chain is none, and this was seen. Returns the step that says so: chain_poison() breaks the queue. */
 static inline int chain_broken(struct chain_walk *walk, int error, uint64_t value)
 {
     walk->evidence = value;
-    return error;
+    return -error;
 }
 
-/* A chain whose walk ended so, at this position, is none: break the queue, as vring_poison() does. */
-static inline int chain_poison(const struct chain_walk *walk, struct vring_fault *fault, int *live, int error,
+/* A chain whose walk ended with this step, at this position, is none: break the queue, as vring_poison() does. */
+static inline int chain_poison(const struct chain_walk *walk, struct vring_fault *fault, int *live, int step,
                                uint32_t position)
 {
-    int answer = vring_poison(fault, live, error, position, (uint32_t)walk->evidence);
+    int answer = vring_poison(fault, live, -step, position, (uint32_t)walk->evidence);
 
     if (FEATURE_BUILT(VRING_F_INDIRECT_DESC))
         fault->value = walk->evidence; /* a table's address, all of it */

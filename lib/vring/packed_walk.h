@@ -127,7 +127,7 @@ static int packed_device_walk(struct vring_packed_device *vq, struct chain_walk 
             step = packed_device_step(vq, walk, place, first);
         first = NULL;
     } while (step == CHAIN_MORE);
-    if (step >= 0)
+    if (step <= CHAIN_STRAYS)
         return 0;
     return chain_poison(walk, &vq->fault, &vq->live, step, place->entries > 0 ? place->i : place->offset);
 }

@@ -62,10 +62,18 @@ static inline struct regions_piece regions_find(struct vring_regions *regions, u
     return piece;
 }
 
-/* The part of a distance that cannot be one in our memory. */
-static inline uint32_t region_beyond(uint64_t offset)
+/*
+ * The judgement of region_whole() where code has to be small, of lengths that are not 0: what of the distance into the region
+ * lies beyond our memory, and that it may not be written, are one condition.
+ */
+static inline bool region_holds(const struct vring_region *last, uint64_t offset, uint32_t len, bool writable)
 {
-    return sizeof(size_t) < sizeof offset ? (uint32_t)(offset >> 32) : 0;
+    uint32_t beyond = sizeof(size_t) < sizeof offset ? (uint32_t)(offset >> 32) : 0;
+    size_t size = (size_t)last->size;
+
+    if (len > size || (size_t)offset > size - len)
+        return false;
+    return (beyond | (last->flags & writable * VRING_REGION_READ_ONLY)) == 0;
 }
 
 /*
@@ -77,11 +85,11 @@ static inline bool region_whole(const struct vring_region *last, uint64_t addr, 
     uint64_t offset = addr - last->addr;
     size_t begin = (size_t)offset, end = begin + len - 1; /* no region is larger than what this side can address */
 
-    if ((PORT_FAST && begin != offset) || end < begin || end >= (size_t)last->size)
+    if (PORT_FAST && (begin != offset || end < begin || end >= (size_t)last->size))
         return false;
     if (PORT_FAST && writable && (last->flags & VRING_REGION_READ_ONLY))
         return false;
-    if (!PORT_FAST && (region_beyond(offset) | (last->flags & writable * VRING_REGION_READ_ONLY))) /* one condition */
+    if (!PORT_FAST && !region_holds(last, offset, len, writable))
         return false;
     *host = (unsigned char *)last->host + begin;
     return true;

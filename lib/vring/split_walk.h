@@ -81,7 +81,7 @@ static int split_device_walk(struct vring_split_device *vq, struct chain_walk *w
         step = split_device_step(vq, walk, &at, &table, first);
         first = NULL;
     } while (step == CHAIN_MORE);
-    return step < 0 ? chain_poison(walk, &vq->fault, &vq->live, step, at.i) : 0;
+    return step > CHAIN_STRAYS ? chain_poison(walk, &vq->fault, &vq->live, step, at.i) : 0;
 }
 
 /*

@@ -129,6 +129,7 @@ TEST(V28_C059_C052_C033_a_walk_that_is_part_of_the_verb_judges_all)
         {{{GUEST, 8, NEXT, 1}, {GUEST, 0, NEXT | WRITE, 2}, {GUEST, 8, WRITE, 0}}, 0},
         {{{GUEST, 8, NEXT | WRITE, 1}, {GUEST, 8, 0, 0}}, VRING_E_CHAIN_ORDER},
         {{{GUEST, 8, NEXT, 1}, {GUEST, 0, NEXT | WRITE, 2}, {GUEST, 8, 0, 0}}, VRING_E_CHAIN_ORDER},
+        {{{GUEST, PIECE + 1u, 0, 0}}, VRING_E_CHAIN_ADDR},
         {{{GUEST, 8, NEXT, 1}, {GUEST + PIECE, 1, NEXT, 2}, {GUEST, 8, 0, 0}}, VRING_E_CHAIN_ADDR},
         {{{GUEST, PIECE, NEXT, 1}, {GUEST, PIECE, NEXT, 2}, {GUEST, PIECE, NEXT | WRITE, 3}, {GUEST, PIECE, WRITE, 0}}, 0},
         {{{GUEST, PIECE, NEXT, 1}, {GUEST, PIECE, NEXT, 2}, {GUEST, PIECE, NEXT | WRITE, 3}, {GUEST, PIECE, NEXT | WRITE, 4},
