@@ -422,6 +422,7 @@ MODERN_RING_TEST(C131_a_run_makes_no_handle_of_a_lap_ago_good)
 /* Where one of a run stands another has stood a lap ago, which is not held for that. */
 TEST(C131_packed_a_run_stands_where_another_stood)
 {
+    struct vring_snapshot_entry entry;
     vring_handle gone;
 
     CHECK_OK(ring_start(&r, 8, formats[1].plain | VRING_F_IN_ORDER, 0));
@@ -433,6 +434,10 @@ TEST(C131_packed_a_run_stands_where_another_stood)
         CHECK(vring_device_publish(&r.device) >= 0);
         raw_entry(desc_at(&r, i % 8), GUEST, 16, i == 8 ? 0 : i < 6 ? i - 1 : i, i == 8 ? VRING_DESC_USED : VRING_DESC_AVAIL);
         CHECK_OK(get_run(8));
+    }
+    for (uint32_t i = 0; i < 8; i++) {
+        CHECK_OK(vring_device_snapshot_entry(&r.device, i, &entry));
+        CHECK_EQ(entry.count, i == 0);
     }
     CHECK_ERR(vring_device_add_used_through(&r.device, gone, 0), VRING_E_HANDLE);
     CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, 0));
