@@ -318,13 +318,19 @@ template <class Ring> struct alignas(128) Device {
         return device;
     }
 
+    void must_be_whole(const vring_chain &chain) const
+    {
+        must(chain.readable + chain.writable == bytes, "get_avail, whole");
+    }
+
     bool turn_one()
     {
         int answer = Ring::device_get_avail(&queue, iov, RING_MOST_PIECES, chains);
 
         if (answer == VRING_E_EMPTY)
             return false;
-        must(answer == 0 && chains[0].readable + chains[0].writable == bytes, "get_avail");
+        must(answer == 0, "get_avail");
+        must_be_whole(chains[0]);
         must(Ring::device_add_used(&queue, chains[0].handle, used_len) == 0, "add_used");
         return true;
     }
@@ -337,14 +343,16 @@ template <class Ring> struct alignas(128) Device {
         if (answer == VRING_E_EMPTY)
             return 0;
         must(answer == 0, "get_avail_batch");
-        for (uint32_t i = 0; i < taken; i++)
-            must(chains[i].readable + chains[i].writable == bytes, "get_avail_batch, whole");
         if (in_order) {
+            for (uint32_t i = 0; i < taken; i++)
+                must_be_whole(chains[i]);
             must(Ring::device_add_used_through(&queue, chains[taken - 1].handle, used_len) == 0, "add_used_through");
             return taken;
         }
-        for (uint32_t i = 0; i < taken; i++)
+        for (uint32_t i = 0; i < taken; i++) {
+            must_be_whole(chains[i]);
             used[i] = {chains[i].handle, used_len};
+        }
         must(Ring::device_add_used_batch(&queue, used, taken, &done) == 0 && done == taken, "add_used_batch");
         return taken;
     }

@@ -334,6 +334,8 @@ struct vring_split_device {
     uint16_t odd;         /* ... only of the oldest so many in flight may more be known than that we hold them */
     uint16_t avail_event; /* what we last wrote into the device area */
     uint16_t used_flags;
+    uint16_t round;       /* IN_ORDER: of so many of the newest each was taken at the descriptor behind the one before it ... */
+    uint16_t next_head;   /* ... and behind the last of them is this one */
     /* set by init, constant after */
     struct vring_split_ring ring;
     struct vring_head *heads; /* one per entry */

@@ -194,17 +194,16 @@ static inline int chain_take(struct chain_walk *walk, const struct chain_desc *d
 }
 
 /*
- * The most common of buffers, straight: desc is all of it, one piece in the region that the last one was in, of this kind:
- * 0 for the device to read, or VRING_DESC_WRITE. False, with nothing told, for any other: walk it. There is room for one
+ * The most common of buffers, straight: desc, of this kind, 0 for the device to read or VRING_DESC_WRITE, is all of it. If it is
+ * one piece in the region that the last one was in. False, with nothing told, for any other: walk it. There is room for one
  * piece.
  */
-static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct vring_region *last, uint32_t kind,
-                                    struct vring_iov *iov, struct vring_chain *chain)
+static PORT_INLINE bool chain_put_piece(const struct chain_desc *desc, const struct vring_region *last, uint32_t kind,
+                                        struct vring_iov *iov, struct vring_chain *chain)
 {
-    const uint32_t judged = VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE;
     void *host;
 
-    if ((desc->flags & judged) != kind || !region_whole(last, desc->addr, desc->len, kind != 0, &host))
+    if (!region_whole(last, desc->addr, desc->len, kind != 0, &host))
         return false;
     iov->base = host;
     iov->len = desc->len;
@@ -213,6 +212,15 @@ static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct 
     chain->readable = kind ? 0 : desc->len;
     chain->writable = kind ? desc->len : 0;
     return true;
+}
+
+/* The same, if its flags say so. */
+static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct vring_region *last, uint32_t kind,
+                                    struct vring_iov *iov, struct vring_chain *chain)
+{
+    const uint32_t judged = VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE;
+
+    return (desc->flags & judged) == kind && chain_put_piece(desc, last, kind, iov, chain);
 }
 
 /*

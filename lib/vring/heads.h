@@ -31,10 +31,13 @@ static inline uint16_t handle_head(vring_handle handle)
     return (uint16_t)(handle & 0xffff);
 }
 
-/* From now on no handle names the buffer at head: the lower half of a handle is a head, and none is as high as this. */
+/*
+ * From now on no handle names the buffer at head: the lower half of a handle is a head, and none is as high as this. Nor is
+ * it negative: x86-64 stores such a constant and a zero behind it by one instruction.
+ */
 static inline void heads_forget(struct vring_head *heads, uint16_t head)
 {
-    heads[head].handle = UINT32_MAX;
+    heads[head].handle = INT32_MAX;
 }
 
 static inline void heads_clear(struct vring_head *heads, uint32_t size)
@@ -50,7 +53,9 @@ static inline void heads_clear(struct vring_head *heads, uint32_t size)
 /* Does the handle name a buffer that the device may still use? */
 static inline bool heads_hold(const struct vring_head *heads, uint32_t size, vring_handle handle)
 {
-    return handle_head(handle) < size && heads[handle_head(handle)].handle == handle;
+    size_t head = handle_head(handle);
+
+    return head < size && heads[head].handle == handle;
 }
 
 /* May the buffer that the handle names be given back with len bytes written? 0, VRING_E_HANDLE or VRING_E_LEN. */

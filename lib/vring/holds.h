@@ -57,6 +57,25 @@ static PORT_INLINE bool split_device_holds(const struct vring_split_device *vq, 
         (!split_device_passes(vq) || heads_is_at(vq->heads, vq->ring.mask, head, vq->next_used, in_flight));
 }
 
+/*
+ * With IN_ORDER a driver takes descriptors round and round (2.7.5). So that it need not be asked of each buffer whether it is
+ * held, it is known how many of the newest have heads that follow each other, up to next_head: if all in flight have, and
+ * there are less than the ring has entries, next_head is none of theirs. No driver is believed: one that takes another head
+ * is asked, and the round begins anew.
+ */
+static PORT_INLINE bool split_device_goes_round(const struct vring_split_device *vq)
+{
+    return vq->round >= (uint16_t)(vq->next_avail - vq->next_used);
+}
+
+/* Where buffers are passed: the buffer at head is taken at this position, behind all that are in flight. */
+static PORT_INLINE void split_device_place(struct vring_split_device *vq, uint16_t head, uint16_t position)
+{
+    vq->heads[head].record = position;
+    vq->round = head == vq->next_head ? (uint16_t)(vq->round + 1) : 1;
+    vq->next_head = (uint16_t)((head + 1u) & vq->ring.mask);
+}
+
 /* As split_device_passes() and split_device_holds(). */
 
 static PORT_INLINE bool packed_device_passes(const struct vring_packed_device *vq)

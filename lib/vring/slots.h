@@ -45,6 +45,7 @@ static inline uint32_t slots_put_back(struct vring_slot *slots, size_t head, siz
 
     slots[slots[head].last].next = (uint16_t)free_head;
     slots[head].count = 0;
+    slots[head].position = 0; /* one store, with its neighbour */
     return count;
 }
 

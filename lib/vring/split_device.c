@@ -119,6 +119,9 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
         inflight_split_drop(&vq->inflight, head);
     heads_release(vq->heads, head);
     vq->next_avail--;
+    vq->next_head = head; /* it began there, if it was taken in the round */
+    if (vq->round > 0)
+        vq->round--;
     return 0;
 }
 
@@ -275,23 +278,28 @@ static PORT_INLINE int split_device_add_all(struct vring_split_device *vq, const
                                             uint32_t count, uint32_t *n)
 {
     const struct vring_used_chain *next = used, *end = used + count;
-    struct vring_split_ring ring = vq->ring;
     struct vring_head *heads = vq->heads;
-    size_t at = vq->next_used;
+    const uint32_t size = vq->ring.size;
     int error = 0;
 
-    for (; next != end; next++) {
-        vring_handle handle = next->handle;
-        uint32_t len = next->len;
+    while (!error && next != end) {
+        uint16_t at = (uint16_t)(vq->next_used + (uint32_t)(next - used));
+        struct vring_wire_split_used_elem *elem = split_used_elem(&vq->ring, at);
+        const struct vring_used_chain *row = next + split_ahead(&vq->ring, at, (uint32_t)(end - next));
 
-        error = heads_check_use(heads, ring.size, handle, len);
-        if (PORT_UNLIKELY(error))
-            break;
-        split_store_used(&ring, at, handle_head(handle), len);
-        heads_release(heads, handle_head(handle));
-        at++;
+        for (; next != row; next++, elem++) {
+            vring_handle handle = next->handle;
+            uint16_t head = handle_head(handle);
+            uint32_t len = next->len;
+
+            error = heads_check_use(heads, size, handle, len);
+            if (PORT_UNLIKELY(error))
+                break;
+            split_store_elem(elem, head, len);
+            heads_release(heads, head);
+        }
     }
-    vq->next_used = (uint16_t)at;
+    vq->next_used = (uint16_t)(vq->next_used + (uint32_t)(next - used));
     *n = (uint32_t)(next - used);
     return error;
 }

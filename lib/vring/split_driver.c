@@ -155,14 +155,14 @@ static PORT_INLINE void split_driver_taken(struct vring_split_driver *vq, const 
     vq->free_count = (uint16_t)taking->free_count;
 }
 
-/* The used element at next_used: a descriptor of the ring, and a length that has not been judged. */
+/* The used element at next_used, which is elem: a descriptor of the ring, and a length that has not been judged. */
 static PORT_INLINE int split_driver_look(struct vring_split_driver *vq, const struct split_driver_taking *taking,
-                                         size_t *head, uint32_t *len)
+                                         const struct vring_wire_split_used_elem *elem, size_t *head, uint32_t *len)
 {
     size_t at = taking->next_used;
-    uint32_t peer_id = split_load_used_id(taking->ring, at);
+    uint32_t peer_id = split_load_used_id(elem);
 
-    *len = split_load_used_len(taking->ring, at);
+    *len = split_load_used_len(elem);
     if (PEER_BAD(peer_id > taking->ring->mask))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
     *head = peer_id;
@@ -177,10 +177,10 @@ static PORT_INLINE bool split_driver_has_staged(const struct split_driver_taking
 
 /* The same: one buffer, any that is in flight. */
 static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const struct split_driver_taking *taking,
-                                         size_t *head, uint32_t *len)
+                                         const struct vring_wire_split_used_elem *elem, size_t *head, uint32_t *len)
 {
     size_t at = taking->next_used;
-    int error = split_driver_look(vq, taking, head, len);
+    int error = split_driver_look(vq, taking, elem, head, len);
 
     if (error)
         return error;
@@ -191,11 +191,11 @@ static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const st
 
 /* Buffers come back in any order. */
 static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct split_driver_taking *taking,
-                                        struct vring_used_buffer *used)
+                                        const struct vring_wire_split_used_elem *elem, struct vring_used_buffer *used)
 {
     size_t head = 0;
     uint32_t len = 0;
-    int error = split_driver_take(vq, taking, &head, &len);
+    int error = split_driver_take(vq, taking, elem, &head, &len);
 
     if (error)
         return error;
@@ -215,7 +215,7 @@ static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, co
 {
     const struct vring_slot *slots = taking->slots;
     size_t at = taking->next_used, last = 0;
-    int error = split_driver_look(vq, taking, &last, &vq->batch_len);
+    int error = split_driver_look(vq, taking, split_used_elem(taking->ring, at), &last, &vq->batch_len);
 
     if (error)
         return error;
@@ -271,14 +271,20 @@ static PORT_NOINLINE int split_driver_get_in_order(struct vring_split_driver *vq
 static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struct split_driver_taking taking,
                                             struct vring_used_buffer *used, uint32_t most, uint32_t *n)
 {
+    const struct vring_split_ring *ring = taking.ring;
     struct vring_used_buffer *next = used, *end = used + most;
     int error = 0;
 
-    for (; next != end; next++) {
-        split_expect_used(taking.ring, taking.next_used);
-        error = split_driver_get(vq, &taking, next);
-        if (PORT_UNLIKELY(error))
-            break;
+    while (!error && next != end) {
+        const struct vring_wire_split_used_elem *elem = split_used_elem(ring, taking.next_used);
+        struct vring_used_buffer *row = next + split_ahead(ring, (uint16_t)taking.next_used, (uint32_t)(end - next));
+
+        for (; next != row; next++, elem++) {
+            split_expect_used(elem);
+            error = split_driver_get(vq, &taking, elem, next);
+            if (PORT_UNLIKELY(error))
+                break;
+        }
     }
     split_driver_taken(vq, &taking);
     *n = (uint32_t)(next - used);
@@ -343,7 +349,7 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
 
     size_t head = 0;
     uint32_t len = 0;
-    int error = split_driver_take(vq, &taking, &head, &len);
+    int error = split_driver_take(vq, &taking, split_used_elem(taking.ring, taking.next_used), &head, &len);
 
     if (error)
         return error;

@@ -20,6 +20,7 @@
 struct split_driver_adding {
     const struct vring_split_ring *ring;
     struct vring_slot *slots;
+    struct vring_slot *entry; /* says what avail.ring holds at next_avail: valid while the ring does not begin again */
     size_t at; /* next_avail: goes on past 2^16 here, and what is kept of it is modulo 2^16 */
     size_t free_head;
     uint32_t free_count;
@@ -28,7 +29,8 @@ struct split_driver_adding {
 static PORT_INLINE struct split_driver_adding split_driver_adding(const struct vring_split_driver *vq,
                                                                   const struct vring_split_ring *ring)
 {
-    struct split_driver_adding adding = {ring, vq->slots, vq->next_avail, vq->free_head, vq->free_count};
+    struct split_driver_adding adding = {ring, vq->slots, &vq->slots[vq->next_avail & ring->mask], vq->next_avail,
+                                         vq->free_head, vq->free_count};
 
     return adding;
 }
@@ -47,15 +49,15 @@ static PORT_INLINE void split_driver_added(struct vring_split_driver *vq, const 
 static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, size_t last, uint32_t count,
                                            uint32_t writable, uint64_t token)
 {
-    size_t position = adding->at & adding->ring->mask;
     uint16_t head = (uint16_t)adding->free_head;
-    struct vring_slot *entry = &adding->slots[position], *slot = &adding->slots[adding->free_head];
+    struct vring_slot *slot = &adding->slots[adding->free_head];
 
     /* The device polls this line: a store that changes nothing would take it away for nothing. */
-    if (!PORT_FAST || entry->order != head) {
-        entry->order = head;
-        split_store_avail_entry(adding->ring, position, head);
+    if (!PORT_FAST || adding->entry->order != head) {
+        adding->entry->order = head;
+        split_store_avail_entry(adding->ring, adding->at, head);
     }
+    adding->entry++;
     slot->token = token;
     slot->writable = writable;
     slot->last = (uint16_t)last;
@@ -65,13 +67,11 @@ static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, s
 }
 
 /* One piece, the most common buffer; there is room. As split_driver_stage(). */
-static PORT_INLINE void split_driver_stage_piece(struct split_driver_adding *adding, uint64_t addr, uint32_t len,
-                                                 uint32_t n_writable, uint64_t token)
+static PORT_INLINE void split_driver_stage_piece(struct split_driver_adding *adding, uint32_t writable, uint64_t token)
 {
     size_t head = adding->free_head;
 
-    split_store_desc(adding->ring->desc, head, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
-    split_driver_stage(adding, head, 1, n_writable ? len : 0, token);
+    split_driver_stage(adding, head, 1, writable, token);
     adding->free_head = adding->slots[head].next;
 }
 
@@ -236,7 +236,8 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
 
     if (error)
         return error;
-    split_driver_stage_piece(&adding, addr, len, n_writable, token);
+    split_store_desc(vq->ring.desc, adding.free_head, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
+    split_driver_stage_piece(&adding, n_writable ? len : 0, token);
     adding.free_count--;
     split_driver_added(vq, &adding);
     return 0;
@@ -268,13 +269,16 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
     return 0;
 }
 
-/* Stage what is offered up to the first that is not one sound piece of this kind, or has no room. How many. */
+/*
+ * Stage what is offered, as long as avail.ring does not begin again, up to the first that is not one sound piece of this
+ * kind, or has no room. How many.
+ */
 static PORT_INLINE uint32_t split_driver_add_kind(struct vring_split_driver *vq, uint16_t n_writable,
                                                   struct batch_offer offer, uint32_t count)
 {
     const struct vring_split_ring ring = vq->ring;
     struct split_driver_adding adding = split_driver_adding(vq, &ring);
-    uint32_t most = batch_least(count, adding.free_count), left = most;
+    uint32_t most = batch_least(split_ahead(&ring, vq->next_avail, count), adding.free_count), left = most;
 
     for (; left > 0; left--) {
         const struct vring_segment *segment = batch_piece(&offer, n_writable);
@@ -287,7 +291,8 @@ static PORT_INLINE uint32_t split_driver_add_kind(struct vring_split_driver *vq,
 
         if (!segment_is_sound(addr, len))
             break;
-        split_driver_stage_piece(&adding, addr, len, n_writable, batch_pass(&offer));
+        split_store_desc(ring.desc, adding.free_head, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
+        split_driver_stage_piece(&adding, n_writable ? len : 0, batch_pass(&offer));
     }
     adding.free_count -= most - left;
     split_driver_added(vq, &adding);
@@ -319,7 +324,7 @@ static PORT_NOINLINE uint32_t split_driver_add_lists(struct vring_split_driver *
 {
     const struct vring_split_ring ring = vq->ring;
     struct split_driver_adding adding = split_driver_adding(vq, &ring);
-    const struct vring_avail_buffer *buffer = buffers, *end = buffers + count;
+    const struct vring_avail_buffer *buffer = buffers, *end = buffers + split_ahead(&ring, vq->next_avail, count);
     uint32_t max_pieces = vq->max_pieces;
 
     for (; buffer != end; buffer++) {
@@ -342,7 +347,7 @@ static PORT_NOINLINE uint32_t split_driver_add_tables(struct vring_split_driver 
     const struct vring_avail_buffer *buffer = buffers, *end;
     uint32_t max_chain = feature_on(vq->features, VRING_F_INDIRECT_DESC) ? vq->max_chain : 0;
 
-    for (end = buffers + (count < adding.free_count ? count : adding.free_count); buffer != end; buffer++) {
+    for (end = buffers + batch_least(split_ahead(&ring, vq->next_avail, count), adding.free_count); buffer != end; buffer++) {
         uint32_t pieces = (uint32_t)buffer->n_readable + buffer->n_writable;
 
         if (pieces - 1 >= max_chain || !buffer->table || !buffer->segments ||
@@ -397,38 +402,66 @@ int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const stru
  * The same with IN_ORDER, of a run: descriptors follow each other round the table as positions do round the ring, and where
  * neither begins again all is one step further.
  */
-static PORT_NOINLINE uint32_t split_driver_add_row(struct vring_split_driver *vq, const struct vring_segment *segments,
-                                                   uint32_t count, bool writable, uint64_t token)
+static PORT_INLINE uint32_t split_driver_add_row(struct vring_split_driver *vq, uint16_t n_writable,
+                                                 const struct vring_segment *segments, uint32_t count, uint64_t token)
 {
     const struct vring_split_ring ring = vq->ring;
-    const uint32_t flags = writable ? VRING_DESC_WRITE : 0, writes = writable ? UINT32_MAX : 0;
+    const uint32_t first = vq->free_head, place = vq->next_avail & ring.mask;
     const struct vring_segment *segment = segments, *end;
-    size_t head = vq->free_head, at = vq->next_avail;
-    struct vring_slot *slot = &vq->slots[head], *entry = &vq->slots[at & ring.mask];
+    struct vring_slot *slot = &vq->slots[first], *entry = &vq->slots[place];
+    uint64_t *desc = split_desc(ring.desc, first);
+    uint16_t head = vq->free_head, position = vq->next_avail;
 
-    count = batch_least(batch_least(count, vq->free_count),
-                        batch_least(ring.size - vq->free_head, ring.size - (vq->next_avail & ring.mask)));
-    for (end = segments + count; segment != end; segment++, slot++, entry++) {
+    count = batch_least(batch_least(count, vq->free_count), ring.size - (first > place ? first : place));
+    for (end = segments + count; segment != end; segment++, slot++, entry++, desc += 2) {
         uint64_t addr = segment->addr;
         uint32_t len = segment->len;
 
         if (PORT_UNLIKELY(!segment_is_sound(addr, len)))
             break;
-        split_store_desc(ring.desc, head, addr, len, flags, 0);
-        if (entry->order != head) {
-            entry->order = (uint16_t)head;
-            split_store_avail_entry(&ring, at, (uint16_t)head);
+        split_store_desc(desc, 0, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
+        if (PORT_UNLIKELY(entry->order != head)) {
+            entry->order = head;
+            split_store_avail_entry(&ring, position, head);
         }
         slot->token = token++;
-        slot->writable = len & writes;
+        slot->writable = n_writable ? len : 0;
         slot->count = 1;
-        slot->position = (uint16_t)at++;
+        slot->position = position++;
         head++;
     }
-    vq->next_avail = (uint16_t)at;
-    vq->free_head = (uint16_t)(head & ring.mask);
-    vq->free_count = (uint16_t)(vq->free_count - (segment - segments));
-    return (uint32_t)(segment - segments);
+    count = (uint32_t)(segment - segments);
+    vq->next_avail = (uint16_t)(vq->next_avail + count);
+    vq->free_head = (uint16_t)((first + count) & ring.mask);
+    vq->free_count = (uint16_t)(vq->free_count - count);
+    return count;
+}
+
+/* Each of them compiled for its kind. */
+static PORT_NOINLINE uint32_t split_driver_add_row_readable(struct vring_split_driver *vq,
+                                                            const struct vring_segment *segments, uint32_t count,
+                                                            uint64_t token)
+{
+    return split_driver_add_row(vq, 0, segments, count, token);
+}
+
+static PORT_NOINLINE uint32_t split_driver_add_row_writable(struct vring_split_driver *vq,
+                                                            const struct vring_segment *segments, uint32_t count,
+                                                            uint64_t token)
+{
+    return split_driver_add_row(vq, 1, segments, count, token);
+}
+
+/* Stage what a run begins with, as far as that goes straight. How many. */
+static PORT_INLINE uint32_t split_driver_add_some(struct vring_split_driver *vq, const struct vring_segment *segments,
+                                                  uint32_t count, bool writable, uint64_t token)
+{
+    if (!PORT_FAST)
+        return 0;
+    if (!feature_on(vq->features, VRING_F_IN_ORDER))
+        return split_driver_add_segments(vq, segments, count, writable, token);
+    return writable ? split_driver_add_row_writable(vq, segments, count, token)
+                    : split_driver_add_row_readable(vq, segments, count, token);
 }
 
 int vring_split_driver_add_avail_run(struct vring_split_driver *vq, const struct vring_segment *segments, uint32_t count,
@@ -442,11 +475,7 @@ int vring_split_driver_add_avail_run(struct vring_split_driver *vq, const struct
     int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
 
     while (!error && added < count) {
-        uint32_t row = 0;
-
-        if (PORT_FAST)
-            row = (feature_on(vq->features, VRING_F_IN_ORDER) ? split_driver_add_row : split_driver_add_segments)(
-                vq, &segments[added], count - added, writable, token + added);
+        uint32_t row = split_driver_add_some(vq, &segments[added], count - added, writable, token + added);
 
         added += row;
         if (row > 0)

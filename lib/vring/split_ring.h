@@ -108,6 +108,14 @@ static inline uint16_t *split_avail_event(const struct vring_split_ring *r)
     return (uint16_t *)(void *)&elems[r->size];
 }
 
+/* Of count entries from this position on, so many lie behind each other: up to where the ring begins again. */
+static inline uint32_t split_ahead(const struct vring_split_ring *r, uint16_t position, uint32_t count)
+{
+    uint32_t ahead = r->size - (position & r->mask);
+
+    return count < ahead ? count : ahead;
+}
+
 /* -------------------------------------------------------------------------------------------------- descriptors --- */
 
 /*
@@ -161,6 +169,14 @@ static PORT_INLINE struct chain_desc split_decode(struct split_words words)
     return desc;
 }
 
+/* Is it all of a buffer, a piece of this kind: 0 for the device to read, or VRING_DESC_WRITE? */
+static PORT_INLINE bool split_is_piece(struct split_words words, uint32_t kind)
+{
+    const uint64_t judged = split_wire64(split_rest(0, VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE, 0));
+
+    return (words.rest & judged) == split_wire64(split_rest(0, kind, 0));
+}
+
 /* Its flags, and something else above them. */
 static PORT_INLINE uint32_t split_flags(struct split_words words)
 {
@@ -188,12 +204,6 @@ static PORT_INLINE void split_expect_desc(const struct vring_split_ring *r, size
 
     port_prefetch((const void *)(at + 16 * away));
     port_prefetch((const void *)(at - 16 * away));
-}
-
-/* The same behind entry i alone. */
-static PORT_INLINE void split_expect_desc_behind(const struct vring_split_ring *r, size_t i, size_t away)
-{
-    port_prefetch((const char *)r->desc + 16 * (i + away));
 }
 
 /* -------------------------------------------------------------------------------------------- the driver's area --- */
@@ -252,29 +262,32 @@ static inline uint16_t split_load_used_event(const struct vring_split_ring *r)
 
 /* -------------------------------------------------------------------------------------------- the device's area --- */
 
-static inline void split_store_used(const struct vring_split_ring *r, size_t position, uint32_t id, uint32_t len)
+static inline void split_store_elem(struct vring_wire_split_used_elem *elem, uint32_t id, uint32_t len)
 {
-    struct vring_wire_split_used_elem *elem = split_used_elem(r, position);
-
     access_store32(&elem->id.raw, split_wire32(id));
     access_store32(&elem->len.raw, split_wire32(len));
 }
 
-/* Full width: the id is a 16-bit number in a 32-bit field, and the upper half is the device's to lie in. */
-static inline uint32_t split_load_used_id(const struct vring_split_ring *r, size_t position)
+static inline void split_store_used(const struct vring_split_ring *r, size_t position, uint32_t id, uint32_t len)
 {
-    return split_wire32(access_load32(&split_used_elem(r, position)->id.raw));
+    split_store_elem(split_used_elem(r, position), id, len);
 }
 
-static inline uint32_t split_load_used_len(const struct vring_split_ring *r, size_t position)
+/* Full width: the id is a 16-bit number in a 32-bit field, and the upper half is the device's to lie in. */
+static inline uint32_t split_load_used_id(const struct vring_wire_split_used_elem *elem)
 {
-    return split_wire32(access_load32(&split_used_elem(r, position)->len.raw));
+    return split_wire32(access_load32(&elem->id.raw));
+}
+
+static inline uint32_t split_load_used_len(const struct vring_wire_split_used_elem *elem)
+{
+    return split_wire32(access_load32(&elem->len.raw));
 }
 
 /* The elements that follow this one, or what lies behind the last, will be read soon. */
-static PORT_INLINE void split_expect_used(const struct vring_split_ring *r, size_t position)
+static PORT_INLINE void split_expect_used(const struct vring_wire_split_used_elem *elem)
 {
-    port_prefetch((const char *)split_used_elem(r, position) + 128);
+    port_prefetch((const char *)elem + 128);
 }
 
 /*

@@ -42,8 +42,8 @@ static int split_snapshot_entry(const struct vring_split_ring *r, int live, uint
     entry->flags = desc.flags;
     entry->next = desc.next;
     entry->avail = split_load_avail_entry(r, position);
-    entry->used_id = split_load_used_id(r, position);
-    entry->used_len = split_load_used_len(r, position);
+    entry->used_id = split_load_used_id(split_used_elem(r, position));
+    entry->used_len = split_load_used_len(split_used_elem(r, position));
     return 0;
 }
 

@@ -65,13 +65,14 @@ static PORT_INLINE void split_device_taken(struct vring_split_device *vq, const 
 }
 
 /* The buffer at head, writable as told, is ours until it is used or rewound. */
-static PORT_INLINE vring_handle split_device_take(struct split_device_taking *taking, size_t head, uint64_t writable)
+static PORT_INLINE vring_handle split_device_take(struct vring_split_device *vq, struct split_device_taking *taking,
+                                                  size_t head, uint64_t writable)
 {
     vring_handle handle = taking->generation | (vring_handle)head;
 
     heads_hand_out(taking->heads, head, handle, 1, writable, false);
     if (taking->passes)
-        taking->heads[head].record = (uint16_t)taking->next_avail;
+        split_device_place(vq, (uint16_t)head, (uint16_t)taking->next_avail);
     taking->generation += 0x10000;
     taking->next_avail++;
     return handle;
@@ -99,7 +100,7 @@ static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, ui
         inflight_split_take(&vq->inflight, head);
     chain->handle = heads_take(vq->heads, head, 1, chain->writable, walk.refused != 0, vq->generation++);
     if (split_device_passes(vq))
-        vq->heads[head].record = vq->next_avail;
+        split_device_place(vq, head, vq->next_avail);
     vq->next_avail++;
     if (HOLDS_BY_PLACE && walk.refused)
         vq->odd = (uint16_t)(vq->next_avail - vq->next_used);
@@ -158,7 +159,7 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
     }
     room->iov = run.iov;
     PORT_NEVER(chain->writable > UINT32_MAX);
-    chain->handle = split_device_take(taking, head, chain->writable);
+    chain->handle = split_device_take(vq, taking, head, chain->writable);
     return 0;
 }
 
@@ -221,17 +222,19 @@ static PORT_INLINE int split_device_announced(struct vring_split_device *vq, uin
 }
 
 /* A head that the driver offers at a position may be any that we do not hold. 0, or what broke the queue. */
-static PORT_INLINE int split_device_judge(struct vring_split_device *vq, const struct vring_head *heads, bool passes,
-                                          uint32_t next_used, size_t at, uint32_t peer_head)
+static PORT_INLINE int split_device_judge(struct vring_split_device *vq, const struct split_device_taking *taking,
+                                          size_t at, uint32_t peer_head)
 {
-    const uint32_t mask = vq->ring.mask;
+    const uint32_t mask = vq->ring.mask, next_used = taking->next_used;
+    const struct vring_head *heads = taking->heads;
 
     if (PEER_BAD(peer_head > mask))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
 
     size_t head = peer_head;
 
-    if (PEER_BAD(passes ? heads_is_at(heads, mask, head, next_used, (uint16_t)(at - next_used)) : heads[head].taken != 0))
+    if (PEER_BAD(taking->passes ? heads_is_at(heads, mask, head, next_used, (uint16_t)(at - next_used))
+                                : heads[head].taken != 0))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
     return 0;
 }
@@ -242,7 +245,7 @@ static PORT_INLINE int split_device_offered(struct vring_split_device *vq, const
 {
     size_t at = taking->next_avail;
     uint16_t peer_head = split_load_avail_entry(taking->ring, at);
-    int error = split_device_judge(vq, taking->heads, taking->passes, taking->next_used, at, peer_head);
+    int error = split_device_judge(vq, taking, at, peer_head);
 
     if (PORT_UNLIKELY(error))
         return error;
@@ -255,15 +258,15 @@ static PORT_INLINE int split_device_offered(struct vring_split_device *vq, const
  * Take the buffer at head, if its first descriptor is all of it, one piece in the region that the last one was in, of this
  * kind: 0 for the device to read, or VRING_DESC_WRITE. There is room for it.
  */
-static PORT_INLINE bool split_device_take_piece(struct split_device_taking *taking, size_t head,
-                                                struct split_words words, uint32_t kind, struct vring_iov *iov,
-                                                struct vring_chain *chain)
+static PORT_INLINE bool split_device_take_piece(struct vring_split_device *vq, struct split_device_taking *taking,
+                                                size_t head, struct split_words words, uint32_t kind,
+                                                struct vring_iov *iov, struct vring_chain *chain)
 {
-    struct chain_desc desc = split_decode(words);
+    const struct chain_desc desc = split_decode(words);
 
-    if (!chain_piece(&desc, taking->last, kind, iov, chain))
+    if (!split_is_piece(words, kind) || !chain_put_piece(&desc, taking->last, kind, iov, chain))
         return false;
-    chain->handle = split_device_take(taking, head, kind ? desc.len : 0);
+    chain->handle = split_device_take(vq, taking, head, kind ? desc.len : 0);
     return true;
 }
 
@@ -333,67 +336,71 @@ static PORT_NOINLINE int split_device_get_lists(struct vring_split_device *vq, s
 }
 
 /*
- * Where buffers are passed: from the next on, up to most of them as long as they are one piece of this kind, and the ring
- * does not begin again. What is told of them is left in their heads. Returns why there are no more than *n.
+ * Where buffers are passed: from the next on, up to most of them as long as they are one piece of this kind, the driver goes
+ * round, and neither the ring nor the table begins again. What is told of them is left in their heads. How many.
  */
-static PORT_INLINE int split_device_get_row(struct vring_split_device *vq, uint32_t kind, struct vring_iov *iov,
-                                            uint32_t most, uint32_t *n)
+static PORT_INLINE uint32_t split_device_get_row(struct vring_split_device *vq, uint32_t kind, struct vring_iov *iov,
+                                                 uint32_t most)
 {
     const struct vring_split_ring *ring = &vq->ring;
-    const uint32_t mask = ring->mask, next_used = vq->next_used;
-    uint32_t at = vq->next_avail, generation = (uint32_t)vq->generation << 16;
-    const uint16_t *entry = split_avail_entry(ring, at);
-    struct vring_head *heads = vq->heads, *place = heads + (at & mask);
-    struct vring_iov *next = iov, *end = iov + batch_least(most, ring->size - (at & mask));
+    const uint32_t first = vq->next_head, place = vq->next_avail & ring->mask;
+    const uint16_t *entry = split_avail_entry(ring, place);
+    const uint64_t *desc = split_desc(ring->desc, first);
+    struct vring_head *order = vq->heads + place, *head = vq->heads + first;
+    struct vring_iov *next = iov, *end;
+    vring_handle handle = (vring_handle)vq->generation << 16 | first;
     struct vring_chain one;
-    int error = 0;
+    uint32_t position = vq->next_avail, n;
 
-    for (; next != end; next++, entry++, place++) {
-        uint32_t head = split_load_entry(entry);
-
-        error = split_device_judge(vq, heads, true, next_used, at, head);
-        if (PORT_UNLIKELY(error))
+    if (!split_device_goes_round(vq))
+        return 0;
+    for (end = iov + batch_least(most, ring->size - (place > first ? place : first)); next != end; next++) {
+        if (split_load_entry(entry) != (uint16_t)handle)
             break;
-        place->order = (uint16_t)head;
 
-        struct chain_desc desc = split_decode(split_fetch(ring->desc, head));
+        struct split_words words = split_fetch(desc, 0);
+        struct chain_desc piece = split_decode(words);
 
-        if (PORT_UNLIKELY(!chain_piece(&desc, &vq->regions.last, kind, next, &one)))
+        if (!split_is_piece(words, kind) || !chain_put_piece(&piece, &vq->regions.last, kind, next, &one))
             break;
-        split_expect_desc_behind(ring, head, 8); /* descriptors are taken upwards */
-        heads_hand_out(heads, head, generation | head, 1, kind ? desc.len : 0, false);
-        heads[head].record = (uint16_t)at++;
-        generation += 0x10000;
+        port_prefetch(desc + 16); /* descriptors are taken upwards */
+        entry++;
+        desc += 2;
+        (order++)->order = (uint16_t)handle;
+        heads_hand_out(head, 0, handle, 1, kind ? piece.len : 0, false);
+        (head++)->record = (uint16_t)position++;
+        handle += 0x10001; /* the next head, in the next generation */
     }
-    vq->next_avail = (uint16_t)at;
-    vq->generation = (uint16_t)(generation >> 16);
-    *n = (uint32_t)(next - iov);
-    return error;
+    n = (uint32_t)(next - iov);
+    vq->next_avail = (uint16_t)(vq->next_avail + n);
+    vq->generation = (uint16_t)(vq->generation + n);
+    vq->next_head = (uint16_t)((vq->next_head + n) & ring->mask);
+    vq->round = (uint16_t)(vq->next_avail - vq->next_used);
+    return n;
 }
 
 /* Each of them compiled for its kind. */
-static PORT_NOINLINE int split_device_get_row_readable(struct vring_split_device *vq, struct vring_iov *iov, uint32_t most,
-                                                       uint32_t *n)
+static PORT_NOINLINE uint32_t split_device_get_row_readable(struct vring_split_device *vq, struct vring_iov *iov,
+                                                            uint32_t most)
 {
-    return split_device_get_row(vq, 0, iov, most, n);
+    return split_device_get_row(vq, 0, iov, most);
 }
 
-static PORT_NOINLINE int split_device_get_row_writable(struct vring_split_device *vq, struct vring_iov *iov, uint32_t most,
-                                                       uint32_t *n)
+static PORT_NOINLINE uint32_t split_device_get_row_writable(struct vring_split_device *vq, struct vring_iov *iov,
+                                                            uint32_t most)
 {
-    return split_device_get_row(vq, VRING_DESC_WRITE, iov, most, n);
+    return split_device_get_row(vq, VRING_DESC_WRITE, iov, most);
 }
 
 /*
- * Where buffers are passed: up to most of those announced, as long as they are one piece each, and of one kind. Returns as
- * these do.
+ * Where buffers are passed: up to most of those announced, as long as they are one piece each, and of one kind. How many.
  */
-static PORT_INLINE int split_device_get_pieces_in_order(struct vring_split_device *vq, struct vring_iov *iov, uint32_t most,
-                                                        uint32_t *n)
+static PORT_INLINE uint32_t split_device_get_pieces_in_order(struct vring_split_device *vq, struct vring_iov *iov,
+                                                             uint32_t most)
 {
-    int error = split_device_get_row_readable(vq, iov, most, n);
+    uint32_t n = split_device_get_row_readable(vq, iov, most);
 
-    return error || *n > 0 ? error : split_device_get_row_writable(vq, iov, most, n);
+    return n > 0 ? n : split_device_get_row_writable(vq, iov, most);
 }
 
 /* Tell the last n of the buffers taken so, whose pieces are at iov. */
@@ -433,7 +440,8 @@ static PORT_INLINE int split_device_get_next(struct vring_split_device *vq, bool
     struct split_words words = split_fetch(taking.ring->desc, head);
 
     if (n_iov == 0 ||
-        !split_device_take_piece(&taking, head, words, split_decode(words).flags & VRING_DESC_WRITE, iov, chain)) {
+        !(split_device_take_piece(vq, &taking, head, words, 0, iov, chain) ||
+          split_device_take_piece(vq, &taking, head, words, VRING_DESC_WRITE, iov, chain))) {
         struct split_device_batch batch = {0, true, head, words};
 
         return split_device_get_lists(vq, iov, n_iov, chain, 1, &batch);
@@ -486,30 +494,37 @@ static PORT_NOINLINE int split_device_get_each(struct vring_split_device *vq, st
     return batch_answer(error, taken);
 }
 
-/* From the one that was read, up to most buffers as long as they are one piece of this kind. There is room for as many. */
+/*
+ * From the one that was read, up to most buffers as long as they are one piece of this kind, and the ring does not begin
+ * again. There is room for as many.
+ */
 static PORT_INLINE int split_device_get_kind(struct vring_split_device *vq, uint32_t kind, struct vring_iov *iov,
                                              struct vring_chain *chains, uint32_t most, struct split_device_batch *batch)
 {
     struct split_device_taking taking = split_device_taking(vq, false);
-    struct vring_chain *chain = chains, *end = chains + most;
+    const struct vring_split_ring *ring = taking.ring;
+    const uint16_t *entry = split_avail_entry(ring, vq->next_avail);
+    struct vring_head *order = taking.heads + (vq->next_avail & ring->mask);
+    struct vring_chain *chain = chains, *end = chains + split_ahead(ring, vq->next_avail, most);
     struct split_words words = batch->words;
     size_t head = batch->head;
     int error = 0;
 
-    while (split_device_take_piece(&taking, head, words, kind, iov, chain)) {
+    while (split_device_take_piece(vq, &taking, head, words, kind, iov, chain)) {
         iov++;
         if (++chain == end)
             break;
-        error = split_device_next(vq, &taking, &head, &words);
+        head = split_load_entry(++entry);
+        error = split_device_judge(vq, &taking, taking.next_avail, (uint32_t)head);
         if (PORT_UNLIKELY(error))
             break;
-        split_expect_desc(taking.ring, head, 8);
+        (++order)->order = (uint16_t)head;
+        words = split_fetch(ring->desc, head);
+        split_expect_desc(ring, head, 8);
     }
     split_device_taken(vq, &taking);
     batch->taken += (uint32_t)(chain - chains);
-    batch->read = chain != end;
-    batch->head = head;
-    batch->words = words;
+    batch->read = batch->read && chain == chains;
     return error;
 }
 
@@ -533,19 +548,25 @@ static PORT_INLINE int split_device_get_pieces(struct vring_split_device *vq, st
                                                struct vring_chain *chains, uint32_t most,
                                                struct split_device_batch *batch)
 {
-    struct split_device_taking taking = split_device_taking(vq, false);
-    int error = split_device_next(vq, &taking, &batch->head, &batch->words);
+    int error = 0;
     uint32_t before;
 
-    batch->read = !error;
     do {
         before = batch->taken;
-        if (error || before == most)
+        if (before == most)
             break;
+        if (!batch->read) {
+            struct split_device_taking taking = split_device_taking(vq, false);
+
+            error = split_device_next(vq, &taking, &batch->head, &batch->words);
+            if (error)
+                break;
+            batch->read = true;
+        }
         error = (split_decode(batch->words).flags & VRING_DESC_WRITE ? split_device_get_writable
                                                                      : split_device_get_readable)(
             vq, iov + before, chains + before, most - before, batch);
-    } while (batch->taken > before);
+    } while (!error && batch->taken > before);
     return error;
 }
 
@@ -555,16 +576,15 @@ static PORT_INLINE int split_device_get_pieces_told(struct vring_split_device *v
                                                     struct split_device_batch *batch)
 {
     uint32_t n;
-    int error;
 
     do {
-        error = split_device_get_pieces_in_order(vq, iov, most - batch->taken, &n);
+        n = split_device_get_pieces_in_order(vq, iov, most - batch->taken);
         split_device_tell(vq, iov, n, chains);
         batch->taken += n;
         chains += n;
         iov += n;
-    } while (!error && n > 0);
-    return error;
+    } while (n > 0);
+    return 0;
 }
 
 int vring_split_device_get_avail_batch(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
@@ -620,12 +640,14 @@ int vring_split_device_get_avail_run(struct vring_split_device *vq, struct vring
     if (split_device_passes(vq) && n_iov > 0) {
         answer = split_device_announced(vq, n_iov);
         if (answer > 0)
-            answer = split_device_get_pieces_in_order(vq, iov, (uint32_t)answer, n);
-        if (*n > 0)
+            *n = split_device_get_pieces_in_order(vq, iov, (uint32_t)answer);
+        if (*n > 0) {
             split_device_tell(vq, &iov[*n - 1], 1, chain);
+            return 0;
+        }
+        if (answer < 0)
+            return answer;
     }
-    if (answer || *n > 0)
-        return answer;
     answer = vring_split_device_get_avail(vq, iov, n_iov, chain);
     *n = answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN;
     return answer;

@@ -502,6 +502,26 @@ MODERN_RING_TEST(V84_the_last_of_a_run_is_used_first)
     }
 }
 
+/* Room for all that is offered does not make one run of it: that is told of as one buffer is. */
+MODERN_RING_TEST(C088_a_run_ends_where_its_kind_does)
+{
+    static const bool writable[] = {false, false, false, true, true, true, false};
+
+    start(VTEST_PASS, format, 8, VRING_F_IN_ORDER);
+    CHECK_OK(add_run(0, 3, false, 0));
+    CHECK_OK(add_run(3, 3, true, 3));
+    CHECK_OK(add_run(6, 1, false, 6));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    for (uint32_t done = 0; done < 7; done += n) {
+        CHECK_OK(get_run(8));
+        CHECK(n >= 1 && n <= 7 - done);
+        for (uint32_t i = 0; i < n; i++)
+            CHECK(r.iov[i].len == 16 + done + i && writable[done + i] == writable[done]);
+        CHECK_EQ(chain.n_writable, writable[done]);
+        CHECK_EQ(chain.n_readable, !writable[done]);
+    }
+}
+
 /* Two buffers are offered, of which the device takes the first, and the second or with it this error, by this verb. */
 static void takes_two(VTEST, int verb, int error)
 {
