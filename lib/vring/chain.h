@@ -214,13 +214,12 @@ static PORT_INLINE bool chain_put_piece(const struct chain_desc *desc, const str
     return true;
 }
 
-/* The same, if its flags say so. */
-static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct vring_region *last, uint32_t kind,
-                                    struct vring_iov *iov, struct vring_chain *chain)
+/* The same of any kind, if its flags say that it is all of a buffer. */
+static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct vring_region *last, struct vring_iov *iov,
+                                    struct vring_chain *chain)
 {
-    const uint32_t judged = VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE;
-
-    return (desc->flags & judged) == kind && chain_put_piece(desc, last, kind, iov, chain);
+    return (desc->flags & (VRING_DESC_NEXT | VRING_DESC_INDIRECT)) == 0 &&
+        chain_put_piece(desc, last, desc->flags & VRING_DESC_WRITE, iov, chain);
 }
 
 /*

@@ -45,7 +45,7 @@ static PORT_INLINE int packed_device_get_row(struct vring_packed_device *vq, uin
         struct vring_chain one;
 
         desc.flags = (uint16_t)kind;
-        if (PORT_UNLIKELY(desc.next != id || !chain_piece(&desc, last, kind, next, &one))) {
+        if (PORT_UNLIKELY(desc.next != id || !chain_put_piece(&desc, last, kind, next, &one))) {
             *first = desc;
             error = OTHER;
             break;

@@ -282,7 +282,7 @@ static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, 
                                                 const struct vring_region *last, struct vring_iov *iov,
                                                 struct vring_chain *chain)
 {
-    if (!chain_piece(desc, last, desc->flags & VRING_DESC_WRITE, iov, chain))
+    if (!chain_piece(desc, last, iov, chain))
         return OTHER;
     if (!packed_device_may_take(r, heads, taking, desc->next))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, r), desc->next);
@@ -500,7 +500,7 @@ static PORT_INLINE int packed_device_get_one(struct vring_packed_device *vq, boo
 
     if (PORT_UNLIKELY(answer))
         return answer;
-    if (PORT_UNLIKELY(!chain_piece(&desc, &vq->regions.last, desc.flags & VRING_DESC_WRITE, iov, chain))) {
+    if (PORT_UNLIKELY(!chain_piece(&desc, &vq->regions.last, iov, chain))) {
         const struct chain_desc first = {desc.addr, desc.len, desc.flags, desc.next};
 
         return packed_device_take_any(vq, first, iov, n_iov, chain);

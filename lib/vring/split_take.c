@@ -503,9 +503,10 @@ static PORT_INLINE int split_device_get_kind(struct vring_split_device *vq, uint
 {
     struct split_device_taking taking = split_device_taking(vq, false);
     const struct vring_split_ring *ring = taking.ring;
-    const uint16_t *entry = split_avail_entry(ring, vq->next_avail);
-    struct vring_head *order = taking.heads + (vq->next_avail & ring->mask);
-    struct vring_chain *chain = chains, *end = chains + split_ahead(ring, vq->next_avail, most);
+    const uint32_t place = vq->next_avail & ring->mask;
+    const uint16_t *entry = split_avail_entry(ring, place);
+    struct vring_head *order = taking.heads + place;
+    struct vring_chain *chain = chains, *end = chains + batch_least(most, ring->size - place);
     struct split_words words = batch->words;
     size_t head = batch->head;
     int error = 0;
