@@ -424,10 +424,11 @@ static PORT_INLINE uint32_t split_driver_add_row(struct vring_split_driver *vq, 
             entry->order = head;
             split_store_avail_entry(&ring, position, head);
         }
-        slot->token = token++;
+        slot->token = token;
         slot->writable = n_writable ? len : 0;
         slot->count = 1;
         slot->position = position++;
+        token++;
         head++;
     }
     count = (uint32_t)(segment - segments);

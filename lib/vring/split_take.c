@@ -347,31 +347,31 @@ static PORT_INLINE uint32_t split_device_get_row(struct vring_split_device *vq, 
     const uint16_t *entry = split_avail_entry(ring, place);
     const uint64_t *desc = split_desc(ring->desc, first);
     struct vring_head *order = vq->heads + place, *head = vq->heads + first;
-    struct vring_iov *next = iov, *end;
     vring_handle handle = (vring_handle)vq->generation << 16 | first;
+    uint32_t position = vq->next_avail, end, n;
     struct vring_chain one;
-    uint32_t position = vq->next_avail, n;
 
     if (!split_device_goes_round(vq))
         return 0;
-    for (end = iov + batch_least(most, ring->size - (place > first ? place : first)); next != end; next++) {
+    for (end = position + batch_least(most, ring->size - (place > first ? place : first)); position != end; position++) {
         if (split_load_entry(entry) != (uint16_t)handle)
             break;
 
         struct split_words words = split_fetch(desc, 0);
         struct chain_desc piece = split_decode(words);
 
-        if (!split_is_piece(words, kind) || !chain_put_piece(&piece, &vq->regions.last, kind, next, &one))
+        if (!split_is_piece(words, kind) || !chain_put_piece(&piece, &vq->regions.last, kind, iov, &one))
             break;
         port_prefetch(desc + 16); /* descriptors are taken upwards */
         entry++;
         desc += 2;
+        iov++;
         (order++)->order = (uint16_t)handle;
         heads_hand_out(head, 0, handle, 1, kind ? piece.len : 0, false);
-        (head++)->record = (uint16_t)position++;
+        (head++)->record = (uint16_t)position;
         handle += 0x10001; /* the next head, in the next generation */
     }
-    n = (uint32_t)(next - iov);
+    n = position - vq->next_avail;
     vq->next_avail = (uint16_t)(vq->next_avail + n);
     vq->generation = (uint16_t)(vq->generation + n);
     vq->next_head = (uint16_t)((vq->next_head + n) & ring->mask);
