@@ -233,7 +233,7 @@ BREAKS = [
     Mutant("packed_resume.c", "vq->slots[id].order = ", "(void)"),
     Mutant("split_take.c", "split_device_place(vq, head, vq->next_avail);", "{}"),
     Mutant("split_take.c", "split_device_place(vq, (uint16_t)head, (uint16_t)taking->next_avail);", "{}"),
-    Mutant("split_take.c", "(head++)->record = (uint16_t)position++;", "(void)(head++, position++);"),
+    Mutant("split_take.c", "(head++)->record = (uint16_t)position;", "head++;"),
     Mutant("packed_take.c", "heads[id].record = (uint16_t)taking->taken;", ""),
     Mutant("packed_take.c", "heads[id].link = (uint16_t)last;", ""),
     Mutant("packed_take.c", "        taking->in_flight++;\n", ""),
