@@ -284,10 +284,10 @@ static PORT_INLINE int split_device_add_all(struct vring_split_device *vq, const
 
     while (!error && next != end) {
         uint16_t at = (uint16_t)(vq->next_used + (uint32_t)(next - used));
-        struct vring_wire_split_used_elem *elem = split_used_elem(&vq->ring, at);
+        uint32_t *elem = split_used_elem(&vq->ring, at);
         const struct vring_used_chain *row = next + split_ahead(&vq->ring, at, (uint32_t)(end - next));
 
-        for (; next != row; next++, elem++) {
+        for (; next != row; next++, elem += 2) {
             vring_handle handle = next->handle;
             uint16_t head = handle_head(handle);
             uint32_t len = next->len;

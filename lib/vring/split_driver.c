@@ -157,7 +157,7 @@ static PORT_INLINE void split_driver_taken(struct vring_split_driver *vq, const 
 
 /* The used element at next_used, which is elem: a descriptor of the ring, and a length that has not been judged. */
 static PORT_INLINE int split_driver_look(struct vring_split_driver *vq, const struct split_driver_taking *taking,
-                                         const struct vring_wire_split_used_elem *elem, size_t *head, uint32_t *len)
+                                         const uint32_t *elem, size_t *head, uint32_t *len)
 {
     size_t at = taking->next_used;
     uint32_t peer_id = split_load_used_id(elem);
@@ -177,7 +177,7 @@ static PORT_INLINE bool split_driver_has_staged(const struct split_driver_taking
 
 /* The same: one buffer, any that is in flight. */
 static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const struct split_driver_taking *taking,
-                                         const struct vring_wire_split_used_elem *elem, size_t *head, uint32_t *len)
+                                         const uint32_t *elem, size_t *head, uint32_t *len)
 {
     size_t at = taking->next_used;
     int error = split_driver_look(vq, taking, elem, head, len);
@@ -191,7 +191,7 @@ static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const st
 
 /* Buffers come back in any order. */
 static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct split_driver_taking *taking,
-                                        const struct vring_wire_split_used_elem *elem, struct vring_used_buffer *used)
+                                        const uint32_t *elem, struct vring_used_buffer *used)
 {
     size_t head = 0;
     uint32_t len = 0;
@@ -276,10 +276,10 @@ static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struc
     int error = 0;
 
     while (!error && next != end) {
-        const struct vring_wire_split_used_elem *elem = split_used_elem(ring, taking.next_used);
+        const uint32_t *elem = split_used_elem(ring, taking.next_used);
         struct vring_used_buffer *row = next + split_ahead(ring, (uint16_t)taking.next_used, (uint32_t)(end - next));
 
-        for (; next != row; next++, elem++) {
+        for (; next != row; next++, elem += 2) {
             split_expect_used(elem);
             error = split_driver_get(vq, &taking, elem, next);
             if (PORT_UNLIKELY(error))

@@ -91,21 +91,20 @@ static inline uint16_t *split_used_idx(const struct vring_split_ring *r)
     return &((struct vring_wire_split_used *)r->device_area)->idx.raw;
 }
 
-static inline struct vring_wire_split_used_elem *split_used_elem(const struct vring_split_ring *r, size_t position)
+/* A used element is two words: id and len. */
+static inline uint32_t *split_used_elem(const struct vring_split_ring *r, size_t position)
 {
-    struct vring_wire_split_used_elem *elems =
-        (struct vring_wire_split_used_elem *)(void *)((struct vring_wire_split_used *)r->device_area + 1);
+    uint32_t *elems = (uint32_t *)(void *)((struct vring_wire_split_used *)r->device_area + 1);
 
-    return &elems[position & r->mask];
+    return elems + 2 * (position & r->mask);
 }
 
 /* 2.7.8: right behind the last element. */
 static inline uint16_t *split_avail_event(const struct vring_split_ring *r)
 {
-    struct vring_wire_split_used_elem *elems =
-        (struct vring_wire_split_used_elem *)(void *)((struct vring_wire_split_used *)r->device_area + 1);
+    uint32_t *elems = (uint32_t *)(void *)((struct vring_wire_split_used *)r->device_area + 1);
 
-    return (uint16_t *)(void *)&elems[r->size];
+    return (uint16_t *)(void *)(elems + 2 * (size_t)r->size);
 }
 
 /* Of count entries from this position on, so many lie behind each other: up to where the ring begins again. */
@@ -262,10 +261,10 @@ static inline uint16_t split_load_used_event(const struct vring_split_ring *r)
 
 /* -------------------------------------------------------------------------------------------- the device's area --- */
 
-static inline void split_store_elem(struct vring_wire_split_used_elem *elem, uint32_t id, uint32_t len)
+static inline void split_store_elem(uint32_t *elem, uint32_t id, uint32_t len)
 {
-    access_store32(&elem->id.raw, split_wire32(id));
-    access_store32(&elem->len.raw, split_wire32(len));
+    access_store32(&elem[0], split_wire32(id));
+    access_store32(&elem[1], split_wire32(len));
 }
 
 static inline void split_store_used(const struct vring_split_ring *r, size_t position, uint32_t id, uint32_t len)
@@ -274,18 +273,18 @@ static inline void split_store_used(const struct vring_split_ring *r, size_t pos
 }
 
 /* Full width: the id is a 16-bit number in a 32-bit field, and the upper half is the device's to lie in. */
-static inline uint32_t split_load_used_id(const struct vring_wire_split_used_elem *elem)
+static inline uint32_t split_load_used_id(const uint32_t *elem)
 {
-    return split_wire32(access_load32(&elem->id.raw));
+    return split_wire32(access_load32(&elem[0]));
 }
 
-static inline uint32_t split_load_used_len(const struct vring_wire_split_used_elem *elem)
+static inline uint32_t split_load_used_len(const uint32_t *elem)
 {
-    return split_wire32(access_load32(&elem->len.raw));
+    return split_wire32(access_load32(&elem[1]));
 }
 
 /* The elements that follow this one, or what lies behind the last, will be read soon. */
-static PORT_INLINE void split_expect_used(const struct vring_wire_split_used_elem *elem)
+static PORT_INLINE void split_expect_used(const uint32_t *elem)
 {
     port_prefetch((const char *)elem + 128);
 }
