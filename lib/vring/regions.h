@@ -63,15 +63,15 @@ static inline struct regions_piece regions_find(struct vring_regions *regions, u
 }
 
 /*
- * The judgement of region_whole() where code has to be small, of lengths that are not 0: what of the distance into the region
- * lies beyond our memory, and that it may not be written, are one condition.
+ * The judgement of region_whole() where code has to be small: what of the distance into the region lies beyond our memory,
+ * and that it may not be written, are one condition.
  */
 static inline bool region_holds(const struct vring_region *last, uint64_t offset, uint32_t len, bool writable)
 {
     uint32_t beyond = sizeof(size_t) < sizeof offset ? (uint32_t)(offset >> 32) : 0;
     size_t size = (size_t)last->size;
 
-    if (len > size || (size_t)offset > size - len)
+    if ((size_t)len - 1 >= size || (size_t)offset > size - len)
         return false;
     return (beyond | (last->flags & writable * VRING_REGION_READ_ONLY)) == 0;
 }

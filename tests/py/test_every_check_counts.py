@@ -367,7 +367,7 @@ FIRMWARE = [
     Mutant("chain.h", "return chain_pieces(chain) <= walk->capacity ? 0 : VRING_E_ROOM;", "return 0;"),
     Mutant("chain.h", "if (n < walk->capacity) {", "if (n <= walk->capacity) {"),
     Mutant("regions.h", "last->flags & writable * VRING_REGION_READ_ONLY", "0"),
-    Mutant("regions.h", "len > size || ", ""),
+    Mutant("regions.h", "(size_t)len - 1 >= size || ", ""),
     Mutant("regions.h", " || (size_t)offset > size - len", ""),
     Mutant("split_walk.h", "(PEER_BAD(desc.next > split_device_last(vq, at)))", "(0)"),
     Mutant("segments.h", "        if (error)\n            return error;\n", ""),
