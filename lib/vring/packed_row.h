@@ -25,6 +25,26 @@ static PORT_INLINE void packed_device_follow(struct vring_packed_device *vq, uin
 }
 
 /*
+ * The descriptor that r begins with, in the lap of at: 0 if it is one piece like those before it, which *desc is then; OTHER if
+ * it is not, and *other is it; VRING_E_EMPTY if there is none.
+ */
+static PORT_INLINE int packed_device_next_piece(const struct vring_packed_ring *r, struct vring_packed_position at,
+                                                uint32_t like, struct chain_desc *desc, struct chain_desc *other)
+{
+    uint16_t flags = packed_observe_flags(r, 0); /* A */
+
+    if (PORT_UNLIKELY(!packed_is_piece(flags, like))) {
+        if (!packed_is_avail(flags, at))
+            return VRING_E_EMPTY;
+        *other = packed_fetch_desc(r, 0, flags);
+        return OTHER;
+    }
+    packed_expect_desc(r, 0);
+    *desc = packed_fetch_desc(r, 0, flags);
+    return 0;
+}
+
+/*
  * Take buffers of a row as long as they are such, and of this kind, from *first on, which is; with OTHER *first becomes that of
  * the next. There is room for most before the ring or the heads begin again. Returns why there are no more than *n.
  */
@@ -59,19 +79,9 @@ static PORT_INLINE int packed_device_get_row(struct vring_packed_device *vq, uin
             break;
         }
         here = packed_from(&here, 1);
-
-        uint16_t flags = packed_observe_flags(&here, 0); /* A */
-
-        if (PORT_UNLIKELY(!packed_is_piece(flags, like))) {
-            error = OTHER;
-            if (packed_is_avail(flags, at))
-                *first = packed_fetch_desc(&here, 0, flags);
-            else
-                error = VRING_E_EMPTY;
+        error = packed_device_next_piece(&here, at, like, &desc, first);
+        if (PORT_UNLIKELY(error))
             break;
-        }
-        packed_expect_desc(&here, 0);
-        desc = packed_fetch_desc(&here, 0, flags);
     }
 
     uint32_t taken = (uint32_t)(next - iov);

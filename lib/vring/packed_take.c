@@ -319,19 +319,9 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, ui
         if (++next == end)
             break;
         here = packed_from(&here, 1);
-
-        uint16_t flags = packed_observe_flags(&here, 0); /* A */
-
-        if (PORT_UNLIKELY(!packed_is_piece(flags, like))) {
-            error = OTHER;
-            if (packed_is_avail(flags, taking.at))
-                *first = packed_fetch_desc(&here, 0, flags);
-            else
-                error = VRING_E_EMPTY;
+        error = packed_device_next_piece(&here, taking.at, like, &desc, first);
+        if (PORT_UNLIKELY(error))
             break;
-        }
-        packed_expect_desc(&here, 0);
-        desc = packed_fetch_desc(&here, 0, flags);
     }
 
     uint32_t taken = (uint32_t)(next - iov);

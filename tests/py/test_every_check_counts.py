@@ -140,7 +140,7 @@ BREAKS = [
     Mutant("packed_take.c", "capacity - taken, n_iov - taken)", "capacity, n_iov - taken)"),
     Mutant("packed_take.c", "chains + taken, capacity - taken}", "chains + taken, capacity}"),
     Mutant("packed_take.c", "n_iov - taken, chains", "n_iov, chains"),
-    Mutant("packed_take.c", "            if (packed_is_avail(flags, taking.at))\n", "            if (1)\n"),
+    Mutant("packed_row.h", "if (!packed_is_avail(flags, at))\n", "if (0)\n"),
     Mutant("packed_take.c", "            *first = desc;\n", ""),
     Mutant("packed_take.c", "        n_iov -= chain->n_readable + chain->n_writable;\n", ""),
     Mutant("packed_take.c", "entries = size - packed_entry(vq->next_avail),", "entries = size,"),
