@@ -237,16 +237,10 @@ void device_add_used_through(struct input *input)
 
 void device_publish(void)
 {
-    unsigned n = world.done.n;
-    bool sleeps = world.driver_sleeps;
     int answer = device_answered(vring_device_publish(&world.device));
 
-    if (world.device_broke)
-        return;
-    PROMISE(answer == 0 || answer == 1);
-    line_move_all(&world.done, &world.used);
-    PROMISE(!honest || !sleeps || n == 0 || answer == 1);
-    world.driver_sleeps = sleeps && n == 0;
+    if (!world.device_broke)
+        note_published(answer, &world.done, &world.used, &world.driver_sleeps);
 }
 
 void device_notifications(bool enable)
@@ -282,15 +276,8 @@ void device_successor(struct input *input)
     bool damaged = damage(input, state, bytes);
     int answer = vring_device_restore(&successor, &config, state, (size_t)bytes);
 
-    accesses = 0;
-    PROMISE(!damaged || answer == VRING_E_SAVED);
-    if (damaged)
+    if (!goes_on(answer, damaged))
         return;
-    PROMISE(!honest || answer == 0 || answer == 1);
-    if (answer < 0) {
-        PROMISE(answer == VRING_E_UNFIT || vring_error_blame(answer) == VRING_BLAME_PEER);
-        return;
-    }
     world.device = successor;
     world.device_config = config;
     world.device_sleeps = answer == 0;

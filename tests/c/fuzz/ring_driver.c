@@ -141,18 +141,13 @@ void driver_abort(void)
 
 void driver_publish(void)
 {
-    unsigned n = world.staged.n;
-    bool sleeps = world.device_sleeps;
     int answer = driver_answered(vring_driver_publish(&world.driver));
 
     if (world.driver_broke)
         return;
-    PROMISE(answer == 0 || answer == 1);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < world.staged.n; i++)
         world.buffers[world.staged.of[i]].published = true;
-    line_move_all(&world.staged, &world.avail);
-    PROMISE(!honest || !sleeps || n == 0 || answer == 1);
-    world.device_sleeps = sleeps && n == 0;
+    note_published(answer, &world.staged, &world.avail, &world.device_sleeps);
 }
 
 static void came_back(const struct vring_used_buffer *used)
@@ -254,15 +249,9 @@ void driver_successor(struct input *input)
     bool damaged = damage(input, state, bytes);
     int answer = vring_driver_restore(&successor, &config, state, (size_t)bytes);
 
-    accesses = 0;
-    PROMISE(!damaged || answer == VRING_E_SAVED);
-    if (damaged)
+    if (!goes_on(answer, damaged))
         return;
     PROMISE(!honest || answer == (world.used.n > 0));
-    if (answer < 0) {
-        PROMISE(answer == VRING_E_UNFIT || vring_error_blame(answer) == VRING_BLAME_PEER);
-        return;
-    }
     world.driver = successor;
     world.driver_config = config;
     world.driver_sleeps = answer == 0;

@@ -72,6 +72,28 @@ int device_answered(int answer)
     return answered(answer, &world.device_broke);
 }
 
+void note_published(int answer, struct line *staged, struct line *visible, bool *peer_sleeps)
+{
+    bool any = staged->n > 0;
+
+    PROMISE(answer == 0 || answer == 1);
+    PROMISE(!honest || !*peer_sleeps || !any || answer == 1);
+    *peer_sleeps = *peer_sleeps && !any;
+    line_move_all(staged, visible);
+}
+
+bool goes_on(int answer, bool damaged)
+{
+    accesses = 0;
+    if (damaged)
+        PROMISE(answer == VRING_E_SAVED);
+    else if (honest)
+        PROMISE(answer == 0 || answer == 1);
+    else
+        PROMISE(answer >= 0 || answer == VRING_E_UNFIT || vring_error_blame(answer) == VRING_BLAME_PEER);
+    return answer >= 0;
+}
+
 /* ------------------------------------------------------------------------------------------ what the driver has --- */
 
 static unsigned model_free(void)

@@ -60,12 +60,21 @@ void line_put(struct line *line, unsigned token);
 void line_put_first(struct line *line, unsigned token);
 unsigned line_get_at(struct line *line, unsigned i);
 unsigned line_get(struct line *line);
-/* Where tokens are nobody asks once somebody has scribbled, and a line that only grows would overflow: it is emptied. */
+/* Nobody asks where tokens are once somebody has scribbled: the line would only grow, and is emptied. */
 void line_move_all(struct line *from, struct line *to);
 
 /* What every answer of a side has in common is judged; returns the answer. */
 int driver_answered(int answer);
 int device_answered(int answer);
+
+/* A side has published and answered that: what it had staged is visible, and a peer that sleeps must be told of it. */
+void note_published(int answer, struct line *staged, struct line *visible, bool *peer_sleeps);
+
+/*
+ * A successor was given a state, as it was saved or damaged, and answered that: does it go on? It must refuse what was
+ * damaged, and may refuse what it finds where somebody has scribbled.
+ */
+bool goes_on(int answer, bool damaged);
 
 /* What the driver has to answer to this buffer; and that it has taken it. */
 int model_adding(const struct buffer *buffer, bool indirect);

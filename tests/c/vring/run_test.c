@@ -44,6 +44,20 @@ static void start(VTEST, const struct format *format, uint32_t size, uint64_t fe
     CHECK_OK(ring_start(&r, size, format->plain | features, index_before_wrap(format, size, 3)));
 }
 
+/* The driver offers the first count buffers, all to be written, with tokens that count up from this one. */
+static void offer(VTEST, uint32_t count, uint64_t token)
+{
+    CHECK_OK(add_run(0, count, true, token));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+}
+
+/* The device takes count buffers one by one, into chains. */
+static void take_each(VTEST, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        CHECK_OK(ring_get_avail(&r, &chains[i]));
+}
+
 /* The device takes the count buffers from first on, which have been added so, by runs, and uses the last with len bytes. */
 static void turn(VTEST, uint32_t first, uint32_t count, bool writable, uint32_t len)
 {
@@ -250,8 +264,7 @@ MODERN_RING_TEST(V84_V88_a_walked_buffer_is_passed_as_any)
         CHECK_OK(add_run(0, 1 + (uint32_t)lap % 2, false, 10 * lap));
         CHECK_OK(vring_driver_add_avail(&r.driver, segments + 1, 3, 1, 10 * lap + 2));
         CHECK(vring_driver_publish(&r.driver) >= 0);
-        for (uint32_t i = 0; i < 2 + lap % 2; i++)
-            CHECK_OK(ring_get_avail(&r, &chains[i]));
+        take_each(VTEST_PASS, 2 + (uint32_t)(lap % 2));
         CHECK_EQ(chains[1 + lap % 2].readable, 17 + 8 + 19);
         CHECK_OK(vring_device_add_used_through(&r.device, chains[1 + lap % 2].handle, 3));
         CHECK(vring_device_publish(&r.device) >= 0);
@@ -266,8 +279,7 @@ MODERN_RING_TEST(C183_a_driver_gets_no_more_of_a_batch_than_it_asks_for)
     for (uint32_t i = 0; i < 4; i++) /* 1 + 2 + 3 + 1 descriptors */
         CHECK_OK(vring_driver_add_avail(&r.driver, segments, (uint16_t)(i % 3), 1, i));
     CHECK(vring_driver_publish(&r.driver) >= 0);
-    for (uint32_t i = 0; i < 4; i++)
-        CHECK_OK(ring_get_avail(&r, &chains[i]));
+    take_each(VTEST_PASS, 4);
     CHECK_OK(vring_device_add_used_through(&r.device, chains[3].handle, 3));
     CHECK(vring_device_publish(&r.device) >= 0);
     CHECK_ERR(used_run(0), VRING_E_ROOM);
@@ -299,8 +311,7 @@ RING_TEST(C001_C002_runs_of_nothing_from_nobody)
     CHECK_ERR(vring_device_get_avail_run(&r.device, r.iov, 1, NULL, &n), VRING_E_NULL);
     CHECK_ERR(vring_device_get_avail_run(&r.device, r.iov, 1, &chain, NULL), VRING_E_NULL);
     if (format->plain) {
-        CHECK_OK(add_run(0, 1, true, 0));
-        CHECK(vring_driver_publish(&r.driver) >= 0);
+        offer(VTEST_PASS, 1, 0);
         CHECK_ERR(vring_device_get_avail_run(&r.device, NULL, 0, &chain, &n), VRING_E_ROOM);
     }
     CHECK_OK(ring_start(&r, 8, format->plain, 0));
@@ -323,10 +334,8 @@ MODERN_RING_TEST(C131_what_was_passed_is_held_no_longer)
     struct vring_device before;
 
     start(VTEST_PASS, format, 8, VRING_F_IN_ORDER);
-    CHECK_OK(add_run(0, 4, true, 0));
-    CHECK(vring_driver_publish(&r.driver) >= 0);
-    for (uint32_t i = 0; i < 4; i++)
-        CHECK_OK(ring_get_avail(&r, &chains[i]));
+    offer(VTEST_PASS, 4, 0);
+    take_each(VTEST_PASS, 4);
     CHECK_OK(vring_device_add_used_through(&r.device, chains[2].handle, 18));
     before = r.device;
     for (uint32_t i = 0; i < 3; i++) {
@@ -352,17 +361,21 @@ MODERN_RING_TEST(C131_what_was_passed_is_held_no_longer)
     }
 }
 
+/* A ring of eight is filled, taken one by one, and used through its last buffer: the handles in chains are dead. */
+static void pass_a_whole_ring(VTEST, const struct format *format)
+{
+    start(VTEST_PASS, format, 8, VRING_F_IN_ORDER);
+    offer(VTEST_PASS, 8, 0);
+    take_each(VTEST_PASS, 8);
+    CHECK_OK(vring_device_add_used_through(&r.device, chains[7].handle, 23));
+}
+
 /* Also those of a whole ring that has been passed, by which nothing can be told but that it was. */
 MODERN_RING_TEST(C131_handles_of_a_lap_ago_are_dead)
 {
     struct vring_used_chain dead;
 
-    start(VTEST_PASS, format, 8, VRING_F_IN_ORDER);
-    CHECK_OK(add_run(0, 8, true, 0));
-    CHECK(vring_driver_publish(&r.driver) >= 0);
-    for (uint32_t i = 0; i < 8; i++)
-        CHECK_OK(ring_get_avail(&r, &chains[i]));
-    CHECK_OK(vring_device_add_used_through(&r.device, chains[7].handle, 23));
+    pass_a_whole_ring(VTEST_PASS, format);
     for (uint32_t i = 0; i < 8; i++) {
         dead = (struct vring_used_chain){chains[i].handle, 16 + i};
         CHECK_ERR(vring_device_add_used_batch(&r.device, &dead, 1, &n), VRING_E_HANDLE);
@@ -394,16 +407,10 @@ MODERN_RING_TEST(C131_a_run_makes_no_handle_of_a_lap_ago_good)
 
     for (int verb = 0; verb < 4; verb++)
         for (uint32_t taken = 1; taken <= 8; taken++) {
-            start(VTEST_PASS, format, 8, VRING_F_IN_ORDER);
-            CHECK_OK(add_run(0, 8, true, 0));
-            CHECK(vring_driver_publish(&r.driver) >= 0);
-            for (uint32_t i = 0; i < 8; i++)
-                CHECK_OK(ring_get_avail(&r, &chains[i]));
-            CHECK_OK(vring_device_add_used_through(&r.device, chains[7].handle, 23));
+            pass_a_whole_ring(VTEST_PASS, format);
             CHECK(vring_device_publish(&r.device) >= 0);
             comes_back(VTEST_PASS, 8, 7, 23);
-            CHECK_OK(add_run(0, 8, true, 8));
-            CHECK(vring_driver_publish(&r.driver) >= 0);
+            offer(VTEST_PASS, 8, 8);
             for (uint32_t done = 0; done < taken; done += n)
                 CHECK_OK(get_run(taken - done));
             for (uint32_t i = 0; i < 8; i++) {
@@ -482,8 +489,7 @@ MODERN_RING_TEST(V84_the_last_of_a_run_is_used_first)
 {
     start(VTEST_PASS, format, 8, VRING_F_IN_ORDER);
     for (uint64_t lap = 0; lap < 20; lap++) {
-        CHECK_OK(add_run(0, 6, true, 10 * lap));
-        CHECK(vring_driver_publish(&r.driver) >= 0);
+        offer(VTEST_PASS, 6, 10 * lap);
         for (uint32_t taken = 0; taken < 4; taken += n) {
             CHECK_OK(get_run(4 - taken));
             chains[0] = chain;
@@ -680,8 +686,7 @@ TEST(C187_split_a_lap_of_the_index_puts_nothing_in_flight)
 MODERN_RING_TEST(V88_C187_a_used_run_is_judged_as_a_used_buffer)
 {
     start(VTEST_PASS, format, 8, VRING_F_IN_ORDER);
-    CHECK_OK(add_run(0, 3, true, 0));
-    CHECK(vring_driver_publish(&r.driver) >= 0);
+    offer(VTEST_PASS, 3, 0);
     if (r.driver.packed) {
         put32(desc_at(&r, 5) + 8, 18);
         put16(desc_at(&r, 5) + 12, 1);
@@ -756,8 +761,7 @@ MODERN_RING_TEST(V84_C065_passing_goes_over_lists_and_what_was_rewound)
         CHECK_OK(add_run(0, 1 + lap % 4, false, 10 * lap + 1));
         CHECK_OK(vring_driver_add_avail(&r.driver, segments, 0, 2, 10 * lap + 9));
         CHECK(vring_driver_publish(&r.driver) >= 0);
-        for (uint32_t i = 0; i < 3 + lap % 4; i++)
-            CHECK_OK(ring_get_avail(&r, &chains[i]));
+        take_each(VTEST_PASS, 3 + (uint32_t)(lap % 4));
         CHECK_OK(vring_device_rewind(&r.device, chains[2 + lap % 4].handle));
         chains[15] = chains[2 + lap % 4];
         CHECK_OK(ring_get_avail(&r, &chains[2 + lap % 4]));
