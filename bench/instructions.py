@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs bench_instructions under callgrind and prints its results with the counts in them.
 
-    instructions.py build/bench/bench/bench_instructions [--commit=TEXT] [FILE...]
+instructions.py build/bench/bench/bench_instructions [--commit=TEXT] [FILE...]
 """
 
 import json

@@ -39,8 +39,14 @@ def places(results: Results, path: Path) -> None:
                 axes.plot(occupied, [result.median for result in line], style, color=color, markersize=3, label=name)
                 axes.vlines(occupied, [r.low for r in line], [r.high for r in line], color=color, linewidth=1)
                 full = [result for result in line if not result.params["fits"]]
-                axes.plot([r.params["occupied_percent"] for r in full], [r.median for r in full], style[0], color=color,
-                          markersize=5, markerfacecolor="white")
+                axes.plot(
+                    [r.params["occupied_percent"] for r in full],
+                    [r.median for r in full],
+                    style[0],
+                    color=color,
+                    markersize=5,
+                    markerfacecolor="white",
+                )
             axes.set_yscale("log")
             axes.set_title(f"{size} bytes, {slots} slots", fontsize=8)
             axes.grid(axis="y", linewidth=0.3)

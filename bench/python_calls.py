@@ -36,14 +36,7 @@ BATCH, SIZE = 32, 64  # buffers at once, bytes of each
 EXAMPLES = 10
 STEPS = 50
 HOW = settings(stateful_step_count=STEPS, deadline=None, database=None, phases=[Phase.generate])
-MACHINES = (
-    RingMachine,
-    PackedRingMachine,
-    HostileDeviceMachine,
-    HostileDriverMachine,
-    ScheduleMachine,
-    PoolMachine,
-)
+MACHINES = (RingMachine, PackedRingMachine, HostileDeviceMachine, HostileDriverMachine, ScheduleMachine, PoolMachine)
 
 
 def best(work: Callable[[], object], rounds: int) -> float:

@@ -26,10 +26,16 @@ ROW, TOP = 22, 122
 
 # Which barrier an ordered access or a fence is, by who makes it in which verb: the letters of docs/design.md.
 LETTERS = {
-    ("driver", "publish", "store"): "A", ("device", "get_avail", "load"): "A", ("device", "enable_notify", "load"): "A",
-    ("device", "publish", "store"): "B", ("driver", "get_used", "load"): "B", ("driver", "enable_notify", "load"): "B",
-    ("driver", "publish", "fence"): "C", ("device", "enable_notify", "fence"): "C",
-    ("device", "publish", "fence"): "D", ("driver", "enable_notify", "fence"): "D",
+    ("driver", "publish", "store"): "A",
+    ("device", "get_avail", "load"): "A",
+    ("device", "enable_notify", "load"): "A",
+    ("device", "publish", "store"): "B",
+    ("driver", "get_used", "load"): "B",
+    ("driver", "enable_notify", "load"): "B",
+    ("driver", "publish", "fence"): "C",
+    ("device", "enable_notify", "fence"): "C",
+    ("device", "publish", "fence"): "D",
+    ("driver", "enable_notify", "fence"): "D",
 }
 
 Event = dict[str, str]
@@ -38,8 +44,21 @@ Event = dict[str, str]
 def trace(folder: Path, ring: str) -> list[Event]:
     """What the library does for one request on this kind of ring: one event for each access, fence and notification."""
     program = folder / "sequence"
-    subprocess.run(["gcc", "-std=c11", "-DVRING_ACCESS_HOOK", f"-I{ROOT / 'include'}", f"-I{ROOT / 'lib'}", HERE / "sequence.c",
-                    *sorted((ROOT / "lib" / "vring").glob("*.c")), "-o", program], check=True, timeout=120)
+    subprocess.run(
+        [
+            "gcc",
+            "-std=c11",
+            "-DVRING_ACCESS_HOOK",
+            f"-I{ROOT / 'include'}",
+            f"-I{ROOT / 'lib'}",
+            HERE / "sequence.c",
+            *sorted((ROOT / "lib" / "vring").glob("*.c")),
+            "-o",
+            program,
+        ],
+        check=True,
+        timeout=120,
+    )
     done = subprocess.run([program, ring], check=True, timeout=30, capture_output=True, text=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -74,8 +93,14 @@ def draw_access(sheet: Sheet, event: Event, y: float) -> None:
         arrow(sheet, near, line, y, HUE[side])
     middle = line + (14 if side == "driver" else -14)
     words = f"{event['field']} {'=' if event['action'] == 'store' else '→'} {event['value']}"
-    sheet.text(middle + (18 if letter(event) and side == "driver" else -18 if letter(event) else 0), y - 4, words, size=11,
-               kind="ink halo", anchor="start" if side == "driver" else "end")
+    sheet.text(
+        middle + (18 if letter(event) and side == "driver" else -18 if letter(event) else 0),
+        y - 4,
+        words,
+        size=11,
+        kind="ink halo",
+        anchor="start" if side == "driver" else "end",
+    )
     if letter(event):
         badge(sheet, line + (16 if side == "driver" else -16), y - 3, letter(event))
 
@@ -92,20 +117,43 @@ def draw_event(sheet: Sheet, event: Event, y: float) -> None:
     elif event["action"] == "notify":
         other = LIFELINE["device" if side == "driver" else "driver"]
         arrow(sheet, line, other, y, "violet")
-        sheet.text(WIDTH / 2, y - 5, "doorbell" if side == "driver" else "interrupt", size=11, kind="ink halo", anchor="middle", bold=True)
+        sheet.text(
+            WIDTH / 2,
+            y - 5,
+            "doorbell" if side == "driver" else "interrupt",
+            size=11,
+            kind="ink halo",
+            anchor="middle",
+            bold=True,
+        )
     else:
-        sheet.text(line + inwards * 14, y + 4, "sleeps" if event["action"] == "sleep" else "reads 16 bytes, writes 32", size=11,
-                   kind="soft halo", anchor=anchor)
+        sheet.text(
+            line + inwards * 14,
+            y + 4,
+            "sleeps" if event["action"] == "sleep" else "reads 16 bytes, writes 32",
+            size=11,
+            kind="soft halo",
+            anchor=anchor,
+        )
 
 
 def draw(ring: str, events: list[Event]) -> str:
     """The picture, as the text of an SVG file."""
     height = TOP + ROW * len(events) + 24
-    sheet = Sheet(WIDTH, height, f"One request on a {ring} ring, access by access",
-                  "Every load and store of shared memory that driver and device make for one request, with the barriers A to D.")
+    sheet = Sheet(
+        WIDTH,
+        height,
+        f"One request on a {ring} ring, access by access",
+        "Every load and store of shared memory that driver and device make for one request, with the barriers A to D.",
+    )
     sheet.text(24, 36, f"One request on a {ring} ring", size=18, bold=True)
-    sheet.text(24, 56, "Two entries, EVENT_IDX; 16 bytes out, 32 back. Every access to shared memory, from the library's own trace; a letter is a "
-               "barrier.", kind="soft")
+    sheet.text(
+        24,
+        56,
+        "Two entries, EVENT_IDX; 16 bytes out, 32 back. Every access to shared memory, from the library's own trace; a letter is a "
+        "barrier.",
+        kind="soft",
+    )
     for side, x in LIFELINE.items():
         sheet.rect(x - 46, 76, 92, 24, colour=HUE[side], round=5)
         sheet.text(x, 92, side, size=13, kind="onhue", anchor="middle", bold=True)
@@ -118,7 +166,9 @@ def draw(ring: str, events: list[Event]) -> str:
         y = TOP + ROW * row + 8
         if (event["side"], event["verb"]) != previous:
             previous = event["side"], event["verb"]
-            x, anchor = (LIFELINE["driver"] - 14, "end") if event["side"] == "driver" else (LIFELINE["device"] + 14, "start")
+            x, anchor = (
+                (LIFELINE["driver"] - 14, "end") if event["side"] == "driver" else (LIFELINE["device"] + 14, "start")
+            )
             sheet.text(x, y, event["verb"], size=12, anchor=anchor, bold=True)
         (draw_access if "area" in event else draw_event)(sheet, event, y)
     return str(sheet)

@@ -37,8 +37,9 @@ FAILED, DIGESTS_DIFFER, TOO_SLOW, INTERRUPTED = 1, 3, 4, 130
 def load_inspect():
     """The module vring.inspect from the source tree: it needs neither an installation nor the extension module."""
     folder = ROOT / "bindings" / "python" / "vring" / "inspect"
-    spec = importlib.util.spec_from_file_location("vring_inspect", folder / "__init__.py",
-                                                  submodule_search_locations=[str(folder)])
+    spec = importlib.util.spec_from_file_location(
+        "vring_inspect", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -56,8 +57,12 @@ def default_image(path: pathlib.Path) -> pathlib.Path:
         files = pathlib.Path(scratch) / "files"
         not_ours = shutil.ignore_patterns(".*", "build", "build-*", "__pycache__", "*.egg-info")
         shutil.copytree(ROOT, files, ignore=not_ours)
-        done = subprocess.run([mke2fs, "-q", "-t", "ext4", "-L", "vring", "-d", files, "-F", path, "24M"],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            [mke2fs, "-q", "-t", "ext4", "-L", "vring", "-d", files, "-F", path, "24M"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
     if done.returncode != 0:
         raise Problem(f"mke2fs could not make the default image: {done.stdout.strip()}")
     return path
@@ -107,17 +112,25 @@ def fault_rule(io_type: str, sector: int) -> dict:
 
 def with_errors(disk: Disk, io_type: str, sector: int) -> Disk:
     """The disk with QEMU's blkdebug in between: one kind of access to one sector fails."""
-    block = {**disk.block, "file": {"driver": "blkdebug", "image": disk.block["file"],
-                                    "read-only": disk.block["read-only"],
-                                    "inject-error": [fault_rule(io_type, sector)]}}
+    block = {
+        **disk.block,
+        "file": {
+            "driver": "blkdebug",
+            "image": disk.block["file"],
+            "read-only": disk.block["read-only"],
+            "inject-error": [fault_rule(io_type, sector)],
+        },
+    }
     return Disk(block, disk.properties)
 
 
 def silent(size: int) -> Disk:
     """A disk that takes requests and answers none. Without a geometry QEMU would read the disk to guess one."""
     whole_sectors = -(-size // SECTOR) * SECTOR
-    return Disk({"driver": "null-co", "size": whole_sectors, "latency-ns": 10**18, "read-zeroes": True},
-                {"cyls": 16, "heads": 2, "secs": 32})
+    return Disk(
+        {"driver": "null-co", "size": whole_sectors, "latency-ns": 10**18, "read-zeroes": True},
+        {"cyls": 16, "heads": 2, "secs": 32},
+    )
 
 
 def half(disk: Disk, size: int) -> Disk:
@@ -145,8 +158,16 @@ def disks_with_fault(fault: str | None, image: Disk, copy: Disk, size: int) -> l
     elif fault == "write-error":
         copy = with_errors(copy, "write", size // SECTOR // 2)
     elif fault == "flush-error":
-        copy = Disk({**copy.block, "file": {"driver": "blkdebug", "image": copy.block["file"], "inject-error": [
-            {"event": "none", "iotype": "flush", "errno": 5}]}})
+        copy = Disk(
+            {
+                **copy.block,
+                "file": {
+                    "driver": "blkdebug",
+                    "image": copy.block["file"],
+                    "inject-error": [{"event": "none", "iotype": "flush", "errno": 5}],
+                },
+            }
+        )
     elif fault == "silent":
         image = silent(size)
     elif fault == "small-copy":
@@ -232,8 +253,10 @@ def private_addresses(run: machine.Run, inspect) -> tuple[int, list[int]]:
             continue
         for address, length in inspect.visible_buffers(snapshot):
             seen += 1
-            if not any(part["addr"] <= address and address + length <= part["addr"] + part["size"]
-                       for part in snapshot["shared"]):
+            if not any(
+                part["addr"] <= address and address + length <= part["addr"] + part["size"]
+                for part in snapshot["shared"]
+            ):
                 outside.append(address)
     return seen, outside
 
@@ -292,23 +315,36 @@ def demo(options: argparse.Namespace) -> int:
     out = options.out
     out.mkdir(parents=True, exist_ok=True)
     inspect = load_inspect()
-    guest = machine.build(options.board, out / f"guest-{options.board}",
-                          "guest-leaky" if options.fault == "leak" else "guest")
+    guest = machine.build(
+        options.board, out / f"guest-{options.board}", "guest-leaky" if options.fault == "leak" else "guest"
+    )
     image = options.image or default_image(out / "image.ext4")
     size = image_size(image)
     copy = empty_copy(out / "copy.img", image, size)
     disks = disks_with_fault(options.fault, Disk(raw_file(image, True)), Disk(raw_file(copy, False)), size)
     for disk in disks:
         disk.properties = {**disk.properties, "packed": options.packed}
-    line = machine.command(options.board, guest, disks, legacy=options.fault == "legacy", options={
-        "bytes": size, "depth": options.depth, "slots": options.slots, "patience-ms": round(options.patience * 1000)})
+    line = machine.command(
+        options.board,
+        guest,
+        disks,
+        legacy=options.fault == "legacy",
+        options={
+            "bytes": size,
+            "depth": options.depth,
+            "slots": options.slots,
+            "patience-ms": round(options.patience * 1000),
+        },
+    )
     timeout = options.timeout or 60 + size / 2**20
 
     (out / "qemu.sh").write_text(shlex.join(line) + "\n", encoding="utf-8")
     print(f"  {image}: {size:,} bytes" + ("" if options.image else ", made of the files of this repository"))
     if size % SECTOR:
-        print(f"  not a whole number of sectors: QEMU pads the last one with {-size % SECTOR} zero bytes, "
-              "which the digests leave out")
+        print(
+            f"  not a whole number of sectors: QEMU pads the last one with {-size % SECTOR} zero bytes, "
+            "which the digests leave out"
+        )
     if options.verbose:
         print(f"  {shlex.join(line)}")
     run = machine.run(line, timeout, show_progress)

@@ -24,7 +24,7 @@ BOARDS = {
         "compiler": "riscv64-unknown-elf-gcc",
         "qemu": ["qemu-system-riscv64", "-machine", "virt", "-bios", "none"],
         "packages": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc "
-                    "(Debian 13: qemu-system-riscv)",
+        "(Debian 13: qemu-system-riscv)",
     },
     "aarch64": {
         "compiler": "aarch64-linux-gnu-gcc",
@@ -54,8 +54,17 @@ def build(board: str, folder: pathlib.Path, target: str = "guest") -> pathlib.Pa
     require("cmake", "cmake")
     require("ninja", "ninja-build")
     require(BOARDS[board]["compiler"], BOARDS[board]["packages"])
-    configure = ["cmake", "-S", HERE, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                 f"-DCMAKE_TOOLCHAIN_FILE={HERE / board}.cmake"]
+    configure = [
+        "cmake",
+        "-S",
+        HERE,
+        "-B",
+        folder,
+        "-G",
+        "Ninja",
+        "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+        f"-DCMAKE_TOOLCHAIN_FILE={HERE / board}.cmake",
+    ]
     if not (folder / "build.ninja").exists():
         _step(configure)
     _step(["cmake", "--build", folder, "--parallel", "2", "--target", target])
@@ -86,12 +95,22 @@ class Disk:
 
 def raw_file(path: pathlib.Path, read_only: bool) -> dict:
     """A file as a block device, byte for byte, whatever it holds."""
-    return {"driver": "raw", "read-only": read_only,
-            "file": {"driver": "file", "filename": str(path), "read-only": read_only}}
+    return {
+        "driver": "raw",
+        "read-only": read_only,
+        "file": {"driver": "file", "filename": str(path), "read-only": read_only},
+    }
 
 
-def command(board: str, guest: pathlib.Path, disks: list[Disk], options: dict, *, legacy: bool = False,
-            ram_file: pathlib.Path | None = None) -> list[str]:
+def command(
+    board: str,
+    guest: pathlib.Path,
+    disks: list[Disk],
+    options: dict,
+    *,
+    legacy: bool = False,
+    ram_file: pathlib.Path | None = None,
+) -> list[str]:
     """
     The QEMU command line: no firmware, no network, no display; the guest's console is QEMU's standard output, and its
     exit code QEMU's. ram_file makes the guest's memory a file that others can map: daemons need that.
@@ -100,11 +119,19 @@ def command(board: str, guest: pathlib.Path, disks: list[Disk], options: dict, *
     line = [require(program, BOARDS[board]["packages"]), *machine, "-accel", "tcg", "-m", "64M"]
     line += ["-nodefaults", "-display", "none", "-no-reboot"]
     if ram_file:
-        line += ["-object", f"memory-backend-file,id=ram,size=64M,share=on,mem-path={_escape(ram_file)}",
-                 "-machine", "memory-backend=ram"]
+        line += [
+            "-object",
+            f"memory-backend-file,id=ram,size=64M,share=on,mem-path={_escape(ram_file)}",
+            "-machine",
+            "memory-backend=ram",
+        ]
     words = ",".join(f"arg={word}" for word in ["guest", *(f"{key}={value}" for key, value in options.items())])
-    line += ["-chardev", "stdio,id=console,signal=off",
-             "-semihosting-config", f"enable=on,target=native,chardev=console,{words}"]
+    line += [
+        "-chardev",
+        "stdio,id=console,signal=off",
+        "-semihosting-config",
+        f"enable=on,target=native,chardev=console,{words}",
+    ]
     line += ["-global", f"virtio-mmio.force-legacy={'on' if legacy else 'off'}"]
     for n, disk in enumerate(disks):
         line += _vhost_user_disk(n, disk) if disk.socket else _qemu_disk(n, disk, legacy)
@@ -112,18 +139,31 @@ def command(board: str, guest: pathlib.Path, disks: list[Disk], options: dict, *
 
 
 def _qemu_disk(n: int, disk: Disk, legacy: bool) -> list[str]:
-    device = {"driver": "virtio-blk-device", "drive": f"disk{n}", "bus": f"virtio-mmio-bus.{n}", "rerror": "report",
-              "werror": "report"}
+    device = {
+        "driver": "virtio-blk-device",
+        "drive": f"disk{n}",
+        "bus": f"virtio-mmio-bus.{n}",
+        "rerror": "report",
+        "werror": "report",
+    }
     if not legacy:
         device["iommu_platform"] = True  # the device offers ACCESS_PLATFORM, as it does to a confidential guest
-    return ["-blockdev", json.dumps({"node-name": f"disk{n}", **disk.block}),
-            "-device", json.dumps({**device, **disk.properties})]
+    return [
+        "-blockdev",
+        json.dumps({"node-name": f"disk{n}", **disk.block}),
+        "-device",
+        json.dumps({**device, **disk.properties}),
+    ]
 
 
 def _vhost_user_disk(n: int, disk: Disk) -> list[str]:
     device = {"driver": "vhost-user-blk", "chardev": f"daemon{n}", "bus": f"virtio-mmio-bus.{n}"}
-    return ["-chardev", f"socket,id=daemon{n},path={_escape(disk.socket)},reconnect=1",
-            "-device", json.dumps({**device, **disk.properties})]
+    return [
+        "-chardev",
+        f"socket,id=daemon{n},path={_escape(disk.socket)},reconnect=1",
+        "-device",
+        json.dumps({**device, **disk.properties}),
+    ]
 
 
 def _escape(path: pathlib.Path) -> str:
@@ -135,8 +175,8 @@ class Run:
     """What a machine said, and how it ended."""
 
     records: list[dict]  # one per line of JSON, in order
-    noise: str           # what else came, from the guest or from QEMU
-    code: int            # of QEMU, which is the guest's unless QEMU gave up first
+    noise: str  # what else came, from the guest or from QEMU
+    code: int  # of QEMU, which is the guest's unless QEMU gave up first
     seconds: float
     timed_out: bool
 
@@ -156,9 +196,18 @@ def run(line: list[str], timeout: float, on_record: Callable[[dict], None] = lam
     noise: list[str] = []
     started = time.monotonic()
     timed_out = threading.Event()
-    with tempfile.TemporaryFile("w+", errors="replace") as complaints, subprocess.Popen(
-            line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, text=True, errors="replace",
-            start_new_session=True) as process:
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as complaints,
+        subprocess.Popen(
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process,
+    ):
 
         def stop() -> None:
             timed_out.set()

@@ -83,7 +83,9 @@ class Program:
         program = folder / "tests"
         subprocess.run([*self.compiler, *objects.values(), *self.tests, "-o", program], check=True, timeout=PROGRAM)
         try:
-            done = subprocess.run([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=MUTANT if sources else PROGRAM)
+            done = subprocess.run(
+                [program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=MUTANT if sources else PROGRAM
+            )
         except subprocess.TimeoutExpired:
             return False
         return done.returncode == 0

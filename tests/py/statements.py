@@ -15,9 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "docs" / "statements.md"
 
-NUMBERS = ([f"V{n}" for n in range(1, 109)]
-           + [f"C{n:03}" for n in range(1, 307)]
-           + [f"S{n}" for n in range(1, 44)])
+NUMBERS = [f"V{n}" for n in range(1, 109)] + [f"C{n:03}" for n in range(1, 307)] + [f"S{n}" for n in range(1, 44)]
 
 # A test's name, in C or in Python.
 NAME = re.compile(r"^(?:(?:[A-Z]+_)*TEST\((\w+)\)|INITS_REFUSE\(\w+, (\w+),|\s*def (test_\w+)\()", re.M)

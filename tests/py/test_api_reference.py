@@ -34,7 +34,15 @@ def test_the_reference_has_every_name_that_is_offered(tmp_path: Path) -> None:
     offered = {f"{module.__name__}.{name}" for module in modules for name in module.__all__}
     offered -= {"vring.__version__", "vring.testing.strategies"}
     # Names for types: autodoc writes out what they stand for, wherever they are used.
-    offered -= {"vring.Areas", "vring.Buffer", "vring.Copy", "vring.Segment", "vring.inspect.Record", "vring.Released", "vring.Share"}
+    offered -= {
+        "vring.Areas",
+        "vring.Buffer",
+        "vring.Copy",
+        "vring.Segment",
+        "vring.inspect.Record",
+        "vring.Released",
+        "vring.Share",
+    }
     offered |= {"vring.Driver.restore", "vring.Device.recover", "vring.Driver.get_used", "vring.NoRoom.BUSY"}
     offered |= {"vring.vhost_user.Frontend"}
     assert sorted(name for name in offered if f'id="{name}"' not in page) == []

@@ -328,7 +328,10 @@ def test_no_results_are_no_report(tmp_path: Path) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")
     done = subprocess.run(
-        [sys.executable, BENCH / "report.py", tmp_path / "page", empty], timeout=PROGRAM, capture_output=True, check=False
+        [sys.executable, BENCH / "report.py", tmp_path / "page", empty],
+        timeout=PROGRAM,
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 1 and b"no results" in done.stderr
 

@@ -22,7 +22,9 @@ def sizes(sources: build.Sources) -> list[budget.Entry]:
 
 def test_code_and_stack_keep_within_the_budget(sizes: list[budget.Entry]) -> None:
     recorded = budget.read((FIXTURES / "budget.csv").read_text())
-    assert {entry.function for entry in sizes} == {entry.function for entry in recorded}, "python -m vring.report budget --update"
+    assert {entry.function for entry in sizes} == {entry.function for entry in recorded}, (
+        "python -m vring.report budget --update"
+    )
     if not {entry.key for entry in sizes} & {entry.key for entry in recorded}:
         pytest.skip("the budget was recorded with another version of gcc")
     complaints = [budget.complaint(*both) for both in budget.grown(recorded, sizes)]
@@ -66,7 +68,11 @@ def test_a_reason_excuses_once() -> None:
         assert not said and (written.held, written.since) == (first, first) and written.reason
         again = budget.read(budget.write([written]))
         assert again == [written] and not budget.grown(again, [sized(entry, first)])
-        for unrenewed in (reason, reason.replace("loops of", "loops\n  of"), reason.replace(":", ": `packed_driver`,", 1)):
+        for unrenewed in (
+            reason,
+            reason.replace("loops of", "loops\n  of"),
+            reason.replace(":", ": `packed_driver`,", 1),
+        ):
             [complaint] = budget.record(again, [sized(entry, second)], unrenewed)[1]
             assert "other than the one that was spent" in complaint
         [written], said = budget.record(again, [sized(entry, second)], reason + f"- {what}: `{name}`: tables, too.\n")
@@ -79,7 +85,9 @@ def test_a_reason_is_spent_on_what_it_excused_alone() -> None:
     other = dataclasses.replace(CELL, cell="packed_driver")
     written, said = budget.record([CELL, other], [sized(CELL, 1200), other], reason)
     assert not said and [entry.reason != "" for entry in written] == [True, False]
-    assert not budget.record(written, [sized(CELL, 1200), sized(other, 1200)], reason.replace(":", ": `packed_driver`,", 1))[1]
+    assert not budget.record(
+        written, [sized(CELL, 1200), sized(other, 1200)], reason.replace(":", ": `packed_driver`,", 1)
+    )[1]
 
 
 def test_small_steps_want_a_reason_too() -> None:
@@ -94,7 +102,7 @@ def test_small_steps_want_a_reason_too() -> None:
 
 
 def test_growth_with_a_reason_is_growth_until_it_is_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without --update the command says what has grown; with it, it wants the reason, writes, and is content."""
     for name in ("lib/vring/access.h", "bench/codegen/places.c", "docs/codegen.md"):
@@ -103,7 +111,9 @@ def test_growth_with_a_reason_is_growth_until_it_is_recorded(
     budget_csv, changelog = tmp_path / "bench/codegen/budget.csv", tmp_path / "CHANGELOG.md"
     before = budget.read((FIXTURES / "budget.csv").read_text())
     [cell] = [entry for entry in before if entry.key == dataclasses.replace(CELL, compiler=entry.compiler).key]
-    monkeypatch.setattr("vring.report.budget.measure", lambda _: [sized(e, 2 * e.bytes) if e == cell else e for e in before])
+    monkeypatch.setattr(
+        "vring.report.budget.measure", lambda _: [sized(e, 2 * e.bytes) if e == cell else e for e in before]
+    )
     budget_csv.write_text(budget.write(before))
 
     def command(*options: str) -> bool:

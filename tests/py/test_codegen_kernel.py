@@ -84,11 +84,23 @@ def test_the_kernel_is_compared_marked_and_unmarked(stand_in: Path, tmp_path: Pa
         rows = [row for row in csv.DictReader(file) if row["suite"] == "kernel"]
     assert not [row["error"] for row in rows if row["error"]]
     columns = {compiler.column for compiler in build.compilers(targets.target("aarch64"))}
-    whole = {(r["column"], r["optimisation"], r["access"]): int(r["bytes"]) for r in rows if r["function"].startswith("virtio_ring.c")}
-    assert whole.keys() == {(column, "-O2" + lto, access) for column in columns
-                            for lto in ("", " CONFIG_LTO") for access in ("PLAIN", "VOLATILE")}
+    whole = {
+        (r["column"], r["optimisation"], r["access"]): int(r["bytes"])
+        for r in rows
+        if r["function"].startswith("virtio_ring.c")
+    }
+    assert whole.keys() == {
+        (column, "-O2" + lto, access)
+        for column in columns
+        for lto in ("", " CONFIG_LTO")
+        for access in ("PLAIN", "VOLATILE")
+    }
     data = json.loads((tmp_path / "out/codegen.json").read_text())["rows"]
-    polls = {(r["column"], r["optimisation"], r["access"]): "\n".join(r["assembly"]) for r in data if r["function"] == "virtqueue_poll"}
+    polls = {
+        (r["column"], r["optimisation"], r["access"]): "\n".join(r["assembly"])
+        for r in data
+        if r["function"] == "virtqueue_poll"
+    }
     for (_, level, access), code in polls.items():
         assert bool(re.search(r"\blda(p)?rh\b", code)) == (level.endswith("LTO") and access == "VOLATILE"), code
     grown = [whole[column, "-O2", "VOLATILE"] - whole[column, "-O2", "PLAIN"] for column in columns]
@@ -99,8 +111,13 @@ def test_the_kernel_is_compared_marked_and_unmarked(stand_in: Path, tmp_path: Pa
 def test_linux_own_driver_is_compared() -> None:
     """The real file, of Debian's package: unpacked once for all runs, since 138 megabytes of xz take 11 s."""
     output = ROOT / "build" / "linux-source"
-    columns = tuple(dict.fromkeys(compiler.column for where in ("x86-64", "aarch64")
-                                  for compiler in {c.family: c for c in build.compilers(targets.target(where))}.values()))
+    columns = tuple(
+        dict.fromkeys(
+            compiler.column
+            for where in ("x86-64", "aarch64")
+            for compiler in {c.family: c for c in build.compilers(targets.target(where))}.values()
+        )
+    )
     assert {column.split()[0] for column in columns} == {"gcc", "clang"}
     request = Request(output=output, columns=columns, optimisations=("-O2",), kernel="auto")
     rows = kernel_rows(request, build.find_sources(output, ROOT))
@@ -111,7 +128,10 @@ def test_linux_own_driver_is_compared() -> None:
     for where in builds:
         lto = where[2].endswith("CONFIG_LTO")
         more = bytes_of[(*where, "VOLATILE", WHOLE)] - bytes_of[(*where, "PLAIN", WHOLE)]
-        assert 7000 < bytes_of[(*where, "PLAIN", WHOLE)] < 13000 and (20 < more < 100 if lto else -10 < more < 30), (where, more)
+        assert 7000 < bytes_of[(*where, "PLAIN", WHOLE)] < 13000 and (20 < more < 100 if lto else -10 < more < 30), (
+            where,
+            more,
+        )
         for function in FUNCTIONS:
             assert bytes_of[(*where, "VOLATILE", function)] > 80, (where, function)
     # What CONFIG_LTO is about: a marked read is an acquire, where it was a plain load.

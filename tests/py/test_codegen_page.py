@@ -41,15 +41,26 @@ def test_a_header_of_ones_own_is_compared(page: Path) -> None:
     mine = {(r["function"], r["optimisation"]): r for r in rows if r["access"] == "linux_read_once"}
     assert {"place_split_driver_get", "gallery_switch", "vring_split_driver_publish"} <= {name for name, _ in mine}
     for row in mine.values():
-        assert int(row["bytes"]) > 0 and not row["error"] and not any(kind in row["findings"] for kind in judge.FORBIDDEN), row
+        assert (
+            int(row["bytes"]) > 0 and not row["error"] and not any(kind in row["findings"] for kind in judge.FORBIDDEN)
+        ), row
     plain = {(r["function"], r["optimisation"]): r for r in rows if r["access"] == "PLAIN"}
     twice = plain["gallery_switch", "-O2"]
-    assert ("repeated=1" in twice["findings"], twice["repeated_loads"]) == (True, "1"), "gcc loads twice for t = *p; switch (t)"
+    assert ("repeated=1" in twice["findings"], twice["repeated_loads"]) == (True, "1"), (
+        "gcc loads twice for t = *p; switch (t)"
+    )
     for key, row in mine.items():
-        assert int(row["bytes_more"]) == int(row["bytes"]) - int(plain[key]["bytes"]) and plain[key]["bytes_more"] == "0"
-        assert int(row["executed_more"]) == int(row["executed"]) - int(plain[key]["executed"]) and row["repeated_loads"] == "0"
+        assert (
+            int(row["bytes_more"]) == int(row["bytes"]) - int(plain[key]["bytes"]) and plain[key]["bytes_more"] == "0"
+        )
+        assert (
+            int(row["executed_more"]) == int(row["executed"]) - int(plain[key]["executed"])
+            and row["repeated_loads"] == "0"
+        )
     data = json.loads((page / "build/codegen/codegen.json").read_text())["rows"]
-    assert [(r["bytes_more"], r["repeated_loads"]) for r in data] == [(int(r["bytes_more"]), int(r["repeated_loads"])) for r in rows]
+    assert [(r["bytes_more"], r["repeated_loads"]) for r in data] == [
+        (int(r["bytes_more"]), int(r["repeated_loads"])) for r in rows
+    ]
     # Its full fence is a locked add and not an mfence.
     assert int(mine["place_split_driver_kick", "-O2"]["fences"]) == 1
 
@@ -58,7 +69,11 @@ def test_a_terminal_has_everything_that_is_counted(page: Path) -> None:
     """Of the patch's five functions, added up; and how much more it is with each accessor."""
     with (page / "build/codegen/codegen.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["function"] in PATCHED]
-    lines = {tuple(line[:27].split())[2:]: line[34:].split() for line in (page / "stdout").read_text().splitlines() if re.match(r"gcc 12 +\w+ ", line)}
+    lines = {
+        tuple(line[:27].split())[2:]: line[34:].split()
+        for line in (page / "stdout").read_text().splitlines()
+        if re.match(r"gcc 12 +\w+ ", line)
+    }
     counted = ("bytes", "loads", "stores", "fences", "address_arithmetic", "repeated_loads", "cycles", "executed")
 
     def total(access: str, name: str) -> float:
@@ -78,7 +93,9 @@ def test_the_page_needs_nothing_else_and_begins_with_the_answer(page: Path) -> N
     assert text.index('class="answer"') < text.index("<figure>") < text.index('id="race"') < text.index('id="look"')
     assert text.count('class="tag') == 5, "five claims, each with a verdict"
     [packed] = re.findall(r'id="data">([^<]*)<', text)
-    assert json.loads(zlib.decompress(base64.b64decode(packed)))["columns"][1:] == ["clang"], "a compiler that is missing is a grey column"
+    assert json.loads(zlib.decompress(base64.b64decode(packed)))["columns"][1:] == ["clang"], (
+        "a compiler that is missing is a grey column"
+    )
 
 
 #: What a reader sees once the page's script has run.
@@ -103,19 +120,38 @@ def test_a_cell_says_why_it_is_grey() -> None:
     [old_clang], [new_clang] = list(old), list(new)
     assert old_clang != new_clang, "the tests have two"
     for name, column, request, why in (
-        ("loongarch64", "gcc 12", default, "no gcc"), ("loongarch64", old_clang, default, "too old for it"),
-        ("aarch64", old_clang, default, "with --full"), ("aarch64", new_clang, narrow, "not asked for"), ("x86-64", "clang", narrow, "not asked for"),
+        ("loongarch64", "gcc 12", default, "no gcc"),
+        ("loongarch64", old_clang, default, "too old for it"),
+        ("aarch64", old_clang, default, "with --full"),
+        ("aarch64", new_clang, narrow, "not asked for"),
+        ("x86-64", "clang", narrow, "not asked for"),
     ):
         assert codegen.why_absent(request, targets.target(name), column) == why
     planned = {(job.target, job.compiler.column) for job in codegen.plan(default)}
-    assert {("x86-64", old_clang), ("x86-64", new_clang), ("aarch64", new_clang)} <= planned and ("aarch64", old_clang) not in planned
+    assert {("x86-64", old_clang), ("x86-64", new_clang), ("aarch64", new_clang)} <= planned and (
+        "aarch64",
+        old_clang,
+    ) not in planned
 
 
 @pytest.mark.parametrize("width", [1280, 400])
 def test_a_browser_shows_what_differs_and_why_a_cell_is_grey(page: Path, tmp_path: Path, width: int) -> None:
     (tmp_path / "page.html").write_text((page / "build/codegen/codegen.html").read_text() + LOOK)
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={tmp_path / 'profile'}"]
-    command = ["chromium", *flags, f"--window-size={width},900", "--virtual-time-budget=6000", "--dump-dom", str(tmp_path / "page.html")]
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
+    command = [
+        "chromium",
+        *flags,
+        f"--window-size={width},900",
+        "--virtual-time-budget=6000",
+        "--dump-dom",
+        str(tmp_path / "page.html"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM, check=False)
     found = re.search(r'<pre id="report">(.+?)</pre>', done.stdout, re.S)
     assert found, done.stderr[-2000:]
@@ -130,7 +166,10 @@ def test_a_browser_shows_what_differs_and_why_a_cell_is_grey(page: Path, tmp_pat
     ("arguments", "complaint"),
     [
         (["--accessors", "missing.h"], "there is no header missing.h"),
-        (["--accessors", "wrong.h", "--target", "x86-64", "--compiler", "gcc", "--no-verbs", "--no-races"], "wrong is not C"),
+        (
+            ["--accessors", "wrong.h", "--target", "x86-64", "--compiler", "gcc", "--no-verbs", "--no-races"],
+            "wrong is not C",
+        ),
         (["--target", "pdp11"], "no target 'pdp11'"),
         (["--compiler", "gcc 2"], "no compiler is here"),
         (["--cc", "true"], "'true' is no gcc or clang"),

@@ -13,8 +13,14 @@ from codegen_rig import ROOT, report
 from vring.report import build, races
 
 #: Accessor and rule, and whether every function races or none does.
-RACES = {("PLAIN", "C11"): True, ("PLAIN", "Linux"): True, ("VOLATILE", "C11"): True, ("VOLATILE", "Linux"): False,
-         ("RELAXED", "C11"): False, ("ACQREL", "C11"): False}
+RACES = {
+    ("PLAIN", "C11"): True,
+    ("PLAIN", "Linux"): True,
+    ("VOLATILE", "C11"): True,
+    ("VOLATILE", "Linux"): False,
+    ("RELAXED", "C11"): False,
+    ("ACQREL", "C11"): False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +37,21 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_race_detectors_tell_the_accessors_apart(judged: Path) -> None:
     """Of a driver and a device on two threads, by the newest clang, without being asked to be thorough."""
     verdicts = json.loads((judged / "codegen.json").read_text())["races"]
-    assert [(v["access"], v["rule"], v["ring_format"]) for v in verdicts] == [(*key, f) for key in RACES for f in ("split", "packed")]
+    assert [(v["access"], v["rule"], v["ring_format"]) for v in verdicts] == [
+        (*key, f) for key in RACES for f in ("split", "packed")
+    ]
     for verdict in verdicts:
-        assert verdict["compiler"] == races.host_compilers(["clang"])[-1].name and verdict["moved"] == "400 of 400 buffers"
+        assert (
+            verdict["compiler"] == races.host_compilers(["clang"])[-1].name and verdict["moved"] == "400 of 400 buffers"
+        )
         assert (verdict["ring"] > 0) == RACES[verdict["access"], verdict["rule"]], verdict
         assert not (verdict["access"] == "ACQREL" and verdict["payload"]), verdict
     assert f"the whole library by {verdicts[0]['compiler']} at" in (judged / "codegen.html").read_text()
 
 
-def test_two_threads_that_stop_before_their_end_are_no_verdict(sources: build.Sources, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_two_threads_that_stop_before_their_end_are_no_verdict(
+    sources: build.Sources, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """They would report nothing, as correct ones do."""
     (tmp_path / "stops").write_text("#!/bin/sh\necho 3 of 9 buffers\n")
     (tmp_path / "stops").chmod(0o755)
@@ -49,25 +61,39 @@ def test_two_threads_that_stop_before_their_end_are_no_verdict(sources: build.So
 
 
 def test_every_function_is_judged_alone(judged: Path) -> None:
-    verdicts = {(v["access"], v["rule"]): v for v in json.loads((judged / "codegen.json").read_text())["races_by_function"]}
+    verdicts = {
+        (v["access"], v["rule"]): v for v in json.loads((judged / "codegen.json").read_text())["races_by_function"]
+    }
     assert verdicts.keys() == RACES.keys()
     for key, verdict in verdicts.items():
-        assert len(verdict["raced"]) == (27 if RACES[key] else 0) and len(verdict["quiet"]) == 27 - len(verdict["raced"]), key
+        assert len(verdict["raced"]) == (27 if RACES[key] else 0) and len(verdict["quiet"]) == 27 - len(
+            verdict["raced"]
+        ), key
         assert verdict["compiler"].startswith("gcc ") and verdict["optimisation"] == "-O2" and not verdict["error"]
     shown = {key: " ".join(line for _, line in verdict["assembly"]) for key, verdict in verdicts.items()}
-    for key, called in {("PLAIN", "Linux"): "__tsan_read2", ("VOLATILE", "Linux"): "__tsan_volatile_read2", ("ACQREL", "C11"): "__tsan_atomic16_load"}.items():
+    for key, called in {
+        ("PLAIN", "Linux"): "__tsan_read2",
+        ("VOLATILE", "Linux"): "__tsan_volatile_read2",
+        ("ACQREL", "C11"): "__tsan_atomic16_load",
+    }.items():
         assert called in shown[key] and not re.search(r"nop|data16", shown[key])
     text = (judged / "codegen.html").read_text()
     claims = text.split('<div class="claim">')[1:]
-    assert len(claims) == 6 and all(claim.count('<div class="side">') >= 2 for claim in claims), "each claim has its code beside it"
+    assert len(claims) == 6 and all(claim.count('<div class="side">') >= 2 for claim in claims), (
+        "each claim has its code beside it"
+    )
     assert text.count("27 of 27 race") == 3 and text.count("none of 27") == 3
     assert text.count('<td class="missing">\N{EN DASH}</td>') == 6, "no clang was asked: a grey column"
 
 
 @pytest.mark.parametrize("level", ["-O2", "-Os"])
 @pytest.mark.parametrize("compiler", races.host_compilers(), ids=lambda compiler: compiler.column)
-def test_each_compiler_has_a_verdict_at_each_level(sources: build.Sources, compiler: build.Compiler, level: str) -> None:
-    for access, rule in [("PLAIN", "Linux"), ("VOLATILE", "Linux")] if level == "-O2" else [("VOLATILE", "C11"), ("ACQREL", "C11")]:
+def test_each_compiler_has_a_verdict_at_each_level(
+    sources: build.Sources, compiler: build.Compiler, level: str
+) -> None:
+    for access, rule in (
+        [("PLAIN", "Linux"), ("VOLATILE", "Linux")] if level == "-O2" else [("VOLATILE", "C11"), ("ACQREL", "C11")]
+    ):
         verdict = races.judge_functions(sources, compiler, level, build.Access(access), rule)
         assert not verdict.error
         assert not (verdict.quiet if RACES[access, rule] else verdict.raced), verdict

@@ -22,17 +22,34 @@ CLANG = next(filter(shutil.which, [f"clang-{version}" for version in (19, 20, 18
 LEVELS = (["-O0"], ["-O1"], ["-O2"], ["-O3"], ["-O2", "-flto"])
 BUILDS = [["gcc", *level] for level in LEVELS] + [[CLANG, *level] for level in LEVELS[:4]]
 
-pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the trap flag and the fault's code are x86-64's")
+pytestmark = pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="the trap flag and the fault's code are x86-64's"
+)
 
 
 def trace(build: list[str], access: str, folder: Path) -> str:
     """All accesses of the story, in both formats, with and without EVENT_IDX."""
     program = folder / "-".join([access, *(part.strip("-") for part in build)])
-    subprocess.run([*build, "-std=gnu11", "-w", f"-DVRING_ACCESS_{access}", f"-I{ROOT / 'include'}", "-o", program,
-                    *sorted((ROOT / "lib" / "vring").glob("*.c")), ROOT / "tests" / "c" / "vring" / "machine_trace.c"],
-                   check=True, timeout=PROGRAM)
-    return "".join(subprocess.run([program, ring, events], check=True, timeout=PROGRAM, capture_output=True, text=True).stdout
-                   for ring in ("split", "packed") for events in ("plain", "event_idx"))
+    subprocess.run(
+        [
+            *build,
+            "-std=gnu11",
+            "-w",
+            f"-DVRING_ACCESS_{access}",
+            f"-I{ROOT / 'include'}",
+            "-o",
+            program,
+            *sorted((ROOT / "lib" / "vring").glob("*.c")),
+            ROOT / "tests" / "c" / "vring" / "machine_trace.c",
+        ],
+        check=True,
+        timeout=PROGRAM,
+    )
+    return "".join(
+        subprocess.run([program, ring, events], check=True, timeout=PROGRAM, capture_output=True, text=True).stdout
+        for ring in ("split", "packed")
+        for events in ("plain", "event_idx")
+    )
 
 
 def test_C248_every_compiler_makes_the_same_accesses(tmp_path: Path) -> None:

@@ -62,8 +62,13 @@ def make_image(path: pathlib.Path, size: int) -> pathlib.Path:
 
 def run_demo(out: pathlib.Path, *words: object) -> subprocess.CompletedProcess[str]:
     """The demo as a user runs it."""
-    return subprocess.run([sys.executable, "-W", "error", str(DEMO / "demo.py"), "--out", str(out), *map(str, words)],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PROGRAM)
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(DEMO / "demo.py"), "--out", str(out), *map(str, words)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM,
+    )
 
 
 def digest(path: pathlib.Path) -> str:
@@ -128,10 +133,18 @@ def test_disks_with_packed_rings_and_their_console(out: pathlib.Path, image: pat
     assert_passed(done, image, out)
     kept = [json.loads(line) for line in (out / "snapshots.jsonl").read_text("utf-8").splitlines()]
     assert [record["format"] for record in kept if "vring-snapshot" in record] == ["packed", "packed"]
-    shown = subprocess.run([sys.executable, "-m", "vring", "inspect", out / "snapshots.jsonl"], capture_output=True,
-                           text=True, timeout=PROGRAM, check=True).stdout
-    for line in ("disk 0: packed ring, 64 entries, as its driver sees it", "bounce window: 1536 slots of 2 KiB",
-                 "s 8 staged, not yet visible; D 8 with the device; u 8 used, not yet taken back; . 16 descriptors free"):
+    shown = subprocess.run(
+        [sys.executable, "-m", "vring", "inspect", out / "snapshots.jsonl"],
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM,
+        check=True,
+    ).stdout
+    for line in (
+        "disk 0: packed ring, 64 entries, as its driver sees it",
+        "bounce window: 1536 slots of 2 KiB",
+        "s 8 staged, not yet visible; D 8 with the device; u 8 used, not yet taken back; . 16 descriptors free",
+    ):
         assert line in shown, (line, shown)
     assert re.search(r"D id \d+ at \d+ \(table\): r16 w65536 w1", shown), "tables are shown, too"
     words = svg_words(out / "ring.svg")
@@ -174,8 +187,11 @@ def test_the_users_image_is_not_touched(out: pathlib.Path, tmp_path: pathlib.Pat
 
 def test_an_image_that_cannot_be_read_is_refused_in_a_sentence(out: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (tmp_path / "empty.img").touch()
-    for path, what in [(tmp_path / "none.img", "No such file"), (tmp_path, "neither a file nor a block device"),
-                       (tmp_path / "empty.img", "is empty")]:
+    for path, what in [
+        (tmp_path / "none.img", "No such file"),
+        (tmp_path, "neither a file nor a block device"),
+        (tmp_path / "empty.img", "is empty"),
+    ]:
         done = run_demo(out, path)
         assert done.returncode == 1
         assert re.fullmatch(f"FAIL: .*{re.escape(str(path))}.*{what}.*\n", done.stderr)
@@ -259,16 +275,20 @@ def test_a_program_that_is_missing_is_named_with_its_package() -> None:
         machine.require("no-such-program", "its-package")
 
 
-@pytest.mark.parametrize(("words", "code", "message"), [
-    (["--slots", 80], 0, ""),         # room for two requests: the others wait for them
-    (["--depth", 1], 0, ""),
-    (["--slots", 35], 26, "the bounce pool is too small for a single request"),
-    (["--slots", 8], 26, "never fits"),
-    (["--slots", 5000], 2, "does not take slots=5000"),
-    (["--depth", 33], 2, "does not take depth=33"),
-])
-def test_room_is_waited_for_or_its_lack_reported(out: pathlib.Path, image: pathlib.Path, words: list[object], code: int,
-                                                 message: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--slots", 80], 0, ""),  # room for two requests: the others wait for them
+        (["--depth", 1], 0, ""),
+        (["--slots", 35], 26, "the bounce pool is too small for a single request"),
+        (["--slots", 8], 26, "never fits"),
+        (["--slots", 5000], 2, "does not take slots=5000"),
+        (["--depth", 33], 2, "does not take depth=33"),
+    ],
+)
+def test_room_is_waited_for_or_its_lack_reported(
+    out: pathlib.Path, image: pathlib.Path, words: list[object], code: int, message: str
+) -> None:
     done = run_demo(out, image, *words)
     assert done.returncode == code, done.stdout + done.stderr
     assert message in done.stderr
@@ -322,10 +342,10 @@ class Host:
             thread.join()
 
     def peek(self, addr: int, size: int) -> bytes:
-        return self.ram[addr - RAM_START:addr - RAM_START + size]
+        return self.ram[addr - RAM_START : addr - RAM_START + size]
 
     def poke(self, addr: int, data: bytes) -> None:
-        self.ram[addr - RAM_START:addr - RAM_START + len(data)] = data
+        self.ram[addr - RAM_START : addr - RAM_START + len(data)] = data
 
 
 @pytest.fixture
@@ -338,14 +358,15 @@ def used_ring(host: Host, disk: int) -> int:
 
 
 def move_used_index(host: Host) -> None:
-    index, = struct.unpack("<H", host.peek(used_ring(host, 0) + 2, 2))
-    host.poke(used_ring(host, 0) + 2, struct.pack("<H", (index + 1000) & 0xffff))
+    (index,) = struct.unpack("<H", host.peek(used_ring(host, 0) + 2, 2))
+    host.poke(used_ring(host, 0) + 2, struct.pack("<H", (index + 1000) & 0xFFFF))
 
 
 def rewrite_used(field: int, value: int) -> Callable[[Host], None]:
     def act(host: Host) -> None:
         for position in range(QUEUE):
             host.poke(used_ring(host, 0) + 4 + 8 * position + field, struct.pack("<I", value))
+
     return act
 
 
@@ -358,16 +379,21 @@ def empty_descriptors(host: Host) -> None:
         host.poke(int(host.disks[0]["desc"]) + 16 * i + 8, bytes(4))
 
 
-@pytest.mark.parametrize(("act", "outcomes", "message"), [
-    (move_used_index, {22}, "disk 0: the device broke the ring: .*"),
-    (rewrite_used(0, 0xffffffff), {22}, "disk 0: the device broke the ring: .*value 0xffffffff.*"),
-    (rewrite_used(4, 0x7fffffff), {22}, "disk 0: the device broke the ring: .*value 0x7fffffff.*"),
-    (rewrite_used(4, 0), {21}, "disk 0: read of 65536 bytes .*: the device says it wrote 0 bytes instead of 65537"),
-    (rewrite_window, {20, 24}, "disk . ?.*"),
-    (empty_descriptors, {24}, "disk 0: the device has met an error from which only a reset recovers"),
-], ids=["used index", "used id", "used length too long", "used length too short", "bounce window", "descriptors"])
-def test_a_host_that_tampers_is_caught_and_named(host: Host, act: Callable[[Host], None], outcomes: set[int],
-                                                message: str) -> None:
+@pytest.mark.parametrize(
+    ("act", "outcomes", "message"),
+    [
+        (move_used_index, {22}, "disk 0: the device broke the ring: .*"),
+        (rewrite_used(0, 0xFFFFFFFF), {22}, "disk 0: the device broke the ring: .*value 0xffffffff.*"),
+        (rewrite_used(4, 0x7FFFFFFF), {22}, "disk 0: the device broke the ring: .*value 0x7fffffff.*"),
+        (rewrite_used(4, 0), {21}, "disk 0: read of 65536 bytes .*: the device says it wrote 0 bytes instead of 65537"),
+        (rewrite_window, {20, 24}, "disk . ?.*"),
+        (empty_descriptors, {24}, "disk 0: the device has met an error from which only a reset recovers"),
+    ],
+    ids=["used index", "used id", "used length too long", "used length too short", "bounce window", "descriptors"],
+)
+def test_a_host_that_tampers_is_caught_and_named(
+    host: Host, act: Callable[[Host], None], outcomes: set[int], message: str
+) -> None:
     run = host.run(act)
     assert not run.timed_out
     assert run.failure, run
@@ -386,16 +412,20 @@ def test_a_host_that_only_looks_sees_no_private_address_and_in_the_end_nothing(h
     run = host.run(look)
     assert run.code == 0, run
     assert len(seen) > 100 and any(data_seen)
-    shared = [(part["addr"], part["addr"] + part["size"]) for snapshot in run.records if "vring-snapshot" in snapshot
-              for part in snapshot["shared"]]
+    shared = [
+        (part["addr"], part["addr"] + part["size"])
+        for snapshot in run.records
+        if "vring-snapshot" in snapshot
+        for part in snapshot["shared"]
+    ]
     assert [hex(address) for address in seen if not any(low <= address < high for low, high in shared)] == []
 
     # Slots are cleared as their mapping ends: nothing of the disks is left in the window; in private memory it is.
     with open(host.ram_path, "rb") as ram:
         memory = ram.read()
     last_chunk = (host.ram_path.parent / "big.img").read_bytes()[-65536:]
-    assert last_chunk in memory[:WINDOW - RAM_START]
-    assert not any(memory[WINDOW - RAM_START:WINDOW - RAM_START + WINDOW_SIZE])
+    assert last_chunk in memory[: WINDOW - RAM_START]
+    assert not any(memory[WINDOW - RAM_START : WINDOW - RAM_START + WINDOW_SIZE])
 
 
 def descriptor_addresses(host: Host, disk: int) -> list[int]:
@@ -415,8 +445,9 @@ def addresses_from(host: Host, at: int) -> list[int]:
     return [address] + [struct.unpack("<Q", host.peek(address + 16 * n, 8))[0] for n in range(length // 16)]
 
 
-def test_a_private_address_in_a_snapshot_is_noticed(guest: pathlib.Path, image: pathlib.Path,
-                                                    tmp_path: pathlib.Path) -> None:
+def test_a_private_address_in_a_snapshot_is_noticed(
+    guest: pathlib.Path, image: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     run = Host(guest, tmp_path, image).run(lambda host: None)
     inspect = demo.load_inspect()
     seen, outside = demo.private_addresses(run, inspect)
@@ -426,13 +457,17 @@ def test_a_private_address_in_a_snapshot_is_noticed(guest: pathlib.Path, image: 
     assert demo.private_addresses(run, inspect)[1]
 
 
-def test_snapshots_are_what_the_documentation_says(guest: pathlib.Path, image: pathlib.Path,
-                                                   tmp_path: pathlib.Path) -> None:
+def test_snapshots_are_what_the_documentation_says(
+    guest: pathlib.Path, image: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     run = Host(guest, tmp_path, image).run(lambda host: None)
     inspect = demo.load_inspect()
     kept = list(inspect.read(json.dumps(record) for record in run.records))
     assert [("vring-snapshot" in record, record["name"]) for record in kept] == [
-        (True, "disk 0"), (True, "disk 1"), (False, "bounce window")]
+        (True, "disk 0"),
+        (True, "disk 1"),
+        (False, "bounce window"),
+    ]
     for name in re.findall(r'"([a-z_]+)"(?=[,:\]}])', inspect.__doc__):
         assert any(name in json.dumps(record) for record in kept) or name in ("bidirectional", "coherent"), name
     assert all("<svg" in inspect.draw(record) for record in kept)

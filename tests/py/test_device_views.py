@@ -118,8 +118,13 @@ def test_chains_and_tables_are_shown(packed: bool) -> None:
     ring.driver.publish()
     for state in ("waiting", "device"):
         view = ring.view()
-        assert [(b.state, b.descriptors, len(b.pieces)) for b in owned(view)] == [(state, [0, 1, 2], 3), (state, [3], 2)]
-        words = [element.text for element in ElementTree.fromstring(draw(view)).iter("{http://www.w3.org/2000/svg}text")]
+        assert [(b.state, b.descriptors, len(b.pieces)) for b in owned(view)] == [
+            (state, [0, 1, 2], 3),
+            (state, [3], 2),
+        ]
+        words = [
+            element.text for element in ElementTree.fromstring(draw(view)).iter("{http://www.w3.org/2000/svg}text")
+        ]
         assert "2 buffers, 4 descriptors" in words and "the driver's" in words and "4 descriptors" in words
         assert f"mine: {'packed' if packed else 'split'} ring, 8 entries, as its device sees it" in draw_text(view)
         while chain := ring.device.get_avail():

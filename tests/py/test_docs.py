@@ -15,7 +15,17 @@ from limits import PROGRAM
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMPILE = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", f"-I{ROOT / 'include'}"]
+COMPILE = [
+    "gcc",
+    "-std=c11",
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wshadow",
+    "-Werror",
+    f"-I{ROOT / 'include'}",
+]
 
 # Shell commands that the documents name and who runs them. A command that is not listed here fails the test below.
 COMMANDS = {
@@ -45,8 +55,7 @@ COMMANDS = {
     "truncate -s 64M build/disk.img": "test_vhost_user_qemu.py",
     "build/vhost-user-blk/vhost-user-blk --socket build/disk.sock --image build/disk.img": "test_vhost_user_qemu.py",
     "qemu-system-x86_64 -M pc,memory-backend=ram -object memory-backend-memfd,id=ram,size=256M,share=on "
-    "-m 256M -chardev socket,id=disk,path=build/disk.sock,reconnect=1 -device vhost-user-blk-pci,chardev=disk,num-queues=1,packed=on":
-        "test_vhost_user_qemu.py",
+    "-m 256M -chardev socket,id=disk,path=build/disk.sock,reconnect=1 -device vhost-user-blk-pci,chardev=disk,num-queues=1,packed=on": "test_vhost_user_qemu.py",
 }
 
 
@@ -74,13 +83,17 @@ def test_c_example_compiles_and_runs(code: str, tmp_path: Path) -> None:
 def test_the_c_example_of_the_readme_is_the_consumer() -> None:
     (code,) = (param.values[0] for param in blocks("c") if str(param.id).startswith("README.md"))
     assert code == (ROOT / "tests" / "c" / "consumer" / "main.c").read_text()
-    body = code[code.index("{\n") + 2:code.rindex("}")]
-    assert len([line for line in body.splitlines() if line.strip()]) <= 25, "the example is meant to be read at a glance"
+    body = code[code.index("{\n") + 2 : code.rindex("}")]
+    assert len([line for line in body.splitlines() if line.strip()]) <= 25, (
+        "the example is meant to be read at a glance"
+    )
 
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_example_runs(code: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=PROGRAM, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=PROGRAM, capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.stdout == "my request b'hello, driver'\n"
 
 
@@ -101,10 +114,15 @@ def test_fuzzing_goes_on_from_where_it_ended() -> None:
     subprocess.run([ROOT / "run", "fuzz", "pool", "2"], check=True, timeout=PROGRAM, capture_output=True)
     kept = len(list((ROOT / "build" / "corpus" / "pool").iterdir()))
     assert kept > 50
-    done = subprocess.run([ROOT / "run", "fuzz", "pool", "1"], check=True, timeout=PROGRAM, capture_output=True, text=True)
+    done = subprocess.run(
+        [ROOT / "run", "fuzz", "pool", "1"], check=True, timeout=PROGRAM, capture_output=True, text=True
+    )
     read = re.search(r"(\d+) files found in build/corpus/pool", done.stderr)
     assert read and int(read[1]) == kept
-    assert subprocess.run([ROOT / "run", "fuzz", "nonsense"], timeout=PROGRAM, capture_output=True, check=False).returncode == 2
+    assert (
+        subprocess.run([ROOT / "run", "fuzz", "nonsense"], timeout=PROGRAM, capture_output=True, check=False).returncode
+        == 2
+    )
 
 
 def test_links_lead_somewhere() -> None:
@@ -129,12 +147,14 @@ def peer_bad_conditions() -> list[tuple[str, str]]:
             while depth:
                 depth += {"(": 1, ")": -1}.get(text[end], 0)
                 end += 1
-            found.append((path.name, normalized(text[match.end():end - 1])))
+            found.append((path.name, normalized(text[match.end() : end - 1])))
     return found
 
 
 def test_security_lists_every_check_with_a_test_that_exists() -> None:
-    rows = re.findall(r"^\| `([^`]+)` \| `(.+?)` \| [^|]+ \| ([^|]+) \| `(\w+)` \|$", (ROOT / "SECURITY.md").read_text(), re.M)
+    rows = re.findall(
+        r"^\| `([^`]+)` \| `(.+?)` \| [^|]+ \| ([^|]+) \| `(\w+)` \|$", (ROOT / "SECURITY.md").read_text(), re.M
+    )
     listed = sorted((file, normalized(condition)) for file, condition, _, _ in rows)
     assert listed == sorted(peer_bad_conditions())
     tests = "".join(path.read_text() for path in (ROOT / "tests" / "c" / "vring").glob("*.c"))

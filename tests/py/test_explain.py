@@ -47,7 +47,10 @@ def fills(svg: str) -> list[str | None]:
 def test_misaligned_results_are_red_and_only_they() -> None:
     question = Question()
     before, after = answer_before_the_fix(question), answer_of_the_library(question)
-    assert fills(draw_stride(question, before, after)) == [COLOURS["red"]] * 3 + [COLOURS["amber"]] + [COLOURS["green"]] * 3
+    assert (
+        fills(draw_stride(question, before, after))
+        == [COLOURS["red"]] * 3 + [COLOURS["amber"]] + [COLOURS["green"]] * 3
+    )
     # Where the original has an address the rule before the fix was right, too, and the pictures agree.
     question = Question(orig=0x7C0, min_align=4096, alloc_align=1)
     before, after = answer_before_the_fix(question), answer_of_the_library(question)

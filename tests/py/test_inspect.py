@@ -460,7 +460,11 @@ def test_a_snapshot_says_whose_view_it_is_and_in_which_order(packed: bool) -> No
     title = f"mine: {'packed' if packed else 'split'} ring, 8 entries, IN_ORDER, as its"
     assert of_driver.startswith(f"{title} driver sees it\n") and of_device.startswith(f"{title} device sees it\n")
     assert "D 3 with the device" in of_driver and "w 1 available, not yet taken; D 2 taken, not yet used" in of_device
-    assert of_device.count("  D ") == 2 and of_device.count("  w ") == 2 and "as its device sees it" in " ".join(words(inspect.draw(views[1])))
+    assert (
+        of_device.count("  D ") == 2
+        and of_device.count("  w ") == 2
+        and "as its device sees it" in " ".join(words(inspect.draw(views[1])))
+    )
     with pytest.raises(inspect.SnapshotError, match="known to a driver"):
         inspect.visible_buffers(views[1])
     del views[0]["in_order"]
@@ -477,7 +481,10 @@ def test_tables_of_a_big_endian_ring_are_read_as_such() -> None:
     seen = inspect.ring_record("mine", driver.snapshot(), memory, big_endian=True)
     bare = inspect.split_ring_record("bare", memory, areas, big_endian=True)
     for record in seen, bare:
-        assert [(piece["addr"], piece["len"]) for piece in record["entries"][0]["table"]] == [(0x11111, 16), (0x22222, 32)]
+        assert [(piece["addr"], piece["len"]) for piece in record["entries"][0]["table"]] == [
+            (0x11111, 16),
+            (0x22222, 32),
+        ]
     assert bare["avail_idx"] == seen["avail_idx"] == 1
     wrong = inspect.ring_record("mine", driver.snapshot(), memory)
     assert wrong["entries"][0]["table"][0]["addr"] != 0x11111, "the negative control"

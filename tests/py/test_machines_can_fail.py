@@ -112,7 +112,9 @@ def test_a_wrong_driver_is_shrunk_to_a_few_steps() -> None:
     steps = re.findall(r"^state\.(\w+)", story, re.MULTILINE)
     steps = [step for step in steps if step not in ("counts_add_up", "nothing_staged_is_visible")]
     # Where the search begins depends on which modules are loaded; now and then a few idle steps survive the shrinking.
-    assert [step for step in steps if not step.endswith("_notifications")] == ["start", "add", "abort", "teardown"], story
+    assert [step for step in steps if not step.endswith("_notifications")] == ["start", "add", "abort", "teardown"], (
+        story
+    )
     assert len(steps) <= 12, story
 
 

@@ -64,7 +64,13 @@ class DoesNotWait(Turns):
 
 @pytest.mark.parametrize(
     "turns, packed",
-    [(NamesTheFirst, False), (NamesTheFirst, True), (TellsNoLength, False), (TellsNoLength, True), (DoesNotWait, False)],
+    [
+        (NamesTheFirst, False),
+        (NamesTheFirst, True),
+        (TellsNoLength, False),
+        (TellsNoLength, True),
+        (DoesNotWait, False),
+    ],
 )
 def test_a_device_that_breaks_the_order_is_found(turns: type[Turns], packed: bool) -> None:
     class Device(PeerDevice):
@@ -85,7 +91,10 @@ def test_a_device_that_breaks_the_order_is_found(turns: type[Turns], packed: boo
         def make_device(self, setup: RingSetup) -> PackedPeerDevice:
             return Packed(setup)
 
-    find(PackedMachine if packed else Machine, "came back|does not come back|buffers taken|nothing was published|notified for nothing|PEER_")
+    find(
+        PackedMachine if packed else Machine,
+        "came back|does not come back|buffers taken|nothing was published|notified for nothing|PEER_",
+    )
 
 
 class Scatters(PeerDriver):
@@ -151,7 +160,9 @@ def test_a_hostile_machine_finds_what_is_wrong_in_order_alone(knows: Feature) ->
         features = knows
 
         def make_device(self, setup: RingSetup) -> Device:
-            return LetsGoBeforeItsTurn(setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index)
+            return LetsGoBeforeItsTurn(
+                setup.memory, setup.areas, setup.features, regions=setup.regions, index=setup.index
+            )
 
     for machine, reason in ((OfDriver, "before it was its turn"), (OfDevice, "the device counts")):
         if knows:
@@ -290,7 +301,10 @@ def test_a_hostile_machine_finds_a_wrong_byte_order(knows: bool) -> None:
         def make_device(self, setup: RingSetup) -> ReadsModernWords:
             return ReadsModernWords(setup)
 
-    for machine, reason in ((OfDriver, "is published as|an honest peer"), (OfDevice, "was taken, but|is accused|but the buffer is")):
+    for machine, reason in (
+        (OfDriver, "is published as|an honest peer"),
+        (OfDevice, "was taken, but|is accused|but the buffer is"),
+    ):
         if knows:
             find(machine, reason)
         else:

@@ -64,8 +64,20 @@ def functions(compiler: list[str], access: str, folder: Path) -> dict[str, list[
     """The instructions of each function of SOURCE, on this variant of the accessors."""
     source = folder / "accessors.c"
     source.write_text(SOURCE)
-    command = [*compiler, "-std=c11", "-O2", "-ffreestanding", "-fno-asynchronous-unwind-tables", "-S", "-o", "-",
-               f"-DVRING_ACCESS_{access}", f"-I{ROOT / 'lib'}", f"-I{ROOT / 'include'}", str(source)]
+    command = [
+        *compiler,
+        "-std=c11",
+        "-O2",
+        "-ffreestanding",
+        "-fno-asynchronous-unwind-tables",
+        "-S",
+        "-o",
+        "-",
+        f"-DVRING_ACCESS_{access}",
+        f"-I{ROOT / 'lib'}",
+        f"-I{ROOT / 'include'}",
+        str(source),
+    ]
     text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PROGRAM).stdout
     found: dict[str, list[str]] = {}
     name = ""
@@ -83,7 +95,9 @@ def functions(compiler: list[str], access: str, folder: Path) -> dict[str, list[
 @pytest.mark.parametrize("target", TARGETS)
 def test_V104_an_access_without_order_is_one_plain_instruction(target: str, tmp_path: Path) -> None:
     plain = functions(TARGETS[target], "PLAIN", tmp_path)
-    assert set(plain) >= {*NO_ORDER, "acquire", "fence_either", "ordered_store"}, "the compiler's output was not understood"
+    assert set(plain) >= {*NO_ORDER, "acquire", "fence_either", "ordered_store"}, (
+        "the compiler's output was not understood"
+    )
     for access in ("VOLATILE", "RELAXED", "ACQREL"):
         made = functions(TARGETS[target], access, tmp_path)
         for name in NO_ORDER:

@@ -60,7 +60,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", place, cwd=place / "tree")
     [sdist] = place.glob("*.tar.gz")
     (place / "sdist").mkdir()
-    run("tar", "-xzf", str(sdist), "-C", str(place / "sdist"))  # Debian 12's tarfile knows no filter, later ones ask for it
+    run(
+        "tar", "-xzf", str(sdist), "-C", str(place / "sdist")
+    )  # Debian 12's tarfile knows no filter, later ones ask for it
     [source] = (place / "sdist").iterdir()
     run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", place, cwd=source)
     [built] = place.glob("*.whl")
@@ -126,7 +128,9 @@ def test_nothing_else_is_there(cffi_alone: Path) -> None:
         done = subprocess.run([cffi_alone, "-c", f"import {absent}"], text=True, capture_output=True)
         assert done.returncode == 1 and "ModuleNotFoundError" in done.stderr, absent
     done = subprocess.run([cffi_alone, "-c", "import vring.testing"], text=True, capture_output=True)
-    assert done.returncode == 1 and "vring.testing needs Hypothesis; pip install 'vring[testing]' brings it" in done.stderr
+    assert (
+        done.returncode == 1 and "vring.testing needs Hypothesis; pip install 'vring[testing]' brings it" in done.stderr
+    )
 
 
 def test_every_command_needs_cffi_alone(cffi_alone: Path, tmp_path: Path) -> None:

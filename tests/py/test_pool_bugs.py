@@ -41,9 +41,19 @@ def passes(tree: Path, test: str, number: int) -> bool:
     own = re.findall(r'#include "bounce/(\w+\.c)"', (TESTS / "bounce" / test).read_text())
     sources = sorted(str(path) for path in (tree / "bounce").glob("*.c") if path.name not in own)
     built = subprocess.run(
-        [*COMPILE, f"-DBOUNCE_SEED_BUG={number}", f"-I{tree}", *sources, str(TESTS / "bounce" / test),
-         str(TESTS / "vtest_main.c"), "-o", str(program)],
-        capture_output=True, text=True, check=False,
+        [
+            *COMPILE,
+            f"-DBOUNCE_SEED_BUG={number}",
+            f"-I{tree}",
+            *sources,
+            str(TESTS / "bounce" / test),
+            str(TESTS / "vtest_main.c"),
+            "-o",
+            str(program),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert built.returncode == 0, built.stderr
     try:
@@ -61,14 +71,24 @@ def test_the_tests_pass_with_the_switch_at_0(test: str, tree: Path) -> None:
 @pytest.mark.parametrize("source", sorted(path.name for path in SOURCES.glob("*.c")))
 def test_with_the_switch_at_0_the_compiler_sees_what_is_shipped(source: str, tree: Path) -> None:
     def without_space(folder: Path) -> str:
-        command: list[str | Path] = ["gcc", "-std=c11", "-E", "-P", "-DBOUNCE_SEED_BUG=0", f"-I{ROOT / 'include'}", folder / source]
+        command: list[str | Path] = [
+            "gcc",
+            "-std=c11",
+            "-E",
+            "-P",
+            "-DBOUNCE_SEED_BUG=0",
+            f"-I{ROOT / 'include'}",
+            folder / source,
+        ]
         preprocessed = subprocess.run(command, capture_output=True, text=True, check=True)
         return "".join(preprocessed.stdout.split())
 
     assert without_space(tree / "bounce") == without_space(SOURCES)
 
 
-def test_S1_S2_S3_S4_S5_S7_S8_S9_S12_S13_S14_S15_S16_S18_S19_S21_S23_S24_S26_S27_S28_S29_S30_S32_S33_S34_S35_S42_S43_every_bug_of_the_past_is_found_out(tree: Path) -> None:
+def test_S1_S2_S3_S4_S5_S7_S8_S9_S12_S13_S14_S15_S16_S18_S19_S21_S23_S24_S26_S27_S28_S29_S30_S32_S33_S34_S35_S42_S43_every_bug_of_the_past_is_found_out(
+    tree: Path,
+) -> None:
     def survives(number: int) -> bool:
         return passes(tree, BUGS[number - 1].test, number)
 
@@ -85,12 +105,28 @@ def test_the_fuzzer_finds_them_too(tree: Path) -> None:
 
     def found(number: int) -> bool:
         program = tree / f"fuzz_{number}"
-        command = [CLANG, "-std=gnu11", "-O1", "-w", "-fsanitize=fuzzer", f"-DBOUNCE_SEED_BUG={number}",
-                   f"-I{ROOT / 'include'}", f"-I{tree}", str(harness), *map(str, sources), "-o", str(program)]
+        command = [
+            CLANG,
+            "-std=gnu11",
+            "-O1",
+            "-w",
+            "-fsanitize=fuzzer",
+            f"-DBOUNCE_SEED_BUG={number}",
+            f"-I{ROOT / 'include'}",
+            f"-I{tree}",
+            str(harness),
+            *map(str, sources),
+            "-o",
+            str(program),
+        ]
         subprocess.run(command, capture_output=True, check=True, timeout=PROGRAM)
         runs = 400_000 if number else 20_000  # a bug ends them as soon as it is found
-        done = subprocess.run([program, "-seed=1", f"-runs={runs}", "-max_len=400", f"-artifact_prefix={program}-"],
-                              capture_output=True, check=False, timeout=PROGRAM)
+        done = subprocess.run(
+            [program, "-seed=1", f"-runs={runs}", "-max_len=400", f"-artifact_prefix={program}-"],
+            capture_output=True,
+            check=False,
+            timeout=PROGRAM,
+        )
         return b"not so: " in done.stderr
 
     numbers = [n for n, bug in enumerate(BUGS, 1) if re.match("S[0-9]+: ", bug.what) and bug.fuzzed]

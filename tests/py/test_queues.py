@@ -477,8 +477,10 @@ class Bounced:
         return chain.read()
 
 
-@pytest.fixture(params=[*FORMATS, *(each | Feature.INDIRECT_DESC for each in FORMATS)],
-                ids=["split", "packed", "split-indirect", "packed-indirect"])
+@pytest.fixture(
+    params=[*FORMATS, *(each | Feature.INDIRECT_DESC for each in FORMATS)],
+    ids=["split", "packed", "split-indirect", "packed-indirect"],
+)
 def bounced(request: pytest.FixtureRequest) -> Bounced:
     return Bounced(request.param)
 

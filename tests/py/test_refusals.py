@@ -478,12 +478,20 @@ def test_a_piece_that_is_none_is_named_and_so_is_an_offer() -> None:
     device: Any = SplitDevice(memory, areas, V1)
     anything: Any = GuestMemory
     slips: list[tuple[str, Callable[[], object]]] = [
-        (r"SplitDriver.add_avail: readable\[0\] must be \(address, bytes\), not 65536", lambda: driver.add_avail((65536, 16))),
+        (
+            r"SplitDriver.add_avail: readable\[0\] must be \(address, bytes\), not 65536",
+            lambda: driver.add_avail((65536, 16)),
+        ),
         (r"readable\[0\] must be \(address, bytes\), not \(1, 2, 3\)", lambda: driver.add_avail([(1, 2, 3)])),
-        (r"add_avail_batch: offers\[1\] must be \(readable, writable, token\), not 3",
-         lambda: driver.add_avail_batch([([(65536, 1)], [], None), 3])),
+        (
+            r"add_avail_batch: offers\[1\] must be \(readable, writable, token\), not 3",
+            lambda: driver.add_avail_batch([([(65536, 1)], [], None), 3]),
+        ),
         (r"add_indirect: table must be an IndirectTable, not None", lambda: driver.add_indirect(None, [(65536, 1)])),
-        (r"add_used_batch: chains\[0\] must be a Chain or \(chain, written\), not 3", lambda: device.add_used_batch([3])),
+        (
+            r"add_used_batch: chains\[0\] must be a Chain or \(chain, written\), not 3",
+            lambda: device.add_used_batch([3]),
+        ),
         (r"get_avail_batch: most must be an int, not str", lambda: device.get_avail_batch("all")),
         (r"regions\[0\] must be a Region, not 3", lambda: device.set_regions([3])),
         (r"GuestMemory: size and base must be ints, not '64k' and 65536", lambda: anything("64k")),

@@ -199,8 +199,7 @@ class WritesModernWords(PeerDevice):
 
 
 @pytest.mark.parametrize(
-    "wrong, knows, old",
-    [(BatchesByTheirFirst, Feature.IN_ORDER, False), (WritesModernWords, Feature.EVENT_IDX, True)],
+    "wrong, knows, old", [(BatchesByTheirFirst, Feature.IN_ORDER, False), (WritesModernWords, Feature.EVENT_IDX, True)]
 )
 def test_a_device_that_is_wrong_in_order_or_in_an_old_ring_alone_is_found(
     wrong: type[PeerDevice], knows: Feature, old: bool

@@ -81,10 +81,7 @@ def test_a_wrong_set_is_found_in_few_steps(wrong: type[BounceSet], reason: str, 
             run_state_machine_as_test(
                 seed(luck)(Machine),
                 settings=settings(
-                    max_examples=3000,
-                    report_multiple_bugs=False,
-                    phases=[Phase.generate, Phase.shrink],
-                    database=None,
+                    max_examples=3000, report_multiple_bugs=False, phases=[Phase.generate, Phase.shrink], database=None
                 ),
             )
         run = [line for line in getattr(found.value, "__notes__", []) if RULES.match(line)]

@@ -15,7 +15,9 @@ def test_every_number_has_a_test() -> None:
 
 
 def test_a_number_without_a_test_is_named(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(statements, "tests", lambda: {number: [("a.c", "a")] for number in statements.NUMBERS if number != "V7"})
+    monkeypatch.setattr(
+        statements, "tests", lambda: {number: [("a.c", "a")] for number in statements.NUMBERS if number != "V7"}
+    )
     assert statements.without_a_test() == ["V7"]
 
 

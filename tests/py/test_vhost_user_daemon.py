@@ -17,14 +17,43 @@ import pytest
 import vhost_user_peer as peer
 from images import same_bytes
 from limits import ANSWER
-from vhost_user_peer import (BASIC, GUEST, IN, IOERR, OK, OUT, RINGS, SECTOR, SECTORS, UNSUPP, Daemon, Disk, FrontEnd,
-                             Memory, PackedRing, Ring, SplitRing, regions, still_serves)
+from vhost_user_peer import (
+    BASIC,
+    GUEST,
+    IN,
+    IOERR,
+    OK,
+    OUT,
+    RINGS,
+    SECTOR,
+    SECTORS,
+    UNSUPP,
+    Daemon,
+    Disk,
+    FrontEnd,
+    Memory,
+    PackedRing,
+    Ring,
+    SplitRing,
+    regions,
+    still_serves,
+)
 
 
 @RINGS
-@pytest.mark.parametrize("features", [0, peer.F_EVENT_IDX, peer.F_INDIRECT, peer.F_IN_ORDER,
-                                      peer.F_EVENT_IDX | peer.F_INDIRECT | peer.F_IN_ORDER | peer.F_FLUSH])
-def test_a_disk_is_read_and_written(daemon: Daemon, memory: Memory, image: Path, kind: type[Ring], features: int) -> None:
+@pytest.mark.parametrize(
+    "features",
+    [
+        0,
+        peer.F_EVENT_IDX,
+        peer.F_INDIRECT,
+        peer.F_IN_ORDER,
+        peer.F_EVENT_IDX | peer.F_INDIRECT | peer.F_IN_ORDER | peer.F_FLUSH,
+    ],
+)
+def test_a_disk_is_read_and_written(
+    daemon: Daemon, memory: Memory, image: Path, kind: type[Ring], features: int
+) -> None:
     with FrontEnd(daemon.socket) as front_end, Disk(front_end, kind(memory), BASIC | features) as disk:
         disk.start()
         for sector in (0, 1, SECTORS - 1):
@@ -34,15 +63,17 @@ def test_a_disk_is_read_and_written(daemon: Daemon, memory: Memory, image: Path,
         assert disk.request(peer.FLUSH) == (OK, b"", 1)
         assert disk.request(peer.GET_ID, 0, 20) == (OK, b"disk.img".ljust(20, b"\0"), 21)
         assert disk.stop() == disk.ring.base
-    assert image.read_bytes()[3 * SECTOR:4 * SECTOR] != struct.pack("<Q", 3) * 64
+    assert image.read_bytes()[3 * SECTOR : 4 * SECTOR] != struct.pack("<Q", 3) * 64
 
 
 @RINGS
 @pytest.mark.parametrize("size", [2, 4, 256])
 def test_a_queue_stops_and_goes_on_where_it_stopped(daemon: Daemon, kind: type[Ring], size: int) -> None:
     memory = Memory()
-    with FrontEnd(daemon.socket) as front_end, Disk(front_end, kind(memory, max(size, 3 if kind is PackedRing else 4))
-                                                    ) as disk:
+    with (
+        FrontEnd(daemon.socket) as front_end,
+        Disk(front_end, kind(memory, max(size, 3 if kind is PackedRing else 4))) as disk,
+    ):
         disk.start()
         for _ in range(7):
             disk.works()
@@ -55,7 +86,8 @@ def test_a_queue_stops_and_goes_on_where_it_stopped(daemon: Daemon, kind: type[R
 
 @RINGS
 def test_C084_what_was_offered_before_the_queue_ran_is_carried_out_without_a_kick(
-        front_end: FrontEnd, memory: Memory, kind: type[Ring]) -> None:
+    front_end: FrontEnd, memory: Memory, kind: type[Ring]
+) -> None:
     with Disk(front_end, kind(memory)) as disk:
         disk.start()
         base = disk.stop()
@@ -67,21 +99,37 @@ def test_C084_what_was_offered_before_the_queue_ran_is_carried_out_without_a_kic
         assert disk.runs(base)
         disk.await_call()
         assert disk.ring.used() == SECTOR + 1
-        assert memory.data[0x9000:0x9000 + SECTOR] == struct.pack("<Q", 5) * 64
+        assert memory.data[0x9000 : 0x9000 + SECTOR] == struct.pack("<Q", 5) * 64
 
 
-@pytest.mark.parametrize(("kind", "sector", "data", "status"), [
-    (IN, SECTORS, SECTOR, IOERR), (IN, SECTORS - 1, 2 * SECTOR, IOERR), (IN, 2**64 - 1, SECTOR, IOERR),
-    (IN, 2**55, SECTOR, IOERR), (IN, 0, SECTOR - 1, IOERR), (IN, 0, 513, IOERR), (OUT, SECTORS, b"x" * SECTOR, IOERR),
-    (OUT, 0, b"x" * 100, IOERR), (OUT, 2**64 - 1, b"x" * SECTOR, IOERR), (13, 0, b"", UNSUPP), (0x10000, 0, 64, UNSUPP),
-    (0xFFFFFFFF, 0, b"x" * SECTOR, UNSUPP), (IN, 0, 0, OK), (peer.GET_ID, 0, 5, OK), (peer.GET_ID, 0, 100, OK)])
-def test_a_request_that_cannot_be_is_answered_and_leaves_no_old_byte(disk: Disk, image: Path, kind: int, sector: int,
-                                                                    data: bytes | int, status: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "sector", "data", "status"),
+    [
+        (IN, SECTORS, SECTOR, IOERR),
+        (IN, SECTORS - 1, 2 * SECTOR, IOERR),
+        (IN, 2**64 - 1, SECTOR, IOERR),
+        (IN, 2**55, SECTOR, IOERR),
+        (IN, 0, SECTOR - 1, IOERR),
+        (IN, 0, 513, IOERR),
+        (OUT, SECTORS, b"x" * SECTOR, IOERR),
+        (OUT, 0, b"x" * 100, IOERR),
+        (OUT, 2**64 - 1, b"x" * SECTOR, IOERR),
+        (13, 0, b"", UNSUPP),
+        (0x10000, 0, 64, UNSUPP),
+        (0xFFFFFFFF, 0, b"x" * SECTOR, UNSUPP),
+        (IN, 0, 0, OK),
+        (peer.GET_ID, 0, 5, OK),
+        (peer.GET_ID, 0, 100, OK),
+    ],
+)
+def test_a_request_that_cannot_be_is_answered_and_leaves_no_old_byte(
+    disk: Disk, image: Path, kind: int, sector: int, data: bytes | int, status: int
+) -> None:
     before = image.read_bytes()
-    disk.memory.data[0x10100:0x11000] = b"\xAA" * 0xF00
+    disk.memory.data[0x10100:0x11000] = b"\xaa" * 0xF00
     answer, back, used = disk.request(kind, sector, data)
     assert answer == status and used == len(back) + 1
-    assert b"\xAA" not in back and (status == OK or not any(back))
+    assert b"\xaa" not in back and (status == OK or not any(back))
     same_bytes(image.read_bytes(), before, "the image")
     disk.works()
 
@@ -89,13 +137,15 @@ def test_a_request_that_cannot_be_is_answered_and_leaves_no_old_byte(disk: Disk,
 def test_a_request_without_room_for_an_answer_is_returned_as_it_is(disk: Disk) -> None:
     for pieces in ([(GUEST + 0x8000, 16, False)], [(GUEST + 0x8000, 4, False)]):
         assert disk.buffer(pieces) == 0
-    disk.memory.data[0x8000:0x8010] = b"\xFF" * 16
+    disk.memory.data[0x8000:0x8010] = b"\xff" * 16
     assert disk.buffer([(GUEST + 0x8000, 15, False), (GUEST + 0x9000, 4, True)]) == 4
     assert disk.memory.data[0x9000:0x9004] == b"\0\0\0\x01"  # no whole header: an error, and zeros before it
     disk.works()
 
 
-def test_a_read_only_image_is_offered_and_kept_as_such(checked_daemon: Path, tmp_path: Path, image: Path, memory: Memory) -> None:
+def test_a_read_only_image_is_offered_and_kept_as_such(
+    checked_daemon: Path, tmp_path: Path, image: Path, memory: Memory
+) -> None:
     image.chmod(0o444)
     before = image.read_bytes()
     with Daemon(checked_daemon, tmp_path, image, "--read-only") as daemon, FrontEnd(daemon.socket) as front_end:
@@ -123,15 +173,23 @@ def test_the_configuration_space(front_end: FrontEnd) -> None:
     assert front_end.is_over()
 
 
-@pytest.mark.parametrize(("words", "code", "complaint"), [
-    ([], 2, "usage: "), (["--image", "x"], 2, "usage: "), (["--socket", "s", "--image", "i", "more"], 2, "usage: "),
-    (["--socket", "s", "--image", "/nonexistent/image"], 1, "image: /nonexistent/image: No such file"),
-    (["--socket", "s", "--image", "/dev/null"], 1, "image: /dev/null: not as much as one sector"),
-    (["--socket", "/nonexistent/folder/s", "--image", "IMAGE"], 1, "socket: /nonexistent/folder/s: No such file"),
-    (["--socket", "s" * 200, "--image", "IMAGE"], 1, "longer than the 107 bytes"),
-    (["--socket", "IMAGE", "--image", "IMAGE"], 1, "Address already in use"), (["--help"], 0, "")])
-def test_a_slip_on_the_command_line_is_told(checked_daemon: Path, tmp_path: Path, image: Path, words: list[str], code: int,
-                                           complaint: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        ([], 2, "usage: "),
+        (["--image", "x"], 2, "usage: "),
+        (["--socket", "s", "--image", "i", "more"], 2, "usage: "),
+        (["--socket", "s", "--image", "/nonexistent/image"], 1, "image: /nonexistent/image: No such file"),
+        (["--socket", "s", "--image", "/dev/null"], 1, "image: /dev/null: not as much as one sector"),
+        (["--socket", "/nonexistent/folder/s", "--image", "IMAGE"], 1, "socket: /nonexistent/folder/s: No such file"),
+        (["--socket", "s" * 200, "--image", "IMAGE"], 1, "longer than the 107 bytes"),
+        (["--socket", "IMAGE", "--image", "IMAGE"], 1, "Address already in use"),
+        (["--help"], 0, ""),
+    ],
+)
+def test_a_slip_on_the_command_line_is_told(
+    checked_daemon: Path, tmp_path: Path, image: Path, words: list[str], code: int, complaint: str
+) -> None:
     done = peer.run([checked_daemon, *(str(image) if word == "IMAGE" else word for word in words)], tmp_path)
     assert done.returncode == code and complaint in done.stderr
     assert len(image.read_bytes()) == SECTORS * SECTOR
@@ -140,11 +198,17 @@ def test_a_slip_on_the_command_line_is_told(checked_daemon: Path, tmp_path: Path
 def test_asked_to_end_as_soon_as_it_can_be_seen_it_tidies_up(plain_daemon: Path, tmp_path: Path, image: Path) -> None:
     """Whoever sees the socket may send SIGTERM; here it comes in the very call that lets the socket be seen."""
     source, library, path = tmp_path / "listen.c", tmp_path / "listen.so", tmp_path / "daemon.sock"
-    source.write_text("#include <signal.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n"
-                      "int listen(int fd, int n) { return syscall(SYS_listen, fd, n) + raise(SIGTERM); }\n")
+    source.write_text(
+        "#include <signal.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n"
+        "int listen(int fd, int n) { return syscall(SYS_listen, fd, n) + raise(SIGTERM); }\n"
+    )
     subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", library, source], check=True)
-    done = subprocess.run([plain_daemon, "--socket", path, "--image", image], timeout=ANSWER,
-                          env={**os.environ, "LD_PRELOAD": str(library)}, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [plain_daemon, "--socket", path, "--image", image],
+        timeout=ANSWER,
+        env={**os.environ, "LD_PRELOAD": str(library)},
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 0 and not path.exists()
 
 
@@ -159,10 +223,13 @@ def test_an_image_is_served_by_one_daemon(daemon: Daemon, checked_daemon: Path, 
 # ---------------------------------------------------------------------------------------------------- over and over ---
 
 
-def test_C237_reconnecting_leaves_the_state_clean_and_memory_flat(plain_daemon: Path, tmp_path: Path, image: Path) -> None:
+def test_C237_reconnecting_leaves_the_state_clean_and_memory_flat(
+    plain_daemon: Path, tmp_path: Path, image: Path
+) -> None:
     """2,000 connections that end in the middle of something, in 20 ways."""
     memory = Memory()
     with Daemon(plain_daemon, tmp_path, image) as daemon:
+
         def connect(stage: int) -> None:
             with FrontEnd(daemon.socket) as front_end, Disk(front_end, SplitRing(memory)) as disk:
                 memory.data[0:0x8000] = bytes(0x8000)
@@ -171,7 +238,7 @@ def test_C237_reconnecting_leaves_the_state_clean_and_memory_flat(plain_daemon: 
                 elif stage < 5:
                     front_end.shake_hands(BASIC)
                     front_end.send(peer.SET_MEM_TABLE, memory.table(), [memory.fd])
-                    front_end.raw(disk.addresses()[:stage * 7], [memory.fd])
+                    front_end.raw(disk.addresses()[: stage * 7], [memory.fd])
                 else:
                     disk.start()
                     front_end.raw(struct.pack("=III", peer.SET_MEM_TABLE, 1, 40)[:stage], [memory.fd])
@@ -189,11 +256,15 @@ def test_C237_reconnecting_leaves_the_state_clean_and_memory_flat(plain_daemon: 
     memory.close()
 
 
-def test_C229_C231_C233_ten_thousand_messages_leave_memory_flat(plain_daemon: Path, tmp_path: Path, image: Path,
-                                                               memory: Memory) -> None:
+def test_C229_C231_C233_ten_thousand_messages_leave_memory_flat(
+    plain_daemon: Path, tmp_path: Path, image: Path, memory: Memory
+) -> None:
     began = time.monotonic()
-    with Daemon(plain_daemon, tmp_path, image) as daemon, FrontEnd(daemon.socket) as front_end, \
-            Disk(front_end, SplitRing(memory)) as disk:
+    with (
+        Daemon(plain_daemon, tmp_path, image) as daemon,
+        FrontEnd(daemon.socket) as front_end,
+        Disk(front_end, SplitRing(memory)) as disk,
+    ):
         disk.start().works()
 
         def round_() -> None:

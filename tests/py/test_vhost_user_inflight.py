@@ -16,12 +16,30 @@ from pathlib import Path
 import pytest
 
 import vhost_user_peer as peer
-from vhost_user_peer import (AVAIL, BASIC, GUEST, NEXT, OK, OUT, RINGS, SECTOR, USED, WRITE, Daemon, Disk, FrontEnd,
-                             Memory, PackedRing, Ring, SplitRing)
+from vhost_user_peer import (
+    AVAIL,
+    BASIC,
+    GUEST,
+    NEXT,
+    OK,
+    OUT,
+    RINGS,
+    SECTOR,
+    USED,
+    WRITE,
+    Daemon,
+    Disk,
+    FrontEnd,
+    Memory,
+    PackedRing,
+    Ring,
+    SplitRing,
+)
 
 GET_INFLIGHT_FD, SET_INFLIGHT_FD = 31, 32
-FEATURES = pytest.mark.parametrize("features", [0, peer.F_IN_ORDER, peer.F_EVENT_IDX],
-                                   ids=["plain", "in order", "event index"])
+FEATURES = pytest.mark.parametrize(
+    "features", [0, peer.F_IN_ORDER, peer.F_EVENT_IDX], ids=["plain", "in order", "event index"]
+)
 
 # One after the other in a block of memory: what each of the requests in flight has.
 SLOTS, DATA = 32, 16 << 10
@@ -60,7 +78,9 @@ def get_region(front_end: FrontEnd, queues: int = 1, queue_size: int = 128) -> t
 # ------------------------------------------------------------------------------------------------------------- messages ---
 
 
-def test_C223_C233_regions_are_made_and_given_back_over_and_over(plain_daemon: Path, tmp_path: Path, image: Path) -> None:
+def test_C223_C233_regions_are_made_and_given_back_over_and_over(
+    plain_daemon: Path, tmp_path: Path, image: Path
+) -> None:
     with Daemon(plain_daemon, tmp_path, image) as daemon, FrontEnd(daemon.socket) as front_end:
         front_end.shake_hands(BASIC)
 
@@ -81,13 +101,30 @@ def test_C223_C233_regions_are_made_and_given_back_over_and_over(plain_daemon: P
         peer.wait(lambda: daemon.owns() == peer.IDLE, "the region is unmapped")
 
 
-@pytest.mark.parametrize(("size", "offset", "queues", "queue_size"), [
-    (None, 0, 0, 128), (None, 0, 1025, 128), (None, 0, 0xFFFF, 128), (None, 0, 1, 0), (None, 0, 1, 32769),
-    (None, 0, 1, 0xFFFF), (0, 0, 1, 128), (100, 0, 1, 128), (2**63, 0, 1, 128), (2**64 - 1, 0, 1, 128),
-    (None, 2**63, 1, 128), (None, 2**64 - 64, 1, 128), (None, 4096, 1, 128), (None, 8, 1, 128), (None, 0, 2, 128),
-    (None, 0, 1, 32768)])
-def test_C235_a_region_that_cannot_be_is_refused(checked_daemon: Path, tmp_path: Path, image: Path, size: int | None,
-                                                 offset: int, queues: int, queue_size: int) -> None:
+@pytest.mark.parametrize(
+    ("size", "offset", "queues", "queue_size"),
+    [
+        (None, 0, 0, 128),
+        (None, 0, 1025, 128),
+        (None, 0, 0xFFFF, 128),
+        (None, 0, 1, 0),
+        (None, 0, 1, 32769),
+        (None, 0, 1, 0xFFFF),
+        (0, 0, 1, 128),
+        (100, 0, 1, 128),
+        (2**63, 0, 1, 128),
+        (2**64 - 1, 0, 1, 128),
+        (None, 2**63, 1, 128),
+        (None, 2**64 - 64, 1, 128),
+        (None, 4096, 1, 128),
+        (None, 8, 1, 128),
+        (None, 0, 2, 128),
+        (None, 0, 1, 32768),
+    ],
+)
+def test_C235_a_region_that_cannot_be_is_refused(
+    checked_daemon: Path, tmp_path: Path, image: Path, size: int | None, offset: int, queues: int, queue_size: int
+) -> None:
     with Daemon(checked_daemon, tmp_path, image) as daemon, FrontEnd(daemon.socket) as front_end:
         front_end.shake_hands(BASIC)
         payload, fd = get_region(front_end)
@@ -106,13 +143,32 @@ def test_C235_a_region_that_cannot_be_is_refused(checked_daemon: Path, tmp_path:
 
 
 @RINGS
-@pytest.mark.parametrize(("what", "at", "layout", "value"), [
-    ("version", 8, "H", 2), ("features", 0, "Q", 1), ("another size", 10, "H", 64), ("size 0", 10, "H", 0),
-    ("another size", 10, "H", 0xFFFF)])
-def test_C222_a_region_of_something_else_starts_nothing(checked_daemon: Path, tmp_path: Path, image: Path, memory: Memory,
-                                                        kind: type[Ring], what: str, at: int, layout: str, value: int) -> None:
-    with Daemon(checked_daemon, tmp_path, image) as daemon, FrontEnd(daemon.socket) as front_end, \
-            Disk(front_end, kind(memory, 128)) as disk:
+@pytest.mark.parametrize(
+    ("what", "at", "layout", "value"),
+    [
+        ("version", 8, "H", 2),
+        ("features", 0, "Q", 1),
+        ("another size", 10, "H", 64),
+        ("size 0", 10, "H", 0),
+        ("another size", 10, "H", 0xFFFF),
+    ],
+)
+def test_C222_a_region_of_something_else_starts_nothing(
+    checked_daemon: Path,
+    tmp_path: Path,
+    image: Path,
+    memory: Memory,
+    kind: type[Ring],
+    what: str,
+    at: int,
+    layout: str,
+    value: int,
+) -> None:
+    with (
+        Daemon(checked_daemon, tmp_path, image) as daemon,
+        FrontEnd(daemon.socket) as front_end,
+        Disk(front_end, kind(memory, 128)) as disk,
+    ):
         front_end.shake_hands(disk.features)
         front_end.send(peer.SET_MEM_TABLE, memory.table(), [memory.fd])
         payload, fd = get_region(front_end)
@@ -123,17 +179,21 @@ def test_C222_a_region_of_something_else_starts_nothing(checked_daemon: Path, tm
         good = os.pread(fd, 8, at)
         os.pwrite(fd, struct.pack("<" + layout, value), at)
         assert not disk.runs(), what
-        os.pwrite(fd, good[:struct.calcsize(layout)], at)
+        os.pwrite(fd, good[: struct.calcsize(layout)], at)
         assert disk.runs()
         disk.works()
         assert not front_end.does(SET_INFLIGHT_FD, payload, [fd])  # while it runs
         os.close(fd)
 
 
-def test_C230_a_queue_that_the_region_does_not_have_does_not_run(checked_daemon: Path, tmp_path: Path, image: Path,
-                                                               memory: Memory) -> None:
-    with Daemon(checked_daemon, tmp_path, image) as daemon, FrontEnd(daemon.socket) as front_end, \
-            Disk(front_end, SplitRing(memory, 128), queue=1) as disk:
+def test_C230_a_queue_that_the_region_does_not_have_does_not_run(
+    checked_daemon: Path, tmp_path: Path, image: Path, memory: Memory
+) -> None:
+    with (
+        Daemon(checked_daemon, tmp_path, image) as daemon,
+        FrontEnd(daemon.socket) as front_end,
+        Disk(front_end, SplitRing(memory, 128), queue=1) as disk,
+    ):
         front_end.shake_hands(disk.features)
         front_end.send(peer.SET_MEM_TABLE, memory.table(), [memory.fd])
         for queues in (1, 2):
@@ -188,7 +248,7 @@ class Load:
                 self.in_flight[slot] = self.turn
                 self.memory.put(HEADERS + 64 * slot, "IIQ", OUT, 0, slot * DATA // SECTOR)
                 self.memory.put(HEADERS + 64 * slot + 32, "B", 0xFF)
-                self.memory.data[PAYLOAD + DATA * slot:PAYLOAD + DATA * (slot + 1)] = self.pattern(self.turn)
+                self.memory.data[PAYLOAD + DATA * slot : PAYLOAD + DATA * (slot + 1)] = self.pattern(self.turn)
                 self.offer(slot)
 
     @staticmethod
@@ -228,7 +288,7 @@ class SplitLoad(Load):
             head = self.memory.get(0x6004 + 8 * (self.seen % self.size), "I")
             assert head % 4 == 0
             until = self.order.index(head // 4) if self.features & peer.F_IN_ORDER else 0
-            batch = self.order[:until + 1] if self.features & peer.F_IN_ORDER else [head // 4]
+            batch = self.order[: until + 1] if self.features & peer.F_IN_ORDER else [head // 4]
             found += batch
             for slot in batch:
                 self.order.remove(slot)
@@ -269,7 +329,7 @@ class PackedLoad(Load):
             slot = self.memory.get(16 * self.next + 12, "H")
             assert slot in self.order, f"slot {slot} came back twice"
             until = self.order.index(slot)
-            batch = self.order[:until + 1] if self.features & peer.F_IN_ORDER else [slot]
+            batch = self.order[: until + 1] if self.features & peer.F_IN_ORDER else [slot]
             found += batch
             for one in batch:
                 self.order.remove(one)
@@ -279,7 +339,8 @@ class PackedLoad(Load):
 @pytest.mark.parametrize("kind", [SplitLoad, PackedLoad])
 @FEATURES
 def test_C224_C226_C227_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(
-        plain_daemon: Path, tmp_path: Path, image: Path, memory: Memory, kind: type[Load], features: int) -> None:
+    plain_daemon: Path, tmp_path: Path, image: Path, memory: Memory, kind: type[Load], features: int
+) -> None:
     chance = random.Random(f"{kind.__name__} {features}")
     load = kind(memory, features)
     kept: tuple[bytes, int] | None = None
@@ -306,6 +367,7 @@ def test_C224_C226_C227_killed_at_any_moment_nothing_is_lost_and_nothing_doubled
                     interrupted += load.noted(kept[1]) > 0
                     daemon.start()
                 else:  # nobody kicks: what was left is carried out all the same
+
                     def all_back() -> bool:
                         load.collect()
                         return not load.in_flight
@@ -315,26 +377,30 @@ def test_C224_C226_C227_killed_at_any_moment_nothing_is_lost_and_nothing_doubled
         os.close(kept[1])
     disk_bytes = image.read_bytes()
     for slot, number in load.written.items():
-        assert disk_bytes[DATA * slot:DATA * (slot + 1)] == load.pattern(number), f"slot {slot}"
+        assert disk_bytes[DATA * slot : DATA * (slot + 1)] == load.pattern(number), f"slot {slot}"
     assert load.completed == load.turn
     assert interrupted > 3, "the daemon was never killed in the middle of its work"
 
 
 @RINGS
 def test_C225_C226_what_was_noted_by_hand_is_carried_out_in_the_order_of_the_notes(
-        checked_daemon: Path, tmp_path: Path, image: Path, memory: Memory, kind: type[Ring]) -> None:
+    checked_daemon: Path, tmp_path: Path, image: Path, memory: Memory, kind: type[Ring]
+) -> None:
     """A region as another daemon would have left it, which had taken three requests and answered none."""
     load = SplitLoad(memory, 0) if kind is SplitRing else PackedLoad(memory, 0)
     order = [2, 0, 1]
-    with Daemon(checked_daemon, tmp_path, image) as daemon, FrontEnd(daemon.socket) as front_end, \
-            Disk(front_end, load.ring(), load.features) as disk:
+    with (
+        Daemon(checked_daemon, tmp_path, image) as daemon,
+        FrontEnd(daemon.socket) as front_end,
+        Disk(front_end, load.ring(), load.features) as disk,
+    ):
         front_end.shake_hands(load.features)
         front_end.send(peer.SET_MEM_TABLE, memory.table(), [memory.fd])
         payload, fd = get_region(front_end, queue_size=load.size)
         for slot in range(3):
             load.in_flight[slot] = slot + 1
             load.memory.put(HEADERS + 64 * slot, "IIQ", OUT, 0, 0)  # all to the same place: the last one is seen
-            load.memory.data[PAYLOAD + DATA * slot:PAYLOAD + DATA * (slot + 1)] = load.pattern(slot + 1)
+            load.memory.data[PAYLOAD + DATA * slot : PAYLOAD + DATA * (slot + 1)] = load.pattern(slot + 1)
             load.offer(slot)
         note = note_split if kind is SplitRing else note_packed
         note(fd, load, order)
@@ -370,14 +436,28 @@ def note_packed(fd: int, load: Load, order: list[int]) -> None:
     for slot in range(3):
         for i, (address, length, flags) in enumerate(load.pieces(slot)):
             at = 3 * slot + i
-            os.pwrite(fd, struct.pack("<BxHHHQHHIQ", i == 0, at + 1, 3 * slot + 2, 3 if i == 0 else 0,
-                                      order.index(slot) + 1 if i == 0 else 0, slot, flags | AVAIL, length, address),
-                      32 + 32 * at)
+            os.pwrite(
+                fd,
+                struct.pack(
+                    "<BxHHHQHHIQ",
+                    i == 0,
+                    at + 1,
+                    3 * slot + 2,
+                    3 if i == 0 else 0,
+                    order.index(slot) + 1 if i == 0 else 0,
+                    slot,
+                    flags | AVAIL,
+                    length,
+                    address,
+                ),
+                32 + 32 * at,
+            )
 
 
 @RINGS
-def test_C239_a_region_that_is_truncated_ends_the_connection(checked_daemon: Path, tmp_path: Path, image: Path,
-                                                           memory: Memory, kind: type[Ring]) -> None:
+def test_C239_a_region_that_is_truncated_ends_the_connection(
+    checked_daemon: Path, tmp_path: Path, image: Path, memory: Memory, kind: type[Ring]
+) -> None:
     with Daemon(checked_daemon, tmp_path, image) as daemon:
         with FrontEnd(daemon.socket) as front_end, Disk(front_end, kind(memory, 128)) as disk:
             front_end.shake_hands(disk.features)
@@ -400,15 +480,19 @@ def test_C239_a_region_that_is_truncated_ends_the_connection(checked_daemon: Pat
         peer.wait(lambda: daemon.owns() == peer.IDLE, "nothing is left")
 
 
-def test_C224_without_a_region_what_was_under_way_is_lost(plain_daemon: Path, tmp_path: Path, image: Path,
-                                                         memory: Memory) -> None:
+def test_C224_without_a_region_what_was_under_way_is_lost(
+    plain_daemon: Path, tmp_path: Path, image: Path, memory: Memory
+) -> None:
     """The control of the tests above: the same kills, and no region to note anything in."""
     chance, lost = random.Random(0), 0
     for _ in range(40):
         memory.data[0:0x8000] = bytes(0x8000)
         load = SplitLoad(memory, 0)
-        with Daemon(plain_daemon, tmp_path, image) as daemon, FrontEnd(daemon.socket) as front_end, \
-                Disk(front_end, load.ring(), load.features).start() as disk:
+        with (
+            Daemon(plain_daemon, tmp_path, image) as daemon,
+            FrontEnd(daemon.socket) as front_end,
+            Disk(front_end, load.ring(), load.features).start() as disk,
+        ):
             load.fill()
             disk.notify()
             time.sleep(chance.random() * 0.002)

@@ -13,8 +13,24 @@ from collections.abc import Callable
 import pytest
 
 import vhost_user_peer as peer
-from vhost_user_peer import (BASIC, GUEST, IN, RINGS, SECTOR, SIZE, USER, Daemon, Disk, FrontEnd, Memory, PackedRing,
-                             Ring, SplitRing, regions, still_serves)
+from vhost_user_peer import (
+    BASIC,
+    GUEST,
+    IN,
+    RINGS,
+    SECTOR,
+    SIZE,
+    USER,
+    Daemon,
+    Disk,
+    FrontEnd,
+    Memory,
+    PackedRing,
+    Ring,
+    SplitRing,
+    regions,
+    still_serves,
+)
 
 BAD_TABLES: dict[str, tuple[list[tuple[int, int, int, int]], int]] = {
     "empty region": ([(0, 0, 0, 0)], 1),
@@ -35,8 +51,9 @@ BAD_TABLES: dict[str, tuple[list[tuple[int, int, int, int]], int]] = {
 
 
 @pytest.mark.parametrize("name", BAD_TABLES)
-def test_C027_C028_C231_a_memory_table_that_cannot_be_is_refused_whole(daemon: Daemon, disk: Disk, memory: Memory,
-                                                                       name: str) -> None:
+def test_C027_C028_C231_a_memory_table_that_cannot_be_is_refused_whole(
+    daemon: Daemon, disk: Disk, memory: Memory, name: str
+) -> None:
     before = daemon.owns()
     entries, count = BAD_TABLES[name]
     for _ in range(3):
@@ -55,7 +72,9 @@ def test_C231_tables_of_no_sense_in_their_length(daemon: Daemon, disk: Disk, mem
     assert not disk.runs(disk.ring.base)
 
 
-def test_C231_a_file_that_cannot_be_mapped_at_the_kth_place_rolls_back(daemon: Daemon, disk: Disk, memory: Memory) -> None:
+def test_C231_a_file_that_cannot_be_mapped_at_the_kth_place_rolls_back(
+    daemon: Daemon, disk: Disk, memory: Memory
+) -> None:
     before = daemon.owns()
     page = 4096
     for k in range(8):
@@ -71,14 +90,19 @@ def test_C027_C030_regions_may_come_in_any_order_and_begin_anywhere(front_end: F
     half = SIZE // 2
     front_end.shake_hands(BASIC)
     with Disk(front_end, SplitRing(memory)) as disk:
-        front_end.send(peer.SET_MEM_TABLE, regions((GUEST + half, half, USER + half, half), (GUEST, half, USER, 0)),
-                       [memory.fd, memory.fd])
+        front_end.send(
+            peer.SET_MEM_TABLE,
+            regions((GUEST + half, half, USER + half, half), (GUEST, half, USER, 0)),
+            [memory.fd, memory.fd],
+        )
         assert disk.runs()
         disk.works()
         memory.put(0x8000, "IIQ", IN, 0, 7)  # C055: a piece of data that lies in both regions
-        assert disk.buffer([(GUEST + 0x8000, 16, False), (GUEST + half - 256, SECTOR, True), (GUEST + 0x9000, 1, True)]
-                           ) == SECTOR + 1
-        assert memory.data[half - 256:half + 256] == struct.pack("<Q", 7) * 64
+        assert (
+            disk.buffer([(GUEST + 0x8000, 16, False), (GUEST + half - 256, SECTOR, True), (GUEST + 0x9000, 1, True)])
+            == SECTOR + 1
+        )
+        assert memory.data[half - 256 : half + 256] == struct.pack("<Q", 7) * 64
         base = disk.stop()
         odd = 0x123
         front_end.send(peer.SET_MEM_TABLE, regions((GUEST + odd, SIZE - odd, USER + odd, odd)), [memory.fd])
@@ -88,8 +112,15 @@ def test_C027_C030_regions_may_come_in_any_order_and_begin_anywhere(front_end: F
 
 
 def test_C051_C055_C056_addresses_that_are_no_memory_cost_the_driver_its_request(daemon: Daemon, disk: Disk) -> None:
-    for address, length in ((0, 16), (GUEST - 1, 16), (GUEST + SIZE - 8, 16), (GUEST + SIZE, 1), (2**64 - 8, 16),
-                            (USER, 16), (GUEST, 0xFFFFFFFF)):
+    for address, length in (
+        (0, 16),
+        (GUEST - 1, 16),
+        (GUEST + SIZE - 8, 16),
+        (GUEST + SIZE, 1),
+        (2**64 - 8, 16),
+        (USER, 16),
+        (GUEST, 0xFFFFFFFF),
+    ):
         assert disk.buffer([(address, length, False), (GUEST + 0x9000, 1, True)]) == 0
         assert disk.buffer([(GUEST + 0x8000, 16, False), (address, length, True)]) == 0
         disk.works()
@@ -104,8 +135,11 @@ def test_C015_C060_memory_that_cannot_be_written(front_end: FrontEnd, memory: Me
         front_end.send(peer.SET_MEM_TABLE, memory.table(), [sealed])
         assert not disk.runs()
         half = SIZE // 2  # rings in the half that can be written, buffers in the other
-        front_end.send(peer.SET_MEM_TABLE, regions((GUEST, half, USER, 0), (GUEST + half, half, USER + half, half)),
-                       [memory.fd, sealed])
+        front_end.send(
+            peer.SET_MEM_TABLE,
+            regions((GUEST, half, USER, 0), (GUEST + half, half, USER + half, half)),
+            [memory.fd, sealed],
+        )
         assert disk.runs()
         memory.put(half, "IIQ", IN, 0, 7)
         assert disk.buffer([(GUEST + half, 16, False), (GUEST + 0x9000, 1, True)]) == 1
@@ -131,7 +165,9 @@ def test_C029_C238_memory_is_replaced_while_the_queue_runs(daemon: Daemon, memor
             disk.memory = disk.ring.memory = other
             disk.works()
             assert memories[-2].data[:] == was
-        assert not front_end.does(peer.SET_MEM_TABLE, regions((GUEST, 4096, USER, 0)), [other.fd])  # would lose the ring
+        assert not front_end.does(
+            peer.SET_MEM_TABLE, regions((GUEST, 4096, USER, 0)), [other.fd]
+        )  # would lose the ring
         disk.works()
         for other in memories[1:]:
             other.close()
@@ -139,7 +175,9 @@ def test_C029_C238_memory_is_replaced_while_the_queue_runs(daemon: Daemon, memor
 
 @RINGS
 @pytest.mark.parametrize("left", [0, 0x1000, 0x5000, 0x8000])
-def test_C239_memory_that_is_truncated_under_us_ends_the_connection(daemon: Daemon, kind: type[Ring], left: int) -> None:
+def test_C239_memory_that_is_truncated_under_us_ends_the_connection(
+    daemon: Daemon, kind: type[Ring], left: int
+) -> None:
     shared = Memory()
     with FrontEnd(daemon.socket) as front_end, Disk(front_end, kind(shared)) as disk:
         disk.start().works()
@@ -170,8 +208,9 @@ def break_chain(disk: Disk) -> None:
 
 
 @pytest.mark.parametrize("act", [break_index, break_head, break_chain])
-def test_a_driver_that_breaks_its_ring_stops_its_queue_alone(daemon: Daemon, front_end: FrontEnd, memory: Memory,
-                                                            act: Callable[[Disk], None]) -> None:
+def test_a_driver_that_breaks_its_ring_stops_its_queue_alone(
+    daemon: Daemon, front_end: FrontEnd, memory: Memory, act: Callable[[Disk], None]
+) -> None:
     with Disk(front_end, SplitRing(memory)) as bad, Disk(front_end, SplitRing(memory, at=0x40000), queue=1) as good:
         bad.start()
         assert good.runs()
@@ -191,14 +230,18 @@ def test_a_driver_that_breaks_its_ring_stops_its_queue_alone(daemon: Daemon, fro
         bad.works()
 
 
-def test_C062_C063_a_request_of_more_pieces_than_any_honest_one_has_stops_its_queue(daemon: Daemon, front_end: FrontEnd,
-                                                                                  memory: Memory) -> None:
+def test_C062_C063_a_request_of_more_pieces_than_any_honest_one_has_stops_its_queue(
+    daemon: Daemon, front_end: FrontEnd, memory: Memory
+) -> None:
     """Two regions side by side, and a hundred descriptors each of which lies in both."""
     half = SIZE // 2
     with Disk(front_end, SplitRing(memory, 128)) as disk:
         front_end.shake_hands(disk.features)
-        front_end.send(peer.SET_MEM_TABLE, regions((GUEST, half, USER, 0), (GUEST + half, half, USER + half, half)),
-                       [memory.fd, memory.fd])
+        front_end.send(
+            peer.SET_MEM_TABLE,
+            regions((GUEST, half, USER, 0), (GUEST + half, half, USER + half, half)),
+            [memory.fd, memory.fd],
+        )
         assert disk.runs()
         disk.works()
         disk.ring.offer([(GUEST + half - 8, 16, True)] * 100)

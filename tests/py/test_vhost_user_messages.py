@@ -18,30 +18,63 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vhost_user_peer as peer
-from vhost_user_peer import (BASIC, GUEST, SECTOR, SECTORS, SIZE, USER, Daemon, Disk, FrontEnd, Memory, PackedRing,
-                             Ring, SplitRing, still_serves)
+from vhost_user_peer import (
+    BASIC,
+    GUEST,
+    SECTOR,
+    SECTORS,
+    SIZE,
+    USER,
+    Daemon,
+    Disk,
+    FrontEnd,
+    Memory,
+    PackedRing,
+    Ring,
+    SplitRing,
+    still_serves,
+)
 
 SETTERS = {
-    "SET_FEATURES": (peer.SET_FEATURES, 8), "SET_OWNER": (peer.SET_OWNER, 0), "RESET_OWNER": (peer.RESET_OWNER, 0),
-    "SET_MEM_TABLE": (peer.SET_MEM_TABLE, 40), "SET_VRING_NUM": (peer.SET_VRING_NUM, 8),
-    "SET_VRING_ADDR": (peer.SET_VRING_ADDR, 40), "SET_VRING_BASE": (peer.SET_VRING_BASE, 8),
-    "SET_VRING_KICK": (peer.SET_VRING_KICK, 8), "SET_VRING_CALL": (peer.SET_VRING_CALL, 8),
-    "SET_VRING_ERR": (peer.SET_VRING_ERR, 8), "SET_PROTOCOL_FEATURES": (peer.SET_PROTOCOL_FEATURES, 8),
-    "SET_VRING_ENABLE": (peer.SET_VRING_ENABLE, 8), "SET_CONFIG": (peer.SET_CONFIG, 12),
+    "SET_FEATURES": (peer.SET_FEATURES, 8),
+    "SET_OWNER": (peer.SET_OWNER, 0),
+    "RESET_OWNER": (peer.RESET_OWNER, 0),
+    "SET_MEM_TABLE": (peer.SET_MEM_TABLE, 40),
+    "SET_VRING_NUM": (peer.SET_VRING_NUM, 8),
+    "SET_VRING_ADDR": (peer.SET_VRING_ADDR, 40),
+    "SET_VRING_BASE": (peer.SET_VRING_BASE, 8),
+    "SET_VRING_KICK": (peer.SET_VRING_KICK, 8),
+    "SET_VRING_CALL": (peer.SET_VRING_CALL, 8),
+    "SET_VRING_ERR": (peer.SET_VRING_ERR, 8),
+    "SET_PROTOCOL_FEATURES": (peer.SET_PROTOCOL_FEATURES, 8),
+    "SET_VRING_ENABLE": (peer.SET_VRING_ENABLE, 8),
+    "SET_CONFIG": (peer.SET_CONFIG, 12),
 }
 GETTERS = {
-    "GET_FEATURES": (peer.GET_FEATURES, 0), "GET_VRING_BASE": (peer.GET_VRING_BASE, 8),
-    "GET_PROTOCOL_FEATURES": (peer.GET_PROTOCOL_FEATURES, 0), "GET_QUEUE_NUM": (peer.GET_QUEUE_NUM, 0),
+    "GET_FEATURES": (peer.GET_FEATURES, 0),
+    "GET_VRING_BASE": (peer.GET_VRING_BASE, 8),
+    "GET_PROTOCOL_FEATURES": (peer.GET_PROTOCOL_FEATURES, 0),
+    "GET_QUEUE_NUM": (peer.GET_QUEUE_NUM, 0),
     "GET_CONFIG": (peer.GET_CONFIG, 12),
 }
 REQUESTS = SETTERS | GETTERS
 
 BAD_HEADERS = {
-    "version 0": (1, 0, 0), "version 2": (1, 2, 0), "version 3": (1, 3, 0), "an answer": (1, 5, 0),
-    "request 0": (0, 1, 0), "a gap": (6, 1, 0), "unknown": (26, 1, 0), "far": (1000, 1, 0), "last": (0xFFFFFFFF, 1, 0),
-    "a payload where there is none": (peer.GET_FEATURES, 1, 1), "4 GiB": (peer.SET_FEATURES, 1, 0xFFFFFFFF),
-    "2 GiB": (peer.SET_MEM_TABLE, 1, 0x80000000), "one too much": (peer.SET_MEM_TABLE, 1, 265),
-    "one too little": (peer.SET_VRING_ADDR, 1, 39), "far too little": (peer.SET_VRING_NUM, 1, 0),
+    "version 0": (1, 0, 0),
+    "version 2": (1, 2, 0),
+    "version 3": (1, 3, 0),
+    "an answer": (1, 5, 0),
+    "request 0": (0, 1, 0),
+    "a gap": (6, 1, 0),
+    "unknown": (26, 1, 0),
+    "far": (1000, 1, 0),
+    "last": (0xFFFFFFFF, 1, 0),
+    "a payload where there is none": (peer.GET_FEATURES, 1, 1),
+    "4 GiB": (peer.SET_FEATURES, 1, 0xFFFFFFFF),
+    "2 GiB": (peer.SET_MEM_TABLE, 1, 0x80000000),
+    "one too much": (peer.SET_MEM_TABLE, 1, 265),
+    "one too little": (peer.SET_VRING_ADDR, 1, 39),
+    "far too little": (peer.SET_VRING_NUM, 1, 0),
 }
 
 
@@ -153,14 +186,26 @@ def test_what_was_not_offered_cannot_be_asked_for(front_end: FrontEnd, memory: M
         disk.works()
 
 
-@pytest.mark.parametrize(("what", "change"), [
-    ("C008 descriptors", (0, 8, 0)), ("C008 available ring", (2, 1, 0)), ("C008 used ring", (1, 2, 0)),
-    ("C011 a hole", (0, SIZE, 0)), ("C010 wraps", (0, 2**64 - USER - 16, 0)), ("C012 overlap", (1, -0x6000, 0)),
-    ("C009 one byte past the end", (1, SIZE - 0x6000 - 66 + 2, 0)), ("C009 far past the end", (0, SIZE - 16, 0)),
-    ("C007 a size that cannot be", (0, 0, 32769)), ("C002 a size that is no power of two", (0, 0, 7)),
-    ("C006 a size of 2^31", (0, 0, 2**31)), ("C006 a size that would be 8", (0, 0, 0x10008))])
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("C008 descriptors", (0, 8, 0)),
+        ("C008 available ring", (2, 1, 0)),
+        ("C008 used ring", (1, 2, 0)),
+        ("C011 a hole", (0, SIZE, 0)),
+        ("C010 wraps", (0, 2**64 - USER - 16, 0)),
+        ("C012 overlap", (1, -0x6000, 0)),
+        ("C009 one byte past the end", (1, SIZE - 0x6000 - 66 + 2, 0)),
+        ("C009 far past the end", (0, SIZE - 16, 0)),
+        ("C007 a size that cannot be", (0, 0, 32769)),
+        ("C002 a size that is no power of two", (0, 0, 7)),
+        ("C006 a size of 2^31", (0, 0, 2**31)),
+        ("C006 a size that would be 8", (0, 0, 0x10008)),
+    ],
+)
 def test_C002_C006_C007_C008_C009_C010_C011_C012_a_ring_that_cannot_be_does_not_start(
-        front_end: FrontEnd, memory: Memory, what: str, change: tuple[int, int, int]) -> None:
+    front_end: FrontEnd, memory: Memory, what: str, change: tuple[int, int, int]
+) -> None:
     area, by, size = change
     front_end.shake_hands(BASIC)
     front_end.send(peer.SET_MEM_TABLE, memory.table(), [memory.fd])
@@ -185,17 +230,26 @@ def test_C009_a_ring_may_end_where_memory_ends(front_end: FrontEnd, memory: Memo
         base = disk.stop()
         ring.driver_area, old = SIZE - 4 - 16 - 2, ring.driver_area
         ring.device_area, used = 0x7000, ring.device_area
-        memory.data[ring.driver_area:SIZE] = memory.data[old:old + 22]
-        memory.data[0x7000:0x7000 + 70] = memory.data[used:used + 70]
+        memory.data[ring.driver_area : SIZE] = memory.data[old : old + 22]
+        memory.data[0x7000 : 0x7000 + 70] = memory.data[used : used + 70]
         memory.put(0x7000 + 2, "H", base)
         memory.put(ring.driver_area + 2, "H", base)
         assert disk.runs(base)
         disk.works()
 
 
-@pytest.mark.parametrize(("kind", "base"), [
-    (SplitRing, 0x10000), (SplitRing, 0xFFFFFFFF), (SplitRing, 1), (PackedRing, 8 | 8 << 16), (PackedRing, 0x7FFF7FFF),
-    (PackedRing, 0x80018000), (PackedRing, 0x80000001)])
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [
+        (SplitRing, 0x10000),
+        (SplitRing, 0xFFFFFFFF),
+        (SplitRing, 1),
+        (PackedRing, 8 | 8 << 16),
+        (PackedRing, 0x7FFF7FFF),
+        (PackedRing, 0x80018000),
+        (PackedRing, 0x80000001),
+    ],
+)
 def test_C213_C234_a_position_that_cannot_be(front_end: FrontEnd, memory: Memory, kind: type[Ring], base: int) -> None:
     with Disk(front_end, kind(memory)) as disk:
         disk.start()
@@ -229,9 +283,15 @@ def test_C236_only_an_eventfd_is_taken_for_one(front_end: FrontEnd, image: Path,
     front_end.shake_hands(BASIC)
     reader, writer = os.pipe()
     one, other = socket.socketpair()
-    fds = {"pipe": reader, "a file": os.open(image, os.O_RDWR), "zeros": os.open("/dev/zero", os.O_RDWR),
-           "a socket": one.fileno(), "a closed pipe": writer, "a timer": front_end.socket.fileno(),
-           "a memfd": os.memfd_create("x")}
+    fds = {
+        "pipe": reader,
+        "a file": os.open(image, os.O_RDWR),
+        "zeros": os.open("/dev/zero", os.O_RDWR),
+        "a socket": one.fileno(),
+        "a closed pipe": writer,
+        "a timer": front_end.socket.fileno(),
+        "a memfd": os.memfd_create("x"),
+    }
     assert not front_end.does(request_, struct.pack("=Q", 0), [fds[kind]])
     assert not front_end.does(request_, struct.pack("=Q", 0))  # a descriptor is announced, and none comes
     assert not front_end.does(request_, struct.pack("=Q", peer.NO_FD), [fds[kind]])  # and the reverse
@@ -288,8 +348,9 @@ def test_a_kick_that_somebody_else_takes_does_not_hold_the_daemon_up(front_end: 
 
 # ------------------------------------------------------------------------------------------------------------- lots ---
 
-interesting = st.sampled_from([0, 1, 2, 7, 8, 0xFF, 0x100, 4096, SIZE, GUEST, USER, 2**16, 2**31, 2**32 - 1, 2**63,
-                               2**64 - 4096, 2**64 - 1])
+interesting = st.sampled_from(
+    [0, 1, 2, 7, 8, 0xFF, 0x100, 4096, SIZE, GUEST, USER, 2**16, 2**31, 2**32 - 1, 2**63, 2**64 - 4096, 2**64 - 1]
+)
 words = st.lists(interesting | st.integers(0, 2**64 - 1), max_size=8)
 
 
@@ -301,10 +362,14 @@ def messages(draw: st.DrawFn) -> tuple[bytes, list[str]]:
     request, size = REQUESTS[draw(st.sampled_from(sorted(REQUESTS)))]
     payload = b"".join(struct.pack("=Q", word) for word in draw(words))
     if draw(st.booleans()):
-        payload = struct.pack("=II", draw(st.integers(0, 9)), draw(st.sampled_from([0, 1, 2, 8, 0x101, 2**32 - 1]))) + payload
-    payload = payload.ljust(size, b"\0")[:size if draw(st.integers(0, 9)) else None]
+        payload = (
+            struct.pack("=II", draw(st.integers(0, 9)), draw(st.sampled_from([0, 1, 2, 8, 0x101, 2**32 - 1]))) + payload
+        )
+    payload = payload.ljust(size, b"\0")[: size if draw(st.integers(0, 9)) else None]
     flags = draw(st.sampled_from([1, 1, 1, 9, 9, 9, 9, 5, 0]))
-    fds = draw(st.lists(st.sampled_from(["memory", "eventfd", "pipe", "zeros"]), max_size=draw(st.sampled_from([0, 1, 2, 9]))))
+    fds = draw(
+        st.lists(st.sampled_from(["memory", "eventfd", "pipe", "zeros"]), max_size=draw(st.sampled_from([0, 1, 2, 9])))
+    )
     return struct.pack("=III", request, flags, len(payload)) + payload, fds
 
 
@@ -320,11 +385,16 @@ def victim(checked_daemon: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @given(talk=st.lists(messages(), max_size=30), begins_well=st.booleans(), kick=st.booleans())
 def test_C228_C230_C231_C232_any_talk_leaves_the_daemon_as_it_was(
-        victim: Daemon, talk: list[tuple[bytes, list[str]]], begins_well: bool, kick: bool) -> None:
+    victim: Daemon, talk: list[tuple[bytes, list[str]]], begins_well: bool, kick: bool
+) -> None:
     memory = Memory()
     reader, writer = os.pipe()
-    fds = {"memory": memory.fd, "eventfd": os.eventfd(1, os.EFD_CLOEXEC), "pipe": reader,
-           "zeros": os.open("/dev/zero", os.O_RDWR)}
+    fds = {
+        "memory": memory.fd,
+        "eventfd": os.eventfd(1, os.EFD_CLOEXEC),
+        "pipe": reader,
+        "zeros": os.open("/dev/zero", os.O_RDWR),
+    }
     with FrontEnd(victim.socket) as front_end, Disk(front_end, SplitRing(memory)) as disk:
         if begins_well:
             disk.start()

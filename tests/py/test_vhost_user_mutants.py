@@ -17,8 +17,16 @@ from mutants import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = "examples/vhost-user-blk"
-COMPILE = ["gcc", "-std=c11", "-O0", "-w", f"-I{ROOT / 'include'}", f"-I{ROOT / 'tests' / 'c'}",
-           "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+COMPILE = [
+    "gcc",
+    "-std=c11",
+    "-O0",
+    "-w",
+    f"-I{ROOT / 'include'}",
+    f"-I{ROOT / 'tests' / 'c'}",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+]
 
 # A test, and the sources that it is linked with.
 PROGRAMS = {
@@ -64,8 +72,21 @@ def passes(tree: Path, tests: list[str]) -> bool:
     for test in tests:
         sources = [tree / EXAMPLE / name for name in PROGRAMS[test]]
         program = tree / test.removesuffix(".c")
-        subprocess.run([*COMPILE, "-I", tree / "tests/c", tree / "tests/c/vhost_user" / test, ROOT / "tests/c/vtest_main.c",
-                        *sources, ROOT / "lib/vring/error.c", "-o", program], check=True, timeout=PROGRAM)
+        subprocess.run(
+            [
+                *COMPILE,
+                "-I",
+                tree / "tests/c",
+                tree / "tests/c/vhost_user" / test,
+                ROOT / "tests/c/vtest_main.c",
+                *sources,
+                ROOT / "lib/vring/error.c",
+                "-o",
+                program,
+            ],
+            check=True,
+            timeout=PROGRAM,
+        )
         try:
             done = subprocess.run([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=MUTANT)
         except subprocess.TimeoutExpired:

@@ -52,13 +52,16 @@ def daemon(program: Path, folder: Path, image: Path, *words: str) -> Daemon:
 
 
 @pytest.mark.parametrize("board", sorted(machine.BOARDS))
-def test_our_driver_copies_a_disk_between_two_daemons(guests: dict[str, Path], plain_daemon: Path, tmp_path: Path,
-                                                      board: str) -> None:
+def test_our_driver_copies_a_disk_between_two_daemons(
+    guests: dict[str, Path], plain_daemon: Path, tmp_path: Path, board: str
+) -> None:
     image = make_image(tmp_path / "image.img", 8 * MIB)
     copy = tmp_path / "copy.img"
     copy.write_bytes(bytes(8 * MIB))
-    with daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first, \
-            daemon(plain_daemon, tmp_path / "1", copy) as second:
+    with (
+        daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first,
+        daemon(plain_daemon, tmp_path / "1", copy) as second,
+    ):
         disks = [machine.Disk(socket=first.socket), machine.Disk(socket=second.socket)]
         line = machine.command(board, guests[board], disks, {"bytes": 8 * MIB}, ram_file=tmp_path / "ram")
         run = machine.run(line, PROGRAM)
@@ -72,23 +75,28 @@ def test_our_driver_copies_a_disk_between_two_daemons(guests: dict[str, Path], p
 
 def test_a_read_only_daemon_is_seen_to_be_one(guests: dict[str, Path], plain_daemon: Path, tmp_path: Path) -> None:
     image = make_image(tmp_path / "image.img", MIB)
-    with daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first, \
-            daemon(plain_daemon, tmp_path / "1", image, "--read-only") as second:
+    with (
+        daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first,
+        daemon(plain_daemon, tmp_path / "1", image, "--read-only") as second,
+    ):
         disks = [machine.Disk(socket=first.socket), machine.Disk(socket=second.socket)]
         run = machine.run(machine.command("riscv64", guests["riscv64"], disks, {}, ram_file=tmp_path / "ram"), PROGRAM)
     assert run.code == 15 and "the device offers it read-only" in run.failure["text"], run
 
 
-def test_C224_a_daemon_is_killed_under_a_guest_that_never_learns_of_it(guests: dict[str, Path], plain_daemon: Path,
-                                                                     tmp_path: Path) -> None:
+def test_C224_a_daemon_is_killed_under_a_guest_that_never_learns_of_it(
+    guests: dict[str, Path], plain_daemon: Path, tmp_path: Path
+) -> None:
     """QEMU keeps the inflight region, reconnects, and hands it to the next daemon; the guest sees a slow disk."""
     size = 32 * MIB
     image = make_image(tmp_path / "image.img", size)
     copy = tmp_path / "copy.img"
     with copy.open("wb") as file:
         file.truncate(size)  # with holes: what has been written can be seen from outside
-    with daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first, \
-            daemon(plain_daemon, tmp_path / "1", copy) as second:
+    with (
+        daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first,
+        daemon(plain_daemon, tmp_path / "1", copy) as second,
+    ):
         killed: list[int] = []
         over = threading.Event()
 
@@ -102,8 +110,9 @@ def test_C224_a_daemon_is_killed_under_a_guest_that_never_learns_of_it(guests: d
                 victim.start()
 
         disks = [machine.Disk(socket=first.socket), machine.Disk(socket=second.socket)]
-        line = machine.command("riscv64", guests["riscv64"], disks, {"bytes": size, "patience-ms": 100000},
-                               ram_file=tmp_path / "ram")
+        line = machine.command(
+            "riscv64", guests["riscv64"], disks, {"bytes": size, "patience-ms": 100000}, ram_file=tmp_path / "ram"
+        )
         killer = threading.Thread(target=kill)
         killer.start()
         try:
@@ -152,8 +161,13 @@ def archive(files: dict[str, tuple[int, bytes]]) -> bytes:
 def linux(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Debian's kernel, and a root of busybox and the modules that a virtio disk needs."""
     assert LINUX.exists(), "there is no kernel: ./run setup fetches it"
-    files = {"bin": (0o40755, b""), "dev": (0o40755, b""), "sys": (0o40755, b""), "init": (0o100755, INIT.encode()),
-             "bin/busybox": (0o100755, Path("/bin/busybox").read_bytes())}
+    files = {
+        "bin": (0o40755, b""),
+        "dev": (0o40755, b""),
+        "sys": (0o40755, b""),
+        "init": (0o100755, INIT.encode()),
+        "bin/busybox": (0o100755, Path("/bin/busybox").read_bytes()),
+    }
     for path in sorted(LINUX.rglob("virtio*.ko*")):
         data = path.read_bytes()
         files[path.name.removesuffix(".xz")] = (0o100644, lzma.decompress(data) if path.suffix == ".xz" else data)
@@ -164,22 +178,52 @@ def linux(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
-def test_C224_linux_copies_a_disk_to_a_daemon_that_is_killed_meanwhile(linux: tuple[Path, Path], plain_daemon: Path,
-                                                                      tmp_path: Path, packed: bool) -> None:
+def test_C224_linux_copies_a_disk_to_a_daemon_that_is_killed_meanwhile(
+    linux: tuple[Path, Path], plain_daemon: Path, tmp_path: Path, packed: bool
+) -> None:
     image = make_image(tmp_path / "image.img", 8 * MIB)
     copy = tmp_path / "copy.img"
     copy.write_bytes(bytes(8 * MIB))
-    with daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first, \
-            daemon(plain_daemon, tmp_path / "1", copy) as second:
-        line = ["qemu-system-x86_64", "-M", "pc,memory-backend=ram", "-accel", "tcg", "-m", "256M", "-nodefaults",
-                "-object", "memory-backend-memfd,id=ram,size=256M,share=on", "-display", "none", "-no-reboot",
-                "-serial", "stdio", "-kernel", str(linux[0]), "-initrd", str(linux[1]), "-append", "console=ttyS0 quiet"]
+    with (
+        daemon(plain_daemon, tmp_path / "0", image, "--read-only") as first,
+        daemon(plain_daemon, tmp_path / "1", copy) as second,
+    ):
+        line = [
+            "qemu-system-x86_64",
+            "-M",
+            "pc,memory-backend=ram",
+            "-accel",
+            "tcg",
+            "-m",
+            "256M",
+            "-nodefaults",
+            "-object",
+            "memory-backend-memfd,id=ram,size=256M,share=on",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-serial",
+            "stdio",
+            "-kernel",
+            str(linux[0]),
+            "-initrd",
+            str(linux[1]),
+            "-append",
+            "console=ttyS0 quiet",
+        ]
         for n, one in enumerate((first, second)):
-            line += ["-chardev", f"socket,id=d{n},path={one.socket},reconnect=1", "-device",
-                     f"vhost-user-blk-pci,chardev=d{n},num-queues=1,packed={'on' if packed else 'off'}"]
-        with open(tmp_path / "console", "w+") as console, subprocess.Popen(
-                line, stdin=subprocess.DEVNULL, stdout=console, stderr=console) as process:
+            line += [
+                "-chardev",
+                f"socket,id=d{n},path={one.socket},reconnect=1",
+                "-device",
+                f"vhost-user-blk-pci,chardev=d{n},num-queues=1,packed={'on' if packed else 'off'}",
+            ]
+        with (
+            open(tmp_path / "console", "w+") as console,
+            subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=console, stderr=console) as process,
+        ):
             try:
+
                 def begun() -> bool:
                     with open(copy, "rb") as file:
                         return process.poll() is not None or any(file.read(MIB))
@@ -216,7 +260,8 @@ def documented(language: str = "sh") -> list[list[str]]:
 #   xor ax,ax; mov ds,ax; mov si,0x7C20; mov ah,0x42; int 0x13; jc bad; mov al,[0x8000]; out 0xF4,al; hlt; bad: mov al,0x7F;
 #   out 0xF4,al; hlt. At 0x20 what to read: 16 bytes long, 1 sector, to 0000:8000, from sector 1.
 BOOT = bytes.fromhex("31C08ED8BE207CB442CD137206A00080E6F4F4B07FE6F4F4").ljust(0x20, b"\0") + bytes.fromhex(
-    "1000010000800000 0100000000000000")
+    "1000010000800000 0100000000000000"
+)
 
 
 def test_seabios_boots_from_the_disk_as_the_document_says(tmp_path: Path) -> None:
@@ -227,7 +272,7 @@ def test_seabios_boots_from_the_disk_as_the_document_says(tmp_path: Path) -> Non
     image = ROOT / "build" / "disk.img"
     assert image.stat().st_size == 64 * MIB
     with open(image, "r+b") as disk:
-        disk.write(BOOT.ljust(510, b"\0") + b"\x55\xAA" + b"\x2A" + bytes(511))
+        disk.write(BOOT.ljust(510, b"\0") + b"\x55\xaa" + b"\x2a" + bytes(511))
     words = shlex.split(serve)
     assert words[1::2] == ["--socket", "--image"]
     program, socket = ROOT / words[0], ROOT / words[2]
@@ -235,9 +280,23 @@ def test_seabios_boots_from_the_disk_as_the_document_says(tmp_path: Path) -> Non
     with running:
         line = shlex.split(qemu.replace(words[2], str(running.socket)))
         assert socket.name in qemu and f"path={running.socket}" in " ".join(line)
-        done = subprocess.run([*line, "-display", "none", "-nodefaults", "-accel", "tcg", "-no-reboot",
-                               "-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PROGRAM)
+        done = subprocess.run(
+            [
+                *line,
+                "-display",
+                "none",
+                "-nodefaults",
+                "-accel",
+                "tcg",
+                "-no-reboot",
+                "-device",
+                "isa-debug-exit,iobase=0xf4,iosize=1",
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM,
+        )
         assert done.returncode == 0x2A * 2 + 1, done
         assert running.complaints == ""
     image.unlink()

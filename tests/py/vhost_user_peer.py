@@ -29,9 +29,22 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def build(folder: Path, *flags: str) -> Path:
     """The daemon as its README builds it, with more compiler flags if wanted. Returns the program."""
-    subprocess.run(["cmake", "-S", ROOT / "examples" / "vhost-user-blk", "-B", folder, "-G", "Ninja",
-                    "-DCMAKE_BUILD_TYPE=RelWithDebInfo", f"-DCMAKE_C_FLAGS={' '.join(flags)}"],
-                   check=True, capture_output=True, timeout=PROGRAM)
+    subprocess.run(
+        [
+            "cmake",
+            "-S",
+            ROOT / "examples" / "vhost-user-blk",
+            "-B",
+            folder,
+            "-G",
+            "Ninja",
+            "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+            f"-DCMAKE_C_FLAGS={' '.join(flags)}",
+        ],
+        check=True,
+        capture_output=True,
+        timeout=PROGRAM,
+    )
     subprocess.run(["cmake", "--build", folder, "--parallel", "2"], check=True, capture_output=True, timeout=PROGRAM)
     return folder / "vhost-user-blk"
 
@@ -171,8 +184,9 @@ class FrontEnd:
         except (BrokenPipeError, ConnectionResetError):
             pass
 
-    def send(self, request: int, payload: bytes = b"", fds: Sequence[int] = (), flags: int = VERSION,
-             size: int | None = None) -> None:
+    def send(
+        self, request: int, payload: bytes = b"", fds: Sequence[int] = (), flags: int = VERSION, size: int | None = None
+    ) -> None:
         """Send a message. size is what the header says, if that is not the truth."""
         self.raw(struct.pack("=III", request, flags, len(payload) if size is None else size) + payload, fds)
 
@@ -351,8 +365,7 @@ RINGS = pytest.mark.parametrize("kind", [SplitRing, PackedRing])
 class Disk:
     """A queue of the daemon, in use: the front-end's side and the driver's."""
 
-    def __init__(self, front_end: FrontEnd, ring: Ring, features: int = BASIC,
-                 queue: int = 0) -> None:
+    def __init__(self, front_end: FrontEnd, ring: Ring, features: int = BASIC, queue: int = 0) -> None:
         if isinstance(ring, PackedRing):
             features |= F_PACKED
         self.front_end, self.ring, self.memory, self.queue = front_end, ring, ring.memory, queue
@@ -381,14 +394,16 @@ class Disk:
         """Say all that is to be said of the queue, but for enabling it; whether the daemon takes it."""
         does, queue = self.front_end.does, struct.pack("=Q", self.queue)
         base = self.ring.base if base is None else base
-        return all([
-            does(SET_VRING_NUM, struct.pack("=II", self.queue, self.ring.size)),
-            does(SET_VRING_BASE, struct.pack("=II", self.queue, base)),
-            does(SET_VRING_ADDR, self.addresses()),
-            does(SET_VRING_CALL, queue, [self.call]),
-            does(SET_VRING_ERR, queue, [self.err]),
-            does(SET_VRING_KICK, queue, [self.kick]),
-        ])
+        return all(
+            [
+                does(SET_VRING_NUM, struct.pack("=II", self.queue, self.ring.size)),
+                does(SET_VRING_BASE, struct.pack("=II", self.queue, base)),
+                does(SET_VRING_ADDR, self.addresses()),
+                does(SET_VRING_CALL, queue, [self.call]),
+                does(SET_VRING_ERR, queue, [self.err]),
+                does(SET_VRING_KICK, queue, [self.kick]),
+            ]
+        )
 
     def runs(self, base: int | None = None) -> bool:
         """Configure and enable the queue; whether it runs then."""
@@ -397,8 +412,9 @@ class Disk:
     def addresses(self) -> bytes:
         """The payload of SET_VRING_ADDR."""
         ring = self.ring
-        return struct.pack("=IIQQQQ", self.queue, 0, ring.user(ring.desc), ring.user(ring.device_area),
-                           ring.user(ring.driver_area), 0)
+        return struct.pack(
+            "=IIQQQQ", self.queue, 0, ring.user(ring.desc), ring.user(ring.device_area), ring.user(ring.driver_area), 0
+        )
 
     def stop(self) -> int:
         """Stop the queue; its position."""
@@ -433,12 +449,12 @@ class Disk:
         to = at + 0x100
         length = data if isinstance(data, int) else len(data)
         if isinstance(data, bytes):
-            self.memory.data[to:to + length] = data
+            self.memory.data[to : to + length] = data
         if length:
             pieces.append((GUEST + to, length, isinstance(data, int)))
         self.memory.put(at + 0x40, "B", 0xFF)
         used = self.buffer([*pieces, (GUEST + at + 0x40, 1, True)])
-        back = self.memory.data[to:to + length] if isinstance(data, int) else b""
+        back = self.memory.data[to : to + length] if isinstance(data, int) else b""
         return self.memory.get(at + 0x40, "B"), back, used
 
     def buffer(self, pieces: Sequence[Piece]) -> int:

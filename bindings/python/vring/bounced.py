@@ -99,7 +99,9 @@ class BouncedDriver(DriverQueue):
         config.owner = integer(call, "owner", owner, 32, BounceCode.GEOMETRY)
         if tables:
             if tables.entries < areas.size:
-                raise CallerError(RingCode.CHAIN, call, "tables.entries", tables.entries, "less than one per ring entry")
+                raise CallerError(
+                    RingCode.CHAIN, call, "tables.entries", tables.entries, "less than one per ring entry"
+                )
             config.tables = tables.memory.pointer(tables.addr, 16 * tables.entries)
             config.tables_addr = tables.addr
             config.table_entries = tables.entries // areas.size

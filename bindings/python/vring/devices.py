@@ -92,7 +92,12 @@ def run_guest(
         _program(words[0], package),
         *words[1:],
         *("-accel", "tcg", "-nodefaults", "-display", "none", "-no-reboot"),
-        *("-chardev", "stdio,id=console,signal=off", "-semihosting-config", ",".join(["enable=on", "target=native", "chardev=console", *told])),
+        *(
+            "-chardev",
+            "stdio,id=console,signal=off",
+            "-semihosting-config",
+            ",".join(["enable=on", "target=native", "chardev=console", *told]),
+        ),
         *("-global", "virtio-mmio.force-legacy=off", *options, "-kernel", os.fspath(elf)),
     ]
     with tempfile.TemporaryFile() as console:

@@ -16,7 +16,6 @@ class ByteOrder(enum.IntEnum):
     BIG = lib.VRING_ORDER_BIG
 
 
-
 class Feature(enum.IntFlag):
     """Masks, never bit numbers: ``Feature.VERSION_1 | Feature.EVENT_IDX``. Bits of the device type may be mixed in."""
 

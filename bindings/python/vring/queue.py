@@ -84,7 +84,11 @@ class Queue(ABC):
     def _most(self, verb: str, most: int | None) -> int:
         """How many buffers a batch can have: ``most`` of them, or all that there can be."""
         size = self.areas.size
-        return size if most is None else min(integer(f"{type(self).__name__}.{verb}", "most", most, 32, RingCode.SIZE), size)
+        return (
+            size
+            if most is None
+            else min(integer(f"{type(self).__name__}.{verb}", "most", most, 32, RingCode.SIZE), size)
+        )
 
     def _answer(self, code: int, verb: str, arguments: Arguments | None = None) -> int:
         """``code``, if it is an answer; otherwise the exception for it."""

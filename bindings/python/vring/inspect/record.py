@@ -76,7 +76,9 @@ def _table(memory: Memory, addr: int, size: int, big_endian: bool) -> list[Recor
     except IndexError:
         return []
     form = ">QIHH" if big_endian else "<QIHH"
-    return [dict(zip(("addr", "len", "flags", "next"), fields, strict=True)) for fields in struct.iter_unpack(form, raw)]
+    return [
+        dict(zip(("addr", "len", "flags", "next"), fields, strict=True)) for fields in struct.iter_unpack(form, raw)
+    ]
 
 
 def split_ring_record(name: str, memory: Memory, areas: SplitRing, big_endian: bool = False) -> Record:

@@ -575,9 +575,7 @@ class HostileDriverMachine(_HostileMachine):
         if chain is None:
             if self.broken and not broken and getattr(self.broken, "code", None) != RingCode.PEER_INDEX:
                 full = self.end.may_jump and len(self.turns) >= self.size
-                assert expected == "broken" or full, (
-                    f"{self.broken}, but the buffer is {expected}"
-                )
+                assert expected == "broken" or full, f"{self.broken}, but the buffer is {expected}"
             return
         pieces = [(len(piece), False) for piece in chain.readable] + [(len(piece), True) for piece in chain.writable]
         assert pieces == expected, f"{chain} was taken, but the buffer is {expected}"

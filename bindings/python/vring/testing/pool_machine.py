@@ -252,11 +252,7 @@ class PoolMachine(Filmed):
         usage, expected = (
             self.pool.usage(),
             Usage(
-                self.geometry.slots,
-                len(self.model.used),
-                self.model.high_water,
-                len(self.held),
-                self.model.longest_run,
+                self.geometry.slots, len(self.model.used), self.model.high_water, len(self.held), self.model.longest_run
             ),
         )
         assert usage == expected, f"{usage} instead of {expected}"

@@ -301,10 +301,12 @@ class RingMachine(RingUnderTest):
         self.last_taken.append(buffer)
 
     @precondition(
-        lambda self: self.last_taken
-        and self.last_taken[-1] in self.taken
-        and not self.device_sleeps
-        and hasattr(self.device, "rewind")
+        lambda self: (
+            self.last_taken
+            and self.last_taken[-1] in self.taken
+            and not self.device_sleeps
+            and hasattr(self.device, "rewind")
+        )
     )
     @rule()
     def rewind(self) -> None:

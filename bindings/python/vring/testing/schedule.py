@@ -60,7 +60,9 @@ def _plans(*acts: str) -> st.SearchStrategy[list[Act]]:
 
 
 # Before a verb that is interrupted: without anything in the ring little can go wrong.
-FIRST = st.lists(st.sampled_from(["send", "send", "serve", "serve two", "collect", "ignore used", "ignore available"]), max_size=4)
+FIRST = st.lists(
+    st.sampled_from(["send", "send", "serve", "serve two", "collect", "ignore used", "ignore available"]), max_size=4
+)
 
 Verb: TypeAlias = Callable[[], None]
 

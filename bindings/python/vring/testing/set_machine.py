@@ -227,8 +227,7 @@ class SetMachine(Filmed):
         index, original = self.model.free(), self._original(request.size)
         entry = Entry(PoolModel(self._geometry(geometry, window)), state=State.TRANSIENT, live=1)
         call = self._during(
-            fails and index is not None,
-            lambda: self.pools.map_transient(made, original, direction, **_wishes(request)),
+            fails and index is not None, lambda: self.pools.map_transient(made, original, direction, **_wishes(request))
         )
         if index is None:
             assert self._ask(call) is BounceCode.FULL

@@ -52,7 +52,9 @@ def features(optional: Feature = USUAL) -> st.SearchStrategy[Feature]:
 @cache
 def start_indices() -> st.SearchStrategy[int]:
     """Where free-running indices start: mostly so that they wrap within a few steps."""
-    return st.one_of(st.integers(65532, 65535), st.integers(65520, 65535), st.sampled_from([0, 32767]), st.integers(0, 65535))
+    return st.one_of(
+        st.integers(65532, 65535), st.integers(65520, 65535), st.sampled_from([0, 32767]), st.integers(0, 65535)
+    )
 
 
 @st.composite
@@ -152,9 +154,7 @@ def _requests(slot_size: int, most: int, page_size: int, areas: int) -> st.Searc
             st.integers(1, most),
             st.sampled_from([page_size, page_size - 1, most, most + 1]),
         ),
-        orig_addr=st.one_of(
-            st.sampled_from([0, 0x7FFF]), st.integers(0, 0xFFFF), st.integers(0, (1 << 64) - 2 * most)
-        ),
+        orig_addr=st.one_of(st.sampled_from([0, 0x7FFF]), st.integers(0, 0xFFFF), st.integers(0, (1 << 64) - 2 * most)),
         alloc_align_mask=masks(7, 12),
         min_align_mask=masks(4, 12),
         boundary_mask=st.one_of(st.just(0), masks(8, 13), st.just((1 << 64) - 1)),

@@ -33,9 +33,7 @@ class RingUnderTest(Filmed):
     def make_device(self, setup: RingSetup) -> DeviceLike:
         """The device under test."""
         order, regions = setup.legacy_order, setup.regions
-        return Device(
-            setup.memory, setup.areas, setup.features, regions=regions, index=setup.index, legacy_order=order
-        )
+        return Device(setup.memory, setup.areas, setup.features, regions=regions, index=setup.index, legacy_order=order)
 
     def look(self) -> Sequence[Record]:
         return ring_records(self.setup, getattr(self, "driver", None), getattr(self, "device", None))
