@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-What a buffer costs from Python, one by one, in batches and in runs, and what an example of 50 steps costs: ours, and with
-Hypothesis. CPU time, the best of several. ``python bench/python_calls.py docs/python.md`` measures that page anew.
+What a buffer costs from Python, one by one, in batches and in runs, and what an example of 50 steps costs: ours, and
+with Hypothesis. CPU time, the best of several. ``python bench/python_calls.py docs/python.md`` measures that page anew.
 """
 
 import argparse

@@ -16,7 +16,7 @@ from typing import Any
 
 import goals
 import plots
-from results import Result, Results, differs, interval, inverse, noise, number, spread, table
+from results import Result, Results, differs, interval, inverse, number, spread, table
 
 INTRODUCTION = """\
 # Performance
@@ -316,7 +316,7 @@ def peers(results: Results, linux: str = "6.1") -> str:
     text += peer_table(results, "peers.driver_ratio", "driver side")
     text += peer_table(results, "peers.device_ratio", "device side")
     builds = list(dict.fromkeys(r.params["build"] for r in results.of("ring.instructions")))
-    counted = [r for r in results.of("ring.instructions", build="linux")]
+    counted = results.of("ring.instructions", build="linux")
     rows = [
         [
             ring_name({k: v for k, v in theirs.params.items() if k != "build"}),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Draws one request on a split and on a packed ring, access by access, from what the library does.
 
-``python docs/pictures/sequence.py [FOLDER]`` builds ``sequence.c`` on the HOOK accessors, runs it and writes ``sequence-split.svg`` and
-``sequence-packed.svg``, beside this file if no folder is named. It needs gcc and the Python package.
+``python docs/pictures/sequence.py [FOLDER]`` builds ``sequence.c`` on the HOOK accessors, runs it and writes
+``sequence-split.svg`` and ``sequence-packed.svg``, beside this file if no folder is named. It needs gcc and the Python
+package.
 """
 
 from __future__ import annotations
@@ -150,8 +151,8 @@ def draw(ring: str, events: list[Event]) -> str:
     sheet.text(
         24,
         56,
-        "Two entries, EVENT_IDX; 16 bytes out, 32 back. Every access to shared memory, from the library's own trace; a letter is a "
-        "barrier.",
+        "Two entries, EVENT_IDX; 16 bytes out, 32 back. Every access to shared memory, from the library's own trace; "
+        "a letter is a barrier.",
         kind="soft",
     )
     for side, x in LIFELINE.items():

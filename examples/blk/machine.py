@@ -84,8 +84,8 @@ def _step(command: list) -> None:
 @dataclasses.dataclass
 class Disk:
     """
-    One virtio-blk device. block is what QEMU calls a -blockdev, as a dictionary; or else socket is a daemon's. properties
-    are those of the device: {"packed": True}.
+    One virtio-blk device. block is what QEMU calls a -blockdev, as a dictionary; or else socket is a daemon's.
+    properties are those of the device: {"packed": True}.
     """
 
     block: dict | None = None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-How long the tests wait for others, in seconds. Nothing waits that long where all is well: a machine that is slow, or has
-other work, is no failure.
+How long the tests wait for others, in seconds. Nothing waits that long where all is well: a machine that is slow, or
+has other work, is no failure.
 """
 
 ANSWER = 20.0  # for what takes milliseconds: an answer, a notification, a connection

@@ -42,8 +42,8 @@ class Mutant:
 
 class Program:
     """
-    Some C tests with the library that they test. All objects are made once; for a mutant only those are made again whose
-    sources include what is broken.
+    Some C tests with the library that they test. All objects are made once; for a mutant only those are made again
+    whose sources include what is broken.
     """
 
     def __init__(self, folder: Path, compiler: Sequence[str], sources: Path, tests: Iterable[Path]) -> None:

@@ -84,7 +84,9 @@ def heat() -> str:
 
 
 def demo(kind: str) -> str:
-    """What the demo's guest saw half way: its first ring, its pool. ``./run demo`` leaves build/demo/snapshots.jsonl."""
+    """
+    What the demo's guest saw half way: its first ring, its pool. ``./run demo`` leaves build/demo/snapshots.jsonl.
+    """
     lines = (FOLDER / "demo.jsonl").read_text("utf-8").splitlines()
     return draw(next(snapshot for snapshot in read(lines) if kind in snapshot))
 

@@ -103,7 +103,8 @@ BUGS = (
             Edit(
                 "plan.h",
                 "    stride = period_of(pool_slots(pool, mask) + 1);",
-                "    stride = period_of(pool_slots(pool, alloc_align_mask & (request->min_align_mask | pool->slot_mask)) + 1);",
+                "    stride = period_of(pool_slots(pool, alloc_align_mask & "
+                "(request->min_align_mask | pool->slot_mask)) + 1);",
             ),
         ),
     ),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Which test stands for which numbered requirement. ``python tests/py/statements.py`` writes docs/statements.md.
 
-Requirements have numbers: V1 to V108 (what implementers of virtqueues get wrong), C001 to C306 (what hostile peers and careless callers do),
-S1 to S43 (what bounce pools got wrong). A test carries the numbers it stands for in its name.
+Requirements have numbers: V1 to V108 (what implementers of virtqueues get wrong), C001 to C306 (what hostile peers and
+careless callers do), S1 to S43 (what bounce pools got wrong). A test carries the numbers it stands for in its name.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def table() -> str:
     lines = [
         "# Requirements and their tests",
         "",
-        "Made by `python tests/py/statements.py` from the names of the tests; `tests/py/test_statements.py` holds it against them.",
+        "Made by `python tests/py/statements.py` from the names of the tests; "
+        "`tests/py/test_statements.py` holds it against them.",
         "",
         f"{len(NUMBERS) - len(missing)} of {len(NUMBERS)} numbers have a test.",
         "",

@@ -48,13 +48,19 @@ STAND_IN = {
             *len = virtio32_to_cpu(vq, vq->split.vring.used->ring[vq->last].len);
             return virtio32_to_cpu(vq, vq->split.vring.used->ring[vq->last].id);
         }
-        bool virtqueue_poll(struct virtqueue *vq, u16 old) { return virtio16_to_cpu(vq, vq->split.vring.used->idx) != old; }
+        bool virtqueue_poll(struct virtqueue *vq, u16 old)
+        {
+            return virtio16_to_cpu(vq, vq->split.vring.used->idx) != old;
+        }
         bool virtqueue_enable_cb_delayed(struct virtqueue *vq)
         {
             return virtio16_to_cpu(vq, vq->split.vring.used->idx) == vq->last ||
                 (le16_to_cpu(vq->packed.vring.desc[vq->last].flags) & 1);
         }
-        u16 virtqueue_enable_cb_prepare(struct virtqueue *vq) { return le16_to_cpu(vq->packed.vring.desc[vq->last].id); }
+        u16 virtqueue_enable_cb_prepare(struct virtqueue *vq)
+        {
+            return le16_to_cpu(vq->packed.vring.desc[vq->last].id);
+        }
     """,
 }
 
@@ -147,4 +153,17 @@ def test_a_kernel_that_is_none_or_another_is_told(stand_in: Path, tmp_path: Path
     (tmp_path / "other/drivers/virtio").mkdir(parents=True)
     (tmp_path / "other/drivers/virtio/virtio_ring.c").write_text("int virtqueue_poll(void) { return 0; }\n")
     for tree, complaint in (("other", "in 0 places that are known"), ("none", "holds no drivers/virtio/virtio_ring.c")):
-        done = kernel(tmp_path / tree, tmp_path / "out", "--compiler", "clang 19")
+        done = kernel(tmp_path / tree, tmp_path / "out")
+        assert done.returncode == 1 and complaint in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_kernel_is_compiled_by_whom_and_for_what_was_asked(stand_in: Path, tmp_path: Path) -> None:
+    """A compiler of the user's own compiles Linux, too, and no other does; of a target that is none there is no silence."""
+    sources = build.find_sources(tmp_path, ROOT)
+    [found, *_] = build.compilers(targets.target("x86-64"), ["gcc"])
+    mine = Request(output=tmp_path, cc=" ".join(found.command), optimisations=("-O3",), kernel=str(stand_in))
+    rows = kernel_rows(mine, sources)
+    assert {(r.target, r.compiler, r.optimisation) for r in rows} == {("x86-64", found.name, "-O3")}
+    assert not [row.error for row in rows if row.error]
+    with pytest.raises(build.ReportError, match="--kernel is for x86-64 and aarch64, and neither was asked for"):
+        kernel_rows(Request(output=tmp_path, targets=("mips",), kernel=str(stand_in)), sources)

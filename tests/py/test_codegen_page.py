@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The codegen report as its readers have it: a page that needs nothing else, a table, a terminal; and what goes wrong."""
+"""The codegen report as its readers have it: a page that needs nothing else, a table, a terminal; what goes wrong."""
 
 from __future__ import annotations
 
@@ -107,7 +107,8 @@ setTimeout(() => {
     document.getElementById("report").textContent = JSON.stringify({
         wide: document.documentElement.scrollWidth - innerWidth, rows: document.querySelectorAll("#grid tr").length,
         chosen: all("#grid .chosen"), grey: all("#grid .missing"),
-        sides: all("#sides h4"), differ: document.querySelectorAll("#sides .diff").length, counts: all("#metric option"),
+        sides: all("#sides h4"), differ: document.querySelectorAll("#sides .diff").length,
+        counts: all("#metric option"),
     });
 }, 3000);
 </script>

@@ -34,7 +34,8 @@ static struct vring_slot slots[8];
 static struct json console = {.put = put};
 
 /* The other side of that ring, which has taken the buffer with a table and left nothing. */
-static int device(const char *name, uint64_t features, enum vring_byte_order order, const struct snapshot_memory *memory)
+static int device(const char *name, uint64_t features, enum vring_byte_order order,
+                  const struct snapshot_memory *memory)
 {
     static struct vring_head heads[8];
     struct vring_region region = {.host = shared, .addr = 0x10000, .size = sizeof shared};

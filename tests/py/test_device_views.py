@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A ring as its device sees it: what the pictures claim is what the device did, and what a driver spoils is not believed."""
+"""
+A ring as its device sees it: what the pictures claim is what the device did, and what a driver spoils is not believed.
+"""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_a_device_that_does_not_start_or_does_not_last_is_an_error(tmp_path: Pat
             process.wait()
 
 
-# ------------------------------------------------------------------------------------------------------------ guests ---
+# ----------------------------------------------------------------------------------------------------------- guests ---
 
 # Looks for a device in the slots of virtio-mmio, says what it found and was told, and ends as it is told.
 GUEST = r"""

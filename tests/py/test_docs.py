@@ -43,7 +43,8 @@ COMMANDS = {
     "pip install .": "test_package.py builds and installs it",
     "python -m vring explain stride --output stride.svg": "test_explain.py",
     "qemu-img create -q -f raw disk.img 16M": "test_blk_command.py runs the block",
-    "qemu-storage-daemon --blockdev file,node-name=disk,filename=disk.img --export vhost-user-blk,id=disk,node-name=disk,writable=on,addr.type=unix,addr.path=disk.sock --daemonize --pidfile disk.pid": "test_blk_command.py runs the block",
+    "qemu-storage-daemon --blockdev file,node-name=disk,filename=disk.img --export vhost-user-blk,id=disk,"
+    "node-name=disk,writable=on,addr.type=unix,addr.path=disk.sock --daemonize --pidfile disk.pid": "test_blk_command.py runs the block",
     "python -m vring blk write disk.sock notes.padded --offset 1M": "test_blk_command.py runs the block",
     "python -m vring blk read disk.sock --offset 1M --size 4k --output back": "test_blk_command.py runs the block",
     "python -m vring blk bench disk.sock --seconds 1": "test_blk_command.py runs the block",
@@ -55,7 +56,8 @@ COMMANDS = {
     "truncate -s 64M build/disk.img": "test_vhost_user_qemu.py",
     "build/vhost-user-blk/vhost-user-blk --socket build/disk.sock --image build/disk.img": "test_vhost_user_qemu.py",
     "qemu-system-x86_64 -M pc,memory-backend=ram -object memory-backend-memfd,id=ram,size=256M,share=on "
-    "-m 256M -chardev socket,id=disk,path=build/disk.sock,reconnect=1 -device vhost-user-blk-pci,chardev=disk,num-queues=1,packed=on": "test_vhost_user_qemu.py",
+    "-m 256M -chardev socket,id=disk,path=build/disk.sock,reconnect=1 "
+    "-device vhost-user-blk-pci,chardev=disk,num-queues=1,packed=on": "test_vhost_user_qemu.py",
 }
 
 

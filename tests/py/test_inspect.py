@@ -441,7 +441,7 @@ def test_the_command_shows_and_draws(tmp_path: pathlib.Path) -> None:
         assert (done.returncode, done.stderr) == (1, f"vring inspect: {message}\n")
 
 
-# ---------------------------------------------------------------------------------------------------- whose view it is ---
+# ------------------------------------------------------------------------------------------------- whose view it is ---
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from machine_search import find
 from vring import AvailRun, ByteOrder, Chain, Device, Driver, Feature, Offer, Segment, UsedRun
 from vring.testing import (
+    DeviceLike,
     HostileDeviceMachine,
     HostileDriverMachine,
     PackedPeerDevice,
@@ -21,7 +22,6 @@ from vring.testing import (
     PeerDriver,
     RingMachine,
     RingSetup,
-    SplitWords,
     Violation,
 )
 from vring.testing.peer import Finished, Turns
@@ -106,7 +106,7 @@ class Scatters(PeerDriver):
 
 
 class KnowsNoBatches(PeerDriver):
-    """2.7.9: buffers before the one that is named are back as well."""
+    """2.7.9: what was made available before the buffer that is named comes back before it, whatever the device says."""
 
     def _judge(self, head: int, length: int) -> list[tuple[int, int]]:
         return super()._judge(head, length)[-1:]
@@ -124,13 +124,6 @@ def test_a_driver_that_breaks_the_order_is_found(wrong: type[PeerDriver], reason
     find(Machine, reason)
 
 
-class ReturnsTheNamedAlone(PeerDriver):
-    """2.7.9: what was made available before the buffer that is named comes back before it, whatever the device says."""
-
-    def _judge(self, head: int, length: int) -> list[tuple[int, int]]:
-        return super()._judge(head, length)[-1:]
-
-
 class LetsGoBeforeItsTurn(Device):
     """2.7.9: a buffer that was used before its turn is the device's until then."""
 
@@ -146,6 +139,14 @@ class LetsGoBeforeItsTurn(Device):
         return super().in_flight - self.early
 
 
+def find_if(knows: object, machine: type[RuleBasedStateMachine], reason: str) -> None:
+    """What is wrong is found by a machine that knows what it is about, and by no other."""
+    if knows:
+        find(machine, reason)
+    else:
+        run_state_machine_as_test(machine)
+
+
 @pytest.mark.parametrize("knows", [Feature.IN_ORDER, Feature(0)], ids=["in order", "without: all is well"])
 def test_a_hostile_machine_finds_what_is_wrong_in_order_alone(knows: Feature) -> None:
     class OfDriver(HostileDeviceMachine):
@@ -154,7 +155,7 @@ def test_a_hostile_machine_finds_what_is_wrong_in_order_alone(knows: Feature) ->
         sticky = False
 
         def make_driver(self, setup: RingSetup) -> PeerDriver:
-            return ReturnsTheNamedAlone(setup)
+            return KnowsNoBatches(setup)
 
     class OfDevice(HostileDriverMachine):
         features = knows
@@ -165,10 +166,7 @@ def test_a_hostile_machine_finds_what_is_wrong_in_order_alone(knows: Feature) ->
             )
 
     for machine, reason in ((OfDriver, "before it was its turn"), (OfDevice, "the device counts")):
-        if knows:
-            find(machine, reason)
-        else:
-            run_state_machine_as_test(machine)
+        find_if(knows, machine, reason)
 
 
 def in_order_with(wrong: type[Driver] | type[Device], base: type[InOrder]) -> type[InOrder]:
@@ -269,20 +267,9 @@ def test_a_run_without_an_order_is_found() -> None:
     find(Machine, "a run without IN_ORDER is answered")
 
 
-class WritesModernWordsAsDriver(PeerDriver):
-    """2.7.3: a legacy ring is in the driver's own byte order."""
-
-    def __init__(self, setup: RingSetup) -> None:
-        super().__init__(setup)
-        self.words = SplitWords(setup.memory, setup.areas)
-
-
-class ReadsModernWords(Device):
-    """2.7.3, on the other side."""
-
-    def __init__(self, setup: RingSetup) -> None:
-        options = {"regions": setup.regions, "index": setup.index, "legacy_order": ByteOrder.LITTLE}
-        super().__init__(setup.memory, setup.areas, setup.features, **options)  # type: ignore[arg-type]
+def modern(setup: RingSetup) -> RingSetup:
+    """2.7.3: a legacy ring is in the driver's own byte order; whoever is set up so knows only the modern one."""
+    return replace(setup, legacy_order=ByteOrder.LITTLE)
 
 
 @pytest.mark.parametrize("knows", [True, False], ids=["legacy", "modern: all is well"])
@@ -293,30 +280,19 @@ def test_a_hostile_machine_finds_a_wrong_byte_order(knows: bool) -> None:
         sticky = False
 
         def make_driver(self, setup: RingSetup) -> PeerDriver:
-            return WritesModernWordsAsDriver(setup)
+            return PeerDriver(modern(setup))
 
     class OfDevice(HostileDriverMachine):
         legacy = knows
 
-        def make_device(self, setup: RingSetup) -> ReadsModernWords:
-            return ReadsModernWords(setup)
+        def make_device(self, setup: RingSetup) -> DeviceLike:
+            return super().make_device(modern(setup))
 
     for machine, reason in (
         (OfDriver, "is published as|an honest peer"),
         (OfDevice, "was taken, but|is accused|but the buffer is"),
     ):
-        if knows:
-            find(machine, reason)
-        else:
-            run_state_machine_as_test(machine)
-
-
-class WritesModernWords(PeerDevice):
-    """2.7.3: a legacy ring is in the driver's byte order."""
-
-    def __init__(self, setup: RingSetup) -> None:
-        super().__init__(setup)
-        self.words = SplitWords(setup.memory, setup.areas)
+        find_if(knows, machine, reason)
 
 
 def test_a_device_with_the_wrong_byte_order_is_found() -> None:
@@ -324,7 +300,7 @@ def test_a_device_with_the_wrong_byte_order_is_found() -> None:
         legacy = True
 
         def make_device(self, setup: RingSetup) -> PeerDevice:
-            return WritesModernWords(setup)
+            return PeerDevice(modern(setup))
 
     find(Machine, "2.7|outside|not all within|nothing was|does not see|PEER_")
 

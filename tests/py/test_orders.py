@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What the accessors of lib/vring/access.h compile to: an order costs what it must, and no order costs nothing.
 
-Accesses are one instruction wherever they have no order; in particular no atomic swap, which gcc 12 makes of a relaxed store for RISC-V.
-Each accessor is compiled as a function of its own, by every compiler and for every CPU that the tests know, and what stands between its
-label and its end is compared.
+Accesses are one instruction wherever they have no order; in particular no atomic swap, which gcc 12 makes of a relaxed
+store for RISC-V. Each accessor is compiled as a function of its own, by every compiler and for every CPU that the tests
+know, and what stands between its label and its end is compared.
 """
 
 from __future__ import annotations

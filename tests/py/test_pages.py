@@ -135,7 +135,9 @@ def rings(steps: int = 4) -> list[Record]:
 
 
 def views() -> list[str]:
-    """Rings of both formats as a device sees them that has taken one, staged one and left one, each of several pieces."""
+    """
+    Rings of both formats as a device sees them that has taken one, staged one and left one, each of several pieces.
+    """
     drawn = []
     for size, packed in ((8, False), (128, False), (7, True), (64, True)):
         features = Feature.VERSION_1 | Feature.INDIRECT_DESC | (Feature.RING_PACKED if packed else Feature(0))

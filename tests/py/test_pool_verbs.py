@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What a pool does besides map and unmap: reservations, questions, areas, a look for who holds what, other originals."""
+"""
+What a pool does besides map and unmap: reservations, questions, areas, a look for who holds what, other originals.
+"""
 
 import pytest
 

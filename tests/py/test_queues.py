@@ -465,7 +465,14 @@ class Bounced:
         self.areas = allocate_areas(self.memory, 8, features)
         self.pool = BouncePool(self.memory, window=self.memory.base + (1 << 17))
         tables = IndirectTable.allocate(self.memory, 64) if features & Feature.INDIRECT_DESC else None
-        self.driver = BouncedDriver(self.pool, self.memory, self.areas, features, tables=tables, **config)  # type: ignore[arg-type]
+        self.driver = BouncedDriver(
+            self.pool,
+            self.memory,
+            self.areas,
+            features,
+            tables=tables,
+            **config,  # type: ignore[arg-type]
+        )
         self.device = Device(self.memory, self.areas, features)
 
     def answer(self, data: bytes) -> bytes:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Requests that are under way when examples/vhost-user-blk is killed: the front-end keeps a region in which they are noted,
-and the next daemon carries them out: none is lost, none comes back twice.
+Requests that are under way when examples/vhost-user-blk is killed: the front-end keeps a region in which they are
+noted, and the next daemon carries them out: none is lost, none comes back twice.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def get_region(front_end: FrontEnd, queues: int = 1, queue_size: int = 128) -> t
     return answer.payload, answer.fds[0]
 
 
-# ------------------------------------------------------------------------------------------------------------- messages ---
+# --------------------------------------------------------------------------------------------------------- messages ---
 
 
 def test_C223_C233_regions_are_made_and_given_back_over_and_over(
@@ -204,7 +204,7 @@ def test_C230_a_queue_that_the_region_does_not_have_does_not_run(
         disk.works()
 
 
-# -------------------------------------------------------------------------------------------------- killed under load ---
+# ------------------------------------------------------------------------------------------------ killed under load ---
 
 
 class Load:
@@ -418,7 +418,9 @@ def test_C225_C226_what_was_noted_by_hand_is_carried_out_in_the_order_of_the_not
 
 
 def note_split(fd: int, load: Load, order: list[int]) -> None:
-    """vhost-user, "Inflight I/O tracking": features, version, desc_num, last_batch_head, used_idx; then 16 bytes each."""
+    """
+    vhost-user, "Inflight I/O tracking": features, version, desc_num, last_batch_head, used_idx; then 16 bytes each.
+    """
     os.pwrite(fd, struct.pack("<QHHHH", 0, 1, load.size, 0, 0), 0)
     for counter, slot in enumerate(order):
         os.pwrite(fd, struct.pack("<B5xHQ", 1, 0, counter + 1), 16 + 16 * (4 * slot))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-examples/vhost-user-blk and the memory that it is given: tables that cannot be, memory that changes under it, and drivers
-that write nonsense into it.
+examples/vhost-user-blk and the memory that it is given: tables that cannot be, memory that changes under it, and
+drivers that write nonsense into it.
 """
 
 from __future__ import annotations

@@ -265,7 +265,9 @@ def test_C213_C234_a_position_that_cannot_be(front_end: FrontEnd, memory: Memory
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 253])
 @pytest.mark.parametrize("name", REQUESTS)
 def test_C230_descriptors_are_closed_once_on_every_message(daemon: Daemon, name: str, count: int) -> None:
-    """The fixture holds that none is left; AddressSanitizer's allocator and a second connection, that none went twice."""
+    """
+    The fixture holds that none is left; AddressSanitizer's allocator and a second connection, that none went twice.
+    """
     request, size = REQUESTS[name]
     with FrontEnd(daemon.socket) as witness:
         witness.shake_hands(BASIC)

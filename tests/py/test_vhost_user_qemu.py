@@ -125,7 +125,7 @@ def test_C224_a_daemon_is_killed_under_a_guest_that_never_learns_of_it(
     assert len(killed) == 2 and killed[0] > 0  # in the middle: there were sectors still to be written
 
 
-# --------------------------------------------------------------------------------------------------------------- Linux ---
+# ------------------------------------------------------------------------------------------------------------ Linux ---
 
 LINUX = ROOT / "build" / "linux"
 INIT = """#!/bin/busybox sh
@@ -247,7 +247,7 @@ def test_C224_linux_copies_a_disk_to_a_daemon_that_is_killed_meanwhile(
         assert (bits[28], bits[29], bits[32], bits[34]) == ("1", "1", "1", "1" if packed else "0")
 
 
-# ------------------------------------------------------------------------------------------------------ the document ---
+# ----------------------------------------------------------------------------------------------------- the document ---
 
 
 def documented(language: str = "sh") -> list[list[str]]:
@@ -257,15 +257,17 @@ def documented(language: str = "sh") -> list[list[str]]:
 
 
 # A boot sector: reads sector 1 to 0x8000 by INT 13h, and ends the machine with the byte that it finds there. Assembly:
-#   xor ax,ax; mov ds,ax; mov si,0x7C20; mov ah,0x42; int 0x13; jc bad; mov al,[0x8000]; out 0xF4,al; hlt; bad: mov al,0x7F;
-#   out 0xF4,al; hlt. At 0x20 what to read: 16 bytes long, 1 sector, to 0000:8000, from sector 1.
+#   xor ax,ax; mov ds,ax; mov si,0x7C20; mov ah,0x42; int 0x13; jc bad; mov al,[0x8000]; out 0xF4,al; hlt;
+#   bad: mov al,0x7F; out 0xF4,al; hlt. At 0x20 what to read: 16 bytes long, 1 sector, to 0000:8000, from sector 1.
 BOOT = bytes.fromhex("31C08ED8BE207CB442CD137206A00080E6F4F4B07FE6F4F4").ljust(0x20, b"\0") + bytes.fromhex(
     "1000010000800000 0100000000000000"
 )
 
 
 def test_seabios_boots_from_the_disk_as_the_document_says(tmp_path: Path) -> None:
-    """The commands of the document, run as they stand; SeaBIOS is the driver, and says what it read by its exit code."""
+    """
+    The commands of the document, run as they stand; SeaBIOS is the driver, and says what it read by its exit code.
+    """
     (*build, serve), (qemu,) = documented()
     for command in build:
         subprocess.run(shlex.split(command), cwd=ROOT, check=True, capture_output=True, timeout=PROGRAM)

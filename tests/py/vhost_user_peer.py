@@ -24,7 +24,7 @@ from limits import ANSWER, PROGRAM
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# ---------------------------------------------------------------------------------------------------------- the daemon ---
+# ------------------------------------------------------------------------------------------------------- the daemon ---
 
 
 def build(folder: Path, *flags: str) -> Path:
@@ -122,7 +122,7 @@ def wait(condition: Callable[[], bool], what: str, limit: float = ANSWER) -> Non
         time.sleep(0.001)
 
 
-# -------------------------------------------------------------------------------------------------------- the front-end ---
+# ---------------------------------------------------------------------------------------------------- the front-end ---
 
 GET_FEATURES, SET_FEATURES, SET_OWNER, RESET_OWNER, SET_MEM_TABLE = 1, 2, 3, 4, 5
 SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
@@ -235,7 +235,7 @@ class FrontEnd:
         self.send(SET_FEATURES, struct.pack("=Q", features))
 
 
-# ------------------------------------------------------------------------------------------------------------ the memory ---
+# ------------------------------------------------------------------------------------------------------- the memory ---
 
 GUEST, USER, SIZE = 0x4000_0000, 0x7000_0000_0000, 1 << 20
 

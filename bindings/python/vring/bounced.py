@@ -72,9 +72,9 @@ class BouncedDriver(DriverQueue):
         piece; everything else as for :class:`vring.Driver`, and ``used_length`` must not be TRUST: a length bounds what
         is copied.
 
-        A :class:`vring.BounceSet` cannot stand in the pool's place (TypeError): C's queue remembers one pool. Whoever has
-        a set maps the pieces through it, gives the addresses of the mappings to a :class:`vring.Driver`, with them as
-        the token, and unmaps those that come back; or gives each queue a pool of its own.
+        A :class:`vring.BounceSet` cannot stand in the pool's place (TypeError): C's queue remembers one pool. Whoever
+        has a set maps the pieces through it, gives the addresses of the mappings to a :class:`vring.Driver`, with them
+        as the token, and unmaps those that come back; or gives each queue a pool of its own.
 
         Raises CallerError that names the argument (``bounced_driver_init``), IndexError for areas outside ``memory``.
         """

@@ -80,8 +80,9 @@ def run_guest(
 ) -> GuestRun:
     """
     Run a bare-metal guest until it ends. ``machine`` is one of riscv64, aarch64 and arm: QEMU's "virt", with modern
-    virtio-mmio and no firmware. Console, command line and exit code go through semihosting, as
-    picolibc's ``--oslib=semihost`` has it; the command line is ``guest`` and ``arguments``. ``options`` are further words for QEMU: the devices that the guest is to drive, say.
+    virtio-mmio and no firmware. Console, command line and exit code go through semihosting, as picolibc's
+    ``--oslib=semihost`` has it; the command line is ``guest`` and ``arguments``. ``options`` are further words for
+    QEMU: the devices that the guest is to drive, say.
 
     Raises DeviceError if QEMU is not installed, and after ``timeout`` seconds, with the console so far and the command
     to try it by hand.

@@ -76,7 +76,9 @@ class IndirectTable:
 
 
 class Offer(NamedTuple):
-    """One buffer of a batch: pieces (device address, bytes) to read, pieces to write, the token; or listed in a table."""
+    """
+    One buffer of a batch: pieces (device address, bytes) to read, pieces to write, the token; or listed in a table.
+    """
 
     readable: Sequence[Segment] = ()
     writable: Sequence[Segment] = ()

@@ -98,7 +98,9 @@ def answer_of_the_library(question: Question) -> list[Answer]:
 
 
 def answer_before_the_fix(question: Question) -> list[Answer]:
-    """What a search by the rule before the fix answers: alignment is asked for only where the original has an address."""
+    """
+    What a search by the rule before the fix answers: alignment is asked for only where the original has an address.
+    """
     geometry = Geometry(question.base, question.slots, question.slot_size, cursor=question.cursor)
     model = PoolModel(geometry, PreFixSearch)
     request = Request(

@@ -77,7 +77,7 @@ def bits(flags: int) -> tuple[int, int]:
     return (flags & AVAIL_BIT) // AVAIL_BIT, (flags & USED_BIT) // USED_BIT
 
 
-# ------------------------------------------------------------------------------------------------- the driver's view ---
+# ------------------------------------------------------------------------------------------------ the driver's view ---
 
 
 def _of_driver(snapshot: Record, found: Wheel) -> None:
@@ -148,7 +148,7 @@ def _count_of_driver(snapshot: Record, found: Wheel) -> None:
     found.counts.update(seen)
 
 
-# ------------------------------------------------------------------------------------------------- the device's view ---
+# ------------------------------------------------------------------------------------------------ the device's view ---
 
 
 def _of_device(snapshot: Record, found: Wheel) -> None:

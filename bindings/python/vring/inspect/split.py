@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Who owns what in a split ring, as one of its sides knows it: private state where there is some, the ring otherwise."""
+"""
+Who owns what in a split ring, as one of its sides knows it: private state where there is some, the ring otherwise.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from .build import in_words
 from .judge import FORBIDDEN
+from .kernel import WHOLE
 from .measure import Row
 from .races import EXAMPLE, FunctionVerdict
 
@@ -54,7 +55,9 @@ class Difference:
 
 
 def differences(rows: Iterable[Row], functions: Iterable[str], base: str = "PLAIN") -> list[Difference]:
-    """One for every target, compiler, optimisation and accessor but the base's own; none where something did not build."""
+    """
+    One for every target, compiler, optimisation and accessor but the base's own; none where something did not build.
+    """
     wanted = set(functions)
     groups: dict[tuple[str, str, str, str], dict[str, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
@@ -122,24 +125,30 @@ def sentences(rows: list[Row]) -> list[str]:
     compilers = ", ".join(sorted({d.compiler for d in costs}))
     targets = len({d.target for d in costs})
     size = statistics.median(d.base_bytes for d in costs)
+    median = statistics.median(d.bytes for d in costs)
+    levels = " and ".join(sorted({d.optimisation for d in costs}))
     first = (
-        f"Marking the reads of the patch as READ_ONCE (one volatile access each) changes the five functions that make them "
-        f"by {min(d.bytes for d in costs):+d} to {worst.bytes:+d} bytes of {size:.0f}, {statistics.median(d.bytes for d in costs):+.0f} "
-        f"in the median, and adds {plural(max(0, slowest.worst_executed), 'executed instruction')} to a call at most "
-        f"({len(costs)} builds: {compilers}, for {targets} targets at {' and '.join(sorted({d.optimisation for d in costs}))}; "
+        "Marking the reads of the patch as READ_ONCE (one volatile access each) changes the five functions that make "
+        f"them, {size:.0f} bytes together, by {min(d.bytes for d in costs):+d} to {worst.bytes:+d} bytes, "
+        f"{median:+.0f} in the median, and adds at most "
+        f"{plural(max(0, slowest.worst_executed), 'executed instruction')} to a call "
+        f"({len(costs)} builds: {compilers}, for {targets} targets at {levels}; "
         f"most bytes: {worst.where}; most instructions: {slowest.where})."
     )
     plain = [row for row in rows if row.access == "PLAIN" and row.function in PATCHED and not row.error]
     bad = tally(plain, HARMFUL)
     changed = kinds_seen(plain, FORBIDDEN)
     shapes = tally([row for row in rows if row.suite == "gallery" and row.access == "PLAIN"], HARMFUL)
-    second = f"Left plain, the reads were {describe(bad, 'repeated, torn or omitted')} in these {len(plain)} functions"
+    second = (
+        f"Left plain, the reads were {describe(bad, 'repeated, torn or omitted')} in {len(plain)} builds of a function"
+    )
     second += f" (though the compilers did change them: {changed})" if changed and not bad else ""
     if shapes:
         example = next((row for row in shapes if row.function == "gallery_switch"), shapes[0])
         second += (
-            f", while the same compilers do such things to plain loads elsewhere: {example.compiler} {example.optimisation} "
-            f"for {example.target} {verb(example)} in {SHAPES.get(example.function, example.function)}"
+            ", while the same compilers do such things to plain loads elsewhere: "
+            f"{example.compiler} {example.optimisation} for {example.target} {verb(example)} "
+            f"in {SHAPES.get(example.function, example.function)}"
         )
     return [first, second + "."]
 
@@ -173,7 +182,9 @@ class Claim:
 
 
 def claims(rows: list[Row], by_function: Iterable[FunctionVerdict] = ()) -> list[Claim]:
-    """The two mails' claims. Needs rows of the places and of the gallery, plain and volatile; of races what there is."""
+    """
+    The two mails' claims. Needs rows of the places and of the gallery, plain and volatile; of races what there is.
+    """
     plain = [r for r in rows if r.access == "PLAIN" and not r.error]
     marked = {r.key: r for r in rows if r.access == "VOLATILE" and not r.error}
     return [may_transform(plain, marked), does_not(plain, marked), mark_helps(rows), *costs(rows), *races(by_function)]
@@ -249,6 +260,7 @@ def mark_helps(rows: list[Row]) -> Claim:
     others = [r for r in rows if r.access not in ("PLAIN", "HOOK") and r.suite != "kernel" and not r.error]
     bad = tally(others, FORBIDDEN)
     harm = tally(others, HARMFUL)
+    builds = ", ".join(sorted({f"{in_words(r.access)} by {r.compiler} for {r.target}" for r in bad}))
     if bad:
         worst = min((r for r in bad if set(r.findings) == set(bad[0].findings)), key=lambda r: len(r.assembly))
         shown = [(f"{where(worst)}: {in_words(worst.access)}", worst)]
@@ -258,11 +270,7 @@ def mark_helps(rows: list[Row]) -> Claim:
         "One volatile or atomic access each forbids all that.",
         "refuted" if harm else ("in part" if bad else "confirmed"),
         f"Of {len(others)} builds with marked accesses: "
-        + (
-            f"{kinds_seen(bad, FORBIDDEN)} ({', '.join(sorted({f'{in_words(r.access)} by {r.compiler} for {r.target}' for r in bad}))})."
-            if bad
-            else "every access was made once, whole, as asked for."
-        ),
+        + (f"{kinds_seen(bad, FORBIDDEN)} ({builds})." if bad else "every access was made once, whole, as asked for."),
         shown,
     )
 
@@ -304,8 +312,9 @@ def costs(rows: list[Row]) -> list[Claim]:
             Claim(
                 f"{words} performance, or at least code size.",
                 "in part" if free and most.bytes > 0 else ("refuted" if most.bytes <= 0 else "confirmed"),
-                f"{median:+.0f} bytes in the median for all five functions together, {most.bytes:+d} at most ({most.where}, "
-                f"{relative * 100:.0f} % of five functions that are little else), none or fewer in {free} of {len(some)} builds; "
+                f"{median:+.0f} bytes in the median for all five functions together, {most.bytes:+d} at most "
+                f"({most.where}, {relative * 100:.0f} % of five functions that are little else), "
+                f"none or fewer in {free} of {len(some)} builds; "
                 f"{slow.worst_executed:+d} executed instructions per call at most ({slow.where}), "
                 f"{statistics.median(d.executed for d in some) / len(PATCHED):+.1f} in the median.",
                 [side for d in dict.fromkeys((most_on("x86-64", some), most)) if d for side in what_grew(d, of)],
@@ -348,10 +357,10 @@ def races(by_function: Iterable[FunctionVerdict]) -> list[Claim]:
         Claim(
             "Plain accesses are a data race to a race detector.",
             "confirmed" if some == all_of_them else ("in part" if some else "refuted"),
-            f"{some} of {all_of_them} functions race with plain accesses, by either rule ({builds}). Of as many by each rule, "
-            + "; ".join(others)
-            + ". Below, what a compiler tells the detector of one of them: __tsan_read for an access that may not race; and for "
-            "one that may, __tsan_volatile_read or __tsan_atomic_load.",
+            f"{some} of {all_of_them} functions race with plain accesses, by either rule ({builds}). "
+            f"Of as many by each rule, {'; '.join(others)}. "
+            "Below, what a compiler tells the detector of one of them: __tsan_read for an access that may not race; "
+            "and for one that may, __tsan_volatile_read or __tsan_atomic_load.",
             [
                 side
                 for access, rule in (("PLAIN", "Linux"), ("VOLATILE", "Linux"), ("VOLATILE", "C11"), ("ACQREL", "C11"))
@@ -376,8 +385,6 @@ def told(asked: list[FunctionVerdict], access: str, rule: str) -> list[tuple[str
 
 def kernel_sentence(rows: list[Row]) -> str:
     """What marking did to Linux' virtio_ring.c as a whole; "" if it was not built."""
-    from .kernel import WHOLE
-
     both = {(r.target, r.compiler, r.optimisation, r.access): r for r in rows if r.function == WHOLE and not r.error}
     changes: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
     for (target, compiler, optimisation, access), row in both.items():
@@ -388,8 +395,9 @@ def kernel_sentence(rows: list[Row]) -> str:
     if not changes[False]:
         return ""
     said = (
-        f"Linux' own virtio_ring.c, with every read of what the device writes marked, changes by {min(changes[False])[0]:+d} to "
-        f"{max(changes[False])[0]:+d} bytes in {len(changes[False])} builds (most: {max(changes[False])[1]})"
+        "Linux' own virtio_ring.c, with every read of what the device writes marked, changes by "
+        f"{min(changes[False])[0]:+d} to {max(changes[False])[0]:+d} bytes "
+        f"in {len(changes[False])} builds (most: {max(changes[False])[1]})"
     )
     if changes[True]:
         said += (

@@ -2,10 +2,11 @@
 """
 How large the library is and how deep its stack goes, recorded per function and target, and held.
 
-A cell (a format's driver or device, with all that it needs) may grow by 5 % and a verb's stack by 16 bytes before someone
-has to say why: an entry of CHANGELOG.md that begins with "- Size:" or "- Stack:" and names the cell or the verb. After that
-``python -m vring.report budget --update`` records the new numbers, and that this reason is spent for them: what grows again
-wants another. Growth is counted from where a reason was last given, so that many small steps want one, too.
+A cell (a format's driver or device, with all that it needs) may grow by 5 % and a verb's stack by 16 bytes before
+someone has to say why: an entry of CHANGELOG.md that begins with "- Size:" or "- Stack:" and names the cell or the
+verb. After that ``python -m vring.report budget --update`` records the new numbers, and that this reason is spent for
+them: what grows again wants another. Growth is counted from where a reason was last given, so that many small steps
+want one, too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from .asm import symbols
 from .build import Access, Compiler, ReportError, Sources, compile_object, compilers, linker, run_tool
 from .targets import target
 
-#: What is recorded, and with which features, if not all and restarts: gcc, since it also writes down the frame of every function and who calls whom.
+#: What is recorded, and with which features, if not all and restarts: gcc, since it also writes down the frame of every
+#: function and who calls whom.
 ALL = "ALL"
 RECORDED = (
     ("x86-64", "-O2", ALL),
@@ -55,7 +57,9 @@ PLAIN = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One function; or with function "" a whole cell or the plain verbs of some, and the deepest stack of its functions."""
+    """
+    One function; or with function "" a whole cell or the plain verbs of some, and the deepest stack of its functions.
+    """
 
     target: str
     compiler: str  # family and major version
@@ -171,7 +175,10 @@ def plain_verbs(cell: str) -> list[str]:
 
 
 def linked_size(sources: Sources, objects: Iterable[Path], functions: Iterable[str]) -> int:
-    """Bytes of code and constants in a program of these functions and all that they call; memcpy and its like are not ours."""
+    """
+    Bytes of code and constants in a program of these functions and all that they call; memcpy and its like are not
+    ours.
+    """
     made = sources.output / "programs" / "size.elf"
     made.parent.mkdir(parents=True, exist_ok=True)
     wanted = [word for function in functions for word in ("-u", function)]
@@ -257,7 +264,9 @@ def grown(recorded: list[Entry], now: list[Entry]) -> list[tuple[Entry, Entry]]:
 
 
 def record(recorded: list[Entry], now: list[Entry], changelog: str) -> tuple[list[Entry], list[str]]:
-    """What to write down, and complaints: of everything that has grown more than it may, and no unspent reason says why."""
+    """
+    What to write down, and complaints: of everything that has grown more than it may, and no unspent reason says why.
+    """
     before = {entry.key: entry for entry in recorded}
     too_large = {entry.key for _, entry in grown(recorded, now)}
     written, said = [], []
@@ -278,15 +287,16 @@ def complaint(old: Entry, entry: Entry) -> str:
     spent = " other than the one that was spent on it already" if old.reason else ""
     since = "" if old.since in (-1, old.held) else f" (since a reason was last given: {old.since} -> {entry.held})"
     return (
-        f'{name}: {old.held} -> {entry.held} {unit}{since} by {entry.compiler}, {title(entry.build)}; an entry "- {what}: ... `{name}` ..." of '
-        f'CHANGELOG.md{spent} has to say why, then "python -m vring.report budget --update" records it'
+        f"{name}: {old.held} -> {entry.held} {unit}{since} by {entry.compiler}, {title(entry.build)}; "
+        f'an entry "- {what}: ... `{name}` ..." of CHANGELOG.md{spent} '
+        f'has to say why, then "python -m vring.report budget --update" records it'
     )
 
 
 def reason_for(entry: Entry, spent: str, changelog: str) -> str:
     """
-    The digest of an entry of the unreleased part that begins with "- Size:" or "- Stack:", names this, and is not the one
-    spent; "" if there is none.
+    The digest of an entry of the unreleased part that begins with "- Size:" or "- Stack:", names this, and is not the
+    one spent; "" if there is none.
     """
     unreleased = changelog.split("\n## ", 2)[1] if "\n## " in changelog else changelog
     what, name = ("Stack", entry.function) if entry.function else ("Size", entry.cell)

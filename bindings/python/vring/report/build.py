@@ -92,7 +92,9 @@ def clangs() -> list[str]:
 
 
 def compilers(target: Target, columns: Iterable[str] = ()) -> list[Compiler]:
-    """The compilers that are here and know the target; only those of some columns ("gcc", "clang 19"), if any are named."""
+    """
+    The compilers that are here and know the target; only those of some columns ("gcc", "clang 19"), if any are named.
+    """
     found = []
     if target.gcc and (version := version_of(target.gcc)):
         found.append(Compiler("gcc", version, (target.gcc, *target.gcc_flags)))
@@ -213,8 +215,8 @@ def compile_object(
     sources: Sources, compiler: Compiler, optimisation: str, access: Access, *files: Path, extra: tuple[str, ...] = ()
 ) -> Path:
     """
-    The object of one source, or of several as one, since starting a compiler takes longest. Raises ReportError with what
-    it said.
+    The object of one source, or of several as one, since starting a compiler takes longest. Raises ReportError with
+    what it said.
     """
     command = [*compiler.command, *COMMON_FLAGS, optimisation, *access.flags(), *extra, *sources.includes()]
     digest = hashlib.sha256("\0".join([compiler.version, *command, sources.stamp]).encode())

@@ -26,6 +26,7 @@ from .build import (
     user_compiler,
 )
 from .cycles import fill_cycles
+from .kernel import kernel_rows
 from .measure import Job, Row, measure_all
 from .page import columns_of, picture, terminal_table, write_csv, write_json, write_page
 from .races import FunctionVerdict, Verdict, host_compilers, judge_all, judge_all_functions
@@ -55,6 +56,16 @@ class Request:
     command: str = "./run codegen"
     progress: bool = field(default_factory=sys.stderr.isatty)
 
+    def chosen(self) -> list[Target]:
+        """The targets: those named; x86-64, if only ``cc`` is named; else all."""
+        if self.targets:
+            return [target(name) for name in self.targets]
+        return [target("x86-64")] if self.cc else list(TARGETS)
+
+    def asked_of(self, where: Target) -> list[Compiler]:
+        """The compilers for a target: the one that ``cc`` names, or those found of the columns asked for."""
+        return [user_compiler(self.cc, self.cflags)] if self.cc else compilers(where, self.columns)
+
 
 def run(request: Request) -> list[Row]:
     """Writes codegen.html, .csv and .json, prints the answer and the table, and returns the rows."""
@@ -64,15 +75,14 @@ def run(request: Request) -> list[Row]:
     accesses = list(dict.fromkeys(job.access for job in jobs))
     if not jobs:
         raise ReportError("no compiler is here for what was asked for")
+    # First, for what is wrong with it is told at once, and not after a minute.
+    of_linux = kernel_rows(request, sources) if request.kernel else []
     rows = measure_all(sources, jobs, request.jobs, progress_of(request))
     if all(row.error for row in rows):
         raise ReportError(f"nothing could be built; the first error: {rows[0].error}")
     for error in dict.fromkeys(f"{r.column} for {r.target}, {r.access}: {gist(r.error)}" for r in rows if r.error):
         print(f"vring.report: {error}", file=sys.stderr)
-    if request.kernel:
-        from .kernel import kernel_rows
-
-        rows += kernel_rows(request, sources)
+    rows += of_linux
     fill_cycles(rows, request.jobs)
     verdicts, by_function, why_not = verdicts_of(request, sources, accesses)
     about = describe(request, sources, rows, why_not)
@@ -99,9 +109,9 @@ def gist(error: str) -> str:
 
 def plan(request: Request) -> list[Job]:
     """
-    The programs to build. By default the places and the gallery for every target by gcc and the recent clang, for x86-64
-    by the old one, too, and there the verbs at -O2, plain and acquire/release; with full, everything. That is what fits
-    into a minute.
+    The programs to build. By default the places and the gallery for every target by gcc and the recent clang, for
+    x86-64 by the old one, too, and there the verbs at -O2, plain and acquire/release; with full, everything. That is
+    what fits into a minute.
     """
     accesses = [Access(name) for name in VARIANTS]
     if request.accessors:
@@ -110,7 +120,7 @@ def plan(request: Request) -> list[Job]:
         accesses.append(Access(request.accessors.stem, request.accessors.resolve()))
     optimisations = request.optimisations or LEVELS
     jobs: list[Job] = []
-    for where in chosen(request):
+    for where in request.chosen():
         some = compilers_for(request, where)
         jobs += [Job(SHAPES, where.name, *rest) for rest in itertools.product(some, optimisations, accesses)]
         if request.verbs and (request.full or request.targets or where.name == "x86-64"):
@@ -125,16 +135,8 @@ def plan(request: Request) -> list[Job]:
     return jobs
 
 
-def chosen(request: Request) -> list[Target]:
-    if request.targets:
-        return [target(name) for name in request.targets]
-    return [target("x86-64")] if request.cc else list(TARGETS)
-
-
 def compilers_for(request: Request, where: Target) -> list[Compiler]:
-    if request.cc:
-        return [user_compiler(request.cc, request.cflags)]
-    found = compilers(where, request.columns)
+    found = request.asked_of(where)
     return found if where.name == "x86-64" else newest(request, found)
 
 
@@ -183,7 +185,7 @@ def verdicts_of(
 def describe(request: Request, sources: Sources, rows: list[Row], why_not: str) -> dict[str, Any]:
     """What a reader has to know to trust the numbers, and to make them again."""
     good = [row for row in rows if not row.error]
-    absent = [t.name for t in chosen(request) if not any(r.target == t.name for r in good)]
+    absent = [t.name for t in request.chosen() if not any(r.target == t.name for r in good)]
     models = ", ".join(f"{t.name} {t.mca[1]}" for t in TARGETS if t.mca and any(r.target == t.name for r in good))
     return {
         "version": version(sources),
@@ -198,7 +200,7 @@ def describe(request: Request, sources: Sources, rows: list[Row], why_not: str) 
         "command": request.command,
         "absent": {
             f"{t.name} {column}": why_absent(request, t, column)
-            for t in chosen(request)
+            for t in request.chosen()
             for column in columns_of(rows)
             if not any((r.target, r.column) == (t.name, column) for r in rows)
         },

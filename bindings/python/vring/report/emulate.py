@@ -2,8 +2,9 @@
 """
 Runs a function of a linked program and writes down every instruction and every access to shared memory.
 
-Unicorn does it, but for LoongArch and little-endian POWER, which it cannot, MIPS, where its hooks lose count of delay slots,
-and s390x, of which it has instructions that clang uses wrong; there qemu-user's log of all registers tells the same.
+Unicorn does it, but for LoongArch and little-endian POWER, which it cannot, MIPS, where its hooks lose count of delay
+slots, and s390x, of which it has instructions that clang uses wrong; there qemu-user's log of all registers tells the
+same.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ class Layout:
 
 
 def run_all(program: Path, target: Target, names: Iterable[str], code: Code) -> dict[str, Run]:
-    """Each function of the program in turn, by its rig: prepare_NAME(), then run_NAME(). What code is, qemu-user alone asks."""
+    """
+    Each function of the program in turn, by its rig: prepare_NAME(), then run_NAME(). What code is, qemu-user alone
+    asks.
+    """
     if target.unicorn is None:
         from .qemu_user import run_under_qemu
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """
-The same question put to Linux' own split and packed driver: virtio_ring.c of Debian's linux-source package, as it is and
-with the reads of what the device writes marked READ_ONCE.
+The same question put to Linux' own split and packed driver: virtio_ring.c of Debian's linux-source package, as it is
+and with the reads of what the device writes marked READ_ONCE.
 
 The file is unpacked where the report keeps what it makes, and compiled in user space with the headers of its own
-tools/virtio and linux_shim.h, which is ours. They know the barriers of x86-64 and AArch64, so those are the targets. Sizes
-and instructions are counted; nothing is run.
+tools/virtio and linux_shim.h, which is ours. They know the barriers of x86-64 and AArch64, so those are the targets.
+Sizes and instructions are counted; nothing is run.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .asm import disassemble, symbols
-from .build import Compiler, ReportError, Sources, compilers, run_tool
+from .build import Compiler, ReportError, Sources, run_tool
 from .measure import Row, body_of, fill_static
 from .targets import target
 
 if TYPE_CHECKING:
     from .codegen import Request
 
+#: What tools/virtio has barriers for.
+KERNEL_TARGETS = ("x86-64", "aarch64")
 WHOLE = "virtio_ring.c, all of it"
 FUNCTIONS = (
     "virtqueue_kick_prepare",
@@ -61,6 +63,9 @@ LTO = ("-DREPORT_CONFIG_LTO", "-march=armv8.3-a")
 
 def kernel_rows(request: Request, sources: Sources) -> list[Row]:
     """A row per function, build and marking; access PLAIN is the file as it is, VOLATILE the marked one."""
+    chosen = [where for where in request.chosen() if where.name in KERNEL_TARGETS]
+    if not chosen:
+        raise ReportError(f"--kernel is for {' and '.join(KERNEL_TARGETS)}, and neither was asked for")
     tree = find_tree(request, sources)
     folder = sources.output / "kernel"
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,14 +74,13 @@ def kernel_rows(request: Request, sources: Sources) -> list[Row]:
     for access, text in texts.items():
         copy_of(folder, access).write_text(text)
     builds = [
-        (tree, sources, copy_of(folder, access), name, compiler, optimisation, access, extra)
+        (tree, sources, copy_of(folder, access), where.name, compiler, optimisation, access, extra)
         for access in texts
-        for name in ("x86-64", "aarch64")
-        if not request.targets or name in request.targets
-        for compiler in compilers(target(name), request.columns)
+        for where in chosen
+        for compiler in request.asked_of(where)
         for optimisation in request.optimisations or ("-O2", "-Os")
         for extra in ((), LTO)
-        if name == "aarch64" or not extra
+        if where.name == "aarch64" or not extra
     ]
     with ThreadPoolExecutor(request.jobs) as pool:
         return [row for rows in pool.map(lambda arguments: build(*arguments), builds) for row in rows]
@@ -111,7 +115,8 @@ def find_tree(request: Request, sources: Sources) -> Path:
 def mark(text: str) -> str:
     """
     The text with READ_ONCE round every field that the device writes, where it is read: as the argument of a conversion
-    from the wire's byte order, or tested for a flag. Raises ReportError if there is none: another version, to be looked at.
+    from the wire's byte order, or tested for a flag. Raises ReportError if there is none: another version, to be looked
+    at.
     """
     out, end, marked = [], 0, 0
     for start, stop in arguments(text):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""One row per function, target, compiler, optimisation and accessor: size, instructions, accesses, what became of them."""
+"""
+One row per function, target, compiler, optimisation and accessor: size, instructions, accesses, what became of them.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +143,8 @@ def intents_of(sources: Sources, suites: tuple[str, ...], bits: int) -> dict[str
     """
     What the source of each function asks of shared memory, and what it comes to: from the build with hooks.
 
-    It depends on no compiler, and of the CPU only on the widest word that is one access: any target of that width tells.
+    It depends on no compiler, and of the CPU only on the widest word that is one access: any target of that width
+    tells.
     """
     for candidate in TARGETS:
         if candidate.unicorn and bits == (32 if candidate.name in BITS_32 else 64):
@@ -153,7 +156,10 @@ def intents_of(sources: Sources, suites: tuple[str, ...], bits: int) -> dict[str
 
 
 def measure(sources: Sources, jobs: Iterable[Job], asked: dict[str, emulate.Run]) -> list[Row]:
-    """The rows of some jobs of the same suites and target. What the compiler refuses is rows with an error, not an exception."""
+    """
+    The rows of some jobs of the same suites and target. What the compiler refuses is rows with an error, not an
+    exception.
+    """
     programs: dict[Job, Path] = {}
     rows: dict[Job, list[Row]] = {}
     for job in jobs:
@@ -211,7 +217,10 @@ def measure_program(program: Path, code: Code, blank: list[Row], asked: dict[str
 
 
 def another_result(row: Row, asked: emulate.Run) -> bool:
-    """Whether the emulator went astray. What is asked was asked of a little-endian CPU, and some of the gallery depends on that."""
+    """
+    Whether the emulator went astray. What is asked was asked of a little-endian CPU, and some of the gallery depends on
+    that.
+    """
     comparable = row.suite != "gallery" or row.target not in BIG_ENDIAN
     return comparable and bool((row.result ^ asked.result) & 0xFFFFFFFF)
 
@@ -222,7 +231,9 @@ def fresh(row: Row) -> Row:
 
 
 def fill_static(row: Row, isa: str, body: list[tuple[Symbol, list[Instruction]]]) -> None:
-    """Counts of a function with what belongs to it; its assembly has a line with the name of each piece but the first."""
+    """
+    Counts of a function with what belongs to it; its assembly has a line with the name of each piece but the first.
+    """
     pieces = [(symbol.name, mark_address_arithmetic(isa, piece)) for symbol, piece in body]
     code = [i for _, piece in pieces for i in piece]
     row.instructions = len(code)
@@ -236,7 +247,8 @@ def fill_static(row: Row, isa: str, body: list[tuple[Symbol, list[Instruction]]]
 
 #: Functions in their own right, and what has the name of a C library's.
 NO_HELPER = re.compile(
-    r"vring_|place_|gallery_|virtqueue_\w+\Z(?<!_split)(?<!_packed)|run_|prepare_|rig_|mem|__aeabi_mem|__gnu_thumb1_case"
+    r"vring_|place_|gallery_|virtqueue_\w+\Z(?<!_split)(?<!_packed)|run_|prepare_|rig_"
+    r"|mem|__aeabi_mem|__gnu_thumb1_case"
 )
 
 
@@ -244,8 +256,8 @@ def body_of(
     name: str, code: dict[str, list[Instruction]], table: dict[str, Symbol]
 ) -> list[tuple[Symbol, list[Instruction]]]:
     """
-    A function with the pieces that the compiler split off it, and with the helpers that it calls: accessors that were not
-    inlined, what several verbs share. Not with other verbs, nor with what a C library would have.
+    A function with the pieces that the compiler split off it, and with the helpers that it calls: accessors that were
+    not inlined, what several verbs share. Not with other verbs, nor with what a C library would have.
     """
     wanted, seen = [name], set()
     while wanted:

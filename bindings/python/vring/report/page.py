@@ -11,7 +11,6 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,10 @@ METRICS = {
 
 
 def against_plain(rows: list[Row]) -> list[dict[str, int | None]]:
-    """Of each row: how much more it is than with plain accesses, and its repeated loads; None where one of the two did not build."""
+    """
+    Of each row: how much more it is than with plain accesses, and its repeated loads; None where one of the two did not
+    build.
+    """
     plain = {row.key: row for row in rows if row.access == "PLAIN" and not row.error}
     found: list[dict[str, int | None]] = []
     for row in rows:
@@ -99,7 +101,8 @@ def terminal_table(rows: list[Row]) -> str:
     accesses = [a for a in dict.fromkeys(r.access for r in rows) if a != "PLAIN"]
     costs = differences(rows, PATCHED)
     out = [
-        "Five functions of the patch together: bytes plain; then bytes and executed instructions more, all called once.",
+        "Five functions of the patch together: bytes plain; then bytes and executed instructions more, each called"
+        " once.",
         "",
     ]
     out.append(f"{'target':<12} {'compiler':<14} {'plain':>6}  " + "  ".join(f"{a.lower():>14}" for a in accesses))
@@ -138,8 +141,9 @@ def totals(rows: list[Row], accesses: list[str]) -> list[str]:
             built.setdefault(row.key, {})[row.access] = row
     whole = [some for some in built.values() if len(some) == len(accesses) + 1]
     out = [
-        "The same, all targets and levels added up; address: instructions that compute one; repeated: loads of a word more often",
-        "than asked for; cycles: llvm-mca's, where it has a model, and nothing of what fences wait for; executed: by one call of each.",
+        "The same, all targets and levels added up; address: instructions that compute one; repeated: loads of a word",
+        "more often than asked for; cycles: llvm-mca's, where it has a model, and nothing of what fences wait for;",
+        "executed: by one call of each.",
         "",
     ]
     out.append(f"{'compiler':<10} {'accesses':<16} {'':>6}" + "".join(f"{heading:>10}" for heading in TOTALS.values()))
@@ -264,7 +268,9 @@ def packed(rows: list[Row], absent: dict[str, str]) -> str:
 
 
 def side_by_side(pair: list[tuple[str, Row]]) -> list[list[tuple[str, int, str]]]:
-    """For each of two rows, or for one alone, its lines as (class, kind, text), with gaps where only the other has some."""
+    """
+    For each of two rows, or for one alone, its lines as (class, kind, text), with gaps where only the other has some.
+    """
     if len(pair) == 1:
         return [[("", kind, text) for kind, text in pair[0][1].assembly]]
     left, right = (row.assembly for _, row in pair)

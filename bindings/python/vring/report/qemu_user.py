@@ -3,8 +3,8 @@
 Runs of a program under qemu-user, which logs all registers before every instruction.
 
 Where a load or store went follows from its text and the registers. LoongArch and POWER have only forms with a register
-and a displacement, and with two registers; MIPS has only the first; s390x has both at once, and moves from memory to memory.
-What each function comes to, the program tells itself, at its end (rig_tell.h).
+and a displacement, and with two registers; MIPS has only the first; s390x has both at once, and moves from memory to
+memory. What each function comes to, the program tells itself, at its end (rig_tell.h).
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ WIDTH = {"b": 1, "h": 2, "w": 4, "d": 8}
 S390_WIDTH = {
     1: "lb lgb llc llgc ic icy stc stcy mvi mviy cli cliy tm tmy ni oi xi niy oiy xiy lbh llch stch",
     2: "lh lhy lgh llh llgh lrvh sth sthy strvh mvhhi ch chy cgh chhsi clhhsi ah ahy agh sh shy mh lhh llhh sthh",
-    4: "l ly lgf llgf llgt lt ltgf lrv st sty strv mvhi c cy cl cly cgf clgf chsi clfhsi a ay al aly agf algf s sy sl sly sgf slgf "
-    "n ny o oy x xy ms msy msgf asi alsi lfh stfh chf clhf le ste laa laal lan lao lax cs csy",
-    8: "lg ltg lrvg stg strvg mvghi cg clg cghsi clghsi ag alg sg slg ng og xg msg agsi algsi ld std laag laalg lang laog laxg csg",
+    4: "l ly lgf llgf llgt lt ltgf lrv st sty strv mvhi c cy cl cly cgf clgf chsi clfhsi a ay al aly agf algf "
+    "s sy sl sly sgf "
+    "slgf n ny o oy x xy ms msy msgf asi alsi lfh stfh chf clhf le ste laa laal lan lao lax cs csy",
+    8: "lg ltg lrvg stg strvg mvghi cg clg cghsi clghsi ag alg sg slg ng og xg msg agsi algsi ld std laag laalg lang "
+    "laog laxg csg",
     16: "vl vst",
 }
 S390_WIDTHS = {mnemonic: width for width, mnemonics in S390_WIDTH.items() for mnemonic in mnemonics.split()}
@@ -55,7 +57,8 @@ def start_source(names: Iterable[str]) -> str:
         f"    prepare_{name}();\n    run_{name}();\n    results[{i}] = rig_result;\n" for i, name in enumerate(names)
     )
     return (
-        f'#include "rig.h"\n#include "rig_tell.h"\n\nstatic uint64_t results[{len(names)}];\n\n{declared}void rig_start(void);\n'
+        f'#include "rig.h"\n#include "rig_tell.h"\n\nstatic uint64_t results[{len(names)}];\n\n'
+        f"{declared}void rig_start(void);\n"
         f"void rig_start(void)\n{{\n{called}    rig_tell(results, sizeof results);\n    __builtin_trap();\n}}\n"
     )
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-What race detectors say of each accessor, by ThreadSanitizer of each compiler at each optimisation level: of every function
-alone, while another thread writes what it looks at; and of a whole driver and device on two threads.
+What race detectors say of each accessor, by ThreadSanitizer of each compiler at each optimisation level: of every
+function alone, while another thread writes what it looks at; and of a whole driver and device on two threads.
 
 Two rules of what is marked. ThreadSanitizer's own is that of C11: only an atomic access is. KCSAN's is that of Linux:
 a volatile one is, too; gcc and clang tell them apart if asked to, and kcsan_rule.c says what then follows.
@@ -57,7 +57,10 @@ class FunctionVerdict:
 
 
 def host_compilers(columns: Iterable[str] = ()) -> list[Compiler]:
-    """The compilers of this machine for itself, which can run what they make; only those of some columns, if any are named."""
+    """
+    The compilers of this machine for itself, which can run what they make; only those of some columns, if any are
+    named.
+    """
     found = [
         Compiler("clang" if "clang" in name else "gcc", version, (name,))
         for name in ("gcc", *clangs())
@@ -75,7 +78,9 @@ def rules_of(access: Access) -> list[str]:
 def judge_functions(
     sources: Sources, compiler: Compiler, optimisation: str, access: Access, rule: str
 ) -> FunctionVerdict:
-    """Each function of the places and the gallery in turn. A compiler without ThreadSanitizer is a verdict with an error."""
+    """
+    Each function of the places and the gallery in turn. A compiler without ThreadSanitizer is a verdict with an error.
+    """
     verdict = FunctionVerdict(access.name, rule, compiler.name, compiler.column, optimisation)
     functions = [name for suite in SUITES for name in functions_in(sources, suite)]
     arrays = [
@@ -172,7 +177,10 @@ def judge_all_functions(
 
 @dataclass
 class Verdict:
-    """Of two threads: reports by the lines of source that they are about, and by what memory: the ring, or the buffers' bytes."""
+    """
+    Of two threads: reports by the lines of source that they are about, and by what memory: the ring, or the buffers'
+    bytes.
+    """
 
     access: str
     rule: str

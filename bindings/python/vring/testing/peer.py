@@ -173,7 +173,9 @@ class PeerDriver:
 
 
 class Finished(NamedTuple):
-    """A buffer that the device is done with: its head or id, entries of the ring, bytes written, whether that is all."""
+    """
+    A buffer that the device is done with: its head or id, entries of the ring, bytes written, whether that is all.
+    """
 
     number: int
     entries: int

@@ -49,8 +49,8 @@ class PoolMachine(Filmed):
     nothing changed; counts add up; the device's scribbling over the whole window changes no decision.
 
     Override ``make_pool`` to put your own allocator under it, ``search`` if it looks for room by another rule. Set
-    ``limits`` to True if its ``map`` knows devices that do not reach everything, ``keep_padding`` if it knows pools that
-    do not clear what lies around the data.
+    ``limits`` to True if its ``map`` knows devices that do not reach everything, ``keep_padding`` if it knows pools
+    that do not clear what lies around the data.
     """
 
     search = Search

@@ -53,8 +53,8 @@ class RingMachine(RingUnderTest):
     seen is published; notifications are sent when the spec says so; a reset gives back what never returned, oldest
     first.
 
-    Set ``exact_notifications`` to False if the ring under test may notify more often than it must, ``most_pieces`` to how
-    many one of its buffers can have; what else it knows is said as in :class:`vring.testing.RingUnderTest`.
+    Set ``exact_notifications`` to False if the ring under test may notify more often than it must, ``most_pieces`` to
+    how many one of its buffers can have; what else it knows is said as in :class:`vring.testing.RingUnderTest`.
     """
 
     exact_notifications = True

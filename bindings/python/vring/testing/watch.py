@@ -28,7 +28,9 @@ class AccessKind(enum.IntEnum):
 
 
 class Access(NamedTuple):
-    """One access that is about to be made: ``address`` in this process, ``width`` in bytes, the ``value`` of a store."""
+    """
+    One access that is about to be made: ``address`` in this process, ``width`` in bytes, the ``value`` of a store.
+    """
 
     kind: AccessKind
     address: int
