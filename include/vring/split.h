@@ -332,8 +332,6 @@ struct vring_split_device {
     uint16_t batch;       /* IN_ORDER: where the used element goes that will stand for batch up to next_used */
     uint16_t batch_head;  /* ... and names the last of them */
     uint16_t odd;         /* ... only of the oldest so many in flight may more be known than that we hold them */
-    uint16_t avail_event; /* what we last wrote into the device area */
-    uint16_t used_flags;
     uint16_t round;       /* IN_ORDER: of so many of the newest each was taken at the descriptor behind the one before it ... */
     uint16_t next_head;   /* ... and behind the last of them is this one */
     /* set by init, constant after */
@@ -343,6 +341,8 @@ struct vring_split_device {
     uint64_t features;
     /* ours alone */
     uint32_t batch_len;
+    uint16_t avail_event; /* what we last wrote into the device area */
+    uint16_t used_flags;
     struct vring_regions regions;
     struct vring_inflight inflight;
 };

@@ -216,11 +216,11 @@ struct vring_region {
  * there, too. The fields are the library's.
  */
 struct vring_regions {
+    struct vring_region last; /* a copy; of size 0 at first */
     const struct vring_region *table;
     uint32_t count;
     bool may_miss;    /* an address outside may come to be inside: it is not refused */
     uint64_t missing; /* the last address that was not found */
-    struct vring_region last; /* a copy; of size 0 at first */
 };
 
 /* Names one buffer taken by one device queue. Dies when the buffer is used or rewound; a stale one is refused. */

@@ -33,8 +33,10 @@ struct chain_walk {
     struct vring_regions *regions; /* of the queue */
     struct vring_iov *iov;         /* where to put the pieces ... */
     uint32_t capacity;
-    struct vring_chain *chain;     /* ... and what is told of them: what has been found so far */
-    uint32_t left; /* descriptors that the chain may still have: what ends every loop */
+    struct vring_chain *chain;     /* ... and where to tell of them, at the end: until then counts of the readable ones alone */
+    uint32_t left;   /* descriptors that the chain may still have: what ends every loop */
+    uint32_t pieces; /* found so far; beyond the capacity only counted, so that the caller can come back with enough room */
+    uint64_t bytes;  /* of them */
     int refused;   /* 0, or why this buffer is unusable: VRING_E_CHAIN_*, or VRING_E_MISS for now */
     bool writing;  /* a device-writable descriptor has been seen */
     uint64_t evidence; /* where the chain is none: what was seen */
@@ -66,15 +68,11 @@ static inline void chain_start(struct chain_walk *walk, struct vring_regions *re
     walk->iov = iov;
     walk->capacity = capacity;
     walk->chain = chain;
-    walk->left = max_chain;
+    walk->pieces = goes_on ? chain_pieces(chain) : 0;
+    walk->bytes = goes_on ? chain->readable + chain->writable : 0;
+    walk->left = max_chain - walk->pieces;
     walk->refused = 0;
-    walk->writing = false;
-    if (goes_on) {
-        walk->left -= chain_pieces(chain);
-        walk->writing = chain->n_writable > 0;
-    } else {
-        chain_clear(chain);
-    }
+    walk->writing = goes_on && chain->n_writable > 0;
 }
 
 /* The chain is none, and this was seen. Returns the step that says so: chain_poison() breaks the queue. */
@@ -95,36 +93,21 @@ static inline int chain_poison(const struct chain_walk *walk, struct vring_fault
     return answer;
 }
 
-/*
- * What is told of the pieces of one kind: how many they are, and of how many bytes. Reckoned: of a choice between two members
- * gcc makes a branch, and a second copy of what follows.
- */
-
-static inline uint32_t *chain_n(struct vring_chain *chain, bool writable)
+/* All that has been found so far is for the device to read. */
+static inline void chain_tell_readable(const struct chain_walk *walk)
 {
-    const size_t first = offsetof(struct vring_chain, n_readable), second = offsetof(struct vring_chain, n_writable);
-
-    return (uint32_t *)(void *)((unsigned char *)chain + first + writable * (second - first));
+    walk->chain->n_readable = walk->pieces;
+    walk->chain->readable = walk->bytes;
 }
 
-static inline uint64_t *chain_bytes(struct vring_chain *chain, bool writable)
+/* One piece more. */
+static inline void chain_add_piece(struct chain_walk *walk, void *base, size_t len)
 {
-    const size_t first = offsetof(struct vring_chain, readable), second = offsetof(struct vring_chain, writable);
-
-    return (uint64_t *)(void *)((unsigned char *)chain + first + writable * (second - first));
-}
-
-/* One piece more; beyond the capacity it is only counted, so that the caller can come back with enough room. */
-static inline void chain_add_piece(struct chain_walk *walk, void *base, size_t len, bool writable)
-{
-    struct vring_chain *chain = walk->chain;
-    uint32_t n = chain_pieces(chain);
-
-    *chain_n(chain, writable) += 1;
-    if (n < walk->capacity) {
-        walk->iov[n].base = base;
-        walk->iov[n].len = len;
+    if (walk->pieces < walk->capacity) {
+        walk->iov[walk->pieces].base = base;
+        walk->iov[walk->pieces].len = len;
     }
+    walk->pieces++;
 }
 
 /* The pieces of a buffer that may lie in several regions: one in each. */
@@ -141,7 +124,7 @@ static inline int chain_add_pieces(struct chain_walk *walk, uint64_t addr, uint3
             return VRING_E_CHAIN_ADDR;
         if (piece.len > left)
             piece.len = left;
-        chain_add_piece(walk, piece.host, (size_t)piece.len, writable);
+        chain_add_piece(walk, piece.host, (size_t)piece.len);
         addr += piece.len;
         left -= (uint32_t)piece.len;
     }
@@ -160,14 +143,16 @@ static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc 
 
     if (PEER_BAD(writable < walk->writing))
         return VRING_E_CHAIN_ORDER;
+    if (writable > walk->writing)
+        chain_tell_readable(walk);
     walk->writing = writable;
     if (desc->len == 0)
         return 0;
-    *chain_bytes(walk->chain, writable) += desc->len;
+    walk->bytes += desc->len;
     if ((!PORT_FAST && VRING_BUILD_REGIONS) || !regions_whole(walk->regions, desc->addr, desc->len, writable, &host))
         error = chain_add_pieces(walk, desc->addr, desc->len, writable);
     else
-        chain_add_piece(walk, host, desc->len, writable);
+        chain_add_piece(walk, host, desc->len);
     return error;
 }
 
@@ -354,7 +339,7 @@ PORT_COLD int vring_chain_no_table(struct chain_walk *walk, const struct vring_r
 /* 0, or why the buffer is unusable; of two reasons the first: nothing is counted behind another one. */
 static inline int chain_verdict(const struct chain_walk *walk)
 {
-    if (PEER_BAD(chain_too_long(walk->chain->readable + walk->chain->writable)))
+    if (PEER_BAD(chain_too_long(walk->bytes)))
         return VRING_E_CHAIN_LEN;
     return walk->refused;
 }
@@ -368,13 +353,20 @@ static inline int chain_conclude(struct chain_walk *walk)
     struct vring_chain *chain = walk->chain;
 
     walk->refused = chain_verdict(walk);
-    if (PORT_UNLIKELY(walk->refused))
-        chain_clear(chain);
+    if (PORT_UNLIKELY(walk->refused)) {
+        walk->pieces = 0;
+        walk->bytes = 0;
+        walk->writing = false;
+    }
+    if (!walk->writing)
+        chain_tell_readable(walk);
+    chain->n_writable = walk->pieces - chain->n_readable;
+    chain->writable = walk->bytes - chain->readable;
     if (regions_may_miss(walk->regions) && walk->refused == VRING_E_MISS) {
         chain->missing = walk->regions->missing;
         return VRING_E_MISS;
     }
-    return chain_pieces(chain) <= walk->capacity ? 0 : VRING_E_ROOM;
+    return walk->pieces <= walk->capacity ? 0 : VRING_E_ROOM;
 }
 
 /* As vring_chain_take(). */

@@ -7,13 +7,12 @@ int vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint
     return error;
 }
 
-int vring_break(int *live, unsigned error, uint32_t position, uint32_t value)
+void vring_break(int *live, unsigned error, uint32_t position, uint32_t value)
 {
     struct vring_fault *fault = (struct vring_fault *)(void *)((unsigned char *)live + offsetof(struct peer_health, fault));
 
     *live = -(int)error;
     peer_note(fault, *live, position, value);
-    return *live;
 }
 
 int vring_state(const int *live)

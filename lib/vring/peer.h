@@ -45,10 +45,10 @@ struct peer_health {
      offsetof(queue, fault) == offsetof(struct peer_health, fault))
 
 /*
- * Break the queue whose live this is, as vring_poison() does. Returns the error, which comes without its sign: Thumb has short
- * instructions for small numbers.
+ * Break the queue whose live this is, as vring_poison() does. The error comes without its sign: Thumb has short instructions
+ * for small numbers.
  */
-PORT_COLD int vring_break(int *live, unsigned error, uint32_t position, uint32_t value);
+PORT_COLD void vring_break(int *live, unsigned error, uint32_t position, uint32_t value);
 
 /*
  * Break a queue for good: keep the evidence, make every later call answer error. Returns error. Inline, so that the
@@ -62,7 +62,9 @@ static inline int vring_poison(struct vring_fault *fault, int *live, int error, 
         return error;
     }
 
-    int answer = vring_break(live, (unsigned)-error, position, value);
+    vring_break(live, (unsigned)-error, position, value);
+
+    int answer = *live;
 
     PORT_NEVER(answer >= 0);
     return answer;

@@ -265,8 +265,11 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
 
     if (error)
         return error;
-    split_store_used(&vq->ring, vq->next_used, handle_head(handle), len);
+
+    uint16_t at = vq->next_used;
+
     split_device_stage(vq, handle_head(handle));
+    split_store_used(&vq->ring, at, handle_head(handle), len);
     return 0;
 }
 
@@ -382,8 +385,8 @@ int vring_split_device_publish(struct vring_split_device *vq)
     before = vq->published;
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         split_device_end_batch(vq);
-    split_publish_used(&vq->ring, vq->next_used); /* B */
     vq->published = vq->next_used;
+    split_publish_used(&vq->ring, vq->published); /* B */
     if (inflight_is_kept(&vq->inflight))
         inflight_split_publish(&vq->inflight, vq->heads, vq->published);
     split_fence(&vq->ring); /* D */

@@ -95,8 +95,8 @@ int vring_split_driver_publish(struct vring_split_driver *vq)
         return resume_settle(&vq->owes);
 
     before = vq->published;
-    split_publish_avail(&vq->ring, vq->next_avail); /* A */
     vq->published = vq->next_avail;
+    split_publish_avail(&vq->ring, vq->published); /* A */
     split_fence(&vq->ring); /* C */
     if (resume_owes(vq->owes))
         return resume_settle(&vq->owes);
@@ -330,7 +330,12 @@ static PORT_NOINLINE int split_driver_get_one(struct vring_split_driver *vq, str
 
 int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)
 {
-    int refusal = peer_refusal(vq && used ? &vq->live : NULL, SUSPENDED);
+    const int *live = vq ? &vq->live : NULL;
+
+    if (!used)
+        live = NULL; /* as good as no queue */
+
+    int refusal = peer_refusal(live, SUSPENDED);
 
     if (refusal)
         return refusal;

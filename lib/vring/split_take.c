@@ -98,7 +98,8 @@ static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, ui
         return error;
     if (inflight_is_kept(&vq->inflight))
         inflight_split_take(&vq->inflight, head);
-    chain->handle = heads_take(vq->heads, head, 1, chain->writable, walk.refused != 0, vq->generation++);
+    chain->handle = (vring_handle)vq->generation++ << 16 | head;
+    heads_hand_out(vq->heads, head, chain->handle, 1, chain->writable, walk.refused != 0);
     if (split_device_passes(vq))
         split_device_place(vq, head, vq->next_avail);
     vq->next_avail++;
@@ -459,7 +460,12 @@ static PORT_NOINLINE int split_device_get_in_order(struct vring_split_device *vq
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                  struct vring_chain *chain)
 {
-    int refusal = peer_refusal(vq && chain && (iov || n_iov == 0) ? &vq->live : NULL, LIVE);
+    const int *live = vq ? &vq->live : NULL;
+
+    if (!chain || (!iov && n_iov > 0))
+        live = NULL; /* as good as no queue */
+
+    int refusal = peer_refusal(live, LIVE);
 
     if (refusal)
         return refusal;
