@@ -71,6 +71,15 @@ As above with batches of 256, in nanoseconds per buffer; the clock is read betwe
 
 """
 
+VERBS = """\
+## Where the instructions are
+
+Of the instructions of a buffer, with all checks on, those of each verb with all that it calls, by callgrind; the buffers
+of a batch share one *publish* of each side. The *rest* is the benchmark's own loop, which prepares what the verbs are
+given.
+
+"""
+
 CORES = """\
 ## On two cores
 
@@ -238,6 +247,28 @@ def sides(results: Results) -> str:
     return SIDES + table(["ring", "driver gives", "device", "driver takes"], rows) if rows else ""
 
 
+#: In the order in which a buffer comes through them.
+ROUND = (
+    "driver add_avail",
+    "driver publish",
+    "device get_avail",
+    "device add_used",
+    "device publish",
+    "driver get_used",
+)
+
+
+def verbs(results: Results) -> str:
+    rows = []
+    for whole in results.of("ring.instructions", build="checked"):
+        counted = [results.one("ring.verb_instructions", **whole.params, verb=verb) for verb in ROUND]
+        parts = [c.median for c in counted if c]
+        if len(parts) == len(ROUND):
+            shown = [*parts, whole.median - sum(parts), whole.median]
+            rows.append([ring_name(whole.params), *(f"{value:.1f}" for value in shown)])
+    return VERBS + table(["ring", *ROUND, "rest", "together"], rows) if rows else ""
+
+
 LIMITS = ("machine.cache_line_one_way", "machine.stream", "machine.round_trip")
 
 
@@ -365,7 +396,7 @@ def threads(results: Results) -> str:
     return THREADS + table(head, rows) if rows else ""
 
 
-SECTIONS = (introduction, goals_table, rings, sides, cores, peers, places, threads)
+SECTIONS = (introduction, goals_table, rings, sides, verbs, cores, peers, places, threads)
 
 
 def page(results: Results) -> str:

@@ -92,6 +92,34 @@ def test_a_planted_slowdown_is_found_and_a_twin_is_not(programs: Path) -> None:
         assert not bench_results.differs(twin, twin)
 
 
+def test_instructions_are_counted_and_are_those_of_the_verbs(programs: Path, tmp_path: Path) -> None:
+    """What the parts come to is the whole but for the benchmark's loop, and a believing build takes no more for it."""
+    command = [sys.executable, str(BENCH / "instructions.py"), str(programs / "bench_instructions"), "--commit=test"]
+    done = subprocess.run(command, check=True, timeout=PROGRAM, capture_output=True, text=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    results = bench_results.Results(lines)
+    rings = [dict(r.params) for r in results.of("ring.instructions", build="checked")]
+    assert len(rings) == len(results.of("ring.instructions", build="honest")) > 30
+    for ring in rings:
+        whole = results.one("ring.instructions", **ring)
+        parts = results.of("ring.verb_instructions", **ring)
+        assert whole and {part.params["verb"] for part in parts} == {
+            *("driver add_avail", "driver publish", "device get_avail", "device add_used", "device publish"),
+            "driver get_used",
+        }
+        assert 0 < whole.median - sum(part.median for part in parts) < whole.median / 2, ring
+        honest = results.one("ring.instructions", **{**ring, "build": "honest"})
+        assert honest and honest.median < 1.1 * whole.median
+    # A table of three is judged, looked up and translated by the device: what that takes is its get_avail's.
+    of_list, of_table = (
+        results.one("ring.verb_instructions", **bench_goals.ring(32, 3, indirect=table), verb="device get_avail")
+        for table in (False, True)
+    )
+    assert of_list and of_table and of_list.median < of_table.median
+    page = report(lines, tmp_path)
+    assert page.count("| split, 1 piece, batch 32 |") == 1 and "## Where the instructions are" in page
+
+
 def test_two_cores(programs: Path, tmp_path: Path) -> None:
     results = run(programs / "bench_cores", 1, programs / "sides_honest.so")
     pairs = [result["params"] for result in results if result["bench"] == "cores.pair"]
