@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The least that a driver and a device can do on the real rings, split and packed: indices, ids and lengths are
- * checked, everything is published once per batch where the format allows it, one fence per notification decision.
- * It is no library: no address is translated, nothing is remembered of a buffer but where it was, there is no event
- * index, no indirect table, no byte order but this machine's. It is what peers are measured against, one side at a time,
- * and a bound for how fast a library could be.
+ * checked, everything is published once per batch where the format allows it, one fence per notification decision. It
+ * is no library: no address is translated, nothing is remembered of a buffer but where it was, there is no event index,
+ * no indirect table, no byte order but this machine's. It is what peers are measured against, one side at a time, and a
+ * bound for how fast a library could be.
  */
 #include "side.h"
 
@@ -64,7 +64,7 @@ static bool plain(const struct ring_config *config)
     return !config->event_idx && !config->in_order && !config->indirect;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- split --- */
+/* -------------------------------------------------------------------------------------------------------- split --- */
 
 struct split_desc {
     uint64_t addr;
@@ -243,7 +243,7 @@ static uint32_t split_turn(void *side, uint32_t n, bool *notify)
     return done;
 }
 
-/* --------------------------------------------------------------------------------------------------------- packed --- */
+/* ------------------------------------------------------------------------------------------------------- packed --- */
 
 struct packed_desc {
     uint64_t addr;

@@ -56,7 +56,8 @@ public:
 
     /*
      * Only rounds count in which this measurement took least to most times its median over all rounds. A gate that
-     * would leave less than a third of the rounds stays open, and says so on stderr: then the machine has no usual state.
+     * would leave less than a third of the rounds stays open, and says so on stderr: then the machine has no usual
+     * state.
      */
     void gate(const std::string &id, double least, double most);
 

@@ -28,8 +28,8 @@ struct ring_config {
 };
 
 /*
- * The memory that both sides see: from base, RING_SHARED_SIZE bytes, 4096-byte aligned and zero at start. It is a file's,
- * from its beginning, for those who want it from a descriptor.
+ * The memory that both sides see: from base, RING_SHARED_SIZE bytes, 4096-byte aligned and zero at start. It is a
+ * file's, from its beginning, for those who want it from a descriptor.
  */
 struct ring_shared {
     unsigned char *base;

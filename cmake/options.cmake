@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # What a user may choose. Nothing here touches a target that is not ours.
 
-# Which features of a ring are carried out, for firmware that knows its device: what is left out is refused by init, and its
-# code folds away. The names are the spec's; those that there are stand in features.c alone.
+# Which features of a ring are carried out, for firmware that knows its device: what is left out is refused by init, and
+# its code folds away. The names are the spec's; those that there are stand in features.c alone.
 set(VRING_BUILD_FEATURES "ALL" CACHE STRING "ALL, or those that are built, as VERSION_1;EVENT_IDX")
 file(READ "${CMAKE_CURRENT_LIST_DIR}/../lib/vring/features.c" features_source)
 string(REGEX MATCHALL "VRING_F_[A-Z0-9_]+" vring_known_features "${features_source}")

@@ -11,8 +11,8 @@ target_link_libraries(vtest PRIVATE vring_warnings)
 target_compile_definitions(vtest PUBLIC $<$<BOOL:${VRING_TEST_QUICK}>:VTEST_QUICK>)
 set_target_properties(vtest PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON)
 
-# vring_add_variant(<name> <access>): the sources of libvring once more, as the library vring_<name>, with another way of
-# touching shared memory: a variant of cmake/options.cmake, or a header, which may include those of lib/ by room.
+# vring_add_variant(<name> <access>): the sources of libvring once more, as the library vring_<name>, with another way
+# of touching shared memory: a variant of cmake/options.cmake, or a header, which may include those of lib/ by room.
 get_target_property(vring_sources vring VRING_SOURCES)
 function(vring_add_variant name access)
     set(variant vring_${name})

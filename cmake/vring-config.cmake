@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# find_package(vring [COMPONENTS vring bounce bounced]) gives vring::vring, vring::bounce and vring::bounced, which is both together.
+# find_package(vring [COMPONENTS vring bounce bounced]) gives vring::vring, vring::bounce and vring::bounced, which is
+# both together.
 include("${CMAKE_CURRENT_LIST_DIR}/vring-targets.cmake")
 
 foreach(component IN LISTS vring_FIND_COMPONENTS)

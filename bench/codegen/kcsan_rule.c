@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The rule of Linux' memory model, for ThreadSanitizer: a volatile access is a marked one and races only with one that
- * is not. Compiled so that volatile accesses can be told from others, gcc and clang call these before each; to the detector
- * they are then what a relaxed atomic access is.
+ * is not. Compiled so that volatile accesses can be told from others, gcc and clang call these before each; to the
+ * detector they are then what a relaxed atomic access is.
  */
 #include <stdint.h>
 

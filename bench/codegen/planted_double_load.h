@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Accessors with a fault on purpose: what is 16 bits wide is loaded twice. The report has to find it on every target. */
+/*
+ * Accessors with a fault on purpose: what is 16 bits wide is loaded twice. The report has to find it on every target.
+ */
 #ifndef PLANTED_DOUBLE_LOAD_H
 #define PLANTED_DOUBLE_LOAD_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Accessors with a fault on purpose: a full fence behind every load of 32 bits. The report has to find it on every target. */
+/*
+ * Accessors with a fault on purpose: a full fence behind every load of 32 bits. The report has to find it on every
+ * target.
+ */
 #ifndef PLANTED_FENCE_H
 #define PLANTED_FENCE_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For a race detector: one thread calls a function of places.c or gallery.c again and again, another writes all that they
- * look at, by the same accessors. Prints each function's name and how its process ended, which is 66 where a race was seen:
- * all in one process, which ends with the first race; if there was one, each in a process of its own.
+ * For a race detector: one thread calls a function of places.c or gallery.c again and again, another writes all that
+ * they look at, by the same accessors. Prints each function's name and how its process ended, which is 66 where a race
+ * was seen: all in one process, which ends with the first race; if there was one, each in a process of its own.
  *
  * FUNCTIONS(X) and SHARED(X) are X(name) for each function and each array of their rigs.
  */
@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 /*
- * A detector keeps some of what it saw, and now and then forgets what mattered, or the threads did not meet: several threads,
- * one after the other, and several processes where other functions race and one does not.
+ * A detector keeps some of what it saw, and now and then forgets what mattered, or the threads did not meet: several
+ * threads, one after the other, and several processes where other functions race and one does not.
  */
 enum { THREADS = 8, ROUNDS = 10, PROCESSES = 5 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a rig without a C library says what its functions came to, under qemu-user: write(1, ...) of Linux, on the CPUs that
- * no other emulator runs.
+ * How a rig without a C library says what its functions came to, under qemu-user: write(1, ...) of Linux, on the CPUs
+ * that no other emulator runs.
  */
 #ifndef RIG_TELL_H
 #define RIG_TELL_H

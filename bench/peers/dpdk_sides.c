@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * DPDK's device side: its vhost library as the device end of a ring that another's driver has, split or packed. Not like
- * for like, since what it knows are packets: it takes a packet buffer from a pool for each buffer of the ring, copies the
- * 52 bytes behind the packet's header into it, and the buffer goes back into the pool. There is no way to ask it for less.
+ * DPDK's device side: its vhost library as the device end of a ring that another's driver has, split or packed. Not
+ * like for like, since what it knows are packets: it takes a packet buffer from a pool for each buffer of the ring,
+ * copies the 52 bytes behind the packet's header into it, and the buffer goes back into the pool. There is no way to
+ * ask it for less.
  *
  * Its driver side, virtio-user, is none of the sides: it has no call that takes used buffers back, but does so inside a
  * later transmit, and fills its ring with buffers of its own choice.
@@ -67,7 +68,10 @@ static void leave(void)
     rmdir(folder);
 }
 
-/* Without huge pages, devices or files; and on whatever cores this process has, since who runs where is not DPDK's to say. */
+/*
+ * Without huge pages, devices or files; and on whatever cores this process has, since who runs where is not DPDK's to
+ * say.
+ */
 static void start_environment(void)
 {
     char cores[8 * CPU_SETSIZE] = "0@(";

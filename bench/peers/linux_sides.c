@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux' driver side (virtio_ring.c, split and packed) and device side (vringh.c for memory of the kernel's own, split),
- * called as a driver and a device in the kernel would. The driver publishes avail.idx and vringh used.idx with every
- * buffer; that is their way. Device addresses are those of the process; vringh translates none. Tables are malloc's.
+ * Linux' driver side (virtio_ring.c, split and packed) and device side (vringh.c for memory of the kernel's own,
+ * split), called as a driver and a device in the kernel would. The driver publishes avail.idx and vringh used.idx with
+ * every buffer; that is their way. Device addresses are those of the process; vringh translates none. Tables are
+ * malloc's.
  */
 #include "linux_shim.h"
 
@@ -44,7 +45,7 @@ static u64 features_of(const struct ring_config *config)
         (config->indirect ? 1ull << VIRTIO_RING_F_INDIRECT_DESC : 0);
 }
 
-/* --------------------------------------------------------------------------------------------------------- driver --- */
+/* ------------------------------------------------------------------------------------------------------- driver --- */
 
 struct driver {
     struct virtio_device device;
@@ -141,7 +142,7 @@ static void driver_wake(void *side)
     virtqueue_disable_cb(((struct driver *)side)->vq);
 }
 
-/* --------------------------------------------------------------------------------------------------------- device --- */
+/* ------------------------------------------------------------------------------------------------------- device --- */
 
 struct device_side {
     struct vringh ring;

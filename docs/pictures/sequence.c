@@ -25,7 +25,7 @@ static unsigned char memory[0x100];
 static bool packed, recording;
 static const char *side, *verb;
 
-/* ------------------------------------------------------------------------------------------- names of shared words --- */
+/* ---------------------------------------------------------------------------------------- names of shared words --- */
 
 /* A word by its name in the spec, and which area it is in. */
 struct name {
@@ -36,8 +36,11 @@ struct name {
 static struct name in_desc(size_t offset, size_t width)
 {
     struct name name = {"descriptors", ""};
-    const char *field = offset % 16 == 0 ? "addr" : width == 8 ? (packed ? "len, id, flags" : "len, flags, next")
-                        : offset % 16 == 8 ? "len" : offset % 16 == 12 ? (packed ? "id" : "flags") : (packed ? "flags" : "next");
+    const char *field = offset % 16 == 0    ? "addr"
+                        : width == 8        ? (packed ? "len, id, flags" : "len, flags, next")
+                        : offset % 16 == 8  ? "len"
+                        : offset % 16 == 12 ? (packed ? "id" : "flags")
+                                            : (packed ? "flags" : "next");
 
     snprintf(name.field, sizeof name.field, "%s[%u].%s", packed ? "ring" : "desc", (unsigned)(offset / 16), field);
     return name;
@@ -67,7 +70,8 @@ static struct name in_device_area(size_t offset)
     if (offset < 4)
         snprintf(name.field, sizeof name.field, "used.%s", offset ? "idx" : "flags");
     else if (offset < 4 + 8 * SIZE)
-        snprintf(name.field, sizeof name.field, "used.ring[%u].%s", (unsigned)(offset - 4) / 8, offset % 8 == 4 ? "id" : "len");
+        snprintf(name.field, sizeof name.field, "used.ring[%u].%s", (unsigned)(offset - 4) / 8,
+                 offset % 8 == 4 ? "id" : "len");
     else
         snprintf(name.field, sizeof name.field, "avail_event");
     return name;
@@ -88,8 +92,9 @@ static const char *flags_of(unsigned flags)
 {
     static char text[64];
 
-    snprintf(text, sizeof text, "%s%s%s%s%s", flags & VRING_DESC_NEXT ? "|NEXT" : "", flags & VRING_DESC_WRITE ? "|WRITE" : "",
-             flags & VRING_DESC_AVAIL ? "|AVAIL" : "", flags & VRING_DESC_USED ? "|USED" : "", flags ? "" : "|0");
+    snprintf(text, sizeof text, "%s%s%s%s%s", flags & VRING_DESC_NEXT ? "|NEXT" : "",
+             flags & VRING_DESC_WRITE ? "|WRITE" : "", flags & VRING_DESC_AVAIL ? "|AVAIL" : "",
+             flags & VRING_DESC_USED ? "|USED" : "", flags ? "" : "|0");
     return text + 1;
 }
 
@@ -105,7 +110,8 @@ static void print_value(const struct name *name, uint64_t v)
     else if (strcmp(field, "flags") == 0 && strcmp(name->area, "descriptors") == 0)
         printf("%s", flags_of((unsigned)v));
     else if (strstr(field, " event"))
-        printf("%s %u wrap %u", v >> 16 == VRING_EVENT_ENABLE ? "ENABLE" : v >> 16 == VRING_EVENT_DISABLE ? "DISABLE" : "DESC",
+        printf("%s %u wrap %u",
+               v >> 16 == VRING_EVENT_ENABLE ? "ENABLE" : v >> 16 == VRING_EVENT_DISABLE ? "DISABLE" : "DESC",
                (unsigned)v & 0x7fff, (unsigned)v >> 15 & 1);
     else if (strcmp(field, "addr") == 0)
         printf("0x%" PRIx64, v);
@@ -119,8 +125,9 @@ static void print(const char *action, const void *p, size_t width, uint64_t v, c
 
     if (!recording)
         return;
-    printf("{\"side\": \"%s\", \"verb\": \"%s\", \"action\": \"%s\", \"area\": \"%s\", \"field\": \"%s\", \"value\": \"", side,
-           verb, action, name.area, name.field);
+    printf(
+        "{\"side\": \"%s\", \"verb\": \"%s\", \"action\": \"%s\", \"area\": \"%s\", \"field\": \"%s\", \"value\": \"",
+        side, verb, action, name.area, name.field);
     print_value(&name, v);
     printf("\", \"order\": \"%s\"}\n", order);
 }
@@ -132,7 +139,7 @@ static void say(const char *action)
         printf("{\"side\": \"%s\", \"verb\": \"%s\", \"action\": \"%s\"}\n", side, verb, action);
 }
 
-/* ------------------------------------------------------------------------------------------------------ accesses --- */
+/* ----------------------------------------------------------------------------------------------------- accesses --- */
 
 uint64_t vring_hook_load(const void *p, size_t width, enum vring_hook_order order)
 {
@@ -158,7 +165,7 @@ void vring_hook_fence(void)
     say("fence");
 }
 
-/* --------------------------------------------------------------------------------------------------- the request --- */
+/* -------------------------------------------------------------------------------------------------- the request --- */
 
 static struct vring_driver driver;
 static struct vring_device device;
@@ -183,7 +190,8 @@ static bool warm_up(void)
     if (vring_driver_publish(&driver) < 0)
         return false;
     for (int i = 0; i < SIZE; i++)
-        if (vring_device_get_avail(&device, &iov, 1, &chain) != 0 || vring_device_add_used(&device, chain.handle, 4) != 0)
+        if (vring_device_get_avail(&device, &iov, 1, &chain) != 0 ||
+            vring_device_add_used(&device, chain.handle, 4) != 0)
             return false;
     if (vring_device_publish(&device) < 0)
         return false;
@@ -223,10 +231,18 @@ static bool request(void)
 
 int main(int argc, char **argv)
 {
-    struct vring_driver_config ours = {.features = VRING_F_VERSION_1 | VRING_F_EVENT_IDX, .size = SIZE, VRING_AREAS(shared),
-                                       .slots = slots, .slot_count = SIZE};
-    struct vring_device_config theirs = {.features = VRING_F_VERSION_1 | VRING_F_EVENT_IDX, .size = SIZE, VRING_AREAS(shared),
-                                         .heads = heads, .head_count = SIZE, .regions = &region, .region_count = 1};
+    struct vring_driver_config ours = {.features = VRING_F_VERSION_1 | VRING_F_EVENT_IDX,
+                                       .size = SIZE,
+                                       VRING_AREAS(shared),
+                                       .slots = slots,
+                                       .slot_count = SIZE};
+    struct vring_device_config theirs = {.features = VRING_F_VERSION_1 | VRING_F_EVENT_IDX,
+                                         .size = SIZE,
+                                         VRING_AREAS(shared),
+                                         .heads = heads,
+                                         .head_count = SIZE,
+                                         .regions = &region,
+                                         .region_count = 1};
 
     packed = argc > 1 && strcmp(argv[1], "packed") == 0;
     if (packed) {

@@ -2,8 +2,8 @@
 /*
  * One JSON object per line, a character at a time: for a console. Freestanding, no memory but this struct.
  *
- * json_object(j, NULL), members, json_end(j) and so on. A name is null inside an array. The line ends with the outermost
- * object.
+ * json_object(j, NULL), members, json_end(j) and so on. A name is null inside an array. The line ends with the
+ * outermost object.
  */
 #ifndef JSON_H
 #define JSON_H

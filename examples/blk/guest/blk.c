@@ -60,7 +60,8 @@ static void take_areas(struct blk *blk)
     }
     if (error)
         fail(FAILED_QUEUE, "%s: %s", blk->name, vring_error_text(error));
-    ring->desc = shared_take(ring->desc_size, VRING_SPLIT_DESC_ALIGN); /* 16, as a packed ring; the others need 4 at most */
+    /* 16, as a packed ring; the others need 4 at most. */
+    ring->desc = shared_take(ring->desc_size, VRING_SPLIT_DESC_ALIGN);
     ring->driver_area = shared_take(ring->driver_size, VRING_SPLIT_DEVICE_AREA_ALIGN);
     ring->device_area = shared_take(ring->device_size, VRING_SPLIT_DEVICE_AREA_ALIGN);
 }
@@ -194,8 +195,9 @@ static void require_packed(const struct blk *blk, uint16_t next_avail)
     if (count == 1)
         shared_require(first.addr, first.len, "indirect table");
     for (uint32_t i = 0; i < pieces; i++) {
-        struct vring_snapshot_entry entry = count == 1 ? (struct vring_snapshot_entry){.addr = table[i].addr, .len = table[i].len}
-                                                       : entry_of(blk, end - count + i);
+        struct vring_snapshot_entry entry =
+            count == 1 ? (struct vring_snapshot_entry){.addr = table[i].addr, .len = table[i].len}
+                       : entry_of(blk, end - count + i);
         shared_require(entry.addr, entry.len, i == 0 ? "header" : i < pieces - 1 ? "data" : "status");
     }
 }

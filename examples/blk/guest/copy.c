@@ -184,8 +184,8 @@ static void step(struct run *run, uint64_t end_read, uint64_t end_write)
 }
 
 /*
- * Has the device used all that was published, whether or not it was taken back? In a packed ring used descriptors lie as
- * far apart as their buffers are long (2.8.5), and each bears the wrap counter of its lap.
+ * Has the device used all that was published, whether or not it was taken back? In a packed ring used descriptors lie
+ * as far apart as their buffers are long (2.8.5), and each bears the wrap counter of its lap.
  */
 static bool all_answered(const struct blk *disk)
 {

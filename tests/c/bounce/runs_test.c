@@ -194,7 +194,8 @@ TEST(runs_agree_with_a_loop_over_slots)
             memcpy(copy, free, sizeof(copy));
             CHECK(runs_all(free, slot, n, false));
             around = runs_around(free[slot / BITS_WIDTH], slot % BITS_WIDTH, slots);
-            CHECK_EQ(around, within_word(free, slot) ? plain_before(free, slot) + plain_after(free, slots, slot) : slots);
+            CHECK_EQ(around,
+                     within_word(free, slot) ? plain_before(free, slot) + plain_after(free, slots, slot) : slots);
             CHECK(!runs_free(free, slot, n));
             runs_flip(free, slot, n);
             CHECK(runs_all(free, slot, n, true));

@@ -40,8 +40,13 @@ static void start_pool(VTEST, uint64_t features, uint32_t pool_slots)
     };
     struct bounce_config pool_config = {.window = window, .window_addr = WINDOW_AT, .slots = pool_slots, .meta = meta,
                                         .meta_size = sizeof meta};
-    struct vring_device_config device_config = {.features = features, .size = SIZE, VRING_AREAS(ring_memory), .heads = heads,
-                                                .head_count = SIZE, .regions = regions, .region_count = 2};
+    struct vring_device_config device_config = {.features = features,
+                                                .size = SIZE,
+                                                VRING_AREAS(ring_memory),
+                                                .heads = heads,
+                                                .head_count = SIZE,
+                                                .regions = regions,
+                                                .region_count = 2};
 
     memset(window, 0xee, sizeof window);
     memset(data, 0, sizeof data);
@@ -147,7 +152,8 @@ TEST(C280_C281_only_what_the_device_says_it_wrote_comes_back)
 }
 
 /* One refused add: ring, pool, window and books are as before. */
-static void add_refuses(VTEST, const struct bounced_segment *request, uint16_t n_readable, uint16_t n_writable, int want)
+static void add_refuses(VTEST, const struct bounced_segment *request, uint16_t n_readable, uint16_t n_writable,
+                        int want)
 {
     static unsigned char window_before[sizeof window];
     static struct bounced_driver before;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pool of any geometry, its users, and a device that writes wherever it likes in the window. Mirrors of the window and
- * of the originals are told what each call may change; after every call both must be the same to the byte: nothing is
- * written beside an original, nothing of earlier data is left to be seen. Besides:
+ * A pool of any geometry, its users, and a device that writes wherever it likes in the window. Mirrors of the window
+ * and of the originals are told what each call may change; after every call both must be the same to the byte: nothing
+ * is written beside an original, nothing of earlier data is left to be seen. Besides:
  *
  *   - live mappings share no slot, cross no boundary, and have the bits of address and alignment that were asked for;
  *   - what bounce_can_map() says is what an empty pool does;
@@ -80,7 +80,8 @@ static void judge(const struct bounce_mapping *mapping, const struct bounce_requ
     PROMISE((mapping->addr - start) / slot_size == mapping->pad_slots);
     PROMISE((start & request->alloc_align_mask) == 0);
     PROMISE(((mapping->addr ^ request->orig_addr) & request->min_align_mask) == 0);
-    PROMISE(request->boundary_mask == 0 || start / (request->boundary_mask + 1) == (end - 1) / (request->boundary_mask + 1));
+    PROMISE(request->boundary_mask == 0 ||
+            start / (request->boundary_mask + 1) == (end - 1) / (request->boundary_mask + 1));
     PROMISE(request->limit == 0 || mapping->addr + mapping->size - 1 <= request->limit);
     for (unsigned i = 0; i < w.n_live; i++) {
         const struct bounce_mapping *other = &w.live[i].mapping;

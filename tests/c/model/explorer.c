@@ -96,9 +96,9 @@ static void keep_from(struct explore_side *other, const struct explore_store *st
 enum { CHOICES = 4 };
 
 /*
- * A side learns of some stores to a place before it loads from it, the oldest first: what it learns of other places, and
- * when, makes no difference to this load. Of to_learn stores, and of all if this is the last choice. False if there are
- * not so many.
+ * A side learns of some stores to a place before it loads from it, the oldest first: what it learns of other places,
+ * and when, makes no difference to this load. Of to_learn stores, and of all if this is the last choice. False if there
+ * are not so many.
  */
 static bool learn(struct explore_side *side, const void *p, size_t width)
 {

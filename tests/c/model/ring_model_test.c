@@ -90,7 +90,8 @@ static void driver_take(void)
     if (answer == VRING_E_EMPTY) {
         driver.verb = ENABLE;
     } else if (answer == 0) {
-        check(used.token < requests && driver.returned[used.token]++ == 0, "a buffer came back twice, or was never sent");
+        check(used.token < requests && driver.returned[used.token]++ == 0,
+              "a buffer came back twice, or was never sent");
         check(used.len == 4, "the used length is wrong");
         driver.token = used.token;
         driver.received++;
@@ -261,12 +262,22 @@ static struct explore_result play(const struct scenario *s, enum explore_memory 
         .weakened = weakened,
         .limit = 4000000,
     };
-    uint64_t features = VRING_F_VERSION_1 | (s->packed ? VRING_F_RING_PACKED : 0) | (s->event_idx ? VRING_F_EVENT_IDX : 0) |
-                        (s->in_order ? VRING_F_IN_ORDER : 0);
-    struct vring_driver_config ours = {.features = features, .size = s->size, VRING_AREAS(shared), .slots = driver.slots,
-                                       .slot_count = s->size, .index = s->index};
-    struct vring_device_config theirs = {.features = features, .size = s->size, VRING_AREAS(shared), .heads = device.heads,
-                                         .head_count = s->size, .regions = &region, .region_count = 1, .index = s->index};
+    uint64_t features = VRING_F_VERSION_1 | (s->packed ? VRING_F_RING_PACKED : 0) |
+                        (s->event_idx ? VRING_F_EVENT_IDX : 0) | (s->in_order ? VRING_F_IN_ORDER : 0);
+    struct vring_driver_config ours = {.features = features,
+                                       .size = s->size,
+                                       VRING_AREAS(shared),
+                                       .slots = driver.slots,
+                                       .slot_count = s->size,
+                                       .index = s->index};
+    struct vring_device_config theirs = {.features = features,
+                                         .size = s->size,
+                                         VRING_AREAS(shared),
+                                         .heads = device.heads,
+                                         .head_count = s->size,
+                                         .regions = &region,
+                                         .region_count = 1,
+                                         .index = s->index};
 
     memset(&shared, 0, sizeof shared);
     memset(&driver, 0, sizeof driver);
@@ -363,8 +374,8 @@ static const char sleeps[] = "both sides sleep, and work is left";
 static const char stale[] = "does not see what the";
 
 /*
- * With one end of one letter left out, the first memory model that can tell says what goes wrong, and those before it do
- * not: it is this order that was missing, nothing else.
+ * With one end of one letter left out, the first memory model that can tell says what goes wrong, and those before it
+ * do not: it is this order that was missing, nothing else.
  */
 static void finds(VTEST, int packed, struct end left_out, enum explore_memory first, const char *what)
 {

@@ -547,7 +547,8 @@ RING_TEST(a_batch_is_added_up_to_what_has_no_room)
 /* Each slip, in the middle of a batch of which the first buffer is good, and behind which is another. */
 RING_TEST(a_batch_is_added_up_to_a_slip_of_the_caller)
 {
-    static const struct vring_segment empty = {GUEST, 0}, wraps = {UINT64_MAX, 2}, long_ones[] = {{0, UINT32_MAX}, {0, 2}};
+    static const struct vring_segment empty = {GUEST, 0}, wraps = {UINT64_MAX, 2},
+                                      long_ones[] = {{0, UINT32_MAX}, {0, 2}};
     const struct {
         struct vring_avail_buffer buffer;
         int error;
@@ -601,7 +602,10 @@ RING_TEST(a_batch_has_pieces_that_end_where_the_address_space_does)
     }
 }
 
-/* Stale, doubled, foreign, too long: in the middle of a batch, what is before it is staged and what is behind it is not. */
+/*
+ * Stale, doubled, foreign, too long: in the middle of a batch, what is before it is staged and what is behind it is
+ * not.
+ */
 RING_TEST(C065_C131_a_batch_is_used_up_to_a_slip_of_the_caller)
 {
     for (int in_order = 0; in_order < (format->plain ? 2 : 1); in_order++)
@@ -618,7 +622,8 @@ RING_TEST(C065_C131_a_batch_is_used_up_to_a_slip_of_the_caller)
                 chains[1].handle += 0x10000;
             else if (slip == 2)
                 chains[1].handle = UINT32_MAX;
-            CHECK_ERR(add_used(3, slip < 3 ? lens : (const uint32_t[]){5, 33, 7}), slip < 3 ? VRING_E_HANDLE : VRING_E_LEN);
+            CHECK_ERR(add_used(3, slip < 3 ? lens : (const uint32_t[]){5, 33, 7}),
+                      slip < 3 ? VRING_E_HANDLE : VRING_E_LEN);
             CHECK_EQ(n, 1);
             CHECK_EQ(vring_device_in_flight(&r.device), 2);
             chains[0].handle = good;
@@ -688,7 +693,8 @@ RING_TEST(C088_a_batch_with_tables_leaves_what_so_many_calls_leave)
 RING_TEST(a_batch_is_added_up_to_a_slip_in_a_table)
 {
     static const struct vring_segment empty[] = {{GUEST, 1}, {GUEST, 0}};
-    static struct vring_table good, bad[] = {{NULL, GUEST, 3}, {table_memory[1] + 8, GUEST, 2}, {table_memory[1], GUEST, 2},
+    static struct vring_table good, bad[] = {{NULL, GUEST, 3}, {table_memory[1] + 8, GUEST, 2},
+                                             {table_memory[1], GUEST, 2},
                                              {table_memory[1], UINT64_MAX - 46, 3}};
     const struct {
         struct vring_avail_buffer buffer;
@@ -765,7 +771,8 @@ RING_TEST(C036_C062_a_batch_of_pieces_ends_where_there_is_no_room)
         CHECK_OK(vring_device_get_avail(&r.device, r.iov, 1, &chains[3]));
         for (uint32_t i = 0; i < 4; i++)
             done[i] = (struct vring_used_chain){chains[i].handle, 0};
-        CHECK_OK(vring_device_add_used_batch(&r.device, done, 2, &n)); /* two more follow in the array, and are not meant */
+        /* Two more follow in the array, and are not meant. */
+        CHECK_OK(vring_device_add_used_batch(&r.device, done, 2, &n));
         CHECK_EQ(n, 2);
         CHECK_EQ(vring_device_in_flight(&r.device), 2);
         chains[0] = chains[2];

@@ -7,11 +7,12 @@
  * overwritten right before the access (before access n + 1 is after access n; before the first is what the peer had
  * left there). Whatever the peer did, this must hold:
  *
- *   once     no shared byte is loaded twice, unless the chain itself leads to the same descriptor again, or another buffer
- *            of a batch does
+ *   once     no shared byte is loaded twice, unless the chain itself leads to the same descriptor again, or another
+ *            buffer of a batch does
  *   same     answer, results, private state and stores are those of the verb on memory at rest that holds what the
  *            verb read: so the peer could have had the same without any race
- *   inside   every access lies in the areas and tables, aligned to its width; every piece handed out lies in the regions
+ *   inside   every access lies in the areas and tables, aligned to its width; every piece handed out lies in the
+ *            regions
  *   bounded  the number of accesses is bounded by the size of the queue
  *
  * Built on access_torn.h, the same program has to find that words are read twice, and that it matters. Built on
@@ -679,11 +680,11 @@ static void tell(VTEST, const struct format *format, bool event_idx, bool in_ord
         remember(verb);
         if (findings.repeated + findings.different + findings.outside + findings.unbounded >
             before.repeated + before.different + before.outside + before.unbounded)
-            printf("# %s, step %zu, %s%s%s: %lu times a word read twice, %lu results of no single state, %lu accesses outside, "
-                   "%lu too long\n", format->name, i, verb->name, event_idx ? ", event_idx" : "",
-                   in_order ? ", in_order" : "", findings.repeated - before.repeated,
-                   findings.different - before.different, findings.outside - before.outside,
-                   findings.unbounded - before.unbounded);
+            printf("# %s, step %zu, %s%s%s: %lu times a word read twice, %lu results of no single state, "
+                   "%lu accesses outside, %lu too long\n",
+                   format->name, i, verb->name, event_idx ? ", event_idx" : "", in_order ? ", in_order" : "",
+                   findings.repeated - before.repeated, findings.different - before.different,
+                   findings.outside - before.outside, findings.unbounded - before.unbounded);
     }
 }
 

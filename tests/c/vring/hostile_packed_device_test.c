@@ -192,8 +192,8 @@ TEST(V75_C208_any_event_of_the_device_is_answered)
 
 /* After an abort the entries of the aborted buffer must not be left available behind a shorter batch. */
 /*
- * A list is taken back, or one of its pieces turns out to be none; a buffer of one piece is staged in front of it or in its
- * place. That is all the device may find.
+ * A list is taken back, or one of its pieces turns out to be none; a buffer of one piece is staged in front of it or in
+ * its place. That is all the device may find.
  */
 static void leaves_nothing(VTEST, bool single_first, const struct vring_segment list[3], int error)
 {

@@ -325,7 +325,8 @@ TEST(C134_any_event_of_the_driver_is_answered)
         CHECK_OK(ring_get_avail(&r, &chain));
         CHECK_OK(vring_device_add_used(&r.device, chain.handle, 0));
         put32(r.driver_config.driver_area, (uint32_t)VRING_EVENT_DESC << 16 | event);
-        CHECK_EQ(vring_device_publish(&r.device), event == 0x8000 || event == 8); /* 8 of the lap before is 0 of this one */
+        /* 8 of the lap before is 0 of this one. */
+        CHECK_EQ(vring_device_publish(&r.device), event == 0x8000 || event == 8);
     }
 }
 

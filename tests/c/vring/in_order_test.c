@@ -69,7 +69,8 @@ TEST(V86_V87_C152_packed_one_descriptor_for_a_batch_used_in_full)
     CHECK_EQ(vring_device_publish(&r.device), 1);
     CHECK_EQ(get16(desc_at(&r, 3) + 12), 3);
     CHECK_EQ(get16(desc_at(&r, 3) + 14), VRING_DESC_WRITE); /* used, in the second lap: both bits 0 */
-    CHECK_EQ(get16(desc_at(&r, 4) + 14), VRING_DESC_WRITE | VRING_DESC_USED); /* still as the driver made it available */
+    /* Still as the driver made it available. */
+    CHECK_EQ(get16(desc_at(&r, 4) + 14), VRING_DESC_WRITE | VRING_DESC_USED);
     for (uint32_t i = 0; i < 4; i++)
         comes_back(VTEST_PASS, 100 + i, 16);
 }
@@ -114,10 +115,11 @@ static uint32_t early_len(uint32_t i)
 }
 
 /*
- * Six buffers of 16 bytes are taken, those of refused are no memory, and those of early have been used before their turn,
- * buffer 3 in full and the others with 3 bytes; then all through the one at last, with len.
+ * Six buffers of 16 bytes are taken, those of refused are no memory, and those of early have been used before their
+ * turn, buffer 3 in full and the others with 3 bytes; then all through the one at last, with len.
  */
-static void use_through(VTEST, const struct format *format, unsigned refused, unsigned early, uint32_t last, uint32_t len)
+static void use_through(VTEST, const struct format *format, unsigned refused, unsigned early, uint32_t last,
+                        uint32_t len)
 {
     CHECK_OK(ring_start(&r, 8, format->all | VRING_F_IN_ORDER, index_before_wrap(format, 8, 3)));
     for (uint32_t i = 0; i < 6; i++) {
@@ -146,7 +148,11 @@ MODERN_RING_TEST(V87_C188_all_through_one_are_used_in_full_or_as_they_were)
             use_through(VTEST_PASS, format, refused, early, last, 7);
             CHECK_EQ(vring_device_publish(&r.device), 1);
             for (uint32_t i = 0; i <= last; i++)
-                comes_back(VTEST_PASS, 100 + i, refused >> i & 1 ? 0 : i == last ? 7 : early >> i & 1 ? early_len(i) : 16);
+                comes_back(VTEST_PASS, 100 + i,
+                           refused >> i & 1 ? 0
+                           : i == last      ? 7
+                           : early >> i & 1 ? early_len(i)
+                                            : 16);
             CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
             for (uint32_t i = last + 1; i < 6; i++) /* the others as ever */
                 CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, 0));
@@ -375,7 +381,8 @@ TEST(C187_packed_a_batch_names_a_buffer_in_flight)
         start_with(VTEST_PASS, &formats[1], 8, 4, 8);
         CHECK_OK(ring_add(&r, 0, 16, true, 104)); /* staged: id 4 */
         put16(desc_at(&r, 0) + 12, id);
-        put16(desc_at(&r, 0) + 14, get16(desc_at(&r, 0) + 14) & VRING_DESC_AVAIL ? VRING_DESC_AVAIL | VRING_DESC_USED : 0);
+        put16(desc_at(&r, 0) + 14,
+              get16(desc_at(&r, 0) + 14) & VRING_DESC_AVAIL ? VRING_DESC_AVAIL | VRING_DESC_USED : 0);
         if (id < 4) {
             for (uint32_t i = 0; i <= id; i++)
                 comes_back(VTEST_PASS, 100 + i, i < id ? 16 : 0);

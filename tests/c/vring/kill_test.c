@@ -16,7 +16,7 @@
 
 enum { SIZE = 4, REQUESTS = 7, LIVES = 3, HOLDS = 3, FOREVER = 1 << 20 };
 
-/* -------------------------------------------------------------------------------------------------------- accesses --- */
+/* ----------------------------------------------------------------------------------------------------- accesses --- */
 
 static struct ring r;
 static bool device_runs;
@@ -53,7 +53,7 @@ void vring_hook_fence(void)
 {
 }
 
-/* ------------------------------------------------------------------------------------------------------- the story --- */
+/* ---------------------------------------------------------------------------------------------------- the story --- */
 
 /* What outlives a device: both sides' notes of what happened. */
 static struct {
@@ -232,7 +232,7 @@ static void recover(void)
     world.kicked = true; /* as a start has it: look first */
 }
 
-/* ----------------------------------------------------------------------------------------------------------- lives --- */
+/* -------------------------------------------------------------------------------------------------------- lives --- */
 
 /* All that the next device will find. */
 static struct block {
@@ -291,7 +291,10 @@ static int begin(const struct format *format, uint64_t more)
     return error ? error : vring_device_init(&r.device, &r.device_config);
 }
 
-/* Whether the device was stopped before access number at of the run; with first, it is the first device, else it recovers. */
+/*
+ * Whether the device was stopped before access number at of the run; with first, it is the first device, else it
+ * recovers.
+ */
 static bool live(bool first, long at)
 {
     left = at;
@@ -367,7 +370,7 @@ RING_TEST(C224_a_successor_without_the_region_is_found_out)
     CHECK(world.wrong != NULL);
 }
 
-/* ----------------------------------------------------------------------------------------------- save and restore --- */
+/* --------------------------------------------------------------------------------------------- save and restore --- */
 
 static unsigned resumed;
 

@@ -181,7 +181,10 @@ RING_TEST(C084_what_was_published_before_the_device_came_is_served)
     CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_EMPTY);
 }
 
-/* Whatever two devices make of one ring: each token comes back at most once, and if the driver objects, it blames the other side. */
+/*
+ * Whatever two devices make of one ring: each token comes back at most once, and if the driver objects, it blames the
+ * other side.
+ */
 RING_TEST(C014_two_devices_on_one_ring_do_no_harm)
 {
     static struct vring_head heads[8];

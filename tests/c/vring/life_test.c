@@ -164,7 +164,7 @@ RING_TEST(a_buffer_that_was_looked_at_is_still_to_be_taken)
     CHECK_OK(vring_device_add_used(&r.device, chain.handle, 0));
 }
 
-/* ------------------------------------------------------------------------------------------------- out of season --- */
+/* ------------------------------------------------------------------------------------------------ out of season --- */
 
 /* init asks nothing of what was there: attaching twice is beginning anew, and the old handles are dead. */
 RING_TEST(C016_C089_a_second_init_begins_anew)
@@ -308,7 +308,8 @@ RING_TEST(C179_without_a_table_the_list_goes_into_the_ring)
 /* Only what the caller calls memory is: a device's registers, a ROM, a hole are in no region. */
 RING_TEST(C024_C056_what_is_in_no_region_is_not_memory_however_high_its_address)
 {
-    static const uint64_t elsewhere[] = {0, 0xfee00000, 0xc0000000, (UINT64_C(1) << 32) + GUEST, (UINT64_C(1) << 63) | GUEST};
+    static const uint64_t elsewhere[] = {0, 0xfee00000, 0xc0000000, (UINT64_C(1) << 32) + GUEST,
+                                         (UINT64_C(1) << 63) | GUEST};
     static struct ring r;
 
     for (unsigned i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {

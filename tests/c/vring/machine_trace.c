@@ -105,11 +105,12 @@ static void tell_story(void)
 
 int main(int argc, char **argv)
 {
-    uint64_t features = VRING_F_VERSION_1 | VRING_F_INDIRECT_DESC | (argc > 1 && strcmp(argv[1], "packed") == 0 ? VRING_F_RING_PACKED : 0) |
+    uint64_t features = VRING_F_VERSION_1 | VRING_F_INDIRECT_DESC |
+                        (argc > 1 && strcmp(argv[1], "packed") == 0 ? VRING_F_RING_PACKED : 0) |
                         (argc > 2 && strcmp(argv[2], "event_idx") == 0 ? VRING_F_EVENT_IDX : 0);
     struct vring_driver_config ours = {.features = features, .size = SIZE, .slots = slots, .slot_count = SIZE};
-    struct vring_device_config theirs = {.features = features, .size = SIZE, .heads = heads, .head_count = SIZE, .regions = &region,
-                                         .region_count = 1};
+    struct vring_device_config theirs = {
+        .features = features, .size = SIZE, .heads = heads, .head_count = SIZE, .regions = &region, .region_count = 1};
     struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     struct sigaction step = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
 

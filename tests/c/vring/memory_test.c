@@ -5,7 +5,7 @@
  */
 #include "fixture.h"
 
-/* ----------------------------------------------------------------------------------------------- who is listening --- */
+/* --------------------------------------------------------------------------------------------- who is listening --- */
 
 void memory_is_loaded(const void *p, size_t bytes);
 void memory_was_stored(void *p, size_t bytes);
@@ -54,7 +54,7 @@ void memory_was_stored(void *p, size_t bytes)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------------- caches --- */
+/* ------------------------------------------------------------------------------------------------------- caches --- */
 
 /* The driver works in a cache, the device in memory. Returns how many of 100 buffers made it there and back. */
 static int rounds_over_a_cache(const struct format *format, struct ring *r)
@@ -127,7 +127,7 @@ RING_TEST(V107_C199_a_cache_that_is_not_cleaned_or_not_invalidated_is_noticed)
     cache.on = false;
 }
 
-/* --------------------------------------------------------------------------------------------------------- the log --- */
+/* ------------------------------------------------------------------------------------------------------ the log --- */
 
 static bool is_logged(const unsigned char *p)
 {
@@ -177,9 +177,12 @@ RING_TEST(C221_every_byte_that_a_device_writes_is_logged_and_none_beside_the_rin
     dirty.on = false;
 }
 
-/* ---------------------------------------------------------------------------------------------------- translations --- */
+/* ------------------------------------------------------------------------------------------------- translations --- */
 
-/* Each address is missing at first, piece by piece and the table, too; each is asked for once, and then the buffer comes. */
+/*
+ * Each address is missing at first, piece by piece and the table, too; each is asked for once, and then the buffer
+ * comes.
+ */
 RING_TEST(C029_an_address_that_is_missing_is_asked_for_and_the_buffer_taken_later)
 {
     static struct ring r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the threading contract forbids: calls on one queue that may overlap. libvring has no lock and sees nothing of it;
- * ThreadSanitizer does. Built for that alone, and its report is what is expected.
+ * What the threading contract forbids: calls on one queue that may overlap. libvring has no lock and sees nothing of
+ * it; ThreadSanitizer does. Built for that alone, and its report is what is expected.
  */
 #include "fixture.h"
 

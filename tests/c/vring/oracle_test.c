@@ -14,7 +14,8 @@ static size_t from(const void *start, const volatile void *at)
 
 TEST(V2_V3_V6_C005_C023_every_size_and_alignment_lies_where_linux_has_it)
 {
-    static unsigned char start[1 << 20] __attribute__((aligned(65536))); /* longer than any ring; named, never touched */
+    /* Longer than any ring; named, never touched. */
+    static unsigned char start[1 << 20] __attribute__((aligned(65536)));
 
     for (uint32_t size = 1; size <= 32768; size *= 2)
         for (uint32_t align = 4; align <= 65536; align *= 2) {
@@ -29,7 +30,8 @@ TEST(V2_V3_V6_C005_C023_every_size_and_alignment_lies_where_linux_has_it)
             CHECK_EQ(ours.device_offset + ours.device_size, vring_size(size, align));
             CHECK_EQ(ours.driver_offset + ours.driver_size,
                      from(start, &vring_used_event(&theirs)) + sizeof vring_used_event(&theirs));
-            CHECK_EQ(ours.device_offset + ours.device_size, from(start, &vring_avail_event(&theirs)) + sizeof(uint16_t));
+            CHECK_EQ(ours.device_offset + ours.device_size,
+                     from(start, &vring_avail_event(&theirs)) + sizeof(uint16_t));
         }
 }
 
@@ -70,6 +72,7 @@ TEST(V20_C076_C168_every_notification_is_decided_as_linux_decides_it)
             for (uint32_t event = 0; event < 65536; event++) {
                 uint16_t now = (uint16_t)(before[b] + lengths[l]);
 
-                CHECK_EQ(event_is_due((uint16_t)event, now, before[b]), vring_need_event((uint16_t)event, now, before[b]) != 0);
+                CHECK_EQ(event_is_due((uint16_t)event, now, before[b]),
+                         vring_need_event((uint16_t)event, now, before[b]) != 0);
             }
 }

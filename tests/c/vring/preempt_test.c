@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The real accessors, interrupted between any two instructions. The CPU single-steps one side's turn (x86-64, Linux: the
- * trap flag). At every instruction the process splits: in the child the other side has its whole turn in the signal
+ * The real accessors, interrupted between any two instructions. The CPU single-steps one side's turn (x86-64, Linux:
+ * the trap flag). At every instruction the process splits: in the child the other side has its whole turn in the signal
  * handler, as an interrupt would have it, and then both go on as they are notified. Nobody may sleep on work, and every
  * request is served once.
  */

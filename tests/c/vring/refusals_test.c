@@ -92,7 +92,8 @@ INITS_REFUSE(BOTH, inits_refuse_state_in_an_area, VRING_E_OVERLAP,
              (a->slots = (struct vring_slot *)a->desc, b->heads = (struct vring_head *)b->desc))
 INITS_REFUSE(BOTH, inits_refuse_chains_no_next_can_name, VRING_E_CHAIN, a->max_chain = b->max_chain = 65536)
 INITS_REFUSE(SPLIT, C019_inits_refuse_packed, VRING_E_FEATURE, a->features = b->features |= VRING_F_RING_PACKED)
-INITS_REFUSE(BOTH, C019_inits_refuse_what_this_build_lacks, VRING_E_FEATURE, a->features = b->features |= VRING_F_ADMIN_VQ)
+INITS_REFUSE(BOTH, C019_inits_refuse_what_this_build_lacks, VRING_E_FEATURE,
+             a->features = b->features |= VRING_F_ADMIN_VQ)
 INITS_REFUSE(BOTH, inits_refuse_unknown_ring_features, VRING_E_FEATURE, a->features = b->features |= UINT64_C(1) << 49)
 INITS_REFUSE(SPLIT, inits_refuse_modern_features_without_version_1, VRING_E_FEATURE,
              a->features = b->features = VRING_F_ORDER_PLATFORM)
@@ -248,14 +249,16 @@ TEST(C021_every_verb_refuses_a_queue_that_is_not_live)
 }
 
 /*
- * One refused add: the answer, and that ring and state are as they were; but for descriptors, of which none is in flight:
- * what is written into a free one nobody reads.
+ * One refused add: the answer, and that ring and state are as they were; but for descriptors, of which none is in
+ * flight: what is written into a free one nobody reads.
  */
 static void add_refuses(VTEST, struct ring *r, const struct vring_segment *segments, uint32_t n_readable,
                         uint32_t n_writable, int want)
 {
     state_keep(&kept, r);
-    CHECK_ERR(vring_split_driver_add_avail(&r->driver.as.split, segments, (uint16_t)n_readable, (uint16_t)n_writable, 1), want);
+    CHECK_ERR(
+        vring_split_driver_add_avail(&r->driver.as.split, segments, (uint16_t)n_readable, (uint16_t)n_writable, 1),
+        want);
     memcpy(kept.desc, r->driver_config.desc, r->layout.desc_size);
     CHECK(state_same(r));
 }
@@ -390,7 +393,8 @@ TEST(C064_C065_C066_add_used_refuses_and_writes_nothing)
     CHECK_ERR(vring_split_device_add_used(&r.device.as.split, other.handle, 1), VRING_E_LEN);
     CHECK_ERR(vring_split_device_add_used(&r.device.as.split, chain.handle + 0x10000, 1), VRING_E_HANDLE);
     for (unsigned bit = 0; bit < 32; bit++)
-        CHECK_ERR(vring_split_device_add_used(&r.device.as.split, chain.handle ^ UINT32_C(1) << bit, 1), VRING_E_HANDLE);
+        CHECK_ERR(vring_split_device_add_used(&r.device.as.split, chain.handle ^ UINT32_C(1) << bit, 1),
+                  VRING_E_HANDLE);
     CHECK(state_same(&r));
     CHECK_OK(vring_split_device_add_used(&r.device.as.split, chain.handle, 16));
     CHECK_ERR(vring_split_device_add_used(&r.device.as.split, chain.handle, 16), VRING_E_HANDLE);

@@ -94,7 +94,8 @@ TEST(regions_whole_answers_for_the_last_region_alone)
             for (uint32_t len = 0; len < 40; len++)
                 for (int writable = 0; writable < 2; writable++) {
                     const struct vring_region *in = &regions[last];
-                    bool whole = len > 0 && addr >= in->addr && addr + len <= in->addr + in->size && !(writable && in->flags);
+                    bool whole =
+                        len > 0 && addr >= in->addr && addr + len <= in->addr + in->size && !(writable && in->flags);
 
                     world.last = *in;
                     CHECK_EQ(regions_whole(&world, addr, len, writable, &here), whole);

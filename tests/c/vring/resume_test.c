@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A queue that goes on after a restart: from its state as bytes, or from the inflight region of a predecessor that died. */
+/*
+ * A queue that goes on after a restart: from its state as bytes, or from the inflight region of a predecessor that
+ * died.
+ */
 #include "fixture.h"
 
 enum { STATE_MAX = 4096 };
@@ -174,7 +177,8 @@ RING_TEST(V52_V93_V97_V98_V99_V101_C216_a_restored_device_is_handed_again_what_w
 
 MODERN_RING_TEST(V97_what_in_order_held_back_is_not_in_the_way_of_a_younger_one)
 {
-    const int runs = format->all & VRING_F_RING_PACKED ? 2 : 4; /* a packed queue is not restored to an inflight region */
+    /* A packed queue is not restored to an inflight region. */
+    const int runs = format->all & VRING_F_RING_PACKED ? 2 : 4;
 
     for (int run = 0; run < runs; run++) {
         int finished = 1 + run % 2; /* which one, of three */
@@ -375,7 +379,10 @@ static void seal(unsigned char *bytes, size_t count)
     put32(bytes + count - 4, ~crc);
 }
 
-/* With IN_ORDER free descriptors end where the oldest buffer starts: beginning anywhere else, one is free and in flight. */
+/*
+ * With IN_ORDER free descriptors end where the oldest buffer starts: beginning anywhere else, one is free and in
+ * flight.
+ */
 MODERN_RING_TEST(C214_a_free_list_that_starts_elsewhere_is_refused)
 {
     struct vring_chain chains[2];
@@ -392,13 +399,14 @@ MODERN_RING_TEST(C214_a_free_list_that_starts_elsewhere_is_refused)
     for (uint16_t head = 3; head < 4; head--) {
         put16(state + 32, head);
         seal(state, (size_t)bytes);
-        CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), head == 0 ? 0 : VRING_E_SAVED);
+        CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes),
+                 head == 0 ? 0 : VRING_E_SAVED);
     }
 }
 
 /*
- * Every 16-bit word of a state gets every hostile value, under a checksum that fits: what is accepted goes on without an
- * access outside, and ends; most is refused.
+ * Every 16-bit word of a state gets every hostile value, under a checksum that fits: what is accepted goes on without
+ * an access outside, and ends; most is refused.
  */
 RING_TEST(C212_C213_C214_C215_C217_C218_lies_in_a_state_under_a_right_checksum)
 {
@@ -604,8 +612,8 @@ RING_TEST(V100_C226_C227_recovery_over_many_laps_of_chains_used_in_any_order)
             switch (seed >> 29) {
             case 0:
             case 1:
-                if (vring_driver_add_avail(&r.driver, segments, (uint16_t)(seed >> 20 & 1), (uint16_t)(1 + (seed >> 22 & 1)),
-                                           sent) == 0)
+                if (vring_driver_add_avail(&r.driver, segments, (uint16_t)(seed >> 20 & 1),
+                                           (uint16_t)(1 + (seed >> 22 & 1)), sent) == 0)
                     there |= UINT64_C(1) << sent++ % 64;
                 CHECK(vring_driver_publish(&r.driver) >= 0);
                 break;
@@ -681,7 +689,7 @@ RING_TEST(C222_lies_in_a_region)
     CHECK(refused > 20);
 }
 
-/* ------------------------------------------------------------------------------------------- a peer that lies then --- */
+/* ---------------------------------------------------------------------------------------- a peer that lies then --- */
 
 TEST(C213_a_used_index_that_cannot_be_is_refused_at_restore)
 {

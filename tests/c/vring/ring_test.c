@@ -33,7 +33,8 @@ RING_TEST(V1_V5_C004_C042_C067_every_size_across_the_wrap_of_the_index)
 
     for (unsigned s = 0; s < sizeof sizes / sizeof *sizes; s++)
         for (int event_idx = 0; event_idx < 2; event_idx++) {
-            CHECK_OK(ring_start(&r, sizes[s], event_idx ? format->all : format->plain, index_before_wrap(format, sizes[s], 6)));
+            CHECK_OK(ring_start(&r, sizes[s], event_idx ? format->all : format->plain,
+                                index_before_wrap(format, sizes[s], 6)));
             for (uint32_t i = 0; i < 3 * 8; i++)
                 round_trip(VTEST_PASS, &r, i + 1, i);
             CHECK_EQ(vring_driver_in_flight(&r.driver), 0);

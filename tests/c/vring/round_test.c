@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * With IN_ORDER a driver takes descriptors round and round (2.7.5), and a split device that finds it so looks no further. So
- * here is one that goes round for a while and breaks off where it likes, against a device of which is known what it holds.
+ * With IN_ORDER a driver takes descriptors round and round (2.7.5), and a split device that finds it so looks no
+ * further. So here is one that goes round for a while and breaks off where it likes, against a device of which is known
+ * what it holds.
  */
 #include "fixture.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs: buffers of one piece that come and go as many at a time, and what a queue with IN_ORDER holds because of where it
- * stands. How long a run is at most is the build's affair: it is at least one buffer.
+ * Runs: buffers of one piece that come and go as many at a time, and what a queue with IN_ORDER holds because of where
+ * it stands. How long a run is at most is the build's affair: it is at least one buffer.
  */
 #include "fixture.h"
 
@@ -58,7 +58,10 @@ static void take_each(VTEST, uint32_t count)
         CHECK_OK(ring_get_avail(&r, &chains[i]));
 }
 
-/* The device takes the count buffers from first on, which have been added so, by runs, and uses the last with len bytes. */
+/*
+ * The device takes the count buffers from first on, which have been added so, by runs, and uses the last with len
+ * bytes.
+ */
 static void turn(VTEST, uint32_t first, uint32_t count, bool writable, uint32_t len)
 {
     for (uint32_t done = 0; done < count; done += n) {
@@ -68,7 +71,10 @@ static void turn(VTEST, uint32_t first, uint32_t count, bool writable, uint32_t 
             CHECK(r.iov[i].base == r.guest + 64 * (first + done + i) && r.iov[i].len == 16 + first + done + i);
         CHECK(chain.n_writable == (writable ? 1u : 0u) && chain.n_readable == (writable ? 0u : 1u));
         CHECK(chain.readable + chain.writable == r.iov[n - 1].len && (chain.writable > 0) == writable);
-        CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, done + n == count ? len : (uint32_t)chain.writable));
+        if (done + n < count)
+            CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, (uint32_t)chain.writable));
+        else
+            CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, len));
     }
     CHECK(vring_device_publish(&r.device) >= 0);
 }
@@ -439,7 +445,10 @@ TEST(C131_packed_a_run_stands_where_another_stood)
     for (uint32_t i = 1; i <= 8; i++) {
         CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, 0));
         CHECK(vring_device_publish(&r.device) >= 0);
-        raw_entry(desc_at(&r, i % 8), GUEST, 16, i == 8 ? 0 : i < 6 ? i - 1 : i, i == 8 ? VRING_DESC_USED : VRING_DESC_AVAIL);
+        if (i == 8)
+            raw_entry(desc_at(&r, 0), GUEST, 16, 0, VRING_DESC_USED);
+        else
+            raw_entry(desc_at(&r, i), GUEST, 16, i < 6 ? i - 1 : i, VRING_DESC_AVAIL);
         CHECK_OK(get_run(8));
     }
     for (uint32_t i = 0; i < 8; i++) {
@@ -450,7 +459,10 @@ TEST(C131_packed_a_run_stands_where_another_stood)
     CHECK_OK(vring_device_add_used_through(&r.device, chain.handle, 0));
 }
 
-/* Runs are used one by one, in part or through several, while later ones are held; what was taken last can be given back. */
+/*
+ * Runs are used one by one, in part or through several, while later ones are held; what was taken last can be given
+ * back.
+ */
 MODERN_RING_TEST(V84_V88_several_runs_are_held)
 {
     start(VTEST_PASS, format, 16, VRING_F_IN_ORDER);
@@ -571,7 +583,7 @@ TEST(C126_packed_a_driver_offers_what_we_hold)
 {
     for (int verb = 0; verb < 3; verb++)
         for (uint32_t first = 4; first < 6; first++)      /* the next in turn, or another */
-            for (uint32_t again = 0; again < 6; again++) { /* 0 and 1 have been passed; first is held since the same call */
+            for (uint32_t again = 0; again < 6; again++) { /* 0, 1: passed; first: held since the same call */
                 int error = again < 2 || again == 9 - first ? 0 : VRING_E_PEER_ID;
 
                 CHECK_OK(ring_start(&r, 8, formats[1].plain | VRING_F_IN_ORDER, 0));
@@ -586,7 +598,9 @@ TEST(C126_packed_a_driver_offers_what_we_hold)
             }
 }
 
-/* Ids that count up are not for that reason those of buffers that are not held: what was taken before them may be one. */
+/*
+ * Ids that count up are not for that reason those of buffers that are not held: what was taken before them may be one.
+ */
 TEST(C125_packed_ids_come_round_to_what_we_hold)
 {
     static const uint16_t ids[] = {2, 6, 7, 0, 1};

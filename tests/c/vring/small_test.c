@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A build that carries out fewer features than all (VRING_BUILD_FEATURES and its like): it says so, refuses the
- * others, and does what it has. Built twice, for such a library and for a whole one, which has to be told apart from it.
+ * A build that carries out fewer features than all (VRING_BUILD_FEATURES and its like): it says so, refuses the others,
+ * and does what it has. Built twice, for such a library and for a whole one, which has to be told apart from it.
  */
 #include "fixture.h"
 
@@ -278,8 +278,10 @@ TEST(a_build_for_one_region_says_so)
         CHECK_ERR(vring_device_set_regions(&r.device, two, 2), left_out);
         CHECK_OK(vring_device_init(&r.device, &r.device_config));
 
-        struct vring_segment ends = {two[0].addr + two[0].size - 16, 16}, passes = {ends.addr, 17}, wraps = {UINT64_MAX, 1};
-        struct vring_segment far = {ends.addr + (UINT64_C(1) << 32), 16}; /* where 32 bits of an address would be enough */
+        struct vring_segment ends = {two[0].addr + two[0].size - 16, 16}, passes = {ends.addr, 17},
+                             wraps = {UINT64_MAX, 1};
+        /* Where 32 bits of an address would be enough. */
+        struct vring_segment far = {ends.addr + (UINT64_C(1) << 32), 16};
 
         CHECK_OK(vring_driver_add_avail(&r.driver, &ends, 1, 0, 0));
         CHECK_OK(vring_driver_add_avail(&r.driver, &passes, 1, 0, 0));

@@ -17,7 +17,7 @@ struct scene {
 
 static struct ring r;
 
-/* ----------------------------------------------------------------------------------------------- writing by hand --- */
+/* ---------------------------------------------------------------------------------------------- writing by hand --- */
 
 static void poke(const struct scene *s, unsigned char *at, unsigned bytes, uint64_t v)
 {
@@ -34,7 +34,8 @@ static uint64_t peep(const struct scene *s, const unsigned char *at, unsigned by
     return v;
 }
 
-enum field { ADDR = 0, LEN = 8, FLAGS = 12, NEXT = 14 }; /* split; packed has id and flags in the places of the last two */
+/* Split; packed has id and flags in the places of the last two. */
+enum field { ADDR = 0, LEN = 8, FLAGS = 12, NEXT = 14 };
 
 /* Descriptor i of the buffer: split chains begin at descriptor 0 of the table, packed ones where the ring stands. */
 static unsigned char *piece(const struct scene *s, uint32_t i, enum field field)
@@ -79,7 +80,7 @@ static void use(const struct scene *s, uint32_t i, uint64_t id, uint32_t len)
     poke(s, used_at(&r, 2), 2, s->start + i + 1u);
 }
 
-/* --------------------------------------------------------------------------------------------------- what is told --- */
+/* ------------------------------------------------------------------------------------------------- what is told --- */
 
 enum lie {
     NO_LIE,
@@ -105,7 +106,9 @@ enum lie {
     ALL_LIES
 };
 
-/* Tell it, after the buffer was published. Returns what the other side has to answer; 0 where it cannot be told here. */
+/*
+ * Tell it, after the buffer was published. Returns what the other side has to answer; 0 where it cannot be told here.
+ */
 static int tell(const struct scene *s, enum lie lie)
 {
     unsigned flags = flags_of(s, s->e), last = flags_of(s, s->n - 1);
@@ -141,7 +144,8 @@ static int tell(const struct scene *s, enum lie lie)
         for (uint32_t i = s->packed ? s->n : 0; s->packed && i < s->size; i++) {
             bool wrap = !(s->start & 0x8000) != ((uint32_t)(s->start & 0x7fff) + i >= s->size);
 
-            poke(s, piece(s, i, FLAGS), 2, VRING_DESC_NEXT | VRING_DESC_WRITE | (wrap ? VRING_DESC_AVAIL : VRING_DESC_USED));
+            poke(s, piece(s, i, FLAGS), 2,
+                 VRING_DESC_NEXT | VRING_DESC_WRITE | (wrap ? VRING_DESC_AVAIL : VRING_DESC_USED));
         }
         poke(s, piece(s, s->n - 1, FLAGS), 2, last | VRING_DESC_NEXT);
         if (!s->packed)
@@ -179,7 +183,7 @@ static int tell(const struct scene *s, enum lie lie)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------ everywhere --- */
+/* --------------------------------------------------------------------------------------------------- everywhere --- */
 
 /* One buffer of n pieces, the first readable if there are others. Published. */
 static void offer(VTEST, const struct scene *s)
@@ -187,9 +191,10 @@ static void offer(VTEST, const struct scene *s)
     struct vring_segment segments[3] = {{GUEST, 16}, {GUEST + 64, 16}, {GUEST + 128, 16}};
     uint16_t readable = s->n == 1 ? 0 : 1;
 
-    CHECK_OK(ring_start(&r, s->size, (s->format->all & ~(VRING_F_EVENT_IDX | VRING_F_INDIRECT_DESC)) |
-                                         (s->event_idx ? VRING_F_EVENT_IDX : 0) |
-                                         (s->indirect ? VRING_F_INDIRECT_DESC : 0) | (s->in_order ? VRING_F_IN_ORDER : 0),
+    CHECK_OK(ring_start(&r, s->size,
+                        (s->format->all & ~(VRING_F_EVENT_IDX | VRING_F_INDIRECT_DESC)) |
+                            (s->event_idx ? VRING_F_EVENT_IDX : 0) | (s->indirect ? VRING_F_INDIRECT_DESC : 0) |
+                            (s->in_order ? VRING_F_IN_ORDER : 0),
                         s->start));
     CHECK_OK(vring_driver_add_avail(&r.driver, segments, readable, (uint16_t)(s->n - readable), 42));
     CHECK(vring_driver_publish(&r.driver) >= 0);
@@ -270,7 +275,8 @@ static uint16_t slot_of(const struct scene *s, int where)
 
 RING_TEST(C033_C037_C038_C039_C040_C051_C053_C059_C100_C105_C124_C148_C153_C154_C155_C156_C157_C160_C200_every_lie_everywhere)
 {
-    static const uint32_t split_sizes[] = {1, 2, 4, 8, 256, 32768}, packed_sizes[] = {1, 2, 3, 5, 7, 8, 256, 1000, 32768};
+    static const uint32_t split_sizes[] = {1, 2, 4, 8, 256, 32768},
+                          packed_sizes[] = {1, 2, 3, 5, 7, 8, 256, 1000, 32768};
     struct scene s = {.format = format, .packed = (format->all & VRING_F_RING_PACKED) != 0,
                       .big = !(format->all & VRING_F_VERSION_1)};
     const uint32_t *sizes = s.packed ? packed_sizes : split_sizes;
@@ -297,8 +303,8 @@ RING_TEST(C033_C037_C038_C039_C040_C051_C053_C059_C100_C105_C124_C148_C153_C154_
 #endif
                         one_lie(vtest_this, &s, (enum lie)lie);
                         if (vtest_this->failed) {
-                            printf("#   lie %d, size %u, slot %u, descriptor %u of %u, features %d\n", lie, (unsigned)s.size,
-                                   (unsigned)s.start, (unsigned)s.e, (unsigned)s.n, features);
+                            printf("#   lie %d, size %u, slot %u, descriptor %u of %u, features %d\n", lie,
+                                   (unsigned)s.size, (unsigned)s.start, (unsigned)s.e, (unsigned)s.n, features);
                             return;
                         }
                         told++;

@@ -159,7 +159,7 @@ RING_TEST(C078_C080_C240_C241_C243_a_driver_and_a_device_on_two_threads)
     }
 }
 
-/* ------------------------------------------------------------------------------------------ one queue, two threads --- */
+/* --------------------------------------------------------------------------------------- one queue, two threads --- */
 
 /* What the contract asks for: calls on one queue do not overlap. Any thread may make them. */
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
