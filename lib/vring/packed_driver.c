@@ -359,6 +359,19 @@ static PORT_INLINE void packed_driver_hand_out(struct vring_packed_driver *vq, s
     vq->returned = (uint16_t)(vq->returned + n);
 }
 
+/* get_used with IN_ORDER. */
+static PORT_NOINLINE int packed_driver_get_one_in_order(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+{
+    int error = vq->batch == 0 ? packed_driver_open_batch(vq) : 0;
+
+    if (error)
+        return error;
+    packed_driver_hand_out(vq, used, 1);
+    if (--vq->batch == 0)
+        used->len = vq->batch_len;
+    return 0;
+}
+
 /* get_used_batch with IN_ORDER. Those before the last of a batch have been used in full. */
 static PORT_NOINLINE int packed_driver_get_in_order(struct vring_packed_driver *vq, struct vring_used_buffer *used,
                                                     uint32_t capacity, uint32_t *n)
@@ -442,7 +455,7 @@ static PORT_NOINLINE int packed_driver_get_any(struct vring_packed_driver *vq, s
     if (refusal)
         return refusal;
     if (feature_on(vq->features, VRING_F_IN_ORDER))
-        return packed_driver_get_in_order(vq, used, 1, &n);
+        return packed_driver_get_one_in_order(vq, used);
     return PORT_FAST ? packed_driver_get_each(vq, used, 1, &n) : packed_driver_get(vq, true, used);
 }
 

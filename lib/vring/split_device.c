@@ -203,8 +203,8 @@ static PORT_INLINE void split_device_pass(struct vring_split_device *vq, uint32_
 }
 
 /* Where buffers are passed: as long as each is the next whose turn it is, used in full as most are. How many. */
-static PORT_NOINLINE uint32_t split_device_add_next(struct vring_split_device *vq, const struct vring_used_chain *used,
-                                                    uint32_t count)
+static PORT_INLINE uint32_t split_device_add_next(struct vring_split_device *vq, const struct vring_used_chain *used,
+                                                  uint32_t count)
 {
     const struct vring_head *heads = vq->heads;
     size_t at = vq->next_used;
@@ -223,6 +223,13 @@ static PORT_NOINLINE uint32_t split_device_add_next(struct vring_split_device *v
     if (added > 0)
         split_device_pass(vq, added, head, heads[head].writable);
     return added;
+}
+
+/* The same, compiled for several; of one there is less to do. */
+static PORT_NOINLINE uint32_t split_device_add_several(struct vring_split_device *vq, const struct vring_used_chain *used,
+                                                       uint32_t count)
+{
+    return split_device_add_next(vq, used, count);
 }
 
 /* With IN_ORDER: may the buffer that the handle names be given back with len bytes written? As heads_check_use(). */
@@ -323,7 +330,7 @@ int vring_split_device_add_used_batch(struct vring_split_device *vq, const struc
     if (PORT_FAST && !inflight_is_kept(&vq->inflight) && !feature_on(vq->features, VRING_F_IN_ORDER))
         return split_device_add_all(vq, used, count, n);
     while (!error && added < count) {
-        uint32_t run = split_device_passes(vq) ? split_device_add_next(vq, used + added, count - added) : 0;
+        uint32_t run = split_device_passes(vq) ? split_device_add_several(vq, used + added, count - added) : 0;
 
         added += run;
         if (run > 0)

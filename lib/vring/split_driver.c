@@ -267,6 +267,21 @@ static PORT_NOINLINE int split_driver_get_in_order(struct vring_split_driver *vq
     return error;
 }
 
+/* One of what was announced, with IN_ORDER. */
+static PORT_NOINLINE int split_driver_get_one_in_order(struct vring_split_driver *vq, struct vring_used_buffer *used)
+{
+    struct split_driver_taking taking = split_driver_taking(vq, &vq->ring);
+    int error = vq->batch == 0 ? split_driver_open_batch(vq, &taking) : 0;
+
+    if (error)
+        return error;
+    split_driver_get_next(&taking, used);
+    if (--vq->batch == 0)
+        used->len = vq->batch_len;
+    split_driver_taken(vq, &taking);
+    return 0;
+}
+
 /* Up to most of what was announced, in any order; *n says how many. */
 static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struct split_driver_taking taking,
                                             struct vring_used_buffer *used, uint32_t most, uint32_t *n)
@@ -324,7 +339,7 @@ static PORT_NOINLINE int split_driver_get_one(struct vring_split_driver *vq, str
     uint32_t n;
 
     if (feature_on(vq->features, VRING_F_IN_ORDER))
-        return split_driver_get_in_order(vq, used, 1, &n);
+        return split_driver_get_one_in_order(vq, used);
     return split_driver_get_beside_staged(vq, used, 1, &n);
 }
 

@@ -75,76 +75,86 @@ static PORT_INLINE void split_driver_stage_piece(struct split_driver_adding *add
     adding->free_head = adding->slots[head].next;
 }
 
-/* A list that is being written: free descriptors of the ring, or a table of the caller's. */
+/* A list that is being written: into free descriptors of the ring, or a table of the caller's. */
 struct split_driver_list {
     void *desc;
     const struct vring_slot *slots; /* which say which free descriptor follows */
     bool in_table;                  /* ... where entries follow each other */
     size_t last;                    /* where the last piece went ... */
     size_t next;                    /* ... and the next one goes */
+    uint64_t *words;                /* of the last piece, and the second of them */
+    uint64_t rest;
     uint32_t writable;
 };
 
-/*
- * Write the pieces of a buffer, at least one, in one pass, each as if another followed. False if one is not sound or all
- * are 2^32 bytes or more, which split_driver_add_any() judges; what has been written then lies in free descriptors or in
- * the caller's table, which nobody reads before they are staged. The last piece's second word is stored once more.
- */
-static PORT_INLINE bool split_driver_write(struct split_driver_list *list, const struct vring_avail_buffer *buffer)
+/* Write pieces of this kind, 0 or VRING_DESC_WRITE, each as if another followed. False if one is not sound. */
+static PORT_INLINE bool split_driver_write_kind(struct split_driver_list *list, const struct vring_segment *segment,
+                                                const struct vring_segment *end, uint32_t kind, uint64_t *bytes)
 {
-    const struct vring_segment *segment = buffer->segments, *middle = segment + buffer->n_readable;
-    const struct vring_segment *end = middle + buffer->n_writable;
-    uint64_t kind = split_rest(0, VRING_DESC_NEXT, 0), bytes = 0, readable = 0, *words, rest;
-
-    do {
+    for (; segment != end; segment++) {
         uint64_t addr = segment->addr;
         uint32_t len = segment->len;
 
         if (!segment_is_sound(addr, len))
             return false;
-        if (segment == middle) {
-            kind = split_rest(0, VRING_DESC_NEXT | VRING_DESC_WRITE, 0);
-            readable = bytes;
-        }
-        bytes += len;
+        *bytes += len;
         list->last = list->next;
         list->next = list->in_table ? list->last + 1 : list->slots[list->last].next;
-        words = split_desc(list->desc, list->last);
-        rest = kind | split_rest(len, 0, list->next);
-        split_store_addr(words, addr);
-        split_store_rest(words, rest);
-    } while (++segment != end);
-    split_store_rest(words, rest & split_rest(UINT32_MAX, VRING_DESC_WRITE, 0));
-    list->writable = middle == end ? 0 : (uint32_t)(bytes - readable);
-    return bytes <= UINT32_MAX;
+        list->words = split_desc(list->desc, list->last);
+        list->rest = split_rest(len, kind | VRING_DESC_NEXT, list->next);
+        split_store_addr(list->words, addr);
+        split_store_rest(list->words, list->rest);
+    }
+    return true;
 }
 
-/* Stage this buffer, if split_driver_write() writes it; there is room. */
-static PORT_INLINE bool split_driver_stage_list(struct split_driver_adding *adding, const struct vring_avail_buffer *buffer)
+/*
+ * Write the pieces of a buffer, at least one, in one pass. False if one is not sound or all are 2^32 bytes or more, which
+ * split_driver_add_any() judges; what has been written then lies in free descriptors or in the caller's table, which nobody
+ * reads before they are staged. The last piece's second word is stored once more.
+ */
+static PORT_INLINE bool split_driver_write(struct split_driver_list *list, const struct vring_segment *segments,
+                                           uint32_t n_readable, uint32_t n_writable)
 {
-    struct split_driver_list list = {adding->ring->desc, adding->slots, false, 0, adding->free_head, 0};
-    uint32_t count = (uint32_t)buffer->n_readable + buffer->n_writable;
+    const struct vring_segment *middle = segments + n_readable;
+    uint64_t readable = 0, writable = 0;
 
-    if (!split_driver_write(&list, buffer))
+    if (!split_driver_write_kind(list, segments, middle, 0, &readable) ||
+        !split_driver_write_kind(list, middle, middle + n_writable, VRING_DESC_WRITE, &writable))
         return false;
-    split_driver_stage(adding, list.last, count, list.writable, buffer->token);
+    split_store_rest(list->words, list->rest & split_rest(UINT32_MAX, VRING_DESC_WRITE, 0));
+    list->writable = (uint32_t)writable;
+    return readable + writable <= UINT32_MAX;
+}
+
+/* Stage a list, if split_driver_write() writes it; there is room. */
+static PORT_INLINE bool split_driver_stage_list(struct split_driver_adding *adding, const struct vring_segment *segments,
+                                                uint32_t n_readable, uint32_t n_writable, uint64_t token)
+{
+    struct split_driver_list list = {adding->ring->desc, adding->slots, false, 0, adding->free_head, NULL, 0, 0};
+    uint32_t count = n_readable + n_writable;
+
+    if (!split_driver_write(&list, segments, n_readable, n_writable))
+        return false;
+    split_driver_stage(adding, list.last, count, list.writable, token);
     adding->free_head = list.next;
     adding->free_count -= count;
     return true;
 }
 
 /* The same of a list that is written into a table. */
-static PORT_INLINE bool split_driver_stage_table(struct split_driver_adding *adding, const struct vring_avail_buffer *buffer)
+static PORT_INLINE bool split_driver_stage_table(struct split_driver_adding *adding, const struct vring_table *table,
+                                                 const struct vring_segment *segments, uint32_t n_readable,
+                                                 uint32_t n_writable, uint64_t token)
 {
-    const struct vring_table *table = buffer->table;
-    struct split_driver_list list = {table->memory, NULL, true, 0, 0, 0};
-    uint32_t count = (uint32_t)buffer->n_readable + buffer->n_writable;
+    struct split_driver_list list = {table->memory, NULL, true, 0, 0, NULL, 0, 0};
+    uint32_t count = n_readable + n_writable;
     size_t head = adding->free_head;
 
-    if (segments_check_table(table, count) || !split_driver_write(&list, buffer))
+    if (segments_check_table(table, count) || !split_driver_write(&list, segments, n_readable, n_writable))
         return false;
     split_store_desc(adding->ring->desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
-    split_driver_stage(adding, head, 1, list.writable, buffer->token);
+    split_driver_stage(adding, head, 1, list.writable, token);
     adding->free_head = adding->slots[head].next;
     adding->free_count--;
     return true;
@@ -201,11 +211,9 @@ static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const 
 static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
                                                uint32_t n_readable, uint32_t count, uint64_t token)
 {
-    const struct vring_avail_buffer buffer = {segments, token, (uint16_t)n_readable, (uint16_t)(count - n_readable),
-                                              NULL};
     struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
 
-    if (count > adding.free_count || !split_driver_stage_list(&adding, &buffer))
+    if (count > adding.free_count || !split_driver_stage_list(&adding, segments, n_readable, count - n_readable, token))
         return split_driver_add_any(vq, NULL, segments, n_readable, count, token);
     split_driver_added(vq, &adding);
     return 0;
@@ -260,10 +268,10 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
     if (!segments)
         return VRING_E_NULL;
 
-    const struct vring_avail_buffer buffer = {segments, token, n_readable, n_writable, table};
     struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
 
-    if (!PORT_FAST || adding.free_count == 0 || !split_driver_stage_table(&adding, &buffer))
+    if (!PORT_FAST || adding.free_count == 0 ||
+        !split_driver_stage_table(&adding, table, segments, n_readable, n_writable, token))
         return split_driver_add_any(vq, table, segments, n_readable, count, token);
     split_driver_added(vq, &adding);
     return 0;
@@ -318,44 +326,62 @@ static PORT_NOINLINE uint32_t split_driver_add_segments(struct vring_split_drive
     return split_driver_add_kind(vq, writable, (struct batch_offer){true, NULL, segments, token}, count);
 }
 
-/* Stage these buffers up to the first that is not a sound list of several pieces with room for it. How many. */
-static PORT_NOINLINE uint32_t split_driver_add_lists(struct vring_split_driver *vq,
-                                                     const struct vring_avail_buffer *buffers, uint32_t count)
+/*
+ * Stage these lists, in tables or without, up to the first that has not as many pieces of each kind as the one they begin
+ * with, or is not sound, or has no room. Which that is: what a list has been asked needs not be asked of those like it.
+ */
+static PORT_INLINE const struct vring_avail_buffer *split_driver_add_alike(struct split_driver_adding *adding, bool tables,
+                                                                           const struct vring_avail_buffer *buffer,
+                                                                           const struct vring_avail_buffer *end,
+                                                                           uint32_t most)
+{
+    const uint32_t n_readable = buffer->n_readable, n_writable = buffer->n_writable, count = n_readable + n_writable;
+    const uint32_t shape = batch_shape(buffer->n_readable, buffer->n_writable);
+
+    if (count - 1 >= most) /* 0 wraps: none are too many, too */
+        return buffer;
+    do {
+        const struct vring_segment *segments = buffer->segments;
+        const struct vring_table *table = buffer->table;
+
+        if ((tables ? 1 : count) > adding->free_count || tables != (table != NULL) || !segments)
+            break;
+        if (tables ? !split_driver_stage_table(adding, table, segments, n_readable, n_writable, buffer->token)
+                   : !split_driver_stage_list(adding, segments, n_readable, n_writable, buffer->token))
+            break;
+    } while (++buffer != end && batch_shape(buffer->n_readable, buffer->n_writable) == shape);
+    return buffer;
+}
+
+/* Stage these buffers, as long as avail.ring does not begin again, up to the first that cannot be staged so. How many. */
+static PORT_INLINE uint32_t split_driver_add_several(struct vring_split_driver *vq, bool tables,
+                                                     const struct vring_avail_buffer *buffers, uint32_t count,
+                                                     uint32_t most)
 {
     const struct vring_split_ring ring = vq->ring;
     struct split_driver_adding adding = split_driver_adding(vq, &ring);
-    const struct vring_avail_buffer *buffer = buffers, *end = buffers + split_ahead(&ring, vq->next_avail, count);
-    uint32_t max_pieces = vq->max_pieces;
+    const struct vring_avail_buffer *end = buffers + split_ahead(&ring, vq->next_avail, count), *from, *buffer = buffers;
 
-    for (; buffer != end; buffer++) {
-        uint32_t pieces = (uint32_t)buffer->n_readable + buffer->n_writable;
-
-        if (pieces - 1 >= max_pieces || pieces > adding.free_count || buffer->table || !buffer->segments ||
-            !split_driver_stage_list(&adding, buffer))
-            break;
-    }
+    do {
+        from = buffer;
+        buffer = split_driver_add_alike(&adding, tables, from, end, most);
+    } while (buffer != end && buffer != from);
     split_driver_added(vq, &adding);
     return (uint32_t)(buffer - buffers);
 }
 
-/* Stage these buffers up to the first that is not a sound list with a table and room for it. How many. */
+static PORT_NOINLINE uint32_t split_driver_add_lists(struct vring_split_driver *vq,
+                                                     const struct vring_avail_buffer *buffers, uint32_t count)
+{
+    return split_driver_add_several(vq, false, buffers, count, vq->max_pieces);
+}
+
 static PORT_NOINLINE uint32_t split_driver_add_tables(struct vring_split_driver *vq,
                                                       const struct vring_avail_buffer *buffers, uint32_t count)
 {
-    const struct vring_split_ring ring = vq->ring;
-    struct split_driver_adding adding = split_driver_adding(vq, &ring);
-    const struct vring_avail_buffer *buffer = buffers, *end;
-    uint32_t max_chain = feature_on(vq->features, VRING_F_INDIRECT_DESC) ? vq->max_chain : 0;
+    uint32_t most = feature_on(vq->features, VRING_F_INDIRECT_DESC) ? vq->max_chain : 0;
 
-    for (end = buffers + batch_least(split_ahead(&ring, vq->next_avail, count), adding.free_count); buffer != end; buffer++) {
-        uint32_t pieces = (uint32_t)buffer->n_readable + buffer->n_writable;
-
-        if (pieces - 1 >= max_chain || !buffer->table || !buffer->segments ||
-            !split_driver_stage_table(&adding, buffer))
-            break;
-    }
-    split_driver_added(vq, &adding);
-    return (uint32_t)(buffer - buffers);
+    return split_driver_add_several(vq, true, buffers, count, most);
 }
 
 /* Stage the buffers that a batch begins with, of one kind, as long as they are sound. How many. */

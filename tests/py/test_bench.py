@@ -249,6 +249,23 @@ def test_every_goal_finds_what_it_measures() -> None:
     assert missing == []
 
 
+def test_a_goal_stands_beside_what_hand_written_code_comes_to() -> None:
+    """That code knows no features; of what it does not do there is nothing to say."""
+    ring = bench_goals.ring(32)
+    lines = [
+        lines_of(0.4, bench="peers.pair_ratio", **{**ring, "peer": "linux"}),
+        lines_of(0.75, bench="ring.to_checked", **{**ring, "build": "floor"}),
+        lines_of(0.3, bench="peers.pair_ratio", **{**ring, "peer": "linux", "in_order": True}),
+        lines_of(30.0, bench="ring.pair", **{**bench_goals.ring(1), "build": "checked"}),
+        lines_of(0.8, bench="ring.to_checked", **{**bench_goals.ring(1), "build": "floor"}),
+        lines_of(5.0, bench="machine.store_and_full_fence", **{"core": 0}),
+    ]
+    found = {row[0]: row[2:4] for row in bench_goals.rows(bench_results.Results(lines))}
+    assert found["split pair, batches of 32, over Linux' driver and vringh"] == ["0.30", "0.40"]
+    assert found["IN_ORDER, split, the same"] == ["", "0.30"]
+    assert found["split pair, one by one: nanoseconds beyond two full fences"] == ["14.0", "20.0"]
+
+
 def test_the_page_is_made_of_the_results_beside_it(tmp_path: Path) -> None:
     lines = ROOT / "docs" / "performance" / "results.jsonl"
     page = report([json.loads(line) for line in lines.read_text().splitlines()], tmp_path)
