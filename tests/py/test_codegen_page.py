@@ -174,6 +174,8 @@ def test_a_browser_shows_what_differs_and_why_a_cell_is_grey(page: Path, tmp_pat
         (["--target", "pdp11"], "no target 'pdp11'"),
         (["--compiler", "gcc 2"], "no compiler is here"),
         (["--cc", "true"], "'true' is no gcc or clang"),
+        (["--cc", "gcc", "--compiler", "clang"], "not both"),
+        (["--cflags=-O3"], "for the compiler that --cc names"),
     ],
 )
 def test_slips_are_told(arguments: list[str], complaint: str, tmp_path: Path) -> None:

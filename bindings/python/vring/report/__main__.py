@@ -17,6 +17,7 @@ except ModuleNotFoundError as missing:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Runs a command. Returns 1 if it could not be done or a budget is exceeded, with the reason printed."""
     parser = argparse.ArgumentParser(prog="python -m vring.report", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     add_codegen(commands.add_parser("codegen", help="what each accessor costs, and what compilers do to plain loads"))
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def add_codegen(codegen: argparse.ArgumentParser) -> None:
+    """What ``codegen`` can be told."""
     codegen.add_argument(
         "--accessors", type=pathlib.Path, help="a header of yours, as VRING_ACCESS_HEADER: compared with ours"
     )
@@ -79,6 +81,11 @@ def add_codegen(codegen: argparse.ArgumentParser) -> None:
 
 
 def run_codegen(options: argparse.Namespace, words: list[str]) -> int:
+    """Makes the page of what was asked for. Raises ReportError where two options do not go together."""
+    if options.cc and options.compiler:
+        raise ReportError("--cc is the compiler, --compiler chooses among those found: not both")
+    if options.cflags and not options.cc:
+        raise ReportError("--cflags are for the compiler that --cc names")
     run(
         Request(
             output=options.out,

@@ -62,11 +62,23 @@ class DriverLike(Protocol):
 
     def add_avail(
         self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None
-    ) -> bool: ...
-    def publish(self) -> bool: ...
-    def get_used(self) -> Used | None: ...
-    def enable_notify(self) -> bool: ...
-    def disable_notify(self) -> None: ...
+    ) -> bool:
+        """
+        Stage one buffer: pieces (device address, bytes) that the device reads, then those that it writes (2.7.13.1).
+        ``token`` comes back with it. False if too few descriptors are free now; then nothing has changed.
+        """
+
+    def publish(self) -> bool:
+        """Make all that is staged available, by one store of the index or of the first flags; True: notify (2.7.13)."""
+
+    def get_used(self) -> Used | None:
+        """One buffer that the device has used, with its token and the bytes written; None if there is none (2.7.14)."""
+
+    def enable_notify(self) -> bool:
+        """Ask to be notified of used buffers, then look once more. True: some wait already, do not sleep (2.7.7)."""
+
+    def disable_notify(self) -> None:
+        """Ask not to be notified. The device may notify all the same (2.7.7)."""
 
 
 class DeviceLike(Protocol):
@@ -75,11 +87,20 @@ class DeviceLike(Protocol):
     is used as well: ``rewind``, ``in_flight``.
     """
 
-    def get_avail(self) -> Chain | None: ...
-    def add_used(self, chain: Chain, written: int | None = None) -> None: ...
-    def publish(self) -> bool: ...
-    def enable_notify(self) -> bool: ...
-    def disable_notify(self) -> None: ...
+    def get_avail(self) -> Chain | None:
+        """The next buffer that the driver has made available, its pieces looked up; None if there is none (2.7.6)."""
+
+    def add_used(self, chain: Chain, written: int | None = None) -> None:
+        """Stage a buffer as used: ``written`` bytes of it, or as many as were written through ``chain`` (2.7.8)."""
+
+    def publish(self) -> bool:
+        """Make all that is staged used, by one store of the index or of the first flags; True: notify (2.7.8)."""
+
+    def enable_notify(self) -> bool:
+        """Ask to be notified of buffers, then look once more. True: some wait already, do not sleep (2.7.10)."""
+
+    def disable_notify(self) -> None:
+        """Ask not to be notified. The driver may notify all the same (2.7.10)."""
 
 
 class AllocatorLike(Protocol):
@@ -88,8 +109,11 @@ class AllocatorLike(Protocol):
     or never, it answers with ``None``.
     """
 
-    def alloc(self, request: Request) -> int | None: ...
-    def free(self, addr: int) -> None: ...
+    def alloc(self, request: Request) -> int | None:
+        """The device address of so many bytes, aligned as asked for; None if there is no such place."""
+
+    def free(self, addr: int) -> None:
+        """Give back what ``alloc`` answered."""
 
 
 class PoolLike(Protocol):
@@ -106,8 +130,17 @@ class PoolLike(Protocol):
         boundary_mask: int = 0,
         area: int = 0,
         owner: int = 0,
-    ) -> Mapping | NoRoom: ...
-    def alloc(self, size: int, *, area: int = 0, owner: int = 0) -> Coherent | NoRoom: ...
-    def usage(self) -> Usage: ...
-    def mappings(self) -> Iterator[MappingInfo]: ...
-    def close(self) -> None: ...
+    ) -> Mapping | NoRoom:
+        """Slots for ``buffer``, with its bytes in them; or why there are none. Masks are as in the DMA API."""
+
+    def alloc(self, size: int, *, area: int = 0, owner: int = 0) -> Coherent | NoRoom:
+        """``size`` bytes that both sides see, cleared; aligned as :meth:`vring.BouncePool.alloc` has it; or why not."""
+
+    def usage(self) -> Usage:
+        """How many slots there are and are taken."""
+
+    def mappings(self) -> Iterator[MappingInfo]:
+        """What is mapped, of whom and where."""
+
+    def close(self) -> None:
+        """End the pool, in which nothing is mapped."""
