@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "chain.h"
 
+int vring_chain_start(const int *live, struct vring_iov *iov, uint32_t capacity, struct vring_chain *chain,
+                      struct chain_walk *walk)
+{
+    return chain_start(walk, live, iov, capacity, chain);
+}
+
 int vring_chain_take(struct chain_walk *walk, const struct chain_desc *desc)
 {
     return chain_judge(walk, desc);
@@ -28,7 +34,8 @@ int vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *re
     return CHAIN_DONE;
 }
 
-int vring_chain_end(struct chain_walk *walk)
+int vring_chain_end(struct chain_walk *walk, struct vring_head *heads, uint16_t head, uint16_t descriptors,
+                    uint16_t *generation)
 {
-    return chain_conclude(walk);
+    return chain_give(walk, heads, head, descriptors, generation);
 }

@@ -11,6 +11,7 @@
 #include <vring/wire.h>
 
 #include "features.h"
+#include "heads.h"
 #include "peer.h"
 #include "regions.h"
 
@@ -60,19 +61,62 @@ static inline bool chain_too_long(uint64_t bytes)
     return bytes > UINT64_C(1) << 32;
 }
 
-/* A walk that begins; or goes on behind what has been told of its chain. */
-static inline void chain_start(struct chain_walk *walk, struct vring_regions *regions, struct vring_iov *iov,
-                               uint32_t capacity, uint32_t max_chain, struct vring_chain *chain, bool goes_on)
+/* A walk that has found nothing. What it goes through, and how far, is left to chain_within(). */
+static inline void chain_walk(struct chain_walk *walk, struct vring_iov *iov, uint32_t capacity, struct vring_chain *chain)
 {
-    walk->regions = regions;
     walk->iov = iov;
     walk->capacity = capacity;
     walk->chain = chain;
-    walk->pieces = goes_on ? chain_pieces(chain) : 0;
-    walk->bytes = goes_on ? chain->readable + chain->writable : 0;
-    walk->left = max_chain - walk->pieces;
+    walk->left = 0;
+    walk->pieces = 0;
+    walk->bytes = 0;
     walk->refused = 0;
-    walk->writing = goes_on && chain->n_writable > 0;
+    walk->writing = false;
+}
+
+/* One that goes on behind what has been told of its chain. */
+static inline void chain_go_on(struct chain_walk *walk, struct vring_iov *iov, uint32_t capacity, struct vring_chain *chain)
+{
+    chain_walk(walk, iov, capacity, chain);
+    walk->pieces = chain_pieces(chain);
+    walk->bytes = chain->readable + chain->writable;
+    walk->left -= walk->pieces;
+    walk->writing = chain->n_writable > 0;
+}
+
+/*
+ * One that begins, as the queue has been asked for whose live this is, null if there is none. 0, or why it cannot: as
+ * peer_refusal(), VRING_E_NULL also without a place for what there is room for.
+ */
+static inline int chain_start(struct chain_walk *walk, const int *live, struct vring_iov *iov, uint32_t capacity,
+                              struct vring_chain *chain)
+{
+    if (!chain || (!iov && capacity > 0))
+        live = NULL; /* as good as no queue */
+
+    int refusal = peer_refusal(live, LIVE);
+
+    if (!refusal)
+        chain_walk(walk, iov, capacity, chain);
+    return refusal;
+}
+
+/* The same, as the function that both formats share: its arguments are those of the verbs. */
+int vring_chain_start(const int *live, struct vring_iov *iov, uint32_t capacity, struct vring_chain *chain,
+                      struct chain_walk *walk);
+
+static inline int chain_begin(struct chain_walk *walk, const int *live, struct vring_iov *iov, uint32_t capacity,
+                              struct vring_chain *chain)
+{
+    return FEATURES_SHARE ? vring_chain_start(live, iov, capacity, chain, walk)
+                          : chain_start(walk, live, iov, capacity, chain);
+}
+
+/* A walk through these regions, over so many descriptors at most, those included that it goes on behind. */
+static inline void chain_within(struct chain_walk *walk, struct vring_regions *regions, uint32_t most)
+{
+    walk->regions = regions;
+    walk->left += most;
 }
 
 /* The chain is none, and this was seen. Returns the step that says so: chain_poison() breaks the queue. */
@@ -156,18 +200,31 @@ static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc 
     return error;
 }
 
+/* A walk that goes on has another descriptor to judge, if the chain may have one more. */
+static inline int chain_more(struct chain_walk *walk, uint32_t next)
+{
+    if (PEER_BAD(walk->left == 0))
+        return chain_broken(walk, VRING_E_PEER_LOOP, next);
+    return CHAIN_MORE;
+}
+
 /*
- * Judge one direct descriptor, or one entry of a table, but for where it says that the next one is. An unusable buffer is
- * remembered and the chain walked on: what the structure of the ring deserves is judged to its end.
+ * Judge one direct descriptor, or one entry of a table, but for where it says that the next one is. One that names a table
+ * comes here where none may. An unusable buffer is remembered and the chain walked on: what the structure of the ring deserves
+ * is judged to its end.
  */
 static inline int chain_judge(struct chain_walk *walk, const struct chain_desc *desc)
 {
-    if (PEER_BAD(walk->left == 0))
-        return chain_broken(walk, VRING_E_PEER_LOOP, desc->next);
-    walk->left--;
+    if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT))
+        return chain_broken(walk, VRING_E_PEER_INDIRECT, desc->flags);
+    uint32_t follow = desc->flags & VRING_DESC_NEXT;
+
     if (!walk->refused)
         walk->refused = chain_buffer(walk, desc);
-    return desc->flags & VRING_DESC_NEXT ? CHAIN_MORE : CHAIN_DONE;
+    walk->left--;
+    if (PEER_BAD(follow > walk->left))
+        return chain_broken(walk, VRING_E_PEER_LOOP, desc->next);
+    return follow ? CHAIN_MORE : CHAIN_DONE;
 }
 
 /* The same, as the function that both formats share; where one alone is built, the walk is its only caller. */
@@ -322,14 +379,6 @@ static PORT_INLINE enum chain_step chain_run_end(struct chain_run *run, const st
  */
 int vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc);
 
-/* The same; without INDIRECT_DESC there are none. */
-static inline int chain_table(struct chain_walk *walk, const struct chain_desc *desc, bool negotiated)
-{
-    if (PEER_BAD(!negotiated))
-        return chain_broken(walk, VRING_E_PEER_INDIRECT, desc->flags);
-    return vring_chain_table(walk, desc);
-}
-
 /*
  * An entry of the table at addr could not be fetched through these regions: the chain is broken, or its table is not yet
  * to be reached.
@@ -369,12 +418,42 @@ static inline int chain_conclude(struct chain_walk *walk)
     return walk->pieces <= walk->capacity ? 0 : VRING_E_ROOM;
 }
 
-/* As vring_chain_take(). */
-int vring_chain_end(struct chain_walk *walk);
-
-static inline int chain_end(struct chain_walk *walk)
+/*
+ * The same; and the buffer of this head, or id, of so many descriptors of the ring, is the device's from then on, in this
+ * generation, behind which comes the next, refused or not.
+ */
+static inline int chain_give(struct chain_walk *walk, struct vring_head *heads, uint16_t head, uint16_t descriptors,
+                             uint16_t *generation)
 {
-    return FEATURES_SHARE ? vring_chain_end(walk) : chain_conclude(walk);
+    struct vring_chain *chain = walk->chain;
+    int error = chain_conclude(walk);
+
+    if (error)
+        return error;
+    chain->handle = (vring_handle)(*generation)++ << 16 | head;
+    heads_hand_out(heads, head, chain->handle, descriptors, chain->writable, walk->refused != 0);
+    return 0;
+}
+
+/* As vring_chain_take(). */
+int vring_chain_end(struct chain_walk *walk, struct vring_head *heads, uint16_t head, uint16_t descriptors,
+                    uint16_t *generation);
+
+static inline int chain_end(struct chain_walk *walk, struct vring_head *heads, uint16_t head, uint16_t descriptors,
+                            uint16_t *generation)
+{
+    return (FEATURES_SHARE ? vring_chain_end : chain_give)(walk, heads, head, descriptors, generation);
+}
+
+/* The same of a buffer that was in flight before a restart, and waits. */
+static inline int chain_end_again(struct chain_walk *walk, struct vring_head *heads, uint16_t head)
+{
+    uint16_t generation = (uint16_t)heads[head].writable;
+    int error = chain_end(walk, heads, head, heads[head].taken, &generation);
+
+    if (!error)
+        heads[head].used |= HEAD_AGAIN;
+    return error;
 }
 
 #endif

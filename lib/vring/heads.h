@@ -99,16 +99,6 @@ static PORT_INLINE void heads_hand_out(struct vring_head *heads, size_t head, vr
     heads[head].used = HEADS_TELL_USE && refused ? HEAD_REFUSED : HEAD_NOT_USED;
 }
 
-/* The same. Returns its handle, of this generation. */
-static inline vring_handle heads_take(struct vring_head *heads, uint16_t head, uint16_t descriptors, uint64_t writable,
-                                      bool refused, uint16_t generation)
-{
-    vring_handle handle = (vring_handle)generation << 16 | head;
-
-    heads_hand_out(heads, head, handle, descriptors, writable, refused);
-    return handle;
-}
-
 /* The device holds the buffer at head no longer. */
 static inline void heads_release(struct vring_head *heads, uint16_t head)
 {
@@ -152,16 +142,6 @@ static inline uint16_t heads_renew(struct vring_head *heads, uint32_t count, uin
         if (heads[heads[i].order].used == HEAD_WAITING)
             heads[heads[i].order].writable = generation;
     return generation;
-}
-
-/* As heads_take(), of one that waits. */
-static inline vring_handle heads_take_again(struct vring_head *heads, uint16_t head, uint64_t writable, bool refused)
-{
-    vring_handle handle =
-        heads_take(heads, head, heads[head].taken, writable, refused, (uint16_t)heads[head].writable);
-
-    heads[head].used |= HEAD_AGAIN;
-    return handle;
 }
 
 /* Let it wait once more. */

@@ -371,7 +371,7 @@ static PORT_INLINE void packed_device_stage(struct vring_packed_device *vq, uint
 }
 
 /* add_used of any buffer, or why it cannot be used. */
-static PORT_NOINLINE int packed_device_add_any(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
+static PORT_REST int packed_device_add_any(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
 {
     int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
 
@@ -538,7 +538,7 @@ static PORT_INLINE int packed_device_is_due(const struct vring_packed_device *vq
 }
 
 /* publish of anything, or where there is nothing to publish. */
-static PORT_NOINLINE int packed_device_publish_any(struct vring_packed_device *vq)
+static PORT_REST int packed_device_publish_any(struct vring_packed_device *vq)
 {
     int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
 

@@ -107,7 +107,7 @@ static PORT_INLINE int packed_driver_is_due(const struct vring_packed_driver *vq
 }
 
 /* publish of anything, or where there is nothing to publish. */
-static PORT_NOINLINE int packed_driver_publish_any(struct vring_packed_driver *vq)
+static PORT_REST int packed_driver_publish_any(struct vring_packed_driver *vq)
 {
     int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
 
@@ -447,7 +447,7 @@ static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, st
 }
 
 /* get_used in whatever order, or why there is nothing to get. */
-static PORT_NOINLINE int packed_driver_get_any(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+static PORT_REST int packed_driver_get_any(struct vring_packed_driver *vq, struct vring_used_buffer *used)
 {
     int refusal = peer_refusal(vq && used ? &vq->live : NULL, SUSPENDED);
     uint32_t n;

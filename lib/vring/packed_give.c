@@ -185,8 +185,8 @@ static inline void packed_driver_stage_small(struct vring_packed_driver *vq, con
 }
 
 /* add_avail of any buffer, or why it is none. */
-static PORT_ASIDE int packed_driver_add_any(struct vring_packed_driver *vq, const struct vring_segment *segments,
-                                               uint32_t n_readable, uint32_t n_writable, uint64_t token)
+static PORT_REST int packed_driver_add_any(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                           uint32_t n_readable, uint32_t n_writable, uint64_t token)
 {
     int refusal = peer_refusal(vq ? &vq->live : NULL, LIVE);
 

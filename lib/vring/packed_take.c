@@ -105,18 +105,13 @@ static PORT_INLINE bool packed_device_may_take(const struct vring_packed_ring *r
 }
 
 /*
- * Take the buffer at next_avail, whatever it is, walking on from this place, where first is at hand if it was read, behind what
- * chain tells then.
+ * Take the buffer at next_avail, whatever it is, by a walk that begins at this place, or goes on there, and then with first,
+ * which was read.
  */
-static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, struct packed_device_place *place,
-                                                const struct chain_desc *first, struct vring_iov *iov, uint32_t n_iov,
-                                                struct vring_chain *chain)
+static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, struct chain_walk *walk,
+                                                struct packed_device_place *place, const struct chain_desc *first)
 {
-    struct chain_walk walk;
-
-    chain_start(&walk, &vq->regions, iov, n_iov, vq->max_chain, chain, first != NULL);
-
-    int error = packed_device_walk(vq, &walk, place, first);
+    int error = packed_device_walk(vq, walk, place, vq->ring.size - vq->held, first);
 
     if (error)
         return error;
@@ -127,13 +122,11 @@ static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, 
 
     if (!packed_device_may_take(&vq->ring, vq->heads, &taking, id))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->next_avail), id);
-    error = chain_end(&walk);
+    error = chain_end(walk, vq->heads, id, (uint16_t)place->descriptors, &vq->generation);
     if (error)
         return error;
     if (inflight_is_kept(&vq->inflight))
         inflight_packed_take(&vq->inflight, vq->heads, id, (uint16_t)place->descriptors);
-    chain->handle = heads_take(vq->heads, id, (uint16_t)place->descriptors, chain->writable, walk.refused != 0,
-                               vq->generation++);
     vq->heads[vq->taken].order = id;
     if (taking.passes) {
         vq->heads[id].record = (uint16_t)vq->taken;
@@ -144,9 +137,9 @@ static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, 
     vq->held = (uint16_t)(vq->held + place->descriptors);
     vq->in_flight++;
     vq->next_avail = place->next;
-    if (HOLDS_BY_PLACE && walk.refused)
+    if (HOLDS_BY_PLACE && walk->refused)
         vq->odd = vq->in_flight;
-    return walk.refused;
+    return walk->refused;
 }
 
 /* The oldest buffer that is still to be handed out again; those used before their turn are not. */
@@ -163,35 +156,31 @@ bool vring_packed_device_waits(struct vring_packed_device *vq)
 }
 
 /* Hand out again what was in flight before a restart: as the inflight region has it, or else the ring. */
-static int packed_device_get_again(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                                 struct vring_chain *chain)
+static int packed_device_get_again(struct vring_packed_device *vq, struct chain_walk *walk)
 {
     uint16_t id = packed_device_oldest_waiting(vq);
     const bool noted = inflight_is_kept(&vq->inflight);
     uint16_t flags = noted ? 0 : packed_observe_flags(&vq->ring, packed_entry(vq->waiting_at)); /* A */
-    struct packed_device_place place = packed_device_place(&vq->ring, vq->waiting_at, vq->heads[id].taken, flags);
-    struct chain_walk walk;
+    struct packed_device_place place = packed_device_place(&vq->ring, vq->waiting_at, flags);
 
     place.noted = noted;
     place.record = vq->heads[id].record;
-    chain_start(&walk, &vq->regions, iov, n_iov, vq->max_chain, chain, false);
 
-    int error = packed_device_walk(vq, &walk, &place, NULL);
+    int error = packed_device_walk(vq, walk, &place, vq->heads[id].taken, NULL);
 
     if (error)
         return error;
 
     uint16_t peer_id = place.id;
 
-    if (PEER_BAD(peer_id != id || place.descriptors != place.limit))
+    if (PEER_BAD(peer_id != id || place.descriptors != vq->heads[id].taken))
         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->waiting_at), peer_id);
-    error = chain_end(&walk);
+    error = chain_end_again(walk, vq->heads, id);
     if (error)
         return error;
-    chain->handle = heads_take_again(vq->heads, id, chain->writable, walk.refused != 0);
     vq->waiting_at = place.next;
     vq->waiting--;
-    return walk.refused;
+    return walk->refused;
 }
 
 /* What a straight walk did not take of a buffer. */
@@ -231,7 +220,7 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
 
     if (PORT_UNLIKELY(step != CHAIN_DONE)) {
         rest->desc = desc;
-        rest->place = packed_device_place(r, packed_forward(r, taking->at, descriptors - 1), limit, desc.flags);
+        rest->place = packed_device_place(r, packed_forward(r, taking->at, descriptors - 1), desc.flags);
         rest->place.descriptors = descriptors;
         rest->place.id = id;
         rest->place.judged = step == CHAIN_MORE;
@@ -245,6 +234,16 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
     PORT_NEVER(chain->writable > UINT32_MAX);
     packed_device_take(r, heads, taking, id, descriptors, chain->writable, false, chain);
     return 0;
+}
+
+/* Take the buffer at next_avail, going on with that, behind what chain tells. */
+static PORT_NOINLINE int packed_device_take_rest(struct vring_packed_device *vq, struct packed_device_rest *rest,
+                                                 struct vring_iov *iov, uint32_t n_iov, struct vring_chain *chain)
+{
+    struct chain_walk walk;
+
+    chain_go_on(&walk, iov, n_iov, chain);
+    return packed_device_take_walked(vq, &walk, &rest->place, &rest->desc);
 }
 
 /* Is there a buffer at this place, which is entry i of r? 0 and the flags there; VRING_E_EMPTY, or what broke the queue. */
@@ -398,7 +397,7 @@ static PORT_INLINE int packed_device_get_run(struct vring_packed_device *vq, boo
         error = packed_device_take_run(vq, &vq->ring, heads, &taking, indirect, &desc, iov, n_iov, chain, &rest);
         if (PORT_UNLIKELY(error == OTHER)) {
             packed_device_taken(vq, &taking);
-            error = packed_device_take_walked(vq, &rest.place, &rest.desc, iov, n_iov, chain);
+            error = packed_device_take_rest(vq, &rest, iov, n_iov, chain);
             chain += vring_error_blame(error) == VRING_BLAME_CHAIN;
             taking = packed_device_taking(vq, packed_device_passes(vq));
         }
@@ -451,8 +450,7 @@ static PORT_NOINLINE int packed_device_take_any(struct vring_packed_device *vq, 
 }
 
 /* get_avail where nothing is left from before a restart. */
-static int packed_device_get_next(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                  struct vring_chain *chain)
+static int packed_device_get_next(struct vring_packed_device *vq, struct chain_walk *walk)
 {
     struct vring_packed_position at = vq->next_avail;
     uint16_t flags;
@@ -461,22 +459,22 @@ static int packed_device_get_next(struct vring_packed_device *vq, struct vring_i
     if (answer)
         return answer;
 
-    struct packed_device_place place = packed_device_place(&vq->ring, at, vq->ring.size - vq->held, flags);
+    struct packed_device_place place = packed_device_place(&vq->ring, at, flags);
 
     place.record = vq->inflight.free_head;
-    return packed_device_take_walked(vq, &place, NULL, iov, n_iov, chain);
+    return packed_device_take_walked(vq, walk, &place, NULL);
 }
 
 /* get_avail of any buffer, also after a restart, or why there is none. */
-static PORT_ASIDE int packed_device_get_any(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                               struct vring_chain *chain)
+static PORT_REST int packed_device_get_any(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                           struct vring_chain *chain)
 {
-    int refusal = peer_refusal(vq && chain && (iov || n_iov == 0) ? &vq->live : NULL, LIVE);
+    struct chain_walk walk;
+    int refusal = chain_begin(&walk, vq ? &vq->live : NULL, iov, n_iov, chain);
 
     if (refusal)
         return refusal;
-    return vring_packed_device_waits(vq) ? packed_device_get_again(vq, iov, n_iov, chain)
-                                         : packed_device_get_next(vq, iov, n_iov, chain);
+    return vring_packed_device_waits(vq) ? packed_device_get_again(vq, &walk) : packed_device_get_next(vq, &walk);
 }
 
 /* get_avail where there is room for a piece, nothing is left from before a restart, and no note is kept. */

@@ -8,6 +8,7 @@
 
 #include <vring/packed.h>
 
+#include "batch.h"
 #include "chain.h"
 #include "features.h"
 #include "indirect.h"
@@ -22,8 +23,7 @@
 struct packed_device_place {
     uint32_t offset;                   /* the ring entry at hand ... */
     struct vring_packed_position next; /* ... and the place behind it */
-    uint32_t descriptors;              /* ring entries: up to this one ... */
-    uint32_t limit;                    /* ... and at most */
+    uint32_t descriptors;              /* ring entries: up to this one */
     uint16_t flags;                    /* of this one */
     uint16_t id;                       /* of the one that was read last: the last of a list has the buffer's (2.8.6) */
     bool judged;                       /* what was read of it has been taken already */
@@ -34,15 +34,20 @@ struct packed_device_place {
     uint64_t addr;
 };
 
-/* The first descriptor of a buffer at this place of the ring, which may have limit; flags were observed there. */
+/* The first descriptor of a buffer at this place of the ring; flags were observed there. */
 static PORT_INLINE struct packed_device_place packed_device_place(const struct vring_packed_ring *r,
-                                                                  struct vring_packed_position at, uint32_t limit,
-                                                                  uint16_t flags)
+                                                                  struct vring_packed_position at, uint16_t flags)
 {
-    struct packed_device_place place = {.offset = packed_entry(at), .descriptors = 1, .limit = limit, .flags = flags};
+    struct packed_device_place place = {.offset = packed_entry(at), .descriptors = 1, .flags = flags};
 
     place.next = packed_forward(r, at, 1);
     return place;
+}
+
+/* Has the walk come to a table, or begun there? */
+static inline bool packed_device_in_table(const struct packed_device_place *place)
+{
+    return FEATURE_BUILT(VRING_F_INDIRECT_DESC) && place->entries > 0;
 }
 
 /* The direct descriptor at hand. */
@@ -67,10 +72,9 @@ static inline int packed_device_step(struct vring_packed_device *vq, struct chai
     place->id = desc.next;
     if (inflight_is_kept(&vq->inflight) && !place->noted)
         place->record = inflight_packed_note(&vq->inflight, vq->heads, place->record, &desc);
-    if (desc.flags & VRING_DESC_INDIRECT) {
-        if (PEER_BAD(place->descriptors > 1)) /* 2.8.19: a list is direct or indirect, not both */
-            return chain_broken(walk, VRING_E_PEER_INDIRECT, desc.flags);
-        step = chain_table(walk, &desc, feature_on(vq->features, VRING_F_INDIRECT_DESC));
+    if ((desc.flags & VRING_DESC_INDIRECT) && feature_on(vq->features, VRING_F_INDIRECT_DESC) && place->descriptors == 1) {
+        walk->left = vq->max_chain; /* what a table lists takes up no entries of the ring */
+        step = vring_chain_table(walk, &desc);
         place->addr = desc.addr;
         place->entries = step == CHAIN_MORE ? desc.len / 16 : 0;
         return step;
@@ -79,8 +83,6 @@ static inline int packed_device_step(struct vring_packed_device *vq, struct chai
         step = chain_take(walk, &desc);
     if (step != CHAIN_MORE)
         return step;
-    if (PEER_BAD(place->descriptors >= place->limit))
-        return chain_broken(walk, VRING_E_PEER_LOOP, desc.flags);
     place->descriptors++;
     place->offset = packed_entry(place->next);
     place->next = packed_forward(&vq->ring, place->next, 1);
@@ -112,24 +114,22 @@ static inline int packed_device_step_table(struct chain_walk *walk, struct packe
 
 /*
  * Walk on from this place to the end of the buffer: a list, all of which was written before its first descriptor, or a table,
- * which mostly lies elsewhere than what it lists. first: what is at hand, if it was read. 0, or what broke the queue.
+ * which mostly lies elsewhere than what it lists. A list takes up at most room entries of the ring. first: what is at hand, if
+ * it was read. 0, or what broke the queue.
  */
 static int packed_device_walk(struct vring_packed_device *vq, struct chain_walk *walk, struct packed_device_place *place,
-                              const struct chain_desc *first)
+                              uint32_t room, const struct chain_desc *first)
 {
     struct vring_regions table = vq->regions;
     int step;
 
-    do {
-        if (FEATURE_BUILT(VRING_F_INDIRECT_DESC) && place->entries > 0)
-            step = packed_device_step_table(walk, place, &table, first);
-        else
-            step = packed_device_step(vq, walk, place, first);
-        first = NULL;
-    } while (step == CHAIN_MORE);
+    chain_within(walk, &vq->regions, packed_device_in_table(place) ? vq->max_chain : batch_least(vq->max_chain, room));
+    for (step = first ? chain_more(walk, first->next) : CHAIN_MORE; step == CHAIN_MORE; first = NULL)
+        step = packed_device_in_table(place) ? packed_device_step_table(walk, place, &table, first)
+                                             : packed_device_step(vq, walk, place, first);
     if (step <= CHAIN_STRAYS)
         return 0;
-    return chain_poison(walk, &vq->fault, &vq->live, step, place->entries > 0 ? place->i : place->offset);
+    return chain_poison(walk, &vq->fault, &vq->live, step, packed_device_in_table(place) ? place->i : place->offset);
 }
 
 /* ----------------------------------------------------------------------------------------------------- straight --- */

@@ -21,15 +21,18 @@
 /*
  * Is a second, straight path through a verb, for the most common of buffers, worth its bytes? PORT_INLINE is for what such
  * a path and the general one have in common, PORT_ASIDE for the general one: out of the way where it is not all there is.
+ * PORT_REST is for what a straight verb leaves to it: where there is no such path that is the verb.
  */
 #ifdef __OPTIMIZE_SIZE__
 #define PORT_FAST 0
 #define PORT_INLINE inline
 #define PORT_ASIDE
+#define PORT_REST PORT_PART
 #else
 #define PORT_FAST 1
 #define PORT_INLINE inline __attribute__((always_inline))
 #define PORT_ASIDE PORT_NOINLINE
+#define PORT_REST PORT_NOINLINE
 #endif
 
 /*

@@ -79,33 +79,39 @@ static PORT_INLINE vring_handle split_device_take(struct vring_split_device *vq,
 }
 
 /*
- * Take the buffer at head, whatever it is, walking on from the descriptor at this place, which was read if first is given,
- * behind what chain tells then.
+ * Take the buffer at head, whatever it is, by a walk that begins at this place, or goes on there, and then with first,
+ * which was read.
  */
-static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, uint16_t head, struct split_device_place at,
-                                               const struct split_words *first, struct vring_iov *iov, uint32_t n_iov,
-                                               struct vring_chain *chain)
+static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, struct chain_walk *walk, uint16_t head,
+                                               struct split_device_place at, const struct split_words *first)
 {
-    struct chain_walk walk;
-
-    chain_start(&walk, &vq->regions, iov, n_iov, vq->max_chain, chain, first != NULL);
-
-    int error = split_device_walk(vq, &walk, at, first);
+    int error = split_device_walk(vq, walk, at, first);
 
     if (!error)
-        error = chain_end(&walk);
+        error = chain_end(walk, vq->heads, head, 1, &vq->generation);
     if (error)
         return error;
     if (inflight_is_kept(&vq->inflight))
         inflight_split_take(&vq->inflight, head);
-    chain->handle = (vring_handle)vq->generation++ << 16 | head;
-    heads_hand_out(vq->heads, head, chain->handle, 1, chain->writable, walk.refused != 0);
     if (split_device_passes(vq))
         split_device_place(vq, head, vq->next_avail);
     vq->next_avail++;
-    if (HOLDS_BY_PLACE && walk.refused)
+    if (HOLDS_BY_PLACE && walk->refused)
         vq->odd = (uint16_t)(vq->next_avail - vq->next_used);
-    return walk.refused;
+    return walk->refused;
+}
+
+/* The same, going on behind what chain tells, if first is given. */
+static PORT_NOINLINE int split_device_take_rest(struct vring_split_device *vq, uint16_t head, struct split_device_place at,
+                                                const struct split_words *first, struct vring_iov *iov, uint32_t n_iov,
+                                                struct vring_chain *chain)
+{
+    struct chain_walk walk;
+
+    if (!first)
+        chain_clear(chain);
+    chain_go_on(&walk, iov, n_iov, chain);
+    return split_device_take_walked(vq, &walk, head, at, first);
 }
 
 /*
@@ -150,7 +156,7 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
 
             split_device_taken(vq, taking);
 
-            int error = split_device_take_walked(vq, (uint16_t)head, at, &first, room->iov, n_iov, chain);
+            int error = split_device_take_rest(vq, (uint16_t)head, at, &first, room->iov, n_iov, chain);
             uint32_t pieces = error || n_iov == 0 ? 0 : chain_pieces(chain); /* 0: there may be no array */
 
             *taking = split_device_taking(vq, taking->passes);
@@ -178,24 +184,18 @@ bool vring_split_device_waits(struct vring_split_device *vq)
 }
 
 /* Hand out again what was in flight before a restart. */
-static PORT_NOINLINE int split_device_get_again(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                                struct vring_chain *chain)
+static int split_device_get_again(struct vring_split_device *vq, struct chain_walk *walk)
 {
     uint16_t head = split_device_oldest_waiting(vq);
     struct split_device_place at = {0, vq->ring.size, head, false};
-    struct chain_walk walk;
-
-    chain_start(&walk, &vq->regions, iov, n_iov, vq->max_chain, chain, false);
-
-    int error = split_device_walk(vq, &walk, at, NULL);
+    int error = split_device_walk(vq, walk, at, NULL);
 
     if (!error)
-        error = chain_end(&walk);
+        error = chain_end_again(walk, vq->heads, head);
     if (error)
         return error;
-    chain->handle = heads_take_again(vq->heads, head, chain->writable, walk.refused != 0);
     vq->waiting--;
-    return walk.refused;
+    return walk->refused;
 }
 
 /*
@@ -421,6 +421,35 @@ static PORT_INLINE void split_device_tell(const struct vring_split_device *vq, c
     }
 }
 
+/* get_avail of any buffer, also after a restart, or why there is none. */
+static PORT_REST int split_device_get_any(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                          struct vring_chain *chain)
+{
+    struct chain_walk walk;
+    int refusal = chain_begin(&walk, vq ? &vq->live : NULL, iov, n_iov, chain);
+
+    if (refusal)
+        return refusal;
+
+    int ready = split_device_announced(vq, 1);
+
+    if (ready < 0)
+        return ready;
+    if (VRING_BUILD_RESTART && ready == 0)
+        return split_device_get_again(vq, &walk);
+
+    struct split_device_taking taking = split_device_taking(vq, split_device_passes(vq));
+    size_t head = 0;
+    int error = split_device_offered(vq, &taking, &head);
+
+    if (error)
+        return error;
+
+    struct split_device_place at = {0, taking.ring->size, (uint32_t)head, false};
+
+    return split_device_take_walked(vq, &walk, (uint16_t)head, at, NULL);
+}
+
 /* get_avail of what lies at next_avail: something does. */
 static PORT_INLINE int split_device_get_next(struct vring_split_device *vq, bool passes, struct vring_iov *iov,
                                              uint32_t n_iov, struct vring_chain *chain)
@@ -432,10 +461,10 @@ static PORT_INLINE int split_device_get_next(struct vring_split_device *vq, bool
     if (error)
         return error;
 
-    if (!PORT_FAST || inflight_is_kept(&vq->inflight)) {
+    if (inflight_is_kept(&vq->inflight)) {
         struct split_device_place at = {0, taking.ring->size, (uint32_t)head, false};
 
-        return split_device_take_walked(vq, (uint16_t)head, at, NULL, iov, n_iov, chain);
+        return split_device_take_rest(vq, (uint16_t)head, at, NULL, iov, n_iov, chain);
     }
 
     struct split_words words = split_fetch(taking.ring->desc, head);
@@ -460,6 +489,9 @@ static PORT_NOINLINE int split_device_get_in_order(struct vring_split_device *vq
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                  struct vring_chain *chain)
 {
+    if (!PORT_FAST)
+        return split_device_get_any(vq, iov, n_iov, chain);
+
     const int *live = vq ? &vq->live : NULL;
 
     if (!chain || (!iov && n_iov > 0))
@@ -475,7 +507,7 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
     if (PORT_UNLIKELY(ready < 0))
         return ready;
     if (VRING_BUILD_RESTART && PORT_UNLIKELY(ready == 0))
-        return split_device_get_again(vq, iov, n_iov, chain);
+        return split_device_get_any(vq, iov, n_iov, chain);
 
     if (split_device_passes(vq))
         return split_device_get_in_order(vq, iov, n_iov, chain);

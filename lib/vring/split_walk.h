@@ -53,10 +53,8 @@ static inline int split_device_step(struct vring_split_device *vq, struct chain_
 
     struct chain_desc desc = split_decode(words);
 
-    if (desc.flags & VRING_DESC_INDIRECT) {
-        if (PEER_BAD(in_table))
-            return chain_broken(walk, VRING_E_PEER_INDIRECT, desc.flags);
-        step = chain_table(walk, &desc, feature_on(vq->features, VRING_F_INDIRECT_DESC));
+    if ((desc.flags & VRING_DESC_INDIRECT) && feature_on(vq->features, VRING_F_INDIRECT_DESC) && !in_table) {
+        step = vring_chain_table(walk, &desc);
         if (step == CHAIN_MORE)
             *at = (struct split_device_place){desc.addr, desc.len / 16, 0, true};
         return step;
@@ -77,10 +75,9 @@ static int split_device_walk(struct vring_split_device *vq, struct chain_walk *w
     struct vring_regions table = vq->regions;
     int step;
 
-    do {
+    chain_within(walk, &vq->regions, vq->max_chain);
+    for (step = first ? chain_more(walk, at.i) : CHAIN_MORE; step == CHAIN_MORE; first = NULL)
         step = split_device_step(vq, walk, &at, &table, first);
-        first = NULL;
-    } while (step == CHAIN_MORE);
     return step > CHAIN_STRAYS ? chain_poison(walk, &vq->fault, &vq->live, step, at.i) : 0;
 }
 

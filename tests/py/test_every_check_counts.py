@@ -368,7 +368,7 @@ SMALL = [
 # Where one format alone is built, for size, for one region, what both share is part of the verbs.
 FIRMWARE = [
     Mutant("chain.h", "(PEER_BAD(writable < walk->writing))", "(0)"),
-    Mutant("chain.h", "(PEER_BAD(walk->left == 0))", "(0)"),
+    Mutant("chain.h", "(PEER_BAD(follow > walk->left))", "(0)"),
     Mutant("chain.h", "(PEER_BAD(chain_too_long(", "(0 && (chain_too_long("),
     Mutant("chain.h", "        walk->pieces = 0;\n        walk->bytes = 0;\n", ""),
     Mutant("chain.h", "        walk->writing = false;\n    }\n", "    }\n"),
