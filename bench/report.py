@@ -76,9 +76,9 @@ As above with batches of 256, in nanoseconds per buffer; the clock is read betwe
 VERBS = """\
 ## Where the instructions are
 
-Of the instructions of a buffer, with all checks on, those of each verb with all that it calls, by callgrind; the buffers
-of a batch share one *publish* of each side. The *rest* is the benchmark's own loop, which prepares what the verbs are
-given.
+Of the instructions of a buffer, with all checks on, those of each verb with all that it calls, by callgrind. The
+buffers of a batch share one *publish* of each side. The *rest* is the benchmark's own loop, which prepares what the
+verbs are given.
 
 """
 

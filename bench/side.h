@@ -50,7 +50,7 @@ struct ring_driver {
     const char *name;
     void *(*start)(const struct ring_config *config, struct ring_shared *shared);
     void (*stop)(void *driver);
-    bool (*give)(void *driver, uint32_t n);     /* n buffers, and makes them available; true: the device wants to know */
+    bool (*give)(void *driver, uint32_t n);     /* n buffers, made available; true: the device wants to know */
     uint32_t (*take)(void *driver, uint32_t n); /* as many as are used, at most n; returns how many */
     bool (*sleep)(void *driver);
     void (*wake)(void *driver);

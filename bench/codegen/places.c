@@ -19,7 +19,8 @@ bool place_split_driver_poll(const struct vring_split_ring *r, uint16_t next)
 }
 
 /* One used element: the id is judged, then used as an index. */
-int place_split_driver_get(const struct vring_split_ring *r, uint16_t next, const uint64_t *tokens, struct place_used *used)
+int place_split_driver_get(const struct vring_split_ring *r, uint16_t next, const uint64_t *tokens,
+                           struct place_used *used)
 {
     uint32_t id = split_load_used_id(split_used_elem(r, next));
     uint32_t len = split_load_used_len(split_used_elem(r, next));

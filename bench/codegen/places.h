@@ -13,7 +13,8 @@ struct place_used {
 };
 
 bool place_split_driver_poll(const struct vring_split_ring *r, uint16_t next);
-int place_split_driver_get(const struct vring_split_ring *r, uint16_t next, const uint64_t *tokens, struct place_used *used);
+int place_split_driver_get(const struct vring_split_ring *r, uint16_t next, const uint64_t *tokens,
+                           struct place_used *used);
 bool place_split_driver_kick(const struct vring_split_ring *r, uint16_t now, uint16_t before);
 bool place_split_driver_kick_flags(const struct vring_split_ring *r);
 bool place_split_driver_delayed(const struct vring_split_ring *r, uint16_t next, uint16_t in_flight);

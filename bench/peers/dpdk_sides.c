@@ -32,7 +32,8 @@
 
 /* Queue 0 is what the device sends, and stays idle; it must be there, or queue 1 is not served. */
 enum { IDLE, MEASURED, QUEUES };
-enum { BURST = 32, HEADER = 12, PACKET = 64 - HEADER, POOL = 1023, POOL_CACHE = 256, IDLE_SIZE = 256, IDLE_BYTES = 65536 };
+enum { BURST = 32, HEADER = 12, PACKET = 64 - HEADER, POOL = 1023, POOL_CACHE = 256 };
+enum { IDLE_SIZE = 256, IDLE_BYTES = 65536 };
 
 static struct rte_mempool *pool;
 static char folder[] = "/tmp/bench-dpdk-XXXXXX";

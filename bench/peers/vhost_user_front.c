@@ -57,7 +57,8 @@ static bool tell_memory(int socket, const struct front_memory *memory, unsigned 
         table.regions[i] = (struct protocol_region){address, memory[i].size, address, 0};
         files[i] = memory[i].file;
     }
-    return tell(socket, SET_MEM_TABLE, &table, (uint32_t)(MEMORY_PAYLOAD + count * sizeof table.regions[0]), files, count);
+    return tell(socket, SET_MEM_TABLE, &table, (uint32_t)(MEMORY_PAYLOAD + count * sizeof table.regions[0]), files,
+                count);
 }
 
 static bool tell_ring(int socket, uint32_t index, const struct front_ring *ring)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import dataclasses
 import html
 import json
 import re
@@ -15,10 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from codegen_rig import FIXTURES, report
+from codegen_rig import FIXTURES, ROOT, report
 from limits import PROGRAM
-from vring.report import build, codegen, judge, targets
-from vring.report.answer import PATCHED
+from vring.report import answer, build, codegen, judge, measure, targets
 from vring.report.codegen import Request
 
 
@@ -68,7 +68,7 @@ def test_a_header_of_ones_own_is_compared(page: Path) -> None:
 def test_a_terminal_has_everything_that_is_counted(page: Path) -> None:
     """Of the patch's five functions, added up; and how much more it is with each accessor."""
     with (page / "build/codegen/codegen.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["function"] in PATCHED]
+        rows = [row for row in csv.DictReader(file) if row["function"] in answer.PATCHED]
     lines = {
         tuple(line[:27].split())[2:]: line[34:].split()
         for line in (page / "stdout").read_text().splitlines()
@@ -183,3 +183,21 @@ def test_slips_are_told(arguments: list[str], complaint: str, tmp_path: Path) ->
     done = report("codegen", *arguments, cwd=tmp_path)
     assert complaint in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_answer_that_the_docs_quote_is_the_reports(sources: build.Sources) -> None:
+    """Its figures are those of the compilers that it names; where others are, its words are, and no figure is held."""
+    [quoted] = re.findall(r"^((?:> .+\n)+)>\n", (ROOT / "docs" / "codegen.md").read_text(), re.M)
+    quoted = " ".join(line.removeprefix("> ") for line in quoted.splitlines())
+    asked = codegen.plan(Request(output=sources.output, verbs=False))
+    both = [job for job in asked if job.access.name in ("PLAIN", "VOLATILE")]
+    rows = measure.measure_all(sources, [dataclasses.replace(job, suites=("places",)) for job in both])
+    assert not [row.error for row in rows if row.error]
+    said = answer.sentences(rows)[0]
+
+    def words(sentence: str) -> str:
+        return re.sub(r"[+-]?\d+|\(\d.*", "", sentence)
+
+    assert words(said) == words(quoted)
+    if {row.compiler for row in rows} == set(re.findall(r"(?:gcc|clang) [\d.]+(?=, )", quoted)):
+        assert said == quoted
