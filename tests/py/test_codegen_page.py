@@ -32,6 +32,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     done = report(*example, "--no-races", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     (folder / "stdout").write_text(done.stdout)
+    assert re.search(
+        r"^linux_read_once changes them by [+-]\d+ .* \(2 builds: gcc [\d.]+, for x86-64 at", done.stdout, re.M
+    )
     yield folder
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .build import in_words
+from .build import VARIANTS, in_words
 from .judge import FORBIDDEN
 from .kernel import WHOLE
 from .measure import Row
@@ -117,23 +117,14 @@ def kinds_seen(rows: Iterable[Row], kinds: Iterable[str]) -> str:
 
 def sentences(rows: list[Row]) -> list[str]:
     """The answer: what READ_ONCE costs in the places of the patch, and what the compilers did without it."""
-    costs = [d for d in differences(rows, PATCHED) if d.access == "VOLATILE"]
+    changes = differences(rows, PATCHED)
+    costs = [d for d in changes if d.access == "VOLATILE"]
     if not costs:
         return ["No compiler built both the plain and the volatile accesses: there is no answer."]
-    worst = max(costs, key=lambda d: d.bytes)
-    slowest = max(costs, key=lambda d: d.worst_executed)
-    compilers = ", ".join(sorted({d.compiler for d in costs}))
-    targets = len({d.target for d in costs})
     size = statistics.median(d.base_bytes for d in costs)
-    median = statistics.median(d.bytes for d in costs)
-    levels = " and ".join(sorted({d.optimisation for d in costs}))
     first = (
         "Marking the reads of the patch as READ_ONCE (one volatile access each) changes the five functions that make "
-        f"them, {size:.0f} bytes together, by {min(d.bytes for d in costs):+d} to {worst.bytes:+d} bytes, "
-        f"{median:+.0f} in the median, and adds at most "
-        f"{plural(max(0, slowest.worst_executed), 'executed instruction')} to a call "
-        f"({len(costs)} builds: {compilers}, for {targets} targets at {levels}; "
-        f"most bytes: {worst.where}; most instructions: {slowest.where})."
+        f"them, {size:.0f} bytes together, by {price(costs)} ({built(costs)})."
     )
     plain = [row for row in rows if row.access == "PLAIN" and row.function in PATCHED and not row.error]
     bad = tally(plain, HARMFUL)
@@ -150,7 +141,38 @@ def sentences(rows: list[Row]) -> list[str]:
             f"{example.compiler} {example.optimisation} for {example.target} {verb(example)} "
             f"in {SHAPES.get(example.function, example.function)}"
         )
-    return [first, second + "."]
+    # Of a header of the user's own the same is said, behind the answer.
+    own: dict[str, list[Difference]] = defaultdict(list)
+    for change in changes:
+        if change.access not in (*VARIANTS, "HOOK"):
+            own[change.access].append(change)
+    return [
+        first,
+        second + ".",
+        *(f"{name} changes them by {price(some)} ({built(some)})." for name, some in own.items()),
+    ]
+
+
+def price(costs: list[Difference]) -> str:
+    """What an accessor costs in some builds: "-4 to +40 bytes, +2 in the median, and adds at most ..."."""
+    low, high = (pick(d.bytes for d in costs) for pick in (min, max))
+    median = statistics.median(d.bytes for d in costs)
+    span = f"{low:+d} bytes" if low == high else f"{low:+d} to {high:+d} bytes, {median:+.0f} in the median"
+    most = max(0, *(d.worst_executed for d in costs))
+    return f"{span}, and adds at most {plural(most, 'executed instruction')} to a call"
+
+
+def built(costs: list[Difference]) -> str:
+    """Which builds these are, and in which of several it costs most."""
+    compilers = ", ".join(sorted({d.compiler for d in costs}))
+    targets = list(dict.fromkeys(d.target for d in costs))
+    levels = " and ".join(sorted({d.optimisation for d in costs}))
+    said = f"{plural(len(costs), 'build')}: {compilers}, for "
+    said += f"{targets[0] if len(targets) == 1 else plural(len(targets), 'target')} at {levels}"
+    if len(costs) == 1:
+        return said
+    largest, slowest = max(costs, key=lambda d: d.bytes), max(costs, key=lambda d: d.worst_executed)
+    return f"{said}; most bytes: {largest.where}; most instructions: {slowest.where}"
 
 
 def describe(bad: list[Row], what: str) -> str:

@@ -96,7 +96,9 @@ def run(request: Request) -> list[Row]:
         print("\n" + sentence)
     if said := kernel_sentence(rows):
         print("\n" + said)
-    print("\nClaims: " + "; ".join(f"{claim.text} {claim.verdict}" for claim in claims(rows, by_function)))
+    print("\nWhat is said of it, and whether that holds:")
+    for claim in claims(rows, by_function):
+        print(f"  {claim.verdict:<10} {claim.text}")
     print(f"\nThe page: {request.output / 'codegen.html'} ({time.monotonic() - started:.0f} s)", file=sys.stderr)
     return rows
 

@@ -160,7 +160,7 @@ def totals(rows: list[Row], accesses: list[str]) -> list[str]:
             sign = "" if access == "PLAIN" else "+"
             out.append(
                 f"{column:<10} {access.lower():<16} {'' if access == 'PLAIN' else 'more':>6}"
-                + "".join(f"{total:>{sign}10.0f}" for total in sums)
+                + "".join(f"{round(total):>{sign}10d}" for total in sums)
             )
     return out
 
