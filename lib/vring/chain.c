@@ -29,7 +29,7 @@ int vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *re
 {
     if (!regions_may_miss(regions))
         return chain_broken(walk, VRING_E_PEER_TABLE, addr);
-    walk->refused = VRING_E_MISS;
+    walk->refused = -VRING_E_MISS;
     walk->regions->missing = regions->missing;
     return CHAIN_DONE;
 }

@@ -32,13 +32,13 @@ enum chain_step {
 /* A walk over a chain, descriptor by descriptor. Its steps are CHAIN_DONE, CHAIN_MORE, or, without its sign, why the chain is none. */
 struct chain_walk {
     struct vring_regions *regions; /* of the queue */
-    struct vring_iov *iov;         /* where to put the pieces ... */
-    uint32_t capacity;
-    struct vring_chain *chain;     /* ... and where to tell of them, at the end: until then counts of the readable ones alone */
+    struct vring_iov *iov;         /* where to put the next piece ... */
+    uint32_t capacity;             /* ... of as many as this in all ... */
+    struct vring_chain *chain;     /* ... and what is told of them: before the end, of the readable ones alone */
     uint32_t left;   /* descriptors that the chain may still have: what ends every loop */
-    uint32_t pieces; /* found so far; beyond the capacity only counted, so that the caller can come back with enough room */
+    uint32_t pieces; /* so far; beyond the capacity only counted, so that the caller can come back with more room */
     uint64_t bytes;  /* of them */
-    int refused;   /* 0, or why this buffer is unusable: VRING_E_CHAIN_*, or VRING_E_MISS for now */
+    int refused;   /* 0, or, without its sign, why this buffer is unusable: CHAIN_*, or MISS for now */
     bool writing;  /* a device-writable descriptor has been seen */
     uint64_t evidence; /* where the chain is none: what was seen */
 };
@@ -79,6 +79,8 @@ static inline void chain_go_on(struct chain_walk *walk, struct vring_iov *iov, u
 {
     chain_walk(walk, iov, capacity, chain);
     walk->pieces = chain_pieces(chain);
+    if (walk->pieces > 0) /* otherwise there may be no array */
+        walk->iov += walk->pieces;
     walk->bytes = chain->readable + chain->writable;
     walk->left -= walk->pieces;
     walk->writing = chain->n_writable > 0;
@@ -147,25 +149,25 @@ static inline void chain_tell_readable(const struct chain_walk *walk)
 /* One piece more. */
 static inline void chain_add_piece(struct chain_walk *walk, void *base, size_t len)
 {
-    if (walk->pieces < walk->capacity) {
-        walk->iov[walk->pieces].base = base;
-        walk->iov[walk->pieces].len = len;
+    if (walk->pieces++ < walk->capacity) {
+        walk->iov->base = base;
+        walk->iov->len = len;
+        walk->iov++;
     }
-    walk->pieces++;
 }
 
 /* The pieces of a buffer that may lie in several regions: one in each. */
 static inline int chain_add_pieces(struct chain_walk *walk, uint64_t addr, uint32_t left, bool writable)
 {
     if (PEER_BAD(!VRING_BUILD_REGIONS || regions_wraps(addr, left)))
-        return VRING_E_CHAIN_ADDR;
+        return -VRING_E_CHAIN_ADDR;
     while (left > 0) {
         struct regions_piece piece = regions_find(walk->regions, addr);
 
         if (!piece.host && regions_may_miss(walk->regions))
-            return VRING_E_MISS;
+            return -VRING_E_MISS;
         if (PEER_BAD(!piece.host || (writable && piece.read_only)))
-            return VRING_E_CHAIN_ADDR;
+            return -VRING_E_CHAIN_ADDR;
         if (piece.len > left)
             piece.len = left;
         chain_add_piece(walk, piece.host, (size_t)piece.len);
@@ -177,7 +179,7 @@ static inline int chain_add_pieces(struct chain_walk *walk, uint64_t addr, uint3
 
 /*
  * One descriptor's buffer. If it is of length 0 it has no pieces, and its address means nothing (the spec gives no minimum;
- * 2.7.5).
+ * 2.7.5). Returns what walk->refused then says.
  */
 static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc *desc)
 {
@@ -186,7 +188,7 @@ static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc 
     void *host;
 
     if (PEER_BAD(writable < walk->writing))
-        return VRING_E_CHAIN_ORDER;
+        return -VRING_E_CHAIN_ORDER;
     if (writable > walk->writing)
         chain_tell_readable(walk);
     walk->writing = writable;
@@ -385,11 +387,11 @@ int vring_chain_table(struct chain_walk *walk, const struct chain_desc *desc);
  */
 PORT_COLD int vring_chain_no_table(struct chain_walk *walk, const struct vring_regions *regions, uint64_t addr);
 
-/* 0, or why the buffer is unusable; of two reasons the first: nothing is counted behind another one. */
+/* What walk->refused says at the end; of two reasons the first: nothing is counted behind another one. */
 static inline int chain_verdict(const struct chain_walk *walk)
 {
     if (PEER_BAD(chain_too_long(walk->bytes)))
-        return VRING_E_CHAIN_LEN;
+        return -VRING_E_CHAIN_LEN;
     return walk->refused;
 }
 
@@ -411,7 +413,7 @@ static inline int chain_conclude(struct chain_walk *walk)
         chain_tell_readable(walk);
     chain->n_writable = walk->pieces - chain->n_readable;
     chain->writable = walk->bytes - chain->readable;
-    if (regions_may_miss(walk->regions) && walk->refused == VRING_E_MISS) {
+    if (regions_may_miss(walk->regions) && walk->refused == -VRING_E_MISS) {
         chain->missing = walk->regions->missing;
         return VRING_E_MISS;
     }

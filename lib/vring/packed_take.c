@@ -139,7 +139,7 @@ static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, 
     vq->next_avail = place->next;
     if (HOLDS_BY_PLACE && walk->refused)
         vq->odd = vq->in_flight;
-    return walk->refused;
+    return -walk->refused;
 }
 
 /* The oldest buffer that is still to be handed out again; those used before their turn are not. */
@@ -180,7 +180,7 @@ static int packed_device_get_again(struct vring_packed_device *vq, struct chain_
         return error;
     vq->waiting_at = place.next;
     vq->waiting--;
-    return walk->refused;
+    return -walk->refused;
 }
 
 /* What a straight walk did not take of a buffer. */

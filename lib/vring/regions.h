@@ -71,9 +71,9 @@ static inline bool region_holds(const struct vring_region *last, uint64_t offset
     uint32_t beyond = sizeof(size_t) < sizeof offset ? (uint32_t)(offset >> 32) : 0;
     size_t size = (size_t)last->size;
 
-    if (len == 0 || len > size || (size_t)offset > size - len)
+    if ((beyond | (last->flags & writable * VRING_REGION_READ_ONLY)) != 0)
         return false;
-    return (beyond | (last->flags & writable * VRING_REGION_READ_ONLY)) == 0;
+    return len != 0 && len <= size && (size_t)offset <= size - len;
 }
 
 /*

@@ -98,7 +98,7 @@ static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, st
     vq->next_avail++;
     if (HOLDS_BY_PLACE && walk->refused)
         vq->odd = (uint16_t)(vq->next_avail - vq->next_used);
-    return walk->refused;
+    return -walk->refused;
 }
 
 /* The same, going on behind what chain tells, if first is given. */
@@ -195,7 +195,7 @@ static int split_device_get_again(struct vring_split_device *vq, struct chain_wa
     if (error)
         return error;
     vq->waiting--;
-    return walk->refused;
+    return -walk->refused;
 }
 
 /*
