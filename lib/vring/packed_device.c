@@ -359,11 +359,12 @@ static PORT_NOINLINE int packed_device_add_in_order(struct vring_packed_device *
     return 0;
 }
 
-/* Stage the buffer of this id, of which len bytes were written, where buffers are given back in any order. */
-static PORT_INLINE void packed_device_stage(struct vring_packed_device *vq, uint16_t id, uint32_t len)
+/*
+ * Stage the buffer of this id, which took up so many entries, and into which len bytes were written, where buffers are given back
+ * in any order.
+ */
+static PORT_INLINE void packed_device_stage(struct vring_packed_device *vq, uint16_t id, uint32_t len, uint32_t taken)
 {
-    uint32_t taken = vq->heads[id].taken;
-
     packed_device_write_used(&vq->ring, vq->next_used, id, len, vq->staged == 0 ? &vq->staged_first : NULL);
     vq->next_used = packed_forward(&vq->ring, vq->next_used, taken);
     vq->staged = (uint16_t)(vq->staged + taken);
@@ -385,8 +386,11 @@ static PORT_REST int packed_device_add_any(struct vring_packed_device *vq, vring
 
     if (error)
         return error;
-    packed_device_stage(vq, handle_head(handle), len);
+
+    uint32_t taken = vq->heads[handle_head(handle)].taken;
+
     packed_device_let_go(vq, vq->heads, handle_head(handle));
+    packed_device_stage(vq, handle_head(handle), len, taken);
     return 0;
 }
 
@@ -398,7 +402,7 @@ int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle ha
         return packed_device_add_in_order(vq, handle, len);
     if (PORT_UNLIKELY(heads_check_use(vq->heads, vq->ring.size, handle, len) != 0))
         return packed_device_add_any(vq, handle, len);
-    packed_device_stage(vq, handle_head(handle), len);
+    packed_device_stage(vq, handle_head(handle), len, vq->heads[handle_head(handle)].taken);
     heads_release(vq->heads, handle_head(handle));
     return 0;
 }

@@ -232,7 +232,8 @@ static PORT_ASIDE int packed_driver_get_each(struct vring_packed_driver *vq, str
     uint32_t taken = 0;
     int error = 0;
 
-    while (taken < capacity && (error = packed_driver_get(vq, true, &used[taken])) == 0)
+    while (taken < capacity && (error = PORT_FAST ? packed_driver_get(vq, true, &used[taken])
+                                                  : vring_packed_driver_get_used(vq, &used[taken])) == 0)
         taken++;
     *n = taken;
     return error;
@@ -449,8 +450,13 @@ static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, st
 /* get_used in whatever order, or why there is nothing to get. */
 static PORT_REST int packed_driver_get_any(struct vring_packed_driver *vq, struct vring_used_buffer *used)
 {
-    int refusal = peer_refusal(vq && used ? &vq->live : NULL, SUSPENDED);
+    const int *live = vq ? &vq->live : NULL;
     uint32_t n;
+
+    if (!used)
+        live = NULL; /* as good as no queue */
+
+    int refusal = peer_refusal(live, SUSPENDED);
 
     if (refusal)
         return refusal;

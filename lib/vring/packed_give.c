@@ -158,19 +158,18 @@ static PORT_INLINE int packed_driver_stage_list(const struct vring_packed_ring *
 static inline void packed_driver_stage_small(struct vring_packed_driver *vq, const struct vring_segment *segments,
                                              uint32_t n_readable, uint32_t count, uint32_t writable, uint64_t token)
 {
-    uint16_t *kept = packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL;
     struct vring_packed_position at = vq->next_avail;
     uint32_t last = 0;
 
-    for (uint32_t flags = VRING_DESC_NEXT, i = 0; i < count; segments++, kept = NULL) {
+    for (uint32_t flags = VRING_DESC_NEXT, i = 0; i < count; segments++) {
         if (i >= n_readable)
             flags = VRING_DESC_NEXT | VRING_DESC_WRITE;
         if (++i == count)
             flags -= VRING_DESC_NEXT;
         last = packed_entry(at);
         packed_prepare_desc(&vq->ring, last, segments->addr, segments->len, vq->free_head);
-        if (kept)
-            *kept = (uint16_t)(flags | packed_avail_flags(at));
+        if (packed_same(at, vq->published))
+            vq->staged_first = (uint16_t)(flags | packed_avail_flags(at));
         else
             packed_store_flags(&vq->ring, last, flags | packed_avail_flags(at));
         at = packed_forward(&vq->ring, at, 1);
