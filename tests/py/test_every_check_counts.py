@@ -245,6 +245,8 @@ BREAKS = [
     Mutant("packed_take.c", "        taking->in_flight++;\n", ""),
     Mutant("packed_take.c", "vq->heads[id].record = (uint16_t)vq->taken;", ""),
     Mutant("packed_take.c", "vq->heads[id].link = ", "(void)"),
+    Mutant("packed_walk.h", "        walk->left = vq->max_chain; /*", "        /*"),
+    Mutant("packed_walk.h", "batch_least(vq->max_chain, room)", "vq->max_chain"),
     Mutant("packed_row.h", "vq->row < vq->in_flight || ", ""),
     Mutant("packed_row.h", " || id != packed_after(&vq->ring, vq->last_id)", ""),
     Mutant("packed_row.h", "id >= size || ", ""),

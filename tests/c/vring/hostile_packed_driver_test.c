@@ -232,6 +232,20 @@ TEST(V72_V74_C112_a_table_has_as_many_entries_as_its_length_says_whatever_their_
     CHECK_EQ(chain.readable, 1);
 }
 
+TEST(V72_a_table_may_list_more_than_the_ring_has_left)
+{
+    start(VTEST_PASS);
+    for (uint32_t i = 0; i < 7; i++) {
+        raw_packed(i, GUEST, 1, i, A);
+        CHECK_OK(ring_get_avail(&r, &chain));
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        raw_entry(r.guest + TABLE + 4 + 16 * i, GUEST, 1, 0, 0); /* where no straight walk goes */
+    raw_packed(7, GUEST + TABLE + 4, 48, 7, A | I);
+    CHECK_OK(ring_get_avail(&r, &chain));
+    CHECK_EQ(chain.n_readable, 3);
+}
+
 TEST(C143_indirect_with_write_is_accepted)
 {
     table_start(VTEST_PASS, formats[1].all, 32, I | W);
