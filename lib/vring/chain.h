@@ -55,10 +55,10 @@ static inline uint32_t chain_pieces(const struct vring_chain *chain)
     return chain->n_readable + chain->n_writable;
 }
 
-/* Are so many bytes more than a buffer may have (2.7.5.2)? */
+/* Are so many bytes more than a buffer may have (2.7.5.2)? 2^32 counts as one less: more does not fit in a word then. */
 static inline bool chain_too_long(uint64_t bytes)
 {
-    return bytes > UINT64_C(1) << 32;
+    return (bytes - (bytes >> 32)) >> 32 != 0;
 }
 
 /* A walk that has found nothing. What it goes through, and how far, is left to chain_within(). */
@@ -93,8 +93,10 @@ static inline void chain_go_on(struct chain_walk *walk, struct vring_iov *iov, u
 static inline int chain_start(struct chain_walk *walk, const int *live, struct vring_iov *iov, uint32_t capacity,
                               struct vring_chain *chain)
 {
-    if (!chain || (!iov && capacity > 0))
+    if (!chain)
         live = NULL; /* as good as no queue */
+    if (!iov && capacity > 0)
+        live = NULL;
 
     int refusal = peer_refusal(live, LIVE);
 
