@@ -290,7 +290,7 @@ template <class Ring> struct alignas(128) Device {
     vring_region region;
     vring_iov iov[RING_MOST_PIECES * RING_MOST_BATCH];
     vring_chain chains[RING_MOST_BATCH];
-    vring_used_chain used[RING_MOST_BATCH];
+    vring_used_chain used[RING_MOST_BATCH]; /* the handles change */
     vring_head heads[RING_MOST_ENTRIES];
 
     static void *start(const ring_config *config, const ring_shared *shared)
@@ -303,6 +303,8 @@ template <class Ring> struct alignas(128) Device {
         device->runs = config->in_order && config->chain == 1 && !config->indirect;
         device->used_len = config->chain == 1 ? 0 : 65;
         device->bytes = config->chain == 1 ? 64 : 81;
+        for (vring_used_chain &one : device->used)
+            one.len = device->used_len;
         device->region = {addr_of(shared->base), RING_SHARED_SIZE, shared->base, 0};
         wanted.features = features_of(*config);
         wanted.size = config->size;
@@ -351,7 +353,7 @@ template <class Ring> struct alignas(128) Device {
         }
         for (uint32_t i = 0; i < taken; i++) {
             must_be_whole(chains[i]);
-            used[i] = {chains[i].handle, used_len};
+            used[i].handle = chains[i].handle;
         }
         must(Ring::device_add_used_batch(&queue, used, taken, &done) == 0 && done == taken, "add_used_batch");
         return taken;

@@ -318,6 +318,15 @@ int vring_packed_driver_add_indirect(struct vring_packed_driver *vq, const struc
     return error;
 }
 
+/* The next n entries, or as many as are free before the ring begins again, will be written. */
+static PORT_INLINE void packed_driver_expect(const struct vring_packed_driver *vq, uint32_t n)
+{
+    uint32_t at = packed_entry(vq->next_avail);
+
+    n = batch_least(batch_least(n, vq->free_count), vq->ring.size - at);
+    port_expect_stores(packed_desc(&vq->ring, at), 16 * (size_t)n);
+}
+
 /*
  * Add the buffers that an offer begins with, behind others that are staged: as long as they are one sound piece of this kind,
  * and at most to where the ring, or with IN_ORDER the ids, begin again, so that nothing has to be asked for each but what is
@@ -403,6 +412,7 @@ static PORT_NOINLINE uint32_t packed_driver_add_writable_in_order(struct vring_p
 static PORT_NOINLINE uint32_t packed_driver_add_segments(struct vring_packed_driver *vq, const struct vring_segment *segments,
                                                          uint32_t count, bool writable, uint64_t token)
 {
+    packed_driver_expect(vq, count);
     return packed_driver_add_row(vq, false, writable, (struct batch_offer){true, NULL, segments, token}, count);
 }
 
@@ -431,6 +441,7 @@ static PORT_INLINE uint32_t packed_driver_add_segments_in_order(struct vring_pac
     count = batch_least(batch_least(count, vq->free_count),
                         batch_least(whole - packed_entry(at), whole - vq->free_head));
     end = segments + count;
+    port_expect_stores(here.desc, 16 * (size_t)count);
     if (packed_driver_staged(vq) == 0 && next != end) {
         uint64_t addr = next->addr;
         uint32_t len = next->len;
@@ -549,6 +560,8 @@ int vring_packed_driver_add_avail_batch(struct vring_packed_driver *vq, const st
 
     int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
 
+    if (PORT_FAST && !error)
+        packed_driver_expect(vq, count);
     while (!error && added < count) {
         const struct vring_avail_buffer *buffer = &buffers[added];
         uint32_t run = packed_driver_add_run(vq, buffer, count - added);

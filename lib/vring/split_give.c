@@ -278,6 +278,20 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
 }
 
 /*
+ * The first n free descriptors, or as many as there are, will be written. Only two are looked at, and tell where the others lie,
+ * mostly: what came back in the order in which it was given is taken again from the last one down.
+ */
+static PORT_INLINE void split_driver_expect(const struct vring_split_driver *vq, uint32_t n)
+{
+    uint32_t head = vq->free_head, first = head, size = vq->ring.size;
+
+    n = batch_least(n, vq->free_count);
+    if (n > 0 && vq->slots[head].next < head)
+        first = head - batch_least(n - 1, head);
+    port_expect_stores(split_desc(vq->ring.desc, first), 16 * (size_t)batch_least(n, size - first));
+}
+
+/*
  * Stage what is offered, as long as avail.ring does not begin again, up to the first that is not one sound piece of this
  * kind, or has no room. How many.
  */
@@ -323,6 +337,7 @@ static PORT_NOINLINE uint32_t split_driver_add_writable(struct vring_split_drive
 static PORT_NOINLINE uint32_t split_driver_add_segments(struct vring_split_driver *vq, const struct vring_segment *segments,
                                                         uint32_t count, bool writable, uint64_t token)
 {
+    split_driver_expect(vq, count);
     return split_driver_add_kind(vq, writable, (struct batch_offer){true, NULL, segments, token}, count);
 }
 
@@ -407,6 +422,8 @@ int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const stru
 
     int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
 
+    if (PORT_FAST && !error && count > 0 && (buffers->table || buffers->n_readable + buffers->n_writable == 1))
+        split_driver_expect(vq, count);
     while (!error && added < count) {
         const struct vring_avail_buffer *buffer = &buffers[added];
         uint32_t run = split_driver_add_run(vq, buffer, count - added);
@@ -439,6 +456,7 @@ static PORT_INLINE uint32_t split_driver_add_row(struct vring_split_driver *vq, 
     uint16_t head = vq->free_head, position = vq->next_avail;
 
     count = batch_least(batch_least(count, vq->free_count), ring.size - (first > place ? first : place));
+    port_expect_stores(desc, 16 * (size_t)count);
     for (end = segments + count; segment != end; segment++, slot++, entry++, desc += 2) {
         uint64_t addr = segment->addr;
         uint32_t len = segment->len;

@@ -363,7 +363,6 @@ static PORT_INLINE uint32_t split_device_get_row(struct vring_split_device *vq, 
 
         if (!split_is_piece(words, kind) || !chain_put_piece(&piece, &vq->regions.last, kind, iov, &one))
             break;
-        port_prefetch(desc + 16); /* descriptors are taken upwards */
         entry++;
         desc += 2;
         iov++;
