@@ -106,9 +106,7 @@ enum lie {
     ALL_LIES
 };
 
-/*
- * Tell it, after the buffer was published. Returns what the other side has to answer; 0 where it cannot be told here.
- */
+/* Tell it, after the buffer was published. Returns what the other side has to answer; 0 where it cannot be told here. */
 static int tell(const struct scene *s, enum lie lie)
 {
     unsigned flags = flags_of(s, s->e), last = flags_of(s, s->n - 1);
@@ -133,7 +131,8 @@ static int tell(const struct scene *s, enum lie lie)
             return 0;
         poke(s, piece(s, s->e, FLAGS), 2, flags | VRING_DESC_NEXT);
         poke(s, piece(s, s->e, NEXT), 2, s->size + (s->e == 1 ? 0x7fff : 0));
-        return VRING_E_PEER_NEXT;
+        /* Where the chain may have no more, it is not asked where the next one would be. */
+        return s->e + 1 == s->size ? VRING_E_PEER_LOOP : VRING_E_PEER_NEXT;
     case INDEX_AHEAD:
     case INDEX_BACK:
         if (s->packed)
