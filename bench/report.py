@@ -44,8 +44,8 @@ GOALS = """\
 
 What a ring is meant to cost, and what it does. All checks are on. Ratios are ours over theirs: less is better. *Met*
 and *not met* are said where all of the interval agrees. *Hand-written*: what code comes to that does the least on the
-same ring and is no library (`bench/floor_sides.c`), reckoned from its time over ours; where that misses a goal, too, it is
-the machine that is not the one of which the goal was set. Sizes of code stand beside their goals in
+same ring and is no library (`bench/floor_sides.c`), reckoned from its time over ours. Where that misses a goal, too, it
+is the machine that is not the one of which the goal was set. Sizes of code stand beside their goals in
 [codegen.md](codegen.md#size-and-stack-of-the-library).
 
 """
