@@ -324,7 +324,7 @@ static PORT_INLINE void packed_driver_expect(const struct vring_packed_driver *v
     uint32_t at = packed_entry(vq->next_avail);
 
     n = batch_least(batch_least(n, vq->free_count), vq->ring.size - at);
-    port_expect_stores(packed_desc(&vq->ring, at), 16 * (size_t)n);
+    port_expect_stores(packed_desc(&vq->ring, at), 16 * n);
 }
 
 /*
@@ -441,7 +441,7 @@ static PORT_INLINE uint32_t packed_driver_add_segments_in_order(struct vring_pac
     count = batch_least(batch_least(count, vq->free_count),
                         batch_least(whole - packed_entry(at), whole - vq->free_head));
     end = segments + count;
-    port_expect_stores(here.desc, 16 * (size_t)count);
+    port_expect_stores(here.desc, 16 * count);
     if (packed_driver_staged(vq) == 0 && next != end) {
         uint64_t addr = next->addr;
         uint32_t len = next->len;

@@ -6,7 +6,6 @@
 #define VRING_PORT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #if !defined(__GNUC__)
@@ -68,7 +67,7 @@ static PORT_INLINE void port_prefetch_write(void *soon)
  * So many bytes from here on will be written: all lines are asked for at once. Stores become visible one after the other, so
  * without that each would wait for its own line.
  */
-static PORT_INLINE void port_expect_stores(void *from, size_t bytes)
+static PORT_INLINE void port_expect_stores(void *from, uint32_t bytes)
 {
     enum { LINE = 64 };
     char *at = (char *)from, *end = at + bytes;

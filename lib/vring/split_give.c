@@ -288,7 +288,7 @@ static PORT_INLINE void split_driver_expect(const struct vring_split_driver *vq,
     n = batch_least(n, vq->free_count);
     if (n > 0 && vq->slots[head].next < head)
         first = head - batch_least(n - 1, head);
-    port_expect_stores(split_desc(vq->ring.desc, first), 16 * (size_t)batch_least(n, size - first));
+    port_expect_stores(split_desc(vq->ring.desc, first), 16 * batch_least(n, size - first));
 }
 
 /*
@@ -456,7 +456,7 @@ static PORT_INLINE uint32_t split_driver_add_row(struct vring_split_driver *vq, 
     uint16_t head = vq->free_head, position = vq->next_avail;
 
     count = batch_least(batch_least(count, vq->free_count), ring.size - (first > place ? first : place));
-    port_expect_stores(desc, 16 * (size_t)count);
+    port_expect_stores(desc, 16 * count);
     for (end = segments + count; segment != end; segment++, slot++, entry++, desc += 2) {
         uint64_t addr = segment->addr;
         uint32_t len = segment->len;
