@@ -204,7 +204,7 @@ static inline int chain_buffer(struct chain_walk *walk, const struct chain_desc 
     return error;
 }
 
-/* A walk that goes on has another descriptor to judge, if the chain may have one more. */
+/* Behind what has been told there is another descriptor to judge, if the chain may have one more. */
 static inline int chain_more(struct chain_walk *walk, uint32_t next)
 {
     if (PEER_BAD(walk->left == 0))
@@ -221,7 +221,8 @@ static inline int chain_judge(struct chain_walk *walk, const struct chain_desc *
 {
     if (PEER_BAD(desc->flags & VRING_DESC_INDIRECT))
         return chain_broken(walk, VRING_E_PEER_INDIRECT, desc->flags);
-    uint32_t follow = desc->flags & VRING_DESC_NEXT;
+
+    uint32_t follow = desc->flags & VRING_DESC_NEXT; /* 1, or 0 */
 
     if (!walk->refused)
         walk->refused = chain_buffer(walk, desc);
