@@ -122,6 +122,7 @@ static PORT_INLINE bool split_driver_write(struct split_driver_list *list, const
     if (!split_driver_write_kind(list, segments, middle, 0, &readable) ||
         !split_driver_write_kind(list, middle, middle + n_writable, VRING_DESC_WRITE, &writable))
         return false;
+    PORT_NEVER(!list->words); /* there was one */
     split_store_rest(list->words, list->rest & split_rest(UINT32_MAX, VRING_DESC_WRITE, 0));
     list->writable = (uint32_t)writable;
     return readable + writable <= UINT32_MAX;
