@@ -172,10 +172,11 @@ struct vring_used_buffer {
 struct vring_slot {
     uint64_t token;
     uint32_t writable; /* device-writable bytes of the buffer; 2^32 counts as 2^32 - 1 */
+    uint16_t count;    /* at a head in flight: its descriptors; otherwise 0 */
+    uint16_t position; /* at a head in flight: split, the avail index it was added at; packed, its place in the order of */
+                       /* adding, or with IN_ORDER the ring entry it ends at */
     uint16_t next;     /* next descriptor of the same buffer, or of the free list */
     uint16_t last;     /* at a head in flight: the last descriptor of its buffer */
-    uint16_t count;    /* at a head in flight: its descriptors; otherwise 0 */
-    uint16_t position; /* at a head in flight: the avail index it was added at */
     uint16_t order;    /* at i: split, the head that avail.ring holds at i; packed, the id of which a buffer was staged that ends at ring entry i */
     bool claimed;      /* split, while a saved state is read: in flight */
 };

@@ -93,10 +93,8 @@ static inline void chain_go_on(struct chain_walk *walk, struct vring_iov *iov, u
 static inline int chain_start(struct chain_walk *walk, const int *live, struct vring_iov *iov, uint32_t capacity,
                               struct vring_chain *chain)
 {
-    if (!chain)
-        live = NULL; /* as good as no queue */
-    if (!iov && capacity > 0)
-        live = NULL;
+    live = live_unless(!chain, live);
+    live = live_unless(!iov && capacity > 0, live);
 
     int refusal = peer_refusal(live, LIVE);
 

@@ -416,7 +416,7 @@ int vring_packed_driver_get_used_run(struct vring_packed_driver *vq, struct vrin
 
     const struct vring_packed_ring *r = &vq->ring;
     uint32_t count = batch_least(vq->batch, capacity), last = packed_after_by(r, vq->oldest, count - 1);
-    uint32_t entries = packed_span(r, packed_entry(vq->next_used), vq->slots[last].order);
+    uint32_t entries = packed_span(r, packed_entry(vq->next_used), vq->slots[last].position);
 
     used->token = vq->slots[last].token;
     used->len = count == vq->batch ? vq->batch_len : vq->slots[last].writable;
@@ -450,13 +450,8 @@ static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, st
 /* get_used in whatever order, or why there is nothing to get. */
 static PORT_REST int packed_driver_get_any(struct vring_packed_driver *vq, struct vring_used_buffer *used)
 {
-    const int *live = vq ? &vq->live : NULL;
+    int refusal = peer_refusal(live_unless(!used, vq ? &vq->live : NULL), SUSPENDED);
     uint32_t n;
-
-    if (!used)
-        live = NULL; /* as good as no queue */
-
-    int refusal = peer_refusal(live, SUSPENDED);
 
     if (refusal)
         return refusal;

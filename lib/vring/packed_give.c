@@ -81,10 +81,9 @@ static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct pac
     slot->token = token;
     slot->writable = writable;
     slot->count = (uint16_t)count;
-    slot->position = (uint16_t)adding->sequence++;
-    if (in_order)
-        slot->order = (uint16_t)last;
-    else
+    slot->position = (uint16_t)(in_order ? last : adding->sequence);
+    adding->sequence++;
+    if (!in_order)
         slots[last].order = (uint16_t)adding->free_head;
     adding->free_head = slot->next;
 }
@@ -239,7 +238,7 @@ int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct v
     packed_driver_stage_desc(&vq->ring, at, segments->addr, len, id, n_writable * (unsigned)VRING_DESC_WRITE,
                              packed_driver_staged(vq) == 0 ? &vq->staged_first : NULL);
     if (feature_on(vq->features, VRING_F_IN_ORDER))
-        slot->order = (uint16_t)packed_entry(at);
+        slot->position = (uint16_t)packed_entry(at);
     else
         vq->slots[packed_entry(at)].order = (uint16_t)id;
     vq->next_avail = packed_forward(&vq->ring, at, 1);
@@ -364,10 +363,8 @@ static PORT_INLINE uint32_t packed_driver_add_row(struct vring_packed_driver *vq
         slot->token = batch_pass(&offer);
         slot->writable = n_writable ? len : 0;
         slot->count = 1;
-        slot->position = (uint16_t)sequence;
-        if (in_order)
-            slot->order = (uint16_t)last;
-        else
+        slot->position = (uint16_t)(in_order ? last : sequence);
+        if (!in_order)
             place->order = (uint16_t)id;
         id = next;
     }
@@ -416,15 +413,6 @@ static PORT_NOINLINE uint32_t packed_driver_add_segments(struct vring_packed_dri
     return packed_driver_add_row(vq, false, writable, (struct batch_offer){true, NULL, segments, token}, count);
 }
 
-/* What a slot says of a buffer of one piece, with IN_ORDER: ids count up then, and say where it stands in the order of adding. */
-static PORT_INLINE void packed_driver_fill(struct vring_slot *slot, uint64_t token, uint32_t writable, uint32_t last)
-{
-    slot->token = token;
-    slot->writable = writable;
-    slot->count = 1;
-    slot->order = (uint16_t)last;
-}
-
 /* With IN_ORDER the first of a batch is added with those behind it: ids, entries and tokens count up. */
 static PORT_INLINE uint32_t packed_driver_add_segments_in_order(struct vring_packed_driver *vq, bool writable,
                                                                 const struct vring_segment *segments, uint32_t count,
@@ -435,7 +423,7 @@ static PORT_INLINE uint32_t packed_driver_add_segments_in_order(struct vring_pac
     struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(at));
     struct vring_slot *slot = &vq->slots[vq->free_head];
     uint64_t mark = packed_mark(vq->free_head, packed_avail_flags(at) | (writable ? VRING_DESC_WRITE : 0));
-    uint32_t last = packed_entry(at);
+    slot_row row = slot_row_at((uint16_t)packed_entry(at));
     const struct vring_segment *next = segments, *end;
 
     count = batch_least(batch_least(count, vq->free_count),
@@ -451,11 +439,12 @@ static PORT_INLINE uint32_t packed_driver_add_segments_in_order(struct vring_pac
         vq->staged_first = (uint16_t)(mark >> 48);
         packed_prepare_desc(&here, 0, addr, len, vq->free_head);
         mark += packed_mark(1, 0);
-        packed_driver_fill(slot, token, writable ? len : 0, last);
-        next++, slot++, token++, last++;
+        slot_fill(slot, row, token, writable ? len : 0);
+        row = slot_row_after(row);
+        next++, slot++, token++;
         here = packed_from(&here, 1);
     }
-    for (; next != end; next++, slot++, last++, here = packed_from(&here, 1)) {
+    for (; next != end; next++, slot++, here = packed_from(&here, 1)) {
         uint64_t addr = next->addr;
         uint32_t len = next->len;
 
@@ -463,7 +452,8 @@ static PORT_INLINE uint32_t packed_driver_add_segments_in_order(struct vring_pac
             break;
         packed_store_piece(here.desc, 0, addr, len, mark);
         mark += packed_mark(1, 0);
-        packed_driver_fill(slot, token, writable ? len : 0, last);
+        slot_fill(slot, row, token, writable ? len : 0);
+        row = slot_row_after(row);
         token++;
     }
     count = (uint32_t)(next - segments);

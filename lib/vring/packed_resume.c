@@ -131,7 +131,7 @@ static void packed_driver_restore_order(struct vring_packed_driver *vq, uint16_t
     vq->oldest = packed_before_by(&vq->ring, vq->free_head, buffers);
     for (uint32_t id = vq->oldest; buffers > 0; buffers--, id = packed_after(&vq->ring, id)) {
         end = (end + vq->slots[id].count) % vq->ring.size;
-        vq->slots[id].order = (uint16_t)packed_before(&vq->ring, end);
+        vq->slots[id].position = (uint16_t)packed_before(&vq->ring, end);
     }
 }
 

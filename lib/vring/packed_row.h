@@ -64,14 +64,13 @@ static PORT_INLINE int packed_device_get_row(struct vring_packed_device *vq, uin
     for (;; head++) {
         struct vring_chain one;
 
-        desc.flags = (uint16_t)kind;
+        desc.flags = (uint16_t)kind; /* as they are: what is known is not kept, for the case that it is no such piece */
         if (PORT_UNLIKELY(desc.next != id || !chain_put_piece(&desc, last, kind, next, &one))) {
             *first = desc;
             error = OTHER;
             break;
         }
-        head->taken = 1;
-        head->used = HEAD_NOT_USED; /* as it is; so this is one store */
+        heads_set_taken(head, 1, HEAD_NOT_USED);
         head->writable = (uint32_t)one.writable;
         id++;
         if (++next == end) {

@@ -82,6 +82,14 @@ static inline int peer_verdict(int live)
 /* LIVE or SUSPENDED, as the live of a queue says; otherwise what it answers, VRING_E_NULL if there is none. */
 int vring_state(const int *live);
 
+/* The live of a queue; null if an argument is missing that the verb needs: that is as good as no queue. */
+static inline const int *live_unless(bool missing, const int *live)
+{
+    if (missing)
+        live = NULL;
+    return live;
+}
+
 /*
  * Why a verb cannot go on with the queue whose live this is, null if there is none; 0 if it can, in this state at most: LIVE, or
  * SUSPENDED, too.

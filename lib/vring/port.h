@@ -36,6 +36,25 @@
 #endif
 
 /*
+ * What the compiler is not to make of a variable, or of a store, where its choice is the slower one: what it has is not known to
+ * it; it is stored here, and together with no other.
+ */
+#define PORT_OPAQUE(variable) __asm__("" : "+r"(variable))
+#define PORT_STORED(member) __asm__("" : : "m"(member))
+
+/*
+ * In front of a loop of few instructions: two rounds of it are one, which jumps half as often. Only where a measurement says
+ * that it pays.
+ */
+#if !PORT_FAST
+#define PORT_TWO_ROUNDS
+#elif defined(__clang__)
+#define PORT_TWO_ROUNDS _Pragma("clang loop unroll_count(2)")
+#else
+#define PORT_TWO_ROUNDS _Pragma("GCC unroll 2")
+#endif
+
+/*
  * The cache line at this address will be read soon. No access: nothing is read, no address faults, and one behind the end of
  * a ring does no harm; so it may be guessed. Two lines ahead of a loop that reads what another CPU wrote are 128 bytes.
  */

@@ -8,6 +8,8 @@
 
 #include <vring/types.h>
 
+#include "port.h"
+
 /* All free, in the order of the table. */
 static inline void slots_clear(struct vring_slot *slots, uint32_t size)
 {
@@ -17,6 +19,33 @@ static inline void slots_clear(struct vring_slot *slots, uint32_t size)
         slots[i] = unused;
         slots[i].next = (uint16_t)(i + 1 < size ? i + 1 : 0);
     }
+}
+
+/*
+ * A row: buffers of one descriptor each, of which every one stands one position further than the one before. What their slots
+ * say beside the token lies together: as one number it is one store, and from one to the next one addition.
+ */
+typedef uint64_t slot_row;
+
+static PORT_INLINE slot_row slot_row_at(uint16_t position)
+{
+    return PORT_BIG_ENDIAN ? UINT64_C(1) << 16 | position : (uint64_t)position << 48 | UINT64_C(1) << 32;
+}
+
+static PORT_INLINE slot_row slot_row_after(slot_row row)
+{
+    row = PORT_BIG_ENDIAN ? UINT64_C(1) << 16 | (uint16_t)(row + 1) : row + (UINT64_C(1) << 48);
+    PORT_OPAQUE(row); /* gcc makes it of a pointer that is counted anyway, each time anew, by three instructions */
+    return row;
+}
+
+/* Such a buffer, of which so many bytes are writable, has this slot. */
+static PORT_INLINE void slot_fill(struct vring_slot *slot, slot_row row, uint64_t token, uint32_t writable)
+{
+    row |= PORT_BIG_ENDIAN ? (uint64_t)writable << 32 : writable;
+    slot->token = token;
+    PORT_STORED(slot->token); /* gcc takes both through a vector register otherwise, which lasts longer */
+    __builtin_memcpy(&slot->writable, &row, sizeof(row));
 }
 
 static inline bool slot_in_flight(const struct vring_slot *slots, size_t id)

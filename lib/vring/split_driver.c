@@ -345,12 +345,7 @@ static PORT_NOINLINE int split_driver_get_one(struct vring_split_driver *vq, str
 
 int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)
 {
-    const int *live = vq ? &vq->live : NULL;
-
-    if (!used)
-        live = NULL; /* as good as no queue */
-
-    int refusal = peer_refusal(live, SUSPENDED);
+    int refusal = peer_refusal(live_unless(!used, vq ? &vq->live : NULL), SUSPENDED);
 
     if (refusal)
         return refusal;

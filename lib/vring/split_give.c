@@ -454,10 +454,12 @@ static PORT_INLINE uint32_t split_driver_add_row(struct vring_split_driver *vq, 
     const struct vring_segment *segment = segments, *end;
     struct vring_slot *slot = &vq->slots[first], *entry = &vq->slots[place];
     uint64_t *desc = split_desc(ring.desc, first);
-    uint16_t head = vq->free_head, position = vq->next_avail;
+    uint16_t head = vq->free_head;
+    slot_row row = slot_row_at(vq->next_avail);
 
     count = batch_least(batch_least(count, vq->free_count), ring.size - (first > place ? first : place));
     port_expect_stores(desc, 16 * count);
+    PORT_TWO_ROUNDS
     for (end = segments + count; segment != end; segment++, slot++, entry++, desc += 2) {
         uint64_t addr = segment->addr;
         uint32_t len = segment->len;
@@ -467,12 +469,10 @@ static PORT_INLINE uint32_t split_driver_add_row(struct vring_split_driver *vq, 
         split_store_desc(desc, 0, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
         if (PORT_UNLIKELY(entry->order != head)) {
             entry->order = head;
-            split_store_avail_entry(&ring, position, head);
+            split_store_avail_entry(&ring, place + (uint32_t)(segment - segments), head);
         }
-        slot->token = token;
-        slot->writable = n_writable ? len : 0;
-        slot->count = 1;
-        slot->position = position++;
+        slot_fill(slot, row, token, n_writable ? len : 0);
+        row = slot_row_after(row);
         token++;
         head++;
     }

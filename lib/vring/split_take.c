@@ -354,6 +354,7 @@ static PORT_INLINE uint32_t split_device_get_row(struct vring_split_device *vq, 
 
     if (!split_device_goes_round(vq))
         return 0;
+    PORT_TWO_ROUNDS
     for (end = position + batch_least(most, ring->size - (place > first ? place : first)); position != end; position++) {
         if (split_load_entry(entry) != (uint16_t)handle)
             break;
@@ -491,12 +492,7 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
     if (!PORT_FAST)
         return split_device_get_any(vq, iov, n_iov, chain);
 
-    const int *live = vq ? &vq->live : NULL;
-
-    if (!chain || (!iov && n_iov > 0))
-        live = NULL; /* as good as no queue */
-
-    int refusal = peer_refusal(live, LIVE);
+    int refusal = peer_refusal(live_unless(!chain || (!iov && n_iov > 0), vq ? &vq->live : NULL), LIVE);
 
     if (refusal)
         return refusal;
