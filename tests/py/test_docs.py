@@ -27,6 +27,12 @@ COMPILE = [
     f"-I{ROOT / 'include'}",
 ]
 
+# What the tree begins with; anything else was left there by mistake.
+TOP = set(
+    ".ci .gitignore CHANGELOG.md CMakeLists.txt CMakePresets.json LICENSE README.md SECURITY.md bench bindings cmake docs"
+    " examples include lib pyproject.toml run tests".split()
+)
+
 # Shell commands that the documents name and who runs them. A command that is not listed here fails the test below.
 COMMANDS = {
     "./run bench": "test_bench.py runs the programs and the report that it runs, for a shorter time",
@@ -109,6 +115,13 @@ def test_run_knows_its_commands() -> None:
     done = subprocess.run([ROOT / "run"], check=True, timeout=PROGRAM, capture_output=True, text=True)
     assert "./run demo" in done.stdout and "./run test" in done.stdout
     assert subprocess.run([ROOT / "run", "nonsense"], timeout=PROGRAM, capture_output=True, check=False).returncode == 2
+
+
+def test_nothing_lies_at_the_top_by_mistake() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, timeout=PROGRAM, capture_output=True, text=True
+    ).stdout
+    assert {path.split("/")[0] for path in listed.split()} == TOP
 
 
 def test_fuzzing_goes_on_from_where_it_ended() -> None:
