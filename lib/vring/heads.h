@@ -86,10 +86,10 @@ static PORT_INLINE bool heads_is_among(const struct vring_head *heads, uint32_t 
     return (place >= first ? place : place + size) - first < count && heads[place].order == id;
 }
 
-/* Both by one store. Of two constants gcc makes a vector, loads it, and does not see that what lies beside it is one, too. */
+/* Of two constants gcc makes a vector, loads it, and does not see that what lies beside it is one, too. */
 static PORT_INLINE void heads_set_taken(struct vring_head *head, uint32_t taken, uint32_t used)
 {
-    uint32_t both = PORT_BIG_ENDIAN ? taken << 16 | used : used << 16 | taken;
+    uint32_t both = (uint32_t)port_pair(taken, used, 16);
 
     __builtin_memcpy(&head->taken, &both, sizeof(both));
 }

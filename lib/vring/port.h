@@ -103,6 +103,12 @@ static PORT_INLINE void port_expect_stores(void *from, uint32_t bytes)
  */
 #define PORT_64BIT_ACCESS (UINTPTR_MAX > 0xffffffffu)
 
+/* Two numbers of so many bits that lie side by side in memory, as one: that is one store for both. */
+static PORT_INLINE uint64_t port_pair(uint64_t first, uint64_t second, unsigned bits)
+{
+    return PORT_BIG_ENDIAN ? first << bits | second : second << bits | first;
+}
+
 /* Shifts, not builtins: without a byte-reverse instruction gcc turns the builtin into a library call (rv64gc). */
 static inline uint16_t port_swap16(uint16_t v)
 {

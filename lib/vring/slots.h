@@ -29,12 +29,12 @@ typedef uint64_t slot_row;
 
 static PORT_INLINE slot_row slot_row_at(uint16_t position)
 {
-    return PORT_BIG_ENDIAN ? UINT64_C(1) << 16 | position : (uint64_t)position << 48 | UINT64_C(1) << 32;
+    return port_pair(0, port_pair(1, position, 16), 32);
 }
 
 static PORT_INLINE slot_row slot_row_after(slot_row row)
 {
-    row = PORT_BIG_ENDIAN ? UINT64_C(1) << 16 | (uint16_t)(row + 1) : row + (UINT64_C(1) << 48);
+    row = PORT_BIG_ENDIAN ? slot_row_at((uint16_t)(row + 1)) : row + slot_row_at(1) - slot_row_at(0);
     PORT_OPAQUE(row); /* gcc makes it of a pointer that is counted anyway, each time anew, by three instructions */
     return row;
 }
@@ -42,7 +42,7 @@ static PORT_INLINE slot_row slot_row_after(slot_row row)
 /* Such a buffer, of which so many bytes are writable, has this slot. */
 static PORT_INLINE void slot_fill(struct vring_slot *slot, slot_row row, uint64_t token, uint32_t writable)
 {
-    row |= PORT_BIG_ENDIAN ? (uint64_t)writable << 32 : writable;
+    row |= port_pair(writable, 0, 32);
     slot->token = token;
     PORT_STORED(slot->token); /* gcc takes both through a vector register otherwise, which lasts longer */
     __builtin_memcpy(&slot->writable, &row, sizeof(row));
