@@ -86,12 +86,16 @@ static PORT_INLINE bool heads_is_among(const struct vring_head *heads, uint32_t 
     return (place >= first ? place : place + size) - first < count && heads[place].order == id;
 }
 
+#define HEADS_LIE_SIDE_BY_SIDE                       \
+    (PORT_BEGINS_ALIGNED(struct vring_head, taken) && \
+     offsetof(struct vring_head, used) == offsetof(struct vring_head, taken) + 2)
+
 /* Of two constants gcc makes a vector, loads it, and does not see that what lies beside it is one, too. */
 static PORT_INLINE void heads_set_taken(struct vring_head *head, uint32_t taken, uint32_t used)
 {
-    uint32_t both = (uint32_t)port_pair(taken, used, 16);
+    typedef uint32_t members PORT_MEMBERS_OF(struct vring_head);
 
-    __builtin_memcpy(&head->taken, &both, sizeof(both));
+    *(members *)PORT_MEMBERS_FROM(head, offsetof(struct vring_head, taken)) = (uint32_t)port_pair(taken, used, 16);
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "resume.h"
 
 VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_packed_device), "peer.h");
+VRING_STATIC_ASSERT(HEADS_LIE_SIDE_BY_SIDE, "heads.h");
 
 /* ----------------------------------------------------------------------------------------------- life and death --- */
 

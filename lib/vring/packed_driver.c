@@ -13,6 +13,7 @@
 #include "used_len.h"
 
 VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_packed_driver), "peer.h");
+VRING_STATIC_ASSERT(SLOTS_LIE_SIDE_BY_SIDE, "slots.h");
 
 /* ----------------------------------------------------------------------------------------------- life and death --- */
 

@@ -109,6 +109,14 @@ static PORT_INLINE uint64_t port_pair(uint64_t first, uint64_t second, unsigned 
     return PORT_BIG_ENDIAN ? first << bits | second : second << bits | first;
 }
 
+/*
+ * A number that stands for several members of a type, whatever theirs are, and is aligned as it. Unless that is said, a CPU
+ * without misaligned accesses is given single bytes.
+ */
+#define PORT_MEMBERS_OF(type)             __attribute__((may_alias, aligned(_Alignof(type))))
+#define PORT_MEMBERS_FROM(object, offset) ((void *)((unsigned char *)(object) + (offset)))
+#define PORT_BEGINS_ALIGNED(type, member) (offsetof(type, member) % _Alignof(type) == 0)
+
 /* Shifts, not builtins: without a byte-reverse instruction gcc turns the builtin into a library call (rv64gc). */
 static inline uint16_t port_swap16(uint16_t v)
 {

@@ -27,6 +27,11 @@ static inline void slots_clear(struct vring_slot *slots, uint32_t size)
  */
 typedef uint64_t slot_row;
 
+#define SLOTS_LIE_SIDE_BY_SIDE                                                         \
+    (PORT_BEGINS_ALIGNED(struct vring_slot, writable) &&                                \
+     offsetof(struct vring_slot, count) == offsetof(struct vring_slot, writable) + 4 && \
+     offsetof(struct vring_slot, position) == offsetof(struct vring_slot, writable) + 6)
+
 static PORT_INLINE slot_row slot_row_at(uint16_t position)
 {
     return port_pair(0, port_pair(1, position, 16), 32);
@@ -42,10 +47,12 @@ static PORT_INLINE slot_row slot_row_after(slot_row row)
 /* Such a buffer, of which so many bytes are writable, has this slot. */
 static PORT_INLINE void slot_fill(struct vring_slot *slot, slot_row row, uint64_t token, uint32_t writable)
 {
+    typedef slot_row members PORT_MEMBERS_OF(struct vring_slot);
+
     row |= port_pair(writable, 0, 32);
     slot->token = token;
     PORT_STORED(slot->token); /* gcc takes both through a vector register otherwise, which lasts longer */
-    __builtin_memcpy(&slot->writable, &row, sizeof(row));
+    *(members *)PORT_MEMBERS_FROM(slot, offsetof(struct vring_slot, writable)) = row;
 }
 
 static inline bool slot_in_flight(const struct vring_slot *slots, size_t id)

@@ -6,11 +6,13 @@ from __future__ import annotations
 import dataclasses
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from codegen_rig import FIXTURES, ROOT
+from limits import PROGRAM
 from vring.report import budget, build
 from vring.report.__main__ import main
 
@@ -140,6 +142,24 @@ def test_stack_is_that_of_the_deepest_call(tmp_path: Path) -> None:
     graph.write_text(graph.read_text() + 'edge: { sourcename: "b" targetname: "a" label: "" }\n')
     with pytest.raises(build.ReportError, match="calls itself"):
         budget.stack_depths([graph])
+
+
+def stores_of_bytes(lib: Path, source: str) -> int:
+    """In a driver's object for a CPU that is not known to take misaligned accesses."""
+    asked = ["riscv64-linux-gnu-gcc", "-std=c11", "-ffreestanding", "-O2", "-S", "-o", "-", f"-I{ROOT / 'include'}"]
+    done = subprocess.run([*asked, lib / source], check=True, timeout=PROGRAM, capture_output=True, text=True)
+    assert "\tsd\t" in done.stdout
+    return len(re.findall(r"^\tsb\t", done.stdout, re.M))
+
+
+@pytest.mark.parametrize("source", ["split_give.c", "packed_give.c"])
+def test_what_is_written_as_one_is_one_store_on_every_cpu(source: str, tmp_path: Path) -> None:
+    """No member of a slot is a byte; control: where the members' alignment is not told, they are stored as bytes."""
+    assert stores_of_bytes(ROOT / "lib" / "vring", source) == 0
+    lib = shutil.copytree(ROOT / "lib" / "vring", tmp_path / "vring")
+    port = (lib / "port.h").read_text()
+    (lib / "port.h").write_text(port.replace("aligned(_Alignof(type))", "aligned(1)"))
+    assert stores_of_bytes(lib, source) > 0
 
 
 def test_the_documented_sizes_are_the_recorded_ones() -> None:
