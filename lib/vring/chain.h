@@ -132,7 +132,7 @@ static inline int chain_broken(struct chain_walk *walk, int error, uint64_t valu
 static inline int chain_poison(const struct chain_walk *walk, struct vring_fault *fault, int *live, int step,
                                uint32_t position)
 {
-    int answer = vring_poison(fault, live, -step, position, (uint32_t)walk->evidence);
+    int answer = vring_poison(live, -step, position, (uint32_t)walk->evidence);
 
     if (FEATURE_BUILT(VRING_F_INDIRECT_DESC))
         fault->value = walk->evidence; /* a table's address, all of it */

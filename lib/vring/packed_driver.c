@@ -179,7 +179,7 @@ static PORT_INLINE int packed_driver_look(struct vring_packed_driver *vq, const 
     uint32_t peer_id = packed_load_id(here, 0), peer_len = packed_load_len(here, 0), size = here->size;
 
     if (PEER_BAD(peer_id >= size))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, here), peer_id);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, here), peer_id);
     *id = peer_id;
     if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)
         peer_len = 0; /* 2.8.4: the field is reserved then */
@@ -209,7 +209,7 @@ static PORT_INLINE int packed_driver_get(struct vring_packed_driver *vq, bool st
     struct vring_slot *slot = &vq->slots[id];
 
     if (PEER_BAD(slot->count == 0 || (staged && packed_driver_has_staged(vq, id))))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->next_used), id);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, packed_entry(vq->next_used), id);
     error = packed_driver_judge_len(vq, &here, slot, &len);
     if (PORT_UNLIKELY(error))
         return error;
@@ -245,7 +245,7 @@ static PORT_INLINE int packed_driver_judge_held(struct vring_packed_driver *vq, 
                                                 const struct vring_slot *slot, uint32_t id)
 {
     if (PEER_BAD(slot->count == 0))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, here), id);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, here), id);
     return 0;
 }
 
@@ -335,7 +335,7 @@ static PORT_INLINE int packed_driver_open_batch(struct vring_packed_driver *vq)
     uint32_t before = packed_before_by(&vq->ring, last, vq->oldest);
 
     if (PEER_BAD(before >= (uint16_t)(vq->told - vq->returned)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, at, last);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, at, last);
     error = packed_driver_judge_len(vq, &here, &vq->slots[last], &vq->batch_len);
     if (!error)
         vq->batch = (uint16_t)(before + 1);

@@ -121,7 +121,7 @@ static PORT_ASIDE int packed_device_take_walked(struct vring_packed_device *vq, 
     struct packed_device_taking taking = packed_device_taking(vq, packed_device_passes(vq));
 
     if (!packed_device_may_take(&vq->ring, vq->heads, &taking, id))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->next_avail), id);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, packed_entry(vq->next_avail), id);
     error = chain_end(walk, vq->heads, id, (uint16_t)place->descriptors, &vq->generation);
     if (error)
         return error;
@@ -174,7 +174,7 @@ static int packed_device_get_again(struct vring_packed_device *vq, struct chain_
     uint16_t peer_id = place.id;
 
     if (PEER_BAD(peer_id != id || place.descriptors != vq->heads[id].taken))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->waiting_at), peer_id);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, packed_entry(vq->waiting_at), peer_id);
     error = chain_end_again(walk, vq->heads, id);
     if (error)
         return error;
@@ -230,7 +230,7 @@ static PORT_INLINE int packed_device_take_run(struct vring_packed_device *vq, co
         return OTHER;
     }
     if (!packed_device_may_take(r, heads, taking, id))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(taking->at), id);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, packed_entry(taking->at), id);
     PORT_NEVER(chain->writable > UINT32_MAX);
     packed_device_take(r, heads, taking, id, descriptors, chain->writable, false, chain);
     return 0;
@@ -254,7 +254,7 @@ static PORT_INLINE int packed_device_offered(struct vring_packed_device *vq, con
     if (PORT_UNLIKELY(!packed_is_avail(*flags, at)))
         return VRING_E_EMPTY;
     if (PEER_BAD(!room))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_LOOP, packed_entry(at), *flags);
+        return vring_poison(&vq->live, VRING_E_PEER_LOOP, packed_entry(at), *flags);
     return 0;
 }
 
@@ -284,7 +284,7 @@ static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, 
     if (!chain_piece(desc, last, iov, chain))
         return OTHER;
     if (!packed_device_may_take(r, heads, taking, desc->next))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, r), desc->next);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, r), desc->next);
     packed_device_hold(heads, place, 0, taking, desc->next, 1, chain->writable, false, chain);
     return 0;
 }
@@ -477,33 +477,55 @@ static PORT_REST int packed_device_get_any(struct vring_packed_device *vq, struc
     return vring_packed_device_waits(vq) ? packed_device_get_again(vq, &walk) : packed_device_get_next(vq, &walk);
 }
 
-/* get_avail where there is room for a piece, nothing is left from before a restart, and no note is kept. */
-static PORT_INLINE int packed_device_get_one(struct vring_packed_device *vq, bool passes, struct vring_iov *iov,
-                                             uint32_t n_iov, struct vring_chain *chain)
+/* Take the buffer at next_avail, if desc is all of it, and one piece of this kind in the region that the last one was in. */
+static PORT_INLINE int packed_device_get_piece(struct vring_packed_device *vq, bool passes, const struct chain_desc *desc,
+                                               uint32_t kind, struct vring_iov *iov, struct vring_chain *chain)
 {
     struct packed_device_taking taking = packed_device_taking(vq, passes);
-    struct vring_packed_position at = vq->next_avail;
-    struct chain_desc desc;
-    int answer = packed_device_look(vq, &vq->ring, packed_entry(at), at, vq->held < vq->ring.size, &desc);
 
-    if (PORT_UNLIKELY(answer))
-        return answer;
-    if (PORT_UNLIKELY(!chain_piece(&desc, &vq->regions.last, iov, chain))) {
-        const struct chain_desc first = {desc.addr, desc.len, desc.flags, desc.next};
-
-        return packed_device_take_any(vq, first, iov, n_iov, chain);
-    }
-    if (!packed_device_may_take(&vq->ring, vq->heads, &taking, desc.next))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, packed_entry(vq->next_avail), desc.next);
-    packed_device_hold(vq->heads, &vq->heads[vq->taken], packed_entry(at), &taking, desc.next, 1, chain->writable, false, chain);
+    if (!chain_put_piece(desc, &vq->regions.last, kind, iov, chain))
+        return OTHER;
+    if (!packed_device_may_take(&vq->ring, vq->heads, &taking, desc->next))
+        return vring_poison(&vq->live, VRING_E_PEER_ID, packed_entry(vq->next_avail), desc->next);
+    packed_device_hold(vq->heads, &vq->heads[vq->taken], packed_entry(vq->next_avail), &taking, desc->next, 1,
+                       kind ? desc->len : 0, false, chain);
     if (passes)
-        packed_device_follow(vq, desc.next);
+        packed_device_follow(vq, desc->next);
     vq->generation++;
     vq->taken = packed_after(&vq->ring, vq->taken);
     vq->next_avail = packed_forward(&vq->ring, vq->next_avail, 1);
     vq->in_flight++;
     vq->held++;
     return 0;
+}
+
+/* get_avail where there is room for a piece, nothing is left from before a restart, and no note is kept. */
+static PORT_INLINE int packed_device_get_one(struct vring_packed_device *vq, bool passes, struct vring_iov *iov,
+                                             uint32_t n_iov, struct vring_chain *chain)
+{
+    struct vring_packed_position at = vq->next_avail;
+    struct chain_desc desc;
+    int answer = packed_device_look(vq, &vq->ring, packed_entry(at), at, vq->held < vq->ring.size, &desc);
+
+    if (PORT_UNLIKELY(answer))
+        return answer;
+
+    uint32_t unlike = desc.flags & (VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE);
+
+    if (unlike == 0) {
+        answer = packed_device_get_piece(vq, passes, &desc, 0, iov, chain);
+        PORT_STORED(vq->held); /* gcc makes one of both kinds otherwise, of numbers instead of constants */
+    } else if (unlike == VRING_DESC_WRITE) {
+        answer = packed_device_get_piece(vq, passes, &desc, VRING_DESC_WRITE, iov, chain);
+    } else {
+        answer = OTHER;
+    }
+    if (PORT_UNLIKELY(answer == OTHER)) {
+        const struct chain_desc first = {desc.addr, desc.len, desc.flags, desc.next};
+
+        return packed_device_take_any(vq, first, iov, n_iov, chain);
+    }
+    return answer;
 }
 
 static PORT_NOINLINE int packed_device_get_one_in_order(struct vring_packed_device *vq, struct vring_iov *iov,

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "peer.h"
 
-int vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint32_t value)
-{
-    peer_note(fault, error, position, value);
-    return error;
-}
-
 void vring_break(int *live, unsigned error, uint32_t position, uint32_t value)
 {
     struct vring_fault *fault = (struct vring_fault *)(void *)((unsigned char *)live + offsetof(struct peer_health, fault));

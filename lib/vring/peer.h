@@ -4,7 +4,7 @@
  * every judgement reads
  *
  *     if (PEER_BAD(peer_id >= size))
- *         return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, where, peer_id);
+ *         return vring_poison(&vq->live, VRING_E_PEER_ID, where, peer_id);
  *
  * so that searching for PEER_BAD lists the checks.
  */
@@ -23,10 +23,7 @@
 #define PEER_BAD(condition) PORT_UNLIKELY(condition)
 #endif
 
-/* Keep what was seen. Returns error. Four words of arguments: they fit in registers. */
-PORT_COLD int vring_evidence(struct vring_fault *fault, int error, uint32_t position, uint32_t value);
-
-/* The same where something comes after it, for which a call would have to save registers. */
+/* Keep what was seen. */
 static inline void peer_note(struct vring_fault *fault, int error, uint32_t position, uint32_t value)
 {
     fault->error = error;
@@ -46,23 +43,19 @@ struct peer_health {
 
 /*
  * Break the queue whose live this is, as vring_poison() does. The error comes without its sign: Thumb has short instructions
- * for small numbers.
+ * for small numbers. Four words of arguments: they fit in registers.
  */
 PORT_COLD void vring_break(int *live, unsigned error, uint32_t position, uint32_t value);
 
 /*
- * Break a queue for good: keep the evidence, make every later call answer error. Returns error. Inline, so that the
- * compiler sees that a verb ends here, and keeps nothing for what would come after; elsewhere a call of few arguments.
+ * Break the queue whose live this is for good: keep the evidence, make every later call answer error. Returns error, inline, so
+ * that the compiler sees that a verb ends here, and keeps nothing for what would come after.
  */
-static inline int vring_poison(struct vring_fault *fault, int *live, int error, uint32_t position, uint32_t value)
+static PORT_PART int vring_poison(int *live, int error, uint32_t position, uint32_t value)
 {
-    if (PORT_FAST) {
-        *live = error;
-        (void)vring_evidence(fault, error, position, value);
-        return error;
-    }
-
     vring_break(live, (unsigned)-error, position, value);
+    if (PORT_FAST)
+        return error;
 
     int answer = *live;
 

@@ -259,6 +259,16 @@ static PORT_NOINLINE int split_device_add_in_order(struct vring_split_device *vq
     return 0;
 }
 
+/* add_used without it, where note is kept of what is in flight. */
+static PORT_NOINLINE int split_device_add_kept(struct vring_split_device *vq, vring_handle handle, uint32_t len)
+{
+    uint16_t at = vq->next_used;
+
+    split_device_stage(vq, handle_head(handle));
+    split_store_used(&vq->ring, at, handle_head(handle), len);
+    return 0;
+}
+
 int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len)
 {
     int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
@@ -274,10 +284,10 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
     if (error)
         return error;
 
-    uint16_t at = vq->next_used;
-
-    split_device_stage(vq, handle_head(handle));
-    split_store_used(&vq->ring, at, handle_head(handle), len);
+    if (PORT_UNLIKELY(inflight_is_kept(&vq->inflight)))
+        return split_device_add_kept(vq, handle, len);
+    heads_release(vq->heads, handle_head(handle));
+    split_store_used(&vq->ring, vq->next_used++, handle_head(handle), len);
     return 0;
 }
 

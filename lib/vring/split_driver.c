@@ -123,7 +123,7 @@ static PORT_PART int split_driver_observe(struct vring_split_driver *vq)
     uint16_t peer_idx = split_observe_used(&vq->ring); /* B */
 
     if (PEER_BAD((uint16_t)(peer_idx - vq->seen_used) > (uint16_t)(vq->published - vq->seen_used)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_INDEX, vq->seen_used, peer_idx);
+        return vring_poison(&vq->live, VRING_E_PEER_INDEX, vq->seen_used, peer_idx);
     vq->seen_used = peer_idx;
     return 0;
 }
@@ -165,7 +165,7 @@ static PORT_INLINE int split_driver_look(struct vring_split_driver *vq, const st
 
     *len = split_load_used_len(elem);
     if (PEER_BAD(peer_id > taking->ring->mask))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
     *head = peer_id;
     return 0;
 }
@@ -186,7 +186,7 @@ static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const st
     if (error)
         return error;
     if (PEER_BAD(!slot_in_flight(taking->slots, *head) || split_driver_has_staged(taking, *head)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)*head);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)*head);
     return used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint32_t)at, taking->slots[*head].writable, len);
 }
 
@@ -221,7 +221,7 @@ static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, co
     if (error)
         return error;
     if (PEER_BAD(!slot_is_at(slots, taking->ring->mask, last, at, (uint16_t)(vq->seen_used - at))))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)last);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)last);
     error = used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint16_t)at, slots[last].writable, &vq->batch_len);
     if (!error)
         vq->batch = (uint16_t)(slots[last].position - at + 1);

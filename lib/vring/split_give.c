@@ -237,18 +237,20 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
     if (count > 1 || vq->free_count == 0)
         return split_driver_add_list(vq, segments, n_readable, count, token);
 
-    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
     uint64_t addr = segments->addr;
     uint32_t len = segments->len;
-
     int error = segment_check(addr, len);
 
     if (error)
         return error;
-    split_store_desc(vq->ring.desc, adding.free_head, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
+    split_store_desc(vq->ring.desc, vq->free_head, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
+
+    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
+
     split_driver_stage_piece(&adding, n_writable ? len : 0, token);
-    adding.free_count--;
-    split_driver_added(vq, &adding);
+    vq->next_avail++;
+    vq->free_head = (uint16_t)adding.free_head;
+    vq->free_count--;
     return 0;
 }
 

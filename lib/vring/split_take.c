@@ -26,7 +26,7 @@ static PORT_PART int split_device_observe(struct vring_split_device *vq)
     uint16_t end = (uint16_t)(vq->published + vq->ring.size); /* the ring is full: nothing more can be offered */
 
     if (PEER_BAD((uint16_t)(peer_idx - vq->seen_avail) > (uint16_t)(end - vq->seen_avail)))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_INDEX, vq->seen_avail, peer_idx);
+        return vring_poison(&vq->live, VRING_E_PEER_INDEX, vq->seen_avail, peer_idx);
     vq->seen_avail = peer_idx;
     return 0;
 }
@@ -230,13 +230,13 @@ static PORT_INLINE int split_device_judge(struct vring_split_device *vq, const s
     const struct vring_head *heads = taking->heads;
 
     if (PEER_BAD(peer_head > mask))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
 
     size_t head = peer_head;
 
     if (PEER_BAD(taking->passes ? heads_is_at(heads, mask, head, next_used, (uint16_t)(at - next_used))
                                 : heads[head].taken != 0))
-        return vring_poison(&vq->fault, &vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
+        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_head);
     return 0;
 }
 
@@ -269,6 +269,12 @@ static PORT_INLINE bool split_device_take_piece(struct vring_split_device *vq, s
         return false;
     chain->handle = split_device_take(vq, taking, head, kind ? desc.len : 0);
     return true;
+}
+
+/* The head that was noted there. */
+static PORT_INLINE uint16_t split_device_noted(const struct vring_split_device *vq)
+{
+    return vq->heads[vq->next_avail & vq->ring.mask].order;
 }
 
 /* What a batch has come to: several buffers, or one. */
@@ -450,33 +456,60 @@ static PORT_REST int split_device_get_any(struct vring_split_device *vq, struct 
     return split_device_take_walked(vq, &walk, (uint16_t)head, at, NULL);
 }
 
-/* get_avail of what lies at next_avail: something does. */
+/*
+ * The buffer whose head was noted last, and then whose first descriptor was read, whatever it is. In calls, and by what fits in
+ * registers: the usual buffer needs no stack then.
+ */
+static PORT_NOINLINE int split_device_get_kept(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                               struct vring_chain *chain)
+{
+    struct split_device_place at = {0, vq->ring.size, split_device_noted(vq), false};
+
+    return split_device_take_rest(vq, split_device_noted(vq), at, NULL, iov, n_iov, chain);
+}
+
+static PORT_NOINLINE int split_device_get_read(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
+                                               struct vring_chain *chain, uint64_t addr, uint64_t rest)
+{
+    struct split_device_batch batch = {0, true, split_device_noted(vq), {addr, rest}};
+
+    return split_device_get_lists(vq, iov, n_iov, chain, 1, &batch);
+}
+
+/* get_avail where nothing waits to be handed out again, and nothing is kept of a buffer but its head. */
 static PORT_INLINE int split_device_get_next(struct vring_split_device *vq, bool passes, struct vring_iov *iov,
                                              uint32_t n_iov, struct vring_chain *chain)
 {
     struct split_device_taking taking = split_device_taking(vq, passes);
     size_t head = 0;
+
+    if (vq->seen_avail == (uint16_t)taking.next_avail) {
+        int error = split_device_observe(vq);
+
+        PORT_NEVER(error > 0);
+        if (PORT_UNLIKELY(error))
+            return error;
+        if (vq->seen_avail == (uint16_t)taking.next_avail)
+            return VRING_E_EMPTY;
+    }
+
     int error = split_device_offered(vq, &taking, &head);
 
-    if (error)
+    if (PORT_UNLIKELY(error))
         return error;
-
-    if (inflight_is_kept(&vq->inflight)) {
-        struct split_device_place at = {0, taking.ring->size, (uint32_t)head, false};
-
-        return split_device_take_rest(vq, (uint16_t)head, at, NULL, iov, n_iov, chain);
-    }
+    if (PORT_UNLIKELY(inflight_is_kept(&vq->inflight)))
+        return split_device_get_kept(vq, iov, n_iov, chain);
 
     struct split_words words = split_fetch(taking.ring->desc, head);
 
-    if (n_iov == 0 ||
-        !(split_device_take_piece(vq, &taking, head, words, 0, iov, chain) ||
-          split_device_take_piece(vq, &taking, head, words, VRING_DESC_WRITE, iov, chain))) {
-        struct split_device_batch batch = {0, true, head, words};
-
-        return split_device_get_lists(vq, iov, n_iov, chain, 1, &batch);
-    }
-    split_device_taken(vq, &taking);
+    if (n_iov == 0)
+        return split_device_get_read(vq, iov, n_iov, chain, words.addr, words.rest);
+    if (split_device_take_piece(vq, &taking, head, words, 0, iov, chain))
+        PORT_STORED(chain->handle); /* gcc makes one of both kinds otherwise, of numbers instead of constants */
+    else if (!split_device_take_piece(vq, &taking, head, words, VRING_DESC_WRITE, iov, chain))
+        return split_device_get_read(vq, iov, n_iov, chain, words.addr, words.rest);
+    vq->next_avail++;
+    vq->generation++;
     return 0;
 }
 
@@ -496,14 +529,8 @@ int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov
 
     if (refusal)
         return refusal;
-
-    int ready = split_device_announced(vq, 1);
-
-    if (PORT_UNLIKELY(ready < 0))
-        return ready;
-    if (VRING_BUILD_RESTART && PORT_UNLIKELY(ready == 0))
+    if (PORT_UNLIKELY(resume_waiting(vq->waiting) > 0))
         return split_device_get_any(vq, iov, n_iov, chain);
-
     if (split_device_passes(vq))
         return split_device_get_in_order(vq, iov, n_iov, chain);
     return split_device_get_next(vq, false, iov, n_iov, chain);

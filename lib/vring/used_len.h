@@ -32,7 +32,7 @@ static inline int used_len_judge(struct vring_fault *fault, int *live, uint8_t p
 
     if (PEER_BAD(peer_len > writable)) {
         if (!VRING_BUILD_USED_LEN || policy == VRING_USED_LEN_BREAK)
-            return vring_poison(fault, live, VRING_E_PEER_LEN, (uint16_t)position, peer_len);
+            return vring_poison(live, VRING_E_PEER_LEN, (uint16_t)position, peer_len);
         if (policy == VRING_USED_LEN_REPORT)
             peer_note(fault, VRING_E_PEER_LEN, (uint16_t)position, peer_len); /* and the queue goes on */
         *len = policy == VRING_USED_LEN_TRUST ? peer_len : writable;

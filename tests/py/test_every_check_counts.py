@@ -198,6 +198,13 @@ BREAKS = [
     Mutant("packed_take.c", "!iov || n_iov == 0 || vq->live", "!iov || vq->live"),
     Mutant("packed_take.c", "                                    resume_waiting(vq->waiting) > 0 || inflight", "                                    inflight"),
     Mutant("packed_take.c", " || inflight_is_kept(&vq->inflight)))\n        return packed_device_get_any", "))\n        return packed_device_get_any"),
+    Mutant("packed_take.c", "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE)", "VRING_DESC_INDIRECT | VRING_DESC_WRITE)"),
+    Mutant("packed_take.c", "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE)", "VRING_DESC_NEXT | VRING_DESC_WRITE)"),
+    Mutant("packed_take.c", "} else if (unlike == VRING_DESC_WRITE) {", "} else if (1) {"),
+    Mutant("split_take.c", "if (PORT_UNLIKELY(resume_waiting(vq->waiting) > 0))\n        return split_device_get_any", "if (0)\n        return split_device_get_any"),
+    Mutant("split_take.c", "if (PORT_UNLIKELY(inflight_is_kept(&vq->inflight)))\n        return split_device_get_kept", "if (0)\n        return split_device_get_kept"),
+    Mutant("split_take.c", "    if (n_iov == 0)\n        return split_device_get_read", "    if (0)\n        return split_device_get_read"),
+    Mutant("split_device.c", "if (PORT_UNLIKELY(inflight_is_kept(&vq->inflight)))\n        return split_device_add_kept", "if (0)\n        return split_device_add_kept"),
     # runs, and what is held because of where it stands
     Mutant("heads.h", "heads[position & mask].order == head", "1"),
     Mutant("heads.h", "(uint16_t)(position - first) < count && ", ""),
@@ -314,7 +321,7 @@ BREAKS = [
     Mutant("heads.h", "head < size && heads[head].handle == handle", "head < size"),
     Mutant("heads.h", "heads[head].taken = 0;", ""),
     Mutant("heads.h", "with its neighbours */\n    heads_forget(heads, head);\n", "with its neighbours */\n"),
-    Mutant("peer.h", "*live = error;", ""),
+    Mutant("peer.c", "    *live = -(int)error;\n", ""),
     Mutant("peer.h", "(most == LIVE ? *live == LIVE : *live > 0)", "(*live > 0)"),
     Mutant("peer.h", "(most == LIVE ? *live == LIVE : *live > 0)", "(*live == LIVE)"),
     # what the caller is refused
