@@ -17,7 +17,7 @@ static inline void access_store_release16(uint16_t *p, uint16_t v)
 
 static inline void access_fence(void)
 {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    port_fence();
 }
 
 #endif

@@ -51,13 +51,11 @@ PORT_COLD void vring_break(int *live, unsigned error, uint32_t position, uint32_
  * Break the queue whose live this is for good: keep the evidence, make every later call answer error. Returns error, inline, so
  * that the compiler sees that a verb ends here, and keeps nothing for what would come after.
  */
-static PORT_PART int vring_poison(int *live, int error, uint32_t position, uint32_t value)
+static inline int vring_poison(int *live, int error, uint32_t position, uint32_t value)
 {
     vring_break(live, (unsigned)-error, position, value);
-    if (PORT_FAST)
-        return error;
 
-    int answer = *live;
+    int answer = PORT_FAST ? error : *live;
 
     PORT_NEVER(answer >= 0);
     return answer;

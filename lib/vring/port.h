@@ -134,6 +134,22 @@ static inline uint64_t port_swap64(uint64_t v)
 }
 
 /*
+ * What was stored is visible before what is loaded next is read. On x86 any locked instruction does that, in a ninth of the time that
+ * MFENCE takes on an AMD EPYC; clang takes MFENCE, and so does gcc where code has to be small. What lies there is a return address,
+ * and has to be written as wide as it is read soon.
+ */
+static inline void port_fence(void)
+{
+#if defined(__x86_64__)
+    __asm__ __volatile__("lock {orq $0, (%%rsp)|or QWORD PTR [rsp], 0}" ::: "memory", "cc");
+#elif defined(__i386__)
+    __asm__ __volatile__("lock {orl $0, (%%esp)|or DWORD PTR [esp], 0}" ::: "memory", "cc");
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/*
  * Fences against a device (ORDER_PLATFORM). C11 fences order CPUs: on Arm they are `dmb ish`, which says nothing to a
  * device outside the inner-shareable domain. Load-acquire and store-release instructions of AArch64 have no such limit;
  * 32-bit Arm builds them from fences and so needs the stronger one there, too.

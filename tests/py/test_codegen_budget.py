@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 import re
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from codegen_rig import FIXTURES, ROOT
 from limits import PROGRAM
-from vring.report import budget, build
+from vring.report import budget, build, races
 from vring.report.__main__ import main
 
 
@@ -160,6 +161,29 @@ def test_what_is_written_as_one_is_one_store_on_every_cpu(source: str, tmp_path:
     port = (lib / "port.h").read_text()
     (lib / "port.h").write_text(port.replace("aligned(_Alignof(type))", "aligned(1)"))
     assert stores_of_bytes(lib, source) > 0
+
+
+@pytest.mark.parametrize("level", ["-O2", "-Os"])
+@pytest.mark.parametrize("compiler", races.host_compilers(), ids=lambda compiler: compiler.column)
+def test_a_full_fence_is_the_fast_one(compiler: build.Compiler, level: str, tmp_path: Path) -> None:
+    """With every compiler for x86; control: clang's own is the slow one, and so is gcc's where code has to be small."""
+    if platform.machine() != "x86_64":
+        pytest.skip("there is one kind of full fence elsewhere")
+    lib = shutil.copytree(ROOT / "lib" / "vring", tmp_path / "vring")
+    asked = [*compiler.command, "-std=c11", "-ffreestanding", level, "-S", "-o", "-", f"-I{ROOT / 'include'}"]
+
+    def fences() -> list[str]:
+        done = subprocess.run(
+            [*asked, lib / "split_driver.c"], check=True, timeout=PROGRAM, capture_output=True, text=True
+        )
+        return re.findall(r"^\s*(mfence|lock)\b", done.stdout, re.M)
+
+    assert set(fences()) == {"lock"}
+    port = (lib / "port.h").read_text()
+    (lib / "port.h").write_text(
+        port.replace('#if defined(__x86_64__)\n    __asm__ __volatile__("lock', '#if 0\n    __asm__("lock')
+    )
+    assert set(fences()) == {"lock" if (compiler.family, level) == ("gcc", "-O2") else "mfence"}
 
 
 def test_the_documented_sizes_are_the_recorded_ones() -> None:
