@@ -21,106 +21,52 @@ STAGES = {"plain": [], "sanitized": ["-fsanitize=address,undefined", "-fno-sanit
 
 # Which tests run on which accessors; the one that takes longest comes last, because most mutants have fallen by then.
 PROGRAMS = {
-    "ACQREL": (
-        "ring_test.c",
-        "hostile_driver_test.c",
-        "hostile_device_test.c",
-        "hostile_packed_driver_test.c",
-        "hostile_packed_device_test.c",
-        "refusals_test.c",
-        "layout_test.c",
-        "in_order_test.c",
-        "resume_test.c",
-        "legacy_test.c",
-        "life_test.c",
-        "regions_test.c",
-        "batch_test.c",
-        "run_test.c",
-        "round_test.c",
-        "laps_test.c",
-    ),
+    "ACQREL": ("ring_test.c", "hostile_driver_test.c", "hostile_device_test.c", "hostile_packed_driver_test.c",
+               "hostile_packed_device_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c", "resume_test.c",
+               "legacy_test.c", "life_test.c", "regions_test.c", "batch_test.c", "run_test.c", "round_test.c",
+               "laps_test.c"),
     "HOOK": ("trace_test.c",),
 }
 
 
 def judgements() -> list[Mutant]:
     """Each PEER_BAD of the library, judging nothing. peer.h only explains."""
-    return [
-        Mutant(path.name, "(PEER_BAD(", "(0 && (", which)
-        for path in sorted(SOURCES.glob("*.[ch]"))
-        if path.name != "peer.h"
-        for which in range(len(re.findall(r"\(PEER_BAD\(", path.read_text())))
-    ]
+    return [Mutant(path.name, "(PEER_BAD(", "(0 && (", which)
+            for path in sorted(SOURCES.glob("*.[ch]")) if path.name != "peer.h"
+            for which in range(len(re.findall(r"\(PEER_BAD\(", path.read_text())))]
 
 
 BREAKS = [
     # barriers and orders
-    Mutant(
-        "split_ring.h",
-        "access_release16(split_avail_idx(r), split_wire16(idx), split_platform(r))",
-        "access_store16(split_avail_idx(r), split_wire16(idx))",
-    ),
-    Mutant(
-        "split_ring.h",
-        "access_release16(split_used_idx(r), split_wire16(idx), split_platform(r))",
-        "access_store16(split_used_idx(r), split_wire16(idx))",
-    ),
-    Mutant(
-        "split_ring.h", "access_acquire16(split_avail_idx(r), split_platform(r))", "access_load16(split_avail_idx(r))"
-    ),
-    Mutant(
-        "split_ring.h", "access_acquire16(split_used_idx(r), split_platform(r))", "access_load16(split_used_idx(r))"
-    ),
-    Mutant(
-        "split_driver.c",
-        "int error = vq->batch == 0 ? split_driver_open_batch(vq, &taking) : 0;\n\n    if (error)\n        return error;\n    split_driver_",
-        "int error = split_driver_open_batch(vq, &taking);\n\n    if (error)\n        return error;\n    split_driver_",
-    ),
-    Mutant(
-        "split_driver.c", "if (--vq->batch == 0)\n        used->len", "if (--vq->batch == 0 || true)\n        used->len"
-    ),
+    Mutant("split_ring.h", "access_release16(split_avail_idx(r), split_wire16(idx), split_platform(r))",
+           "access_store16(split_avail_idx(r), split_wire16(idx))"),
+    Mutant("split_ring.h", "access_release16(split_used_idx(r), split_wire16(idx), split_platform(r))",
+           "access_store16(split_used_idx(r), split_wire16(idx))"),
+    Mutant("split_ring.h", "access_acquire16(split_avail_idx(r), split_platform(r))", "access_load16(split_avail_idx(r))"),
+    Mutant("split_ring.h", "access_acquire16(split_used_idx(r), split_platform(r))", "access_load16(split_used_idx(r))"),
+    Mutant("split_driver.c", "int error = vq->batch == 0 ? split_driver_open_batch(vq, &taking) : 0;\n\n    if (error)\n        return error;\n    split_driver_", "int error = split_driver_open_batch(vq, &taking);\n\n    if (error)\n        return error;\n    split_driver_"),
+    Mutant("split_driver.c", "if (--vq->batch == 0)\n        used->len", "if (--vq->batch == 0 || true)\n        used->len"),
     Mutant("split_driver.c", "if (--vq->batch == 0)\n        used->len = vq->batch_len;", "--vq->batch;"),
-    Mutant(
-        "packed_driver.c",
-        "int error = vq->batch == 0 ? packed_driver_open_batch(vq) : 0;\n\n    if (error)\n        return error;\n    packed_driver_",
-        "int error = packed_driver_open_batch(vq);\n\n    if (error)\n        return error;\n    packed_driver_",
-    ),
-    Mutant(
-        "packed_driver.c",
-        "if (--vq->batch == 0)\n        used->len",
-        "if (--vq->batch == 0 || true)\n        used->len",
-    ),
+    Mutant("packed_driver.c", "int error = vq->batch == 0 ? packed_driver_open_batch(vq) : 0;\n\n    if (error)\n        return error;\n    packed_driver_", "int error = packed_driver_open_batch(vq);\n\n    if (error)\n        return error;\n    packed_driver_"),
+    Mutant("packed_driver.c", "if (--vq->batch == 0)\n        used->len", "if (--vq->batch == 0 || true)\n        used->len"),
     Mutant("packed_driver.c", "if (--vq->batch == 0)\n        used->len = vq->batch_len;", "--vq->batch;"),
     Mutant("split_driver.c", "split_fence(&vq->ring); /* C */", ""),
     Mutant("split_driver.c", "split_fence(&vq->ring); /* D */", ""),
     Mutant("split_device.c", "split_fence(&vq->ring); /* D */", ""),
     Mutant("split_device.c", "split_fence(&vq->ring); /* C */", ""),
-    Mutant(
-        "packed_ring.h",
-        "access_release16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags), packed_platform(r))",
-        "access_store16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags))",
-    ),
-    Mutant(
-        "packed_ring.h",
-        "access_acquire16(&packed_desc(r, offset)->flags.raw, packed_platform(r))",
-        "access_load16(&packed_desc(r, offset)->flags.raw)",
-    ),
+    Mutant("packed_ring.h", "access_release16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags), packed_platform(r))",
+           "access_store16(&packed_desc(r, offset)->flags.raw, packed_wire16(flags))"),
+    Mutant("packed_ring.h", "access_acquire16(&packed_desc(r, offset)->flags.raw, packed_platform(r))",
+           "access_load16(&packed_desc(r, offset)->flags.raw)"),
     Mutant("packed_driver.c", "packed_fence(&vq->ring); /* C */", ""),
     Mutant("packed_driver.c", "packed_fence(&vq->ring); /* D */", ""),
     Mutant("packed_device.c", "packed_fence(&vq->ring); /* D */", ""),
     Mutant("packed_device.c", "packed_fence(&vq->ring); /* C */", ""),
     # the packed ring's laps and batches
-    Mutant(
-        "packed_ring.h",
-        "bool past = PORT_UNLIKELY(packed_entry(at) >= r->size);",
-        "bool past = packed_entry(at) >= r->size && n < r->size;",
-    ),
+    Mutant("packed_ring.h", "bool past = PORT_UNLIKELY(packed_entry(at) >= r->size);",
+           "bool past = packed_entry(at) >= r->size && n < r->size;"),
     Mutant("packed_ring.h", "bool past = packed_entry(at) < n;", "bool past = false;"),
-    Mutant(
-        "packed_ring.h",
-        "(packed_lap(to) == packed_lap(from) ? 0u : r->size)",
-        "(packed_entry(to) > packed_entry(from) ? 0u : r->size)",
-    ),
+    Mutant("packed_ring.h", "(packed_lap(to) == packed_lap(from) ? 0u : r->size)", "(packed_entry(to) > packed_entry(from) ? 0u : r->size)"),
     Mutant("packed_give.c", "packed_driver_clear(&vq->ring, vq->next_avail, count);", ""),
     Mutant("packed_give.c", "packed_driver_clear(r, adding->at, packed_distance(r, adding->at, at));", ""),
     Mutant("packed_use.h", "    if (!PORT_FAST || kept) {", "    if (0) {"),
@@ -134,35 +80,21 @@ BREAKS = [
     Mutant("split_device.c", "        if (!heads_held_back(vq->heads, head))\n            return;\n", ""),
     Mutant("packed_use.h", "        if (!heads_held_back(vq->heads, id))\n            return;\n", ""),
     Mutant("packed_use.h", "if (vq->in_flight == resume_waiting(vq->waiting))", "if (0)"),
-    Mutant(
-        "split_device.c", "if ((uint16_t)(vq->next_avail - vq->next_used) == resume_waiting(vq->waiting))", "if (0)"
-    ),
+    Mutant("split_device.c", "if ((uint16_t)(vq->next_avail - vq->next_used) == resume_waiting(vq->waiting))", "if (0)"),
     Mutant("split_resume.c", "oldest != ((free_head + vq->free_count) & vq->ring.mask)", "0"),
-    Mutant(
-        "split_resume.c", "vq->free_count > 0 || feature_on(vq->features, VRING_F_IN_ORDER) ?", "vq->free_count > 0 ?"
-    ),
+    Mutant("split_resume.c", "vq->free_count > 0 || feature_on(vq->features, VRING_F_IN_ORDER) ?", "vq->free_count > 0 ?"),
     Mutant("packed_use.h", "heads[next].handle != used[added].handle || ", ""),
     Mutant("packed_use.h", " || !heads_used_in_full(heads, next, used[added].len))", ")"),
     Mutant("packed_driver.c", "used[taken - 1].len = vq->batch_len;", ";"),
     Mutant("packed_give.c", "vq->sequence--;", ""),
     Mutant("packed_driver.c", "vq->batch > 0 || ", ""),
-    Mutant(
-        "heads.h",
-        "    heads[head].writable = len;\n    heads_forget(heads, head);\n",
-        "    heads[head].writable = len;\n",
-    ),
+    Mutant("heads.h", "    heads[head].writable = len;\n    heads_forget(heads, head);\n", "    heads[head].writable = len;\n"),
     Mutant("heads.h", "refused ? HEAD_REFUSED : HEAD_NOT_USED", "HEAD_NOT_USED"),
     # a word loaded twice, a store that tells nothing new
-    Mutant(
-        "split_ring.h",
-        "words.rest = access_load64(&at[1]);",
-        "words.rest = (access_load64(&at[1]), access_load64(&at[1]));",
-    ),
-    Mutant(
-        "split_driver.c",
-        "*len = split_load_used_len(elem);",
-        "*len = (split_load_used_len(elem), split_load_used_len(elem));",
-    ),
+    Mutant("split_ring.h", "words.rest = access_load64(&at[1]);",
+           "words.rest = (access_load64(&at[1]), access_load64(&at[1]));"),
+    Mutant("split_driver.c", "*len = split_load_used_len(elem);",
+           "*len = (split_load_used_len(elem), split_load_used_len(elem));"),
     Mutant("split_give.c", "if (!PORT_FAST || adding->entry->order != head) {", "{"),
     # going on after a restart
     Mutant("packed_resume.c", "packed_store_flags(r, packed_entry(at), packed_avail_flags(at));", ""),
@@ -172,9 +104,7 @@ BREAKS = [
     Mutant("heads.c", "vring_heads_sort(heads, count);", ""),
     Mutant("saved.h", "!= saved_checksum(", "!= (uint64_t)-1 && 0 && saved_checksum("),
     Mutant("split_ring.h", "PORT_BIG_ENDIAN == SPLIT_WIRE_IS_LE ? port_swap16", "PORT_BIG_ENDIAN ? port_swap16"),
-    Mutant(
-        "split_device.c", "if (feature_on(vq->features, VRING_F_NOTIFY_ON_EMPTY) && split_device_is_idle(vq))", "if (0)"
-    ),
+    Mutant("split_device.c", "if (feature_on(vq->features, VRING_F_NOTIFY_ON_EMPTY) && split_device_is_idle(vq))", "if (0)"),
     # batches
     Mutant("batch.h", "n > 0 && ", ""),
     Mutant("split_take.c", "chain += vring_error_blame(error) == VRING_BLAME_CHAIN;", ""),
@@ -190,20 +120,14 @@ BREAKS = [
     Mutant("split_walk.h", " || outer->len / 16 > vq->max_chain", ""),
     Mutant("split_device.c", "for (most = batch_least(most, count); added", "for (; added"),
     Mutant("split_driver.c", "taking->slots[taking->next_used & taking->ring->mask].order;", "taking->free_head;"),
-    Mutant(
-        "chain.h", "if (differs & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) {", "if (differs & VRING_DESC_INDIRECT) {"
-    ),
+    Mutant("chain.h", "if (differs & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) {", "if (differs & VRING_DESC_INDIRECT) {"),
     Mutant("chain.h", "if (differs & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) {", "if (differs & VRING_DESC_WRITE) {"),
-    Mutant(
-        "split_take.c", "taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;", "taken += error == 0;"
-    ),
+    Mutant("split_take.c", "taken += error == 0 || vring_error_blame(error) == VRING_BLAME_CHAIN;", "taken += error == 0;"),
     Mutant("packed_take.c", "n_iov - pieces", "n_iov"),
     Mutant("packed_driver.c", "while (taken < capacity && (error", "while ((error"),
     Mutant("packed_driver.c", "for (; !error && taken < capacity; taken += row)", "for (; !error; taken += row)"),
     Mutant("packed_driver.c", "batch_least(left, batch_least(left, capacity) * step)", "left"),
-    Mutant(
-        "packed_driver.c", "batch_least(left, batch_least(left, capacity) * step)", "batch_least(left, capacity) * step"
-    ),
+    Mutant("packed_driver.c", "batch_least(left, batch_least(left, capacity) * step)", "batch_least(left, capacity) * step"),
     Mutant("packed_driver.c", "            end = here;\n", ""),
     Mutant("packed_driver.c", " - packed_entry(at) + count - step;", " - packed_entry(at);"),
     Mutant("packed_device.c", " && here.desc < end.desc; next++", "; next++"),
@@ -212,16 +136,8 @@ BREAKS = [
     Mutant("batch.h", "buffer->table ? NULL : buffer->segments", "buffer->segments"),
     Mutant("packed_give.c", "        if (!segment_is_sound(addr, len))\n            break;\n", ""),
     Mutant("packed_give.c", "in_order && id == whole ? 0 : id", "id"),
-    Mutant(
-        "packed_give.c",
-        "batch_least(batch_least(count, vq->free_count), whole - start)",
-        "batch_least(count, whole - start)",
-    ),
-    Mutant(
-        "packed_give.c",
-        "batch_least(batch_least(count, vq->free_count), whole - start)",
-        "batch_least(count, vq->free_count)",
-    ),
+    Mutant("packed_give.c", "batch_least(batch_least(count, vq->free_count), whole - start)", "batch_least(count, whole - start)"),
+    Mutant("packed_give.c", "batch_least(batch_least(count, vq->free_count), whole - start)", "batch_least(count, vq->free_count)"),
     Mutant("packed_give.c", "batch_least(count, whole - id)", "count"),
     Mutant("packed_driver.c", "capacity - taken), vq->ring.size - vq->oldest)", "capacity - taken), vq->batch)"),
     Mutant("packed_use.h", "batch_least(vq->in_flight, count)", "count"),
@@ -247,19 +163,14 @@ BREAKS = [
     Mutant("packed_device.c", "straight && vq->staged > 0", "straight"),
     # arithmetic
     Mutant("event.h", "(uint16_t)(now - event - 1) < (uint16_t)(now - before)", "now > event && event >= before"),
-    Mutant(
-        "event.h",
-        "(uint16_t)(now - event - 1) < (uint16_t)(now - before)",
-        "(uint16_t)(now - event) < (uint16_t)(now - before)",
-    ),
+    Mutant("event.h", "(uint16_t)(now - event - 1) < (uint16_t)(now - before)",
+           "(uint16_t)(now - event) < (uint16_t)(now - before)"),
     Mutant("event.h", "in_flight * 3 / 4", "in_flight / 2"),
     # what a straight path leaves to the other
     Mutant("chain.h", "if (!PORT_UNLIKELY(run->bytes > UINT32_MAX))", "if (1)"),
     Mutant("chain.h", "if (*kind || !chain_run_turns(", "if (!chain_run_turns("),
     Mutant("chain.h", "    chain_run_drop(run, desc);\n    chain_run_tell(", "    chain_run_tell("),
-    Mutant(
-        "chain.h", " == VRING_DESC_WRITE &&\n           !(last->flags & VRING_REGION_READ_ONLY)", " == VRING_DESC_WRITE"
-    ),
+    Mutant("chain.h", " == VRING_DESC_WRITE &&\n           !(last->flags & VRING_REGION_READ_ONLY)", " == VRING_DESC_WRITE"),
     Mutant("packed_walk.h", "if (PORT_UNLIKELY(run.iov == run.end))", "if (0)"),
     Mutant("packed_walk.h", "while (room > 0 && chain", "while (chain"),
     Mutant("packed_walk.h", "while (run.iov != run.end && chain", "while (chain"),
@@ -274,9 +185,7 @@ BREAKS = [
     Mutant("packed_give.c", "vq->free_count == 0 || segment_check", "segment_check"),
     Mutant("packed_give.c", " || segment_check(segments->addr, segments->len) != 0", ""),
     Mutant("packed_driver.c", "vq->live <= 0 || packed_driver_staged(vq) != 0 ||", "vq->live <= 0 ||"),
-    Mutant(
-        "packed_driver.c", " ||\n                                    feature_on(vq->features, VRING_F_IN_ORDER)))", "))"
-    ),
+    Mutant("packed_driver.c", " ||\n                                    feature_on(vq->features, VRING_F_IN_ORDER)))", "))"),
     Mutant("packed_driver.c", "|| packed_driver_staged(vq) == 0 || resume_owes", "|| resume_owes"),
     Mutant("packed_driver.c", " || resume_owes(vq->owes)))", "))"),
     Mutant("packed_device.c", "        return packed_device_add_in_order(vq, handle, len);\n", "        {}\n"),
@@ -284,73 +193,29 @@ BREAKS = [
     Mutant("packed_device.c", "!vq || vq->live <= 0 || inflight_is_kept(&vq->inflight)))", "!vq || vq->live <= 0))"),
     Mutant("packed_device.c", "PORT_UNLIKELY(heads_check_use(vq->heads, vq->ring.size, handle, len) != 0)", "0"),
     Mutant("packed_device.c", "vq->staged == 0 || inflight_is_kept(&vq->inflight) ||", "vq->staged == 0 ||"),
-    Mutant(
-        "packed_device.c",
-        "    if (feature_on(vq->features, VRING_F_IN_ORDER))\n        packed_device_end_batch(vq);\n",
-        "",
-        which=1,
-    ),
+    Mutant("packed_device.c", "    if (feature_on(vq->features, VRING_F_IN_ORDER))\n        packed_device_end_batch(vq);\n", "", which=1),
     Mutant("packed_device.c", " ||\n                                    resume_owes(vq->owes)))", "))"),
     Mutant("packed_take.c", "!iov || n_iov == 0 || vq->live", "!iov || vq->live"),
-    Mutant(
-        "packed_take.c",
-        "                                    resume_waiting(vq->waiting) > 0 || inflight",
-        "                                    inflight",
-    ),
-    Mutant(
-        "packed_take.c",
-        " || inflight_is_kept(&vq->inflight)))\n        return packed_device_get_any",
-        "))\n        return packed_device_get_any",
-    ),
-    Mutant(
-        "packed_take.c",
-        "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE)",
-        "VRING_DESC_INDIRECT | VRING_DESC_WRITE)",
-    ),
-    Mutant(
-        "packed_take.c",
-        "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE)",
-        "VRING_DESC_NEXT | VRING_DESC_WRITE)",
-    ),
+    Mutant("packed_take.c", "                                    resume_waiting(vq->waiting) > 0 || inflight", "                                    inflight"),
+    Mutant("packed_take.c", " || inflight_is_kept(&vq->inflight)))\n        return packed_device_get_any", "))\n        return packed_device_get_any"),
+    Mutant("packed_take.c", "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE)", "VRING_DESC_INDIRECT | VRING_DESC_WRITE)"),
+    Mutant("packed_take.c", "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE)", "VRING_DESC_NEXT | VRING_DESC_WRITE)"),
     Mutant("packed_take.c", "} else if (unlike == VRING_DESC_WRITE) {", "} else if (1) {"),
-    Mutant(
-        "split_take.c",
-        "if (PORT_UNLIKELY(resume_waiting(vq->waiting) > 0))\n        return split_device_get_any",
-        "if (0)\n        return split_device_get_any",
-    ),
-    Mutant(
-        "split_take.c",
-        "if (PORT_UNLIKELY(inflight_is_kept(&vq->inflight)))\n        return split_device_get_kept",
-        "if (0)\n        return split_device_get_kept",
-    ),
-    Mutant(
-        "split_take.c",
-        "    if (n_iov == 0)\n        return split_device_get_read",
-        "    if (0)\n        return split_device_get_read",
-    ),
-    Mutant(
-        "split_device.c",
-        "if (PORT_UNLIKELY(inflight_is_kept(&vq->inflight)))\n        return split_device_add_kept",
-        "if (0)\n        return split_device_add_kept",
-    ),
+    Mutant("split_take.c", "if (PORT_UNLIKELY(resume_waiting(vq->waiting) > 0))\n        return split_device_get_any", "if (0)\n        return split_device_get_any"),
+    Mutant("split_take.c", "if (PORT_UNLIKELY(inflight_is_kept(&vq->inflight)))\n        return split_device_get_kept", "if (0)\n        return split_device_get_kept"),
+    Mutant("split_take.c", "    if (n_iov == 0)\n        return split_device_get_read", "    if (0)\n        return split_device_get_read"),
+    Mutant("split_device.c", "if (PORT_UNLIKELY(inflight_is_kept(&vq->inflight)))\n        return split_device_add_kept", "if (0)\n        return split_device_add_kept"),
     # runs, and what is held because of where it stands
     Mutant("heads.h", "heads[position & mask].order == head", "1"),
     Mutant("heads.h", "(uint16_t)(position - first) < count && ", ""),
     Mutant("heads.h", " && heads[place].order == id", ""),
     Mutant("heads.h", "(place >= first ? place : place + size) - first < count && ", ""),
     Mutant("slots.h", "(uint16_t)(position - first) < count && ", ""),
-    Mutant(
-        "holds.h",
-        "return slot_is_at(vq->slots, vq->ring.mask, head, vq->next_used, (uint16_t)(vq->next_avail - vq->next_used));",
-        "return slot_in_flight(vq->slots, head);",
-    ),
+    Mutant("holds.h", "return slot_is_at(vq->slots, vq->ring.mask, head, vq->next_used, (uint16_t)(vq->next_avail - vq->next_used));",
+           "return slot_in_flight(vq->slots, head);"),
     Mutant("holds.h", "(id + size - vq->oldest) % size < packed_driver_in_flight(vq)", "slot_in_flight(vq->slots, id)"),
     Mutant("holds.h", "heads_is_at(vq->heads, vq->ring.mask, head, vq->next_used, in_flight)", "1"),
-    Mutant(
-        "holds.h",
-        "heads_is_among(vq->heads, vq->ring.size, id, vq->oldest, vq->in_flight - packed_device_unwritten(vq))",
-        "1",
-    ),
+    Mutant("holds.h", "heads_is_among(vq->heads, vq->ring.size, id, vq->oldest, vq->in_flight - packed_device_unwritten(vq))", "1"),
     Mutant("holds.h", "vq->in_flight - packed_device_unwritten(vq));", "vq->in_flight);"),
     Mutant("holds.h", "|| packed_device_is_unwritten(vq, id) ||", "||"),
     Mutant("holds.h", "vq->unwritten < vq->in_flight ? vq->unwritten : vq->in_flight", "vq->unwritten"),
@@ -368,11 +233,8 @@ BREAKS = [
     Mutant("holds.h", "vq->next_head = (uint16_t)((head + 1u) & vq->ring.mask);", ""),
     Mutant("split_device.c", "vq->next_head = head;", ""),
     Mutant("split_device.c", "vq->round--;", ";"),
-    Mutant(
-        "packed_take.c",
-        "taking->passes ? heads_is_among(heads, r->size, id, taking->oldest, taking->in_flight)",
-        "0 ? 0",
-    ),
+    Mutant("packed_take.c", "taking->passes ? heads_is_among(heads, r->size, id, taking->oldest, taking->in_flight)",
+           "0 ? 0"),
     Mutant("split_take.c", "        vq->odd = (uint16_t)(vq->next_avail - vq->next_used);\n", "        {}\n"),
     Mutant("packed_take.c", "        vq->odd = vq->in_flight;\n", "        {}\n"),
     Mutant("split_device.c", "    vq->odd = (uint16_t)(vq->next_avail - vq->next_used);\n", ""),
@@ -403,22 +265,15 @@ BREAKS = [
     Mutant("packed_row.h", "(uint16_t)(packed_device_unwritten(vq) + taken)", "(uint16_t)taken"),
     Mutant("packed_row.h", "        heads_set_taken(head, 1, HEAD_NOT_USED);\n", ""),
     Mutant("packed_row.h", "        head->writable = (uint32_t)one.writable;\n", ""),
-    Mutant(
-        "packed_row.h",
-        "vq->row > 0 && id == packed_after(&vq->ring, vq->last_id) ? (uint16_t)(vq->row + 1) : 1",
-        "(uint16_t)(vq->row + 1)",
-    ),
+    Mutant("packed_row.h", "vq->row > 0 && id == packed_after(&vq->ring, vq->last_id) ? (uint16_t)(vq->row + 1) : 1",
+           "(uint16_t)(vq->row + 1)"),
     Mutant("packed_take.c", "        vq->row = 1; ", "        vq->row++; "),
     Mutant("packed_take.c", "        packed_device_settle(vq);\n", "        {}\n"),
     Mutant("packed_device.c", "        packed_device_settle(vq);\n", "        {}\n"),
     Mutant("packed_device.c", "        packed_device_settle(vq);\n", "        {}\n", which=1),
     Mutant("packed_device.c", "        packed_device_settle(vq);\n", "        {}\n", which=2),
     Mutant("packed_device.c", "        packed_device_settle(vq);\n", "        {}\n", which=3),
-    Mutant(
-        "packed_use.h",
-        "    if (handle != packed_device_row_handle(vq, id, back))\n        return VRING_E_HANDLE;\n",
-        "",
-    ),
+    Mutant("packed_use.h", "    if (handle != packed_device_row_handle(vq, id, back))\n        return VRING_E_HANDLE;\n", ""),
     Mutant("packed_use.h", "    if (len > vq->heads[id].writable)\n        return VRING_E_LEN;\n", ""),
     Mutant("packed_device.c", "vq->odd == 0 && last < vq->ring.size &&", "last < vq->ring.size &&"),
     Mutant("packed_device.c", "        head->handle = packed_device_row_handle(vq, id, back);\n", ""),
@@ -430,9 +285,7 @@ BREAKS = [
     Mutant("packed_give.c", "batch_least(batch_least(count, vq->free_count),", "batch_least(count,", which=1),
     Mutant("packed_give.c", "        if (!segment_is_sound(addr, len))\n            return 0;\n", ""),
     Mutant("packed_give.c", "if (packed_driver_staged(vq) == 0 && next != end) {", "if (next != end) {"),
-    Mutant(
-        "packed_give.c", "if (packed_driver_staged(vq) == 0 && next != end) {", "if (packed_driver_staged(vq) == 0) {"
-    ),
+    Mutant("packed_give.c", "if (packed_driver_staged(vq) == 0 && next != end) {", "if (packed_driver_staged(vq) == 0) {"),
     Mutant("packed_give.c", "batch_least(whole - packed_entry(at), whole - vq->free_head)", "whole - packed_entry(at)"),
     Mutant("packed_give.c", "batch_least(whole - packed_entry(at), whole - vq->free_head)", "whole - vq->free_head"),
     Mutant("slots.h", "port_pair(1, position, 16)", "port_pair(0, position, 16)"),
@@ -449,11 +302,7 @@ BREAKS = [
     Mutant("packed_give.c", "(in_order ? last : sequence)", "sequence"),
     Mutant("packed_give.c", "        slot->position = (uint16_t)packed_entry(at);\n", "        {}\n"),
     Mutant("split_driver.c", "count == vq->batch ? vq->batch_len : last->writable", "vq->batch_len"),
-    Mutant(
-        "split_driver.c",
-        "((end - vq->free_head - vq->free_count - 1) & mask) + 1",
-        "(end - vq->free_head - vq->free_count) & mask",
-    ),
+    Mutant("split_driver.c", "((end - vq->free_head - vq->free_count - 1) & mask) + 1", "(end - vq->free_head - vq->free_count) & mask"),
     Mutant("split_driver.c", "batch_least(vq->batch, capacity)", "vq->batch"),
     Mutant("packed_driver.c", "count == vq->batch ? vq->batch_len : vq->slots[last].writable", "vq->batch_len"),
     Mutant("packed_driver.c", "uint32_t count = batch_least(vq->batch, capacity)", "uint32_t count = vq->batch"),
@@ -462,11 +311,8 @@ BREAKS = [
     Mutant("split_give.c", "ring.size - (first > place ? first : place)", "ring.size - first"),
     Mutant("split_give.c", "ring.size - (first > place ? first : place)", "ring.size - place"),
     Mutant("split_give.c", "batch_least(batch_least(count, vq->free_count),", "batch_least(count,"),
-    Mutant(
-        "split_give.c",
-        "if (!feature_on(vq->features, VRING_F_IN_ORDER))\n        return split_driver_add_segments",
-        "if (0)\n        return split_driver_add_segments",
-    ),
+    Mutant("split_give.c", "if (!feature_on(vq->features, VRING_F_IN_ORDER))\n        return split_driver_add_segments",
+           "if (0)\n        return split_driver_add_segments"),
     # what is remembered
     Mutant("slots.h", "slots[position & mask].order == head", "1"),
     Mutant("packed_driver.c", "return vq->slots[packed_entry(last)].order == id;", "return true;"),
@@ -484,19 +330,10 @@ BREAKS = [
     Mutant("chain.h", "if (walk->pieces++ < walk->capacity) {", "if (walk->pieces++ <= walk->capacity) {"),
     Mutant("chain.h", "(VRING_DESC_NEXT | VRING_DESC_INDIRECT)) == 0", "VRING_DESC_INDIRECT) == 0"),
     Mutant("chain.h", "(VRING_DESC_NEXT | VRING_DESC_INDIRECT)) == 0", "VRING_DESC_NEXT) == 0"),
-    Mutant(
-        "split_ring.h",
-        "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE",
-        "VRING_DESC_INDIRECT | VRING_DESC_WRITE",
-    ),
-    Mutant(
-        "split_ring.h", "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE", "VRING_DESC_NEXT | VRING_DESC_WRITE"
-    ),
-    Mutant(
-        "split_ring.h",
-        "(words.rest & judged) == split_wire64(split_rest(0, kind, 0))",
-        "(words.rest & judged & ~split_wire64(split_rest(0, VRING_DESC_WRITE, 0))) == 0",
-    ),
+    Mutant("split_ring.h", "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE", "VRING_DESC_INDIRECT | VRING_DESC_WRITE"),
+    Mutant("split_ring.h", "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE", "VRING_DESC_NEXT | VRING_DESC_WRITE"),
+    Mutant("split_ring.h", "(words.rest & judged) == split_wire64(split_rest(0, kind, 0))",
+           "(words.rest & judged & ~split_wire64(split_rest(0, VRING_DESC_WRITE, 0))) == 0"),
     Mutant("regions.h", "end < begin || ", ""),
     Mutant("regions.h", "end >= (size_t)last->size)", "begin >= (size_t)last->size)"),
     Mutant("regions.h", "writable && (last->flags & VRING_REGION_READ_ONLY)", "0"),
@@ -504,21 +341,13 @@ BREAKS = [
     Mutant("split_give.c", "if (!segment_is_sound(addr, len))\n            return false;", ""),
     Mutant("split_give.c", "return readable + writable <= UINT32_MAX;", "return true;"),
     Mutant("split_give.c", "list->writable = (uint32_t)writable;", "list->writable = (uint32_t)(readable + writable);"),
-    Mutant(
-        "split_give.c",
-        "split_rest(len, kind | VRING_DESC_NEXT, list->next)",
-        "split_rest(len, VRING_DESC_NEXT, list->next)",
-    ),
+    Mutant("split_give.c", "split_rest(len, kind | VRING_DESC_NEXT, list->next)", "split_rest(len, VRING_DESC_NEXT, list->next)"),
     Mutant("split_give.c", "rest & split_rest(UINT32_MAX, VRING_DESC_WRITE, 0)", "rest"),
     Mutant("split_give.c", "segments_check_table(table, count) || ", ""),
     Mutant("split_give.c", "(tables ? 1 : count) > adding->free_count || ", ""),
     Mutant("split_give.c", "tables != (table != NULL) || ", ""),
     Mutant("split_give.c", "tables != (table != NULL) || !segments)", "tables != (table != NULL))"),
-    Mutant(
-        "split_give.c",
-        "while (++buffer != end && batch_shape(buffer->n_readable, buffer->n_writable) == shape);",
-        "while (++buffer != end);",
-    ),
+    Mutant("split_give.c", "while (++buffer != end && batch_shape(buffer->n_readable, buffer->n_writable) == shape);", "while (++buffer != end);"),
     Mutant("batch.h", "(uint32_t)n_writable << 16 | n_readable", "n_writable"),
     Mutant("batch.h", "(uint32_t)n_writable << 16 | n_readable", "n_readable"),
     Mutant("split_give.c", "if (count - 1 >= most)", "if (false)"),
@@ -552,11 +381,7 @@ SMALL = [
     Mutant("packed_give.c", "if (packed_same(at, vq->published))", "if (false)"),
     Mutant("peer.c", "    *live = -(int)error;\n", ""),
     Mutant("peer.h", "FEATURE_BUILT(VRING_F_SUSPEND) && state > most ? VRING_E_STATE : 0", "0"),
-    Mutant(
-        "packed_give.c",
-        "if (!PORT_FAST || packed_driver_staged(vq) == 0)",
-        "if (PORT_FAST && packed_driver_staged(vq) == 0)",
-    ),
+    Mutant("packed_give.c", "if (!PORT_FAST || packed_driver_staged(vq) == 0)", "if (PORT_FAST && packed_driver_staged(vq) == 0)"),
 ]
 
 
@@ -585,16 +410,9 @@ FIRMWARE = [
 
 
 def build(folder: Path, level: str, programs: dict[str, tuple[str, ...]]) -> list[Program]:
-    return [
-        Program(
-            folder / f"{stage}-{access}",
-            [*COMPILE, level, *flags, f"-DVRING_ACCESS_{access}"],
-            SOURCES,
-            [TESTS / "vring" / test for test in tests],
-        )
-        for stage, flags in STAGES.items()
-        for access, tests in programs.items()
-    ]
+    return [Program(folder / f"{stage}-{access}", [*COMPILE, level, *flags, f"-DVRING_ACCESS_{access}"], SOURCES,
+                    [TESTS / "vring" / test for test in tests])
+            for stage, flags in STAGES.items() for access, tests in programs.items()]
 
 
 @pytest.fixture(scope="module")
@@ -620,16 +438,8 @@ def test_every_broken_library_built_for_size_is_found_out(tmp_path: Path) -> Non
 
 
 def test_every_broken_library_built_for_firmware_is_found_out(tmp_path: Path) -> None:
-    flags = [
-        *COMPILE,
-        "-Os",
-        "-DVRING_BUILD_FEATURES=VRING_F_VERSION_1",
-        "-DVRING_BUILD_RESTART=0",
-        "-DVRING_BUILD_REGIONS=0",
-        "-DVRING_BUILD_USED_LEN=0",
-        "-fsanitize=address,undefined",
-        "-fno-sanitize-recover=all",
-    ]
+    flags = [*COMPILE, "-Os", "-DVRING_BUILD_FEATURES=VRING_F_VERSION_1", "-DVRING_BUILD_RESTART=0", "-DVRING_BUILD_REGIONS=0",
+             "-DVRING_BUILD_USED_LEN=0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     firmware = [Program(tmp_path / "small", flags, SOURCES, [TESTS / "vring" / "small_test.c"])]
     assert all(program.passes(tmp_path) for program in firmware)
     alive = survivors(FIRMWARE, firmware, tmp_path)
