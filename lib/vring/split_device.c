@@ -259,17 +259,8 @@ static PORT_NOINLINE int split_device_add_in_order(struct vring_split_device *vq
     return 0;
 }
 
-/* add_used without it, where note is kept of what is in flight. */
-static PORT_NOINLINE int split_device_add_kept(struct vring_split_device *vq, vring_handle handle, uint32_t len)
-{
-    uint16_t at = vq->next_used;
-
-    split_device_stage(vq, handle_head(handle));
-    split_store_used(&vq->ring, at, handle_head(handle), len);
-    return 0;
-}
-
-int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len)
+/* add_used of any buffer, or why it cannot be used. */
+static PORT_REST int split_device_add_any(struct vring_split_device *vq, vring_handle handle, uint32_t len)
 {
     int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
 
@@ -284,8 +275,21 @@ int vring_split_device_add_used(struct vring_split_device *vq, vring_handle hand
     if (error)
         return error;
 
-    if (PORT_UNLIKELY(inflight_is_kept(&vq->inflight)))
-        return split_device_add_kept(vq, handle, len);
+    uint16_t at = vq->next_used;
+
+    split_device_stage(vq, handle_head(handle));
+    split_store_used(&vq->ring, at, handle_head(handle), len);
+    return 0;
+}
+
+int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len)
+{
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || inflight_is_kept(&vq->inflight)))
+        return split_device_add_any(vq, handle, len);
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        return split_device_add_in_order(vq, handle, len);
+    if (PORT_UNLIKELY(heads_check_use(vq->heads, vq->ring.size, handle, len) != 0))
+        return split_device_add_any(vq, handle, len);
     heads_release(vq->heads, handle_head(handle));
     split_store_used(&vq->ring, vq->next_used++, handle_head(handle), len);
     return 0;
@@ -389,10 +393,20 @@ static bool split_device_is_idle(const struct vring_split_device *vq)
     return vq->next_used == vq->next_avail && split_observe_avail(&vq->ring) == vq->next_avail;
 }
 
-int vring_split_device_publish(struct vring_split_device *vq)
+/* Does the driver wish to be notified, now that what is behind before has been used? */
+static PORT_INLINE int split_device_is_due(const struct vring_split_device *vq, uint16_t before)
 {
-    uint16_t before;
+    split_fence(&vq->ring); /* D */
+    if (feature_on(vq->features, VRING_F_NOTIFY_ON_EMPTY) && split_device_is_idle(vq))
+        return 1;
+    if (feature_on(vq->features, VRING_F_EVENT_IDX))
+        return event_is_due(split_load_used_event(&vq->ring), vq->published, before);
+    return !(split_load_avail_flags(&vq->ring) & VRING_NO_NOTIFY);
+}
 
+/* publish of anything, or where there is nothing to publish. */
+static PORT_REST int split_device_publish_any(struct vring_split_device *vq)
+{
     int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
 
     if (refusal)
@@ -400,21 +414,33 @@ int vring_split_device_publish(struct vring_split_device *vq)
     if (vq->next_used == vq->published)
         return resume_settle(&vq->owes);
 
-    before = vq->published;
+    uint16_t before = vq->published;
+
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         split_device_end_batch(vq);
     vq->published = vq->next_used;
     split_publish_used(&vq->ring, vq->published); /* B */
     if (inflight_is_kept(&vq->inflight))
         inflight_split_publish(&vq->inflight, vq->heads, vq->published);
-    split_fence(&vq->ring); /* D */
-    if (resume_owes(vq->owes))
-        return resume_settle(&vq->owes);
-    if (feature_on(vq->features, VRING_F_NOTIFY_ON_EMPTY) && split_device_is_idle(vq))
-        return 1;
-    if (feature_on(vq->features, VRING_F_EVENT_IDX))
-        return event_is_due(split_load_used_event(&vq->ring), vq->published, before);
-    return !(split_load_avail_flags(&vq->ring) & VRING_NO_NOTIFY);
+
+    int due = split_device_is_due(vq, before);
+
+    return resume_settle(&vq->owes) | due;
+}
+
+int vring_split_device_publish(struct vring_split_device *vq)
+{
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || vq->next_used == vq->published ||
+                                    inflight_is_kept(&vq->inflight) || resume_owes(vq->owes)))
+        return split_device_publish_any(vq);
+
+    uint16_t before = vq->published;
+
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        split_device_end_batch(vq);
+    vq->published = vq->next_used;
+    split_publish_used(&vq->ring, vq->published); /* B */
+    return split_device_is_due(vq, before);
 }
 
 /* ------------------------------------------------------------------------------------------------ notifications --- */

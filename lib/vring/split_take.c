@@ -101,15 +101,13 @@ static PORT_ASIDE int split_device_take_walked(struct vring_split_device *vq, st
     return -walk->refused;
 }
 
-/* The same, going on behind what chain tells, if first is given. */
+/* The same, going on behind what chain tells. */
 static PORT_NOINLINE int split_device_take_rest(struct vring_split_device *vq, uint16_t head, struct split_device_place at,
                                                 const struct split_words *first, struct vring_iov *iov, uint32_t n_iov,
                                                 struct vring_chain *chain)
 {
     struct chain_walk walk;
 
-    if (!first)
-        chain_clear(chain);
     chain_go_on(&walk, iov, n_iov, chain);
     return split_device_take_walked(vq, &walk, head, at, first);
 }
@@ -269,12 +267,6 @@ static PORT_INLINE bool split_device_take_piece(struct vring_split_device *vq, s
         return false;
     chain->handle = split_device_take(vq, taking, head, kind ? desc.len : 0);
     return true;
-}
-
-/* The head that was noted there. */
-static PORT_INLINE uint16_t split_device_noted(const struct vring_split_device *vq)
-{
-    return vq->heads[vq->next_avail & vq->ring.mask].order;
 }
 
 /* What a batch has come to: several buffers, or one. */
@@ -457,30 +449,23 @@ static PORT_REST int split_device_get_any(struct vring_split_device *vq, struct 
 }
 
 /*
- * The buffer whose head was noted last, and then whose first descriptor was read, whatever it is. In calls, and by what fits in
- * registers: the usual buffer needs no stack then.
+ * The buffer at next_avail, whatever it is, of which head and first descriptor were read. By what fits in registers: a straight
+ * path comes here without having put it anywhere.
  */
-static PORT_NOINLINE int split_device_get_kept(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
-                                               struct vring_chain *chain)
-{
-    struct split_device_place at = {0, vq->ring.size, split_device_noted(vq), false};
-
-    return split_device_take_rest(vq, split_device_noted(vq), at, NULL, iov, n_iov, chain);
-}
-
 static PORT_NOINLINE int split_device_get_read(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                                struct vring_chain *chain, uint64_t addr, uint64_t rest)
 {
-    struct split_device_batch batch = {0, true, split_device_noted(vq), {addr, rest}};
+    struct split_device_batch batch = {0, true, vq->heads[vq->next_avail & vq->ring.mask].order, {addr, rest}};
 
     return split_device_get_lists(vq, iov, n_iov, chain, 1, &batch);
 }
 
-/* get_avail where nothing waits to be handed out again, and nothing is kept of a buffer but its head. */
+/* get_avail where there is room for a piece, nothing is left from before a restart, and no note is kept. */
 static PORT_INLINE int split_device_get_next(struct vring_split_device *vq, bool passes, struct vring_iov *iov,
                                              uint32_t n_iov, struct vring_chain *chain)
 {
     struct split_device_taking taking = split_device_taking(vq, passes);
+    struct split_words words = {0, 0};
     size_t head = 0;
 
     if (vq->seen_avail == (uint16_t)taking.next_avail) {
@@ -493,17 +478,10 @@ static PORT_INLINE int split_device_get_next(struct vring_split_device *vq, bool
             return VRING_E_EMPTY;
     }
 
-    int error = split_device_offered(vq, &taking, &head);
+    int error = split_device_next(vq, &taking, &head, &words);
 
     if (PORT_UNLIKELY(error))
         return error;
-    if (PORT_UNLIKELY(inflight_is_kept(&vq->inflight)))
-        return split_device_get_kept(vq, iov, n_iov, chain);
-
-    struct split_words words = split_fetch(taking.ring->desc, head);
-
-    if (n_iov == 0)
-        return split_device_get_read(vq, iov, n_iov, chain, words.addr, words.rest);
     if (split_device_take_piece(vq, &taking, head, words, 0, iov, chain))
         PORT_STORED(chain->handle); /* gcc makes one of both kinds otherwise, of numbers instead of constants */
     else if (!split_device_take_piece(vq, &taking, head, words, VRING_DESC_WRITE, iov, chain))
@@ -522,14 +500,8 @@ static PORT_NOINLINE int split_device_get_in_order(struct vring_split_device *vq
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                  struct vring_chain *chain)
 {
-    if (!PORT_FAST)
-        return split_device_get_any(vq, iov, n_iov, chain);
-
-    int refusal = peer_refusal(live_unless(!chain || (!iov && n_iov > 0), vq ? &vq->live : NULL), LIVE);
-
-    if (refusal)
-        return refusal;
-    if (PORT_UNLIKELY(resume_waiting(vq->waiting) > 0))
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !chain || !iov || n_iov == 0 || vq->live != LIVE ||
+                                    resume_waiting(vq->waiting) > 0 || inflight_is_kept(&vq->inflight)))
         return split_device_get_any(vq, iov, n_iov, chain);
     if (split_device_passes(vq))
         return split_device_get_in_order(vq, iov, n_iov, chain);

@@ -132,6 +132,8 @@ RING_TEST(C062_no_room_at_all_takes_nothing)
         CHECK(vring_driver_publish(&r.driver) >= 0);
         CHECK_ERR(vring_device_get_avail(&r.device, NULL, 0, &chain), VRING_E_ROOM);
         CHECK_EQ(chain.n_writable, 1);
+        CHECK_ERR(vring_device_get_avail(&r.device, r.iov, 0, &chain), VRING_E_ROOM);
+        CHECK_EQ(chain.n_writable, 1);
         CHECK_OK(ring_get_avail(&r, &chain)); /* the second buffer is in the region that the first was in */
     }
 }
