@@ -259,14 +259,6 @@ static PORT_INLINE bool chain_put_piece(const struct chain_desc *desc, const str
     return true;
 }
 
-/* The same of any kind, if its flags say that it is all of a buffer. */
-static PORT_INLINE bool chain_piece(const struct chain_desc *desc, const struct vring_region *last, struct vring_iov *iov,
-                                    struct vring_chain *chain)
-{
-    return (desc->flags & (VRING_DESC_NEXT | VRING_DESC_INDIRECT)) == 0 &&
-        chain_put_piece(desc, last, desc->flags & VRING_DESC_WRITE, iov, chain);
-}
-
 /*
  * A straight walk: each descriptor one piece in the region that the last one was in, first those that the device reads,
  * then those that it writes. It judges nothing: with a descriptor that it does not take, of which nothing has been said

@@ -272,16 +272,16 @@ static PORT_INLINE int packed_device_look(struct vring_packed_device *vq, const 
 }
 
 /*
- * Take the buffer that r begins with if desc is all of it: one piece, in the region that the last one was in. There is room
- * for it. 0, or what broke the queue, or OTHER.
+ * Take the buffer that r begins with, of which desc is all and of this kind, if it is one piece in the region that the last one
+ * was in. There is room for it. 0, or what broke the queue, or OTHER.
  */
 static PORT_INLINE int packed_device_take_piece(struct vring_packed_device *vq, const struct vring_packed_ring *r,
                                                 struct vring_head *heads, struct vring_head *place,
-                                                struct packed_device_taking *taking, const struct chain_desc *desc,
-                                                const struct vring_region *last, struct vring_iov *iov,
-                                                struct vring_chain *chain)
+                                                struct packed_device_taking *taking, uint32_t kind,
+                                                const struct chain_desc *desc, const struct vring_region *last,
+                                                struct vring_iov *iov, struct vring_chain *chain)
 {
-    if (!chain_piece(desc, last, iov, chain))
+    if (!chain_put_piece(desc, last, kind, iov, chain))
         return OTHER;
     if (!packed_device_may_take(r, heads, taking, desc->next))
         return vring_poison(&vq->live, VRING_E_PEER_ID, packed_offset(&vq->ring, r), desc->next);
@@ -310,7 +310,7 @@ static PORT_INLINE int packed_device_get_kind(struct vring_packed_device *vq, ui
 
     for (;; place++, chains++) {
         desc.flags = (uint16_t)kind; /* all that matters of them */
-        error = packed_device_take_piece(vq, &here, heads, place, &taking, &desc, last, next, chains);
+        error = packed_device_take_piece(vq, &here, heads, place, &taking, kind, &desc, last, next, chains);
         if (PORT_UNLIKELY(error)) {
             *first = desc;
             break;
