@@ -15,7 +15,7 @@
 #include "packed_ring.h"
 #include "resume.h"
 
-/* What using moves; as struct packed_device_taking of packed_take.c. */
+/* What using moves; as struct packed_device_taking of packed_taking.h. */
 struct packed_device_using {
     struct vring_packed_position at; /* next_used */
     uint32_t buffers; /* that have been staged by this call */

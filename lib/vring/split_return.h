@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a buffer comes back to a split driver: what is asked of a used element, and what it moves. Reads beside packed_return.h;
+ * split_driver.c has the verbs.
+ */
+#ifndef VRING_SPLIT_RETURN_H
+#define VRING_SPLIT_RETURN_H
+
+#include <vring/split.h>
+
+#include "peer.h"
+#include "slots.h"
+#include "split_ring.h"
+#include "used_len.h"
+
+/* What it reads and moves; as struct split_driver_adding of split_adding.h. */
+struct split_driver_taking {
+    const struct vring_split_ring *ring;
+    struct vring_slot *slots;
+    size_t next_avail;
+    size_t next_used;
+    size_t free_head;
+    uint32_t free_count;
+    uint32_t staged;
+    uint8_t used_len;
+};
+
+static PORT_INLINE struct split_driver_taking split_driver_taking(const struct vring_split_driver *vq,
+                                                                  const struct vring_split_ring *ring)
+{
+    struct split_driver_taking taking = {ring, vq->slots, vq->next_avail, vq->next_used, vq->free_head, vq->free_count,
+                                         (uint16_t)(vq->next_avail - vq->published), vq->used_len};
+
+    return taking;
+}
+
+static PORT_INLINE void split_driver_taken(struct vring_split_driver *vq, const struct split_driver_taking *taking)
+{
+    vq->next_used = (uint16_t)taking->next_used;
+    vq->free_head = (uint16_t)taking->free_head;
+    vq->free_count = (uint16_t)taking->free_count;
+}
+
+/* The used element at next_used, which is elem: a descriptor of the ring, and a length that has not been judged. */
+static PORT_INLINE int split_driver_look(struct vring_split_driver *vq, const struct split_driver_taking *taking,
+                                         const uint32_t *elem, size_t *head, uint32_t *len)
+{
+    size_t at = taking->next_used;
+    uint32_t peer_id = split_load_used_id(elem);
+
+    *len = split_load_used_len(elem);
+    if (PEER_BAD(peer_id > taking->ring->mask))
+        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
+    *head = peer_id;
+    return 0;
+}
+
+/* Is the buffer at head one of the last so many before next_avail, which are not the device's yet? */
+static PORT_INLINE bool split_driver_has_staged(const struct split_driver_taking *taking, size_t head)
+{
+    return slot_is_at(taking->slots, taking->ring->mask, head, taking->next_avail - taking->staged, taking->staged);
+}
+
+/* The same: one buffer, any that is in flight. */
+static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const struct split_driver_taking *taking,
+                                         const uint32_t *elem, size_t *head, uint32_t *len)
+{
+    size_t at = taking->next_used;
+    int error = split_driver_look(vq, taking, elem, head, len);
+
+    if (error)
+        return error;
+    if (PEER_BAD(!slot_in_flight(taking->slots, *head) || split_driver_has_staged(taking, *head)))
+        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)*head);
+    return used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint32_t)at, taking->slots[*head].writable, len);
+}
+
+/* Buffers come back in any order. */
+static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct split_driver_taking *taking,
+                                        const uint32_t *elem, struct vring_used_buffer *used)
+{
+    size_t head = 0;
+    uint32_t len = 0;
+    int error = split_driver_take(vq, taking, elem, &head, &len);
+
+    if (error)
+        return error;
+    used->token = taking->slots[head].token;
+    used->len = len;
+    taking->free_count += slots_put_back(taking->slots, head, taking->free_head);
+    taking->free_head = head;
+    taking->next_used++;
+    return 0;
+}
+
+/*
+ * IN_ORDER (2.7.9): the element at next_used names the last of a batch of buffers, which ends within what used.idx has
+ * announced. So where it was added tells all about it: whether it is in flight, and how many are in front of it.
+ */
+static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, const struct split_driver_taking *taking)
+{
+    const struct vring_slot *slots = taking->slots;
+    size_t at = taking->next_used, last = 0;
+    int error = split_driver_look(vq, taking, split_used_elem(taking->ring, at), &last, &vq->batch_len);
+
+    if (error)
+        return error;
+    if (PEER_BAD(!slot_is_at(slots, taking->ring->mask, last, at, (uint16_t)(vq->seen_used - at))))
+        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)last);
+    error = used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint16_t)at, slots[last].writable, &vq->batch_len);
+    if (!error)
+        vq->batch = (uint16_t)(slots[last].position - at + 1);
+    return error;
+}
+
+/*
+ * The buffer at next_used, used in full. It begins where the free descriptors end, but reckoning with what was loaded for
+ * the buffer before it would make each wait for the last: looking its head up takes half the time.
+ */
+static PORT_INLINE void split_driver_get_next(struct split_driver_taking *taking, struct vring_used_buffer *used)
+{
+    size_t head = taking->slots[taking->next_used & taking->ring->mask].order;
+
+    used->token = taking->slots[head].token;
+    used->len = taking->slots[head].writable;
+    taking->free_count += taking->slots[head].count;
+    taking->next_used++;
+}
+
+#endif
