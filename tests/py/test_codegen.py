@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from codegen_rig import FIXTURES
-from vring.report import asm, build, cycles, emulate, judge, measure, targets
+from vring.report import asm, build, cycles, emulate, judge, measure, targets, trace
 from vring.report.answer import PATCHED
-from vring.report.emulate import Access
+from vring.report.trace import Access
 
 PLANTED = ("double_load", "fence", "tear")
 
@@ -114,7 +114,7 @@ def test_a_finder_that_is_broken_misses_what_was_planted(
 
 
 @functools.cache
-def intents(sources: build.Sources, bits: int) -> dict[str, emulate.Run]:
+def intents(sources: build.Sources, bits: int) -> dict[str, trace.Run]:
     return measure.intents_of(sources, ("places",), bits)
 
 
@@ -169,7 +169,7 @@ def test_hooks_everywhere_lead_the_emulator_astray(
 ) -> None:
     """Why accesses are hooked where memory is shared, and nowhere else: a load of a table lies in an IT block."""
 
-    class Everywhere(emulate.Layout):
+    class Everywhere(trace.Layout):
         def __init__(self, program: Path) -> None:
             super().__init__(program)
             self.span = 0, 2**32 - 1

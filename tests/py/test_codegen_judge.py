@@ -12,7 +12,7 @@ import pytest
 from codegen_rig import FIXTURES, ROOT
 from limits import PROGRAM
 from vring.report import asm, build, judge, targets
-from vring.report.emulate import Access
+from vring.report.trace import Access
 
 
 def access(offset: int, width: int, step: int = 0, kind: str = "load") -> Access:

@@ -13,7 +13,7 @@ import pytest
 
 from codegen_rig import ROOT, report
 from vring.report import build, targets
-from vring.report.codegen import Request
+from vring.report.request import Request
 from vring.report.kernel import FUNCTIONS, WHOLE, kernel_rows
 
 #: A tree of the kernel's shape, with as many reads of what a device writes as `--kernel` wants to find, and one that it

@@ -19,7 +19,7 @@ import pytest
 from codegen_rig import FIXTURES, ROOT, report
 from limits import PROGRAM
 from vring.report import answer, build, codegen, judge, measure, targets
-from vring.report.codegen import Request
+from vring.report.request import Request
 
 
 @pytest.fixture(scope="module")

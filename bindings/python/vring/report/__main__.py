@@ -11,7 +11,8 @@ import sys
 try:
     from . import budget
     from .build import ReportError, find_sources
-    from .codegen import Request, run
+    from .codegen import run
+    from .request import Request
 except ModuleNotFoundError as missing:
     sys.exit(f"vring.report: {missing.name} is not installed; pip install 'vring[report]' brings it")
 

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,41 +29,11 @@ from .kernel import kernel_rows
 from .measure import Job, Row, measure_all
 from .page import columns_of, picture, terminal_table, write_csv, write_json, write_page
 from .races import FunctionVerdict, Verdict, host_compilers, judge_all, judge_all_functions
-from .targets import TARGETS, Target, target
+from .request import Request
+from .targets import TARGETS, Target
 
 SHAPES = ("places", "gallery")
 LEVELS = ("-O2", "-Os")
-
-
-@dataclass
-class Request:
-    """What the command line asks for."""
-
-    output: Path
-    source: Path | None = None
-    accessors: Path | None = None
-    cc: str = ""
-    cflags: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
-    optimisations: tuple[str, ...] = ()
-    full: bool = False
-    verbs: bool = True
-    races: bool = True
-    jobs: int = 2
-    kernel: str = ""
-    command: str = "./run codegen"
-    progress: bool = field(default_factory=sys.stderr.isatty)
-
-    def chosen(self) -> list[Target]:
-        """The targets: those named; x86-64, if only ``cc`` is named; else all."""
-        if self.targets:
-            return [target(name) for name in self.targets]
-        return [target("x86-64")] if self.cc else list(TARGETS)
-
-    def asked_of(self, where: Target) -> list[Compiler]:
-        """The compilers for a target: the one that ``cc`` names, or those found of the columns asked for."""
-        return [user_compiler(self.cc, self.cflags)] if self.cc else compilers(where, self.columns)
 
 
 def run(request: Request) -> list[Row]:

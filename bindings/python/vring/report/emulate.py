@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from elftools.elf.elffile import ELFFile
 
-from .asm import Code, Symbol, symbols
+from .asm import Code
 from .build import ReportError
+from .qemu_user import run_under_qemu
 from .targets import BIG_ENDIAN, Target
+from .trace import Access, Layout, Run
 
 unicorn: Any = importlib.import_module("unicorn")  # it has types for some of what it does
 
@@ -29,52 +30,12 @@ RETURN = STACK + 0x8000  # in the middle of the stack, which nobody reaches
 LIMIT = 20000
 
 
-@dataclass(frozen=True)
-class Access:
-    """One access to shared memory. step is the index of its instruction in the run."""
-
-    kind: str  # "load", "store" or "fence"
-    symbol: str
-    offset: int
-    width: int
-    step: int = -1
-
-
-@dataclass
-class Run:
-    """What one call did, without what its caller did."""
-
-    steps: list[int] = field(default_factory=list)  # addresses of the instructions, as executed
-    accesses: list[Access] = field(default_factory=list)  # to shared memory
-    intents: list[Access] = field(default_factory=list)  # in the build with hooks: what the source asks for
-    result: int = 0
-
-
-class Layout:
-    """Where a program's symbols are."""
-
-    def __init__(self, program: Path) -> None:
-        self.symbols = symbols(program)
-        self.shared = [s for name, s in self.symbols.items() if name.startswith("shared_")]
-        #: First and last byte of all of it.
-        self.span = min(s.address for s in self.shared), max(s.address + s.size for s in self.shared) - 1
-
-    def shared_at(self, address: int) -> Symbol | None:
-        return next((s for s in self.shared if s.address <= address < s.address + s.size), None)
-
-    def access(self, kind: str, address: int, width: int, step: int = -1) -> Access | None:
-        symbol = self.shared_at(address)
-        return Access(kind, symbol.name, address - symbol.address, width, step) if symbol else None
-
-
 def run_all(program: Path, target: Target, names: Iterable[str], code: Code) -> dict[str, Run]:
     """
     Each function of the program in turn, by its rig: prepare_NAME(), then run_NAME(). What code is, qemu-user alone
     asks.
     """
     if target.unicorn is None:
-        from .qemu_user import run_under_qemu
-
         return run_under_qemu(program, target, names, code)
     machine = Machine(program, target)
     return {name: machine.run(name) for name in names}

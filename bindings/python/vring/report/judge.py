@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from .emulate import Access
+from .trace import Access
 
 KINDS = ("repeated", "omitted", "torn", "narrowed", "widened", "merged", "unasked", "paired", "reordered")
 #: Those that C11 and the kernel's memory model forbid a marked access; the others change nothing that it promises.

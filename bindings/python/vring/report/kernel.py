@@ -17,15 +17,12 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .asm import disassemble, symbols
 from .build import Compiler, ReportError, Sources, run_tool
 from .measure import Row, body_of, fill_static
+from .request import Request
 from .targets import target
-
-if TYPE_CHECKING:
-    from .codegen import Request
 
 #: What tools/virtio has barriers for.
 KERNEL_TARGETS = ("x86-64", "aarch64")

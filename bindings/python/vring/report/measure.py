@@ -30,6 +30,7 @@ from .build import Access, Compiler, ReportError, Sources, compile_object, compi
 from .judge import findings
 from .qemu_user import start_source
 from .targets import BIG_ENDIAN, BITS_32, TARGETS, target
+from .trace import Run
 
 
 #: Of what does not touch shared memory, or touches it only before the measured call: one build is all.
@@ -139,7 +140,7 @@ def write_once(path: Path, text: str) -> None:
         path.write_text(text)
 
 
-def intents_of(sources: Sources, suites: tuple[str, ...], bits: int) -> dict[str, emulate.Run]:
+def intents_of(sources: Sources, suites: tuple[str, ...], bits: int) -> dict[str, Run]:
     """
     What the source of each function asks of shared memory, and what it comes to: from the build with hooks.
 
@@ -155,7 +156,7 @@ def intents_of(sources: Sources, suites: tuple[str, ...], bits: int) -> dict[str
     raise ReportError(f"no compiler for any target of {bits} bits")
 
 
-def measure(sources: Sources, jobs: Iterable[Job], asked: dict[str, emulate.Run]) -> list[Row]:
+def measure(sources: Sources, jobs: Iterable[Job], asked: dict[str, Run]) -> list[Row]:
     """
     The rows of some jobs of the same suites and target. What the compiler refuses is rows with an error, not an
     exception.
@@ -177,7 +178,7 @@ def measure(sources: Sources, jobs: Iterable[Job], asked: dict[str, emulate.Run]
     return [row for found in rows.values() for row in found]
 
 
-def measure_program(program: Path, code: Code, blank: list[Row], asked: dict[str, emulate.Run]) -> list[Row]:
+def measure_program(program: Path, code: Code, blank: list[Row], asked: dict[str, Run]) -> list[Row]:
     """The rows of one program, filled."""
     where = target(blank[0].target)
     table = symbols(program)
@@ -216,7 +217,7 @@ def measure_program(program: Path, code: Code, blank: list[Row], asked: dict[str
     ]
 
 
-def another_result(row: Row, asked: emulate.Run) -> bool:
+def another_result(row: Row, asked: Run) -> bool:
     """
     Whether the emulator went astray. What is asked was asked of a little-endian CPU, and some of the gallery depends on
     that.

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from .asm import LOAD, STORE, Code, Instruction, Symbol, all_symbols
 from .build import ReportError, tool
-from .emulate import Access, Layout, Run
 from .targets import BIG_ENDIAN, Target
+from .trace import Access, Layout, Run
 
 #: What precedes the address of an instruction in the log, line by line.
 STATE = {"loongarch": "\n PC=", "ppc": "\nNIP ", "mips": "\npc=0x", "s390": "\nPSW=mask "}
