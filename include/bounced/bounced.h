@@ -95,7 +95,8 @@ int bounced_driver_init(struct bounced_driver *d, const struct bounced_driver_co
  * The pieces stay as they are until the token returns; the device gets copies.
  * Returns 0. Otherwise ring, pool and window are as they were: what bounce_map() answers to one of the pieces, what
  * vring_driver_add_avail() answers;
- * VRING_E_FULL also when too few of the queue's pieces are free, VRING_E_CHAIN also for more pieces than segment_count.
+ * VRING_E_FULL also when too few of the queue's pieces are free, VRING_E_CHAIN also for more pieces than piece_count or
+ * segment_count: they never fit.
  * Where the ring has no room, nothing was mapped or copied: to try again after the next used buffer costs little.
  */
 int bounced_driver_add(struct bounced_driver *d, const struct bounced_segment *segments, uint16_t n_readable,

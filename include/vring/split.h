@@ -111,7 +111,8 @@ struct vring_split_driver {
  * VRING_E_OVERLAP when areas or slots share bytes; VRING_E_CHAIN for a max_chain above 65535 (2.7.5.3.1 and the width
  * of next);
  * VRING_E_FEATURE for a ring feature that this build lacks, for RING_PACKED, for a mix that is none (a feature above bit
- * 31 without VERSION_1), or for a big-endian ring: a legacy ring in that order is driver.h's.
+ * 31 without VERSION_1, a legacy one with it), for a used_len that is no policy, or for a big-endian ring: a legacy ring
+ * in that order is driver.h's.
  */
 int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_driver_config *config);
 
@@ -252,10 +253,16 @@ int vring_split_driver_enable_notify_delayed(struct vring_split_driver *vq);
 /* Ask not to be notified: a hint (2.7.7), spurious notifications stay possible. Returns 0 or an error as get_used. */
 int vring_split_driver_disable_notify(struct vring_split_driver *vq);
 
-/* Descriptors free for add_avail. A buffer of n pieces fits if n <= free, an indirect one if free > 0. */
+/*
+ * Descriptors free for add_avail. A buffer of n pieces fits if n <= free, an indirect one if free > 0. 0 of a queue that is
+ * broken, or was reset.
+ */
 uint16_t vring_split_driver_free(const struct vring_split_driver *vq);
 
-/* Buffers added and not yet taken back: staged ones and those with the device. */
+/*
+ * Buffers added and not yet taken back: staged ones and those with the device. 0 of a queue that is broken, or was reset:
+ * then take_unused has them.
+ */
 uint16_t vring_split_driver_in_flight(const struct vring_split_driver *vq);
 
 /*
@@ -272,8 +279,9 @@ void vring_split_driver_reset(struct vring_split_driver *vq);
 int vring_split_driver_take_unused(struct vring_split_driver *vq, uint64_t *token);
 
 /*
- * SUSPEND (virtio 1.4): the driver adds nothing until it resumes, and says so to itself here; telling the device is the
- * transport's. What the device uses until it has stopped is got as always.
+ * SUSPEND (virtio 1.4): the driver adds nothing until it resumes, and says so to itself here: add_avail answers
+ * VRING_E_STATE. Telling the device is the transport's. What the device uses until it has stopped is got as always. A
+ * successor of a suspended queue (restore) is not suspended.
  * Returns 0; VRING_E_FEATURE if it was not negotiated; VRING_E_STATE while buffers are staged.
  */
 int vring_split_driver_suspend(struct vring_split_driver *vq);
@@ -366,7 +374,8 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
  * chain   receives handle, counts and bytes
  *
  * Returns 0, and the pieces are the device's until add_used or rewind.
- * VRING_E_EMPTY; VRING_E_NULL; VRING_E_STATE before init.
+ * A piece of 0 bytes, wherever it is said to lie, is none: a buffer may have no pieces at all.
+ * VRING_E_EMPTY; VRING_E_NULL; VRING_E_STATE before init, and while the queue is suspended.
  * VRING_E_ROOM: n_iov is too small; chain says how many are needed; the buffer was not taken, ask again with more.
  * VRING_E_MISS: with regions_may_miss; chain->missing has no region yet; the buffer was not taken, ask again when it has.
  * VRING_E_CHAIN_*: the buffer is unusable but taken: chain->handle is valid, there are no pieces, and it must be
@@ -498,7 +507,8 @@ uint16_t vring_split_device_in_flight(const struct vring_split_device *vq);
 void vring_split_device_reset(struct vring_split_device *vq);
 
 /*
- * SUSPEND (virtio 1.4): take nothing more. What is in flight is finished: add_used and publish go on.
+ * SUSPEND (virtio 1.4): take nothing more. What is in flight is finished: add_used and publish go on, and get_avail still
+ * hands out again what was in flight before a restart. enable_notify and disable_notify answer VRING_E_STATE.
  * Returns how much is still to be finished: at 0 the device may report that it is suspended, and touches the ring no
  * more until it resumes; ask again after each publish. VRING_E_FEATURE if it was not negotiated.
  */
@@ -515,7 +525,7 @@ int vring_split_device_save(const struct vring_split_device *vq, void *state, si
 
 /*
  * As vring_split_driver_restore(). get_avail hands out again what was in flight, oldest first, before anything new: under
- * new handles, and judged anew.
+ * new handles, and judged anew: with a max_chain less than the saved one, what was legal then breaks the queue now.
  */
 int vring_split_device_restore(struct vring_split_device *vq, const struct vring_device_config *config,
                                const void *state, size_t bytes);
@@ -526,7 +536,8 @@ int vring_split_device_restore(struct vring_split_device *vq, const struct vring
  * split ring's used.idx and the region say where the ring stands; config->index counts for a first start alone.
  *
  * Returns 0 or 1 as restore; otherwise as init, and VRING_E_NULL without a region; VRING_E_SAVED for a region that is
- * none, VRING_E_UNFIT for another queue's, or a ring that cannot be its.
+ * none, VRING_E_UNFIT for another queue's, or a ring that cannot be its: region and ring are then as they were, only heads
+ * may have been written to. VRING_E_PEER_*: the queue was set up, and the driver has broken it already.
  */
 int vring_split_device_recover(struct vring_split_device *vq, const struct vring_device_config *config);
 

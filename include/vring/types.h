@@ -48,13 +48,13 @@ enum vring_error {
     VRING_E_NULL = -32,    /* a pointer that must not be null is null */
     VRING_E_SIZE = -33,    /* queue size 0, above 32768, or not a power of two (2.7); or too few slots for it */
     VRING_E_ALIGN = -34,   /* an area, a table or a state array is less aligned than its type or the spec asks (2.7) */
-    VRING_E_OVERLAP = -35, /* areas, regions or private state share bytes */
+    VRING_E_OVERLAP = -35, /* areas and private state share bytes, or regions do, or are not sorted */
     VRING_E_ADDR = -36,    /* an address range wraps past the end of the address space, or is empty */
     VRING_E_LEN = -37,     /* a length is zero, beyond 2^32 in sum (2.7.5.2), or beyond what the device may write */
     VRING_E_CHAIN = -38,   /* more segments than max_chain or than the table holds: never fits, at any time */
     VRING_E_FEATURE = -39, /* a ring feature that this build or this queue has not got, or an illegal mix */
     VRING_E_HANDLE = -40,  /* the handle is stale, doubled, or was never given out by this queue */
-    VRING_E_STATE = -41,   /* not now: the queue is not initialised, or there is nothing to abort or rewind */
+    VRING_E_STATE = -41,   /* not now: the queue is not initialised, is suspended, or has nothing to abort */
     VRING_E_SAVED = -42,   /* a saved state or an inflight region is damaged, cut short, or of another version */
     VRING_E_UNFIT = -43,   /* ... is sound, but of another queue, or the ring is not where it was left */
 
@@ -121,7 +121,8 @@ struct vring_fault {
 
 /*
  * The ring features that this build carries out, as a mask over bits 64 * word to 64 * word + 63.
- * A transport that offers (device) or accepts (driver) ring features takes them from here and from nowhere else.
+ * A transport that offers (device) or accepts (driver) ring features takes them from here and from nowhere else. Not all
+ * of them go together: a device that offers VERSION_1 leaves out NOTIFY_ON_EMPTY and ANY_LAYOUT, which are legacy (6.3).
  * Any thread.
  */
 uint64_t vring_features_supported(unsigned word);
@@ -224,7 +225,11 @@ struct vring_regions {
     uint64_t missing; /* the last address that was not found */
 };
 
-/* Names one buffer taken by one device queue. Dies when the buffer is used or rewound; a stale one is refused. */
+/*
+ * Names one buffer taken by one device queue. Dies when the buffer is used or rewound; a stale one is refused, until 65536
+ * other buffers have been taken: a handle is the descriptor or id in its lower half, and the number of the buffer in the
+ * upper one.
+ */
 typedef uint32_t vring_handle;
 
 /*
@@ -324,7 +329,8 @@ struct vring_device_config {
     bool regions_may_miss; /* an address in no region is answered VRING_E_MISS: behind an IOMMU, for vring_device_set_regions() */
     enum vring_byte_order legacy_order; /* without VERSION_1: the driver's */
     uint16_t index;     /* as in struct vring_driver_config */
-    uint16_t generation; /* of the first handle. With another number at each init, handles from before it are refused */
+    uint16_t generation; /* of the first handle: its upper half, and one more with each buffer taken. Handles from before an init
+                          * are refused for as long as it is beyond theirs: (handle >> 16) + 1 of the last buffer taken */
     void *inflight;      /* null, or 8-byte aligned memory that outlives this device, for vring_device_recover(); refused by a build without restarts */
     size_t inflight_size; /* bytes: at least vring_inflight_size() */
 };

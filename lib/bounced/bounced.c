@@ -51,7 +51,8 @@ int bounced_driver_init(struct bounced_driver *d, const struct bounced_driver_co
     d->buffers = config->buffers;
     d->pieces = config->pieces;
     d->segments = config->segments;
-    d->segment_count = config->segment_count;
+    /* More pieces than there are never fit: they are not to be waited for. */
+    d->segment_count = config->segment_count < config->piece_count ? config->segment_count : config->piece_count;
     d->request = plain;
     d->request.alloc_align_mask = config->alloc_align_mask;
     d->request.min_align_mask = config->min_align_mask;

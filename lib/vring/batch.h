@@ -5,6 +5,7 @@
 
 #include <vring/types.h>
 
+#include "features.h"
 #include "port.h"
 
 /* How many fit where there is room for a, and for b. */
@@ -50,11 +51,13 @@ static PORT_INLINE uint64_t batch_pass(struct batch_offer *offer)
 
 /*
  * After n buffers nothing more was taken, or added, for this reason. A reason that may pass is not told where something
- * was: the caller hears of it when it asks again.
+ * was: the caller hears of it when it asks again. Nor is it that a suspended device has handed out all that waited.
  */
 static inline int batch_answer(int error, uint32_t n)
 {
     if (PORT_FAST && error == 0)
+        return 0;
+    if (VRING_BUILD_RESTART && FEATURE_BUILT(VRING_F_SUSPEND) && n > 0 && error == VRING_E_STATE)
         return 0;
     return n > 0 && vring_error_blame(error) == VRING_BLAME_STATE ? 0 : error;
 }

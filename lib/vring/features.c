@@ -48,7 +48,9 @@ int vring_features_check_split(uint64_t negotiated, enum vring_byte_order legacy
 {
     if (negotiated & VRING_F_RING_PACKED)
         return VRING_E_FEATURE;
-    if ((unsigned)legacy > VRING_ORDER_BIG || vring_features_little_endian(negotiated, legacy) != little_endian)
+    if (!(negotiated & VRING_F_VERSION_1) && (unsigned)legacy > VRING_ORDER_BIG)
+        return VRING_E_FEATURE;
+    if (vring_features_little_endian(negotiated, legacy) != little_endian)
         return VRING_E_FEATURE;
     return features_check(negotiated);
 }

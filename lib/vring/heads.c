@@ -57,7 +57,7 @@ static void heads_save_one(struct saved_cursor *to, const struct vring_head *hea
     saved_put(to, 4, used ? heads[head].writable : 0);
     saved_put(to, 2, head);
     saved_put(to, 2, heads[head].taken);
-    saved_put(to, 2, used ? heads[head].used : (unsigned)HEAD_WAITING);
+    saved_put(to, 2, used ? heads[head].used & ~(unsigned)HEAD_BEFORE : (unsigned)HEAD_WAITING);
     saved_put(to, 2, (uint16_t)(generation - (heads[head].used == HEAD_WAITING ? heads[head].writable
                                                                               : heads[head].handle >> 16)));
 }
@@ -84,7 +84,7 @@ int vring_heads_restore(struct saved_cursor *from, struct vring_head *heads, uin
         if (head >= size || heads[head].taken != 0 || taken == 0 || taken > size || !(held_back || used == HEAD_WAITING))
             return VRING_E_SAVED;
         heads_wait(heads, head, taken, i);
-        heads[head].used = used;
+        heads[head].used = held_back ? used | HEAD_BEFORE : used;
         heads[head].writable = in_order ? writable : (uint32_t)UINT16_MAX - age;
     }
     if (!in_order)

@@ -20,7 +20,8 @@ enum head_used {
     HEAD_USED_IN_PART, /* IN_ORDER, before its turn: writable is the used length, and the driver must be told it */
     HEAD_USED_IN_FULL, /* ... and the driver will take it for granted if it is not told */
     HEAD_STAGED,       /* noted in an inflight region: not yet published; writable is the one staged before it */
-    HEAD_AGAIN = 8     /* besides: it was in flight before a restart, and has been handed out again */
+    HEAD_AGAIN = 8,    /* besides: it was in flight before a restart, and has been handed out again */
+    HEAD_BEFORE = 16   /* besides: it was used before a restart, and is not handed out again */
 };
 
 /* Does anybody ask what is known of a buffer's use? Those who hold buffers back, and those who go on after a restart. */
@@ -135,7 +136,9 @@ static inline void heads_hold_back(struct vring_head *heads, uint16_t head, uint
 /* Is the buffer at head one of those that were used before their turn? */
 static inline bool heads_held_back(const struct vring_head *heads, uint16_t head)
 {
-    return heads[head].used == HEAD_USED_IN_PART || heads[head].used == HEAD_USED_IN_FULL;
+    int used = heads[head].used & ~HEAD_BEFORE;
+
+    return used == HEAD_USED_IN_PART || used == HEAD_USED_IN_FULL;
 }
 
 /* The buffer at head was in flight before a restart, as the i-th of those that order[] lists. */

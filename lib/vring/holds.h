@@ -12,6 +12,7 @@
 #include "features.h"
 #include "heads.h"
 #include "inflight.h"
+#include "peer.h"
 #include "resume.h"
 #include "slots.h"
 
@@ -35,6 +36,32 @@ static inline bool packed_driver_holds(const struct vring_packed_driver *vq, uin
 }
 
 /* -------------------------------------------------------------------------------------------------- device side --- */
+
+/*
+ * The live of a device that is asked for a buffer; null if there is none. A suspended one is as good as live as long as there
+ * are such buffers: they are in flight, and can be finished only by who has them.
+ */
+static inline const int *split_device_live(struct vring_split_device *vq)
+{
+    static const int live = LIVE;
+
+    if (!vq)
+        return NULL;
+    if (VRING_BUILD_RESTART && FEATURE_BUILT(VRING_F_SUSPEND) && vq->live == SUSPENDED && vring_split_device_waits(vq))
+        return &live;
+    return &vq->live;
+}
+
+static inline const int *packed_device_live(struct vring_packed_device *vq)
+{
+    static const int live = LIVE;
+
+    if (!vq)
+        return NULL;
+    if (VRING_BUILD_RESTART && FEATURE_BUILT(VRING_F_SUSPEND) && vq->live == SUSPENDED && vring_packed_device_waits(vq))
+        return &live;
+    return &vq->live;
+}
 
 /* Is there a device at all that knows what it holds by its place? Nobody else asks which of them are odd. */
 enum { HOLDS_BY_PLACE = PORT_FAST && FEATURE_BUILT(VRING_F_IN_ORDER) };

@@ -10,6 +10,8 @@ size_t vring_inflight_size(uint32_t size, bool packed)
         return 0;
     if (packed)
         return sizeof(struct vring_wire_inflight_packed) + size * sizeof(struct vring_wire_inflight_packed_desc);
+    if ((size & (size - 1)) != 0)
+        return 0;
     return sizeof(struct vring_wire_inflight_split) + size * sizeof(struct vring_wire_inflight_split_desc);
 }
 
@@ -87,6 +89,9 @@ void vring_inflight_start_packed(struct vring_inflight *track, struct vring_head
 
 /* ------------------------------------------------------------------------------------------------- what was held --- */
 
+/* While the region is read, heads[i].handle says of its entry i: */
+enum { ENTRY_UNSEEN, ENTRY_SEEN, ENTRY_HEAD };
+
 /*
  * How much younger than the first that was found, as 32 bits. Counters so far apart that these do not suffice count as
  * so far apart.
@@ -122,10 +127,13 @@ static void inflight_sort(struct vring_inflight *track, struct vring_head *heads
 
 /* ---------------------------------------------------------------------------------------------------------- split --- */
 
-/* The batch that the driver was told of last is no longer in flight, if its predecessor came no further than that. */
-static int inflight_end_batch(struct vring_inflight *track, uint16_t size, uint16_t used_idx)
+/*
+ * The batch that the driver was told of last is no longer in flight, if its predecessor came no further than that: for each
+ * of its buffers handle says ENTRY_SEEN.
+ */
+static int inflight_end_batch(const struct vring_inflight *track, struct vring_head *heads, uint16_t size, uint16_t used_idx)
 {
-    struct vring_wire_inflight_split *header = inflight_split(track);
+    const struct vring_wire_inflight_split *header = inflight_split(track);
     uint16_t batch = (uint16_t)(used_idx - access_load16(&header->used_idx));
     uint16_t i = access_load16(&header->last_batch_head);
 
@@ -134,10 +142,9 @@ static int inflight_end_batch(struct vring_inflight *track, uint16_t size, uint1
     for (; batch > 0; batch--) {
         if (i >= size)
             return VRING_E_SAVED;
-        inflight_split_drop(track, i);
+        heads[i].handle = ENTRY_SEEN;
         i = access_load16(&inflight_split_desc(track, i)->next);
     }
-    access_release16(&header->used_idx, used_idx, false);
     return 0;
 }
 
@@ -146,18 +153,31 @@ int vring_inflight_recover_split(struct vring_inflight *track, struct vring_head
 {
     int error = inflight_check_header(track, size);
 
+    heads_clear(heads, size);
+    for (uint16_t i = 0; i < size; i++)
+        heads[i].handle = ENTRY_UNSEEN;
     if (!error)
-        error = inflight_end_batch(track, size, used_idx);
+        error = inflight_end_batch(track, heads, size, used_idx);
     if (error)
         return error;
 
-    heads_clear(heads, size);
     *count = 0;
     for (uint16_t i = 0; i < size; i++)
-        if (access_load16(&inflight_split_desc(track, i)->inflight) & INFLIGHT_YES)
+        if (heads[i].handle != ENTRY_SEEN && (access_load16(&inflight_split_desc(track, i)->inflight) & INFLIGHT_YES))
             heads_wait(heads, i, 1, (*count)++);
     inflight_sort(track, heads, *count, false);
     return 0;
+}
+
+void vring_inflight_mend_split(const struct vring_inflight *track, struct vring_head *heads, uint16_t size,
+                               uint16_t used_idx)
+{
+    for (uint16_t i = 0; i < size; i++) {
+        if (heads[i].handle == ENTRY_SEEN)
+            inflight_split_drop(track, i);
+        heads_forget(heads, i);
+    }
+    access_release16(&inflight_split(track)->used_idx, used_idx, false);
 }
 
 /* --------------------------------------------------------------------------------------------------------- packed --- */
@@ -189,9 +209,6 @@ static int inflight_settle(struct vring_inflight *track, uint16_t size, bool com
     track->free_head = access_load16(forward ? &header->free_head : &header->old_free_head);
     return used->offset >= size || track->free_head > size ? VRING_E_SAVED : 0;
 }
-
-/* While the region is read, heads[i].handle says of its entry i: */
-enum { ENTRY_UNSEEN, ENTRY_SEEN, ENTRY_HEAD };
 
 /* Entry i is met, for the first time; what follows it is kept. Returns what follows, or false. */
 static bool inflight_meet(const struct vring_inflight *track, struct vring_head *heads, uint16_t size, uint16_t *i,

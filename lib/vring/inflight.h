@@ -86,7 +86,7 @@ static inline void inflight_split_take(struct vring_inflight *track, uint16_t he
 }
 
 /* Not taken after all. */
-static inline void inflight_split_drop(struct vring_inflight *track, uint16_t head)
+static inline void inflight_split_drop(const struct vring_inflight *track, uint16_t head)
 {
     access_release16(&inflight_split_desc(track, head)->inflight, 0, false);
 }
@@ -229,11 +229,15 @@ bool vring_inflight_started(const void *region);
 
 /*
  * What the predecessor held, oldest first, as order[0 .. *count) in heads, each WAITING. used_idx is where the ring's
- * used.idx stands. Mends what the predecessor was stopped in.
+ * used.idx stands. Nothing has been written yet but into heads: it may turn out that the ring is another one.
  * Returns 0; VRING_E_SAVED for a region that is none, VRING_E_UNFIT for one of another size or another ring's.
  */
 int vring_inflight_recover_split(struct vring_inflight *track, struct vring_head *heads, uint16_t size, uint16_t used_idx,
                                  uint16_t *count);
+
+/* Then mend what the predecessor was stopped in. */
+void vring_inflight_mend_split(const struct vring_inflight *track, struct vring_head *heads, uint16_t size,
+                               uint16_t used_idx);
 
 /* A place in a packed ring. */
 struct vring_inflight_place {
@@ -245,7 +249,7 @@ struct vring_inflight_place {
 bool vring_inflight_packed_place(const struct vring_inflight *track, uint16_t size, struct vring_inflight_place *old);
 
 /*
- * As vring_inflight_recover_split(). committed: the descriptor at that place is no longer available as it was, so the
+ * The same, and mends what the predecessor was stopped in, after all was judged. committed: the descriptor at that place is no longer available as it was, so the
  * driver has been told. *used is then where the driver will look next.
  */
 int vring_inflight_recover_packed(struct vring_inflight *track, struct vring_head *heads, uint16_t size, bool committed,

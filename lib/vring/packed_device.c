@@ -26,8 +26,6 @@ static int packed_device_check(const struct vring_device_config *config, const s
 
     if (error)
         return error;
-    if ((config->index & 0x7fff) >= config->size)
-        return VRING_E_SIZE;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
     if (!VRING_BUILD_REGIONS && config->regions_may_miss)
@@ -81,6 +79,8 @@ int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_
 
     int error = vring_packed_device_prepare(&fresh, config);
 
+    if (!error && (config->index & 0x7fff) >= config->size)
+        error = VRING_E_SIZE;
     if (error)
         return error;
     *vq = fresh;
@@ -117,6 +117,12 @@ void vring_packed_device_write_down(const struct vring_packed_device *vq)
     }
 }
 
+/* The buffer that was taken so many before the next, 1 for the last. */
+static uint16_t packed_device_taken_at(const struct vring_packed_device *vq, uint16_t back)
+{
+    return vq->heads[packed_before_by(&vq->ring, vq->taken, back)].order;
+}
+
 int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle handle)
 {
     if (!vq)
@@ -127,15 +133,18 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
         packed_device_settle(vq);
     if (!heads_hold(vq->heads, vq->ring.size, handle) || !packed_device_holds(vq, handle_head(handle)))
         return VRING_E_HANDLE;
-    if (vq->heads[packed_before_by(&vq->ring, vq->taken, resume_waiting(vq->waiting) + 1u)].order != handle_head(handle))
-        return VRING_E_HANDLE;
-
     struct vring_head *head = &vq->heads[handle_head(handle)];
+    uint16_t waiting = (uint16_t)(resume_waiting(vq->waiting) + 1);
+    uint32_t entries = head->taken;
 
+    for (; VRING_BUILD_RESTART && (vq->heads[packed_device_taken_at(vq, waiting)].used & HEAD_BEFORE); waiting++)
+        entries += vq->heads[packed_device_taken_at(vq, waiting)].taken; /* it was passed over */
+    if (packed_device_taken_at(vq, waiting) != handle_head(handle))
+        return VRING_E_HANDLE;
     if (VRING_BUILD_RESTART && (head->used & HEAD_AGAIN)) {
         heads_wait_again(vq->heads, handle_head(handle));
-        vq->waiting++;
-        vq->waiting_at = packed_back(&vq->ring, vq->waiting_at, head->taken);
+        vq->waiting = waiting;
+        vq->waiting_at = packed_back(&vq->ring, vq->waiting_at, entries);
         return 0;
     }
     if (inflight_is_kept(&vq->inflight))

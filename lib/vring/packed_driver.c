@@ -24,8 +24,6 @@ static int packed_driver_check(const struct vring_driver_config *config, const s
 
     if (error)
         return error;
-    if ((config->index & 0x7fff) >= config->size)
-        return VRING_E_SIZE;
     if (config->max_chain > UINT16_MAX)
         return VRING_E_CHAIN;
     error = used_len_check(config->used_len);
@@ -68,6 +66,8 @@ int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_
 
     int error = vring_packed_driver_prepare(&fresh, config);
 
+    if (!error && (config->index & 0x7fff) >= config->size)
+        error = VRING_E_SIZE;
     if (error)
         return error;
     *vq = fresh;

@@ -334,7 +334,7 @@ static PORT_REST int packed_device_get_any(struct vring_packed_device *vq, struc
                                            struct vring_chain *chain)
 {
     struct chain_walk walk;
-    int refusal = chain_begin(&walk, vq ? &vq->live : NULL, iov, n_iov, chain);
+    int refusal = chain_begin(&walk, packed_device_live(vq), iov, n_iov, chain);
 
     if (refusal)
         return refusal;
@@ -467,7 +467,7 @@ int vring_packed_device_get_avail_run(struct vring_packed_device *vq, struct vri
     if (!vq || !chain || !n || (!iov && n_iov > 0))
         return VRING_E_NULL;
     *n = 0;
-    if (vq->live != LIVE)
+    if (PORT_UNLIKELY(vq->live != LIVE) && *packed_device_live(vq) != LIVE)
         return peer_verdict(vq->live);
     if (!feature_on(vq->features, VRING_F_IN_ORDER))
         return VRING_E_FEATURE;
@@ -503,7 +503,7 @@ int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct v
     if (!vq || !n || (!iov && n_iov > 0) || (!chains && capacity > 0))
         return VRING_E_NULL;
     *n = 0;
-    if (vq->live != LIVE)
+    if (PORT_UNLIKELY(vq->live != LIVE) && *packed_device_live(vq) != LIVE)
         return peer_verdict(vq->live);
     if (capacity == 0)
         return VRING_E_ROOM;

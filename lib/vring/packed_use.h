@@ -95,7 +95,7 @@ static PORT_NOINLINE void packed_device_stage_in_order(struct vring_packed_devic
 {
     while (vq->in_flight > 0) {
         uint16_t id = vq->heads[vq->oldest].order;
-        bool in_full = vq->heads[id].used == HEAD_USED_IN_FULL;
+        bool in_full = (vq->heads[id].used & ~HEAD_BEFORE) == HEAD_USED_IN_FULL;
         struct packed_device_using progress = packed_device_using(vq);
 
         if (!heads_held_back(vq->heads, id))

@@ -97,6 +97,12 @@ void vring_split_device_reset(struct vring_split_device *vq)
 
 /* --------------------------------------------------------------------------------------------------------- take --- */
 
+/* The buffer that was taken so many before the next, 1 for the last. */
+static uint16_t split_device_taken_at(const struct vring_split_device *vq, uint16_t back)
+{
+    return vq->heads[(uint16_t)(vq->next_avail - back) & vq->ring.mask].order;
+}
+
 int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle)
 {
     if (!vq)
@@ -108,11 +114,15 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
     if (!heads_hold(vq->heads, vq->ring.size, handle) || !split_device_holds(vq, head))
         return VRING_E_HANDLE;
 
-    if (vq->heads[(uint16_t)(vq->next_avail - resume_waiting(vq->waiting) - 1) & vq->ring.mask].order != head)
+    uint16_t waiting = (uint16_t)(resume_waiting(vq->waiting) + 1);
+
+    while (VRING_BUILD_RESTART && (vq->heads[split_device_taken_at(vq, waiting)].used & HEAD_BEFORE))
+        waiting++; /* it was passed over */
+    if (split_device_taken_at(vq, waiting) != head)
         return VRING_E_HANDLE;
     if (VRING_BUILD_RESTART && (vq->heads[head].used & HEAD_AGAIN)) {
         heads_wait_again(vq->heads, head);
-        vq->waiting++;
+        vq->waiting = waiting;
         vq->seen_avail = vq->next_avail; /* nothing newer is handed out before it */
         return 0;
     }

@@ -337,5 +337,8 @@ int vring_split_device_recover(struct vring_split_device *vq, const struct vring
     error = vring_inflight_recover_split(&fresh.inflight, fresh.heads, fresh.ring.size, next_used, &count);
     if (!error)
         error = split_device_fits(&fresh, next_used, count);
-    return error ? error : split_device_go_on(vq, &fresh, next_used, count);
+    if (error)
+        return error;
+    vring_inflight_mend_split(&fresh.inflight, fresh.heads, fresh.ring.size, next_used);
+    return split_device_go_on(vq, &fresh, next_used, count);
 }

@@ -44,7 +44,7 @@ static PORT_NOINLINE void split_device_stage_due(struct vring_split_device *vq)
 {
     while (vq->next_used != vq->next_avail) {
         uint16_t head = vq->heads[vq->next_used & vq->ring.mask].order;
-        bool in_full = vq->heads[head].used == HEAD_USED_IN_FULL;
+        bool in_full = (vq->heads[head].used & ~HEAD_BEFORE) == HEAD_USED_IN_FULL;
 
         if (!heads_held_back(vq->heads, head))
             return;

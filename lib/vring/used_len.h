@@ -15,10 +15,10 @@
 #define VRING_BUILD_USED_LEN 1
 #endif
 
-/* Is this policy built? 0, or VRING_E_FEATURE. */
+/* Is this a policy, and built? 0, or VRING_E_FEATURE. */
 static inline int used_len_check(enum vring_used_len_policy policy)
 {
-    return VRING_BUILD_USED_LEN || policy == VRING_USED_LEN_BREAK ? 0 : VRING_E_FEATURE;
+    return (unsigned)policy > (VRING_BUILD_USED_LEN ? VRING_USED_LEN_TRUST : VRING_USED_LEN_BREAK) ? VRING_E_FEATURE : 0;
 }
 
 /*

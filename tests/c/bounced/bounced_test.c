@@ -248,8 +248,11 @@ TEST(C178_C267_a_full_pool_a_full_ring_and_no_pieces_left)
     request[1] = (struct bounced_segment){data[1], 16};
     config.piece_count = 4;
     CHECK_OK(bounced_driver_init(&driver, &config));
-    add_refuses(VTEST_PASS, request, 2, 3, VRING_E_FULL);
-    CHECK_OK(bounced_driver_add(&driver, request, 2, 2, 1));
+    add_refuses(VTEST_PASS, request, 2, 3, VRING_E_CHAIN); /* more than there ever are: not to be waited for */
+    CHECK_OK(bounced_driver_add(&driver, request, 1, 2, 1));
+    CHECK_ERR(bounced_driver_add(&driver, request, 1, 1, 2), VRING_E_FULL);
+    CHECK_OK(bounced_driver_add(&driver, request, 1, 0, 2));
+    CHECK_ERR(bounced_driver_add(&driver, request, 1, 0, 3), VRING_E_FULL);
     config.segment_count = 3;
     CHECK_OK(bounced_driver_init(&driver, &config));
     add_refuses(VTEST_PASS, request, 2, 2, VRING_E_CHAIN);

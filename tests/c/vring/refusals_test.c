@@ -111,6 +111,27 @@ INITS_REFUSE(PACKED, C012_inits_refuse_an_event_area_in_the_ring, VRING_E_OVERLA
 INITS_REFUSE(PACKED, C019_inits_refuse_split, VRING_E_FEATURE, a->features = b->features &= ~VRING_F_RING_PACKED)
 INITS_REFUSE(PACKED, C149_inits_refuse_a_start_past_the_end, VRING_E_SIZE, a->index = b->index = 8)
 
+RING_TEST(inits_refuse_a_policy_for_used_lengths_that_is_none)
+{
+    static struct ring r;
+
+    for (unsigned policy = 0; policy < 300; policy++) {
+        ring_configure(&r, 8, format->all, 0);
+        r.driver_config.used_len = (enum vring_used_len_policy)policy;
+        CHECK_EQ(vring_driver_init(&r.driver, &r.driver_config), policy <= VRING_USED_LEN_TRUST ? 0 : VRING_E_FEATURE);
+    }
+}
+
+MODERN_RING_TEST(inits_do_not_ask_for_the_order_of_a_ring_that_is_not_legacy)
+{
+    static struct ring r;
+
+    ring_configure(&r, 8, format->all, 0);
+    r.driver_config.legacy_order = r.device_config.legacy_order = (enum vring_byte_order)3;
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+    CHECK_OK(vring_device_init(&r.device, &r.device_config));
+}
+
 TEST(V8_C003_C004_packed_takes_any_size)
 {
     static const uint32_t sizes[] = {1, 2, 3, 5, 7, 100, 1000, 32767, 32768};

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* What a successor may do with what it was left, and what an attempt that failed leaves to the next one. */
+#include "restart.h"
+
+/* Everything that a device can write to but its heads. */
+struct shared {
+    unsigned char desc[64], driver_area[16], device_area[64];
+    uint64_t region[64];
+};
+
+static void keep(const struct ring *r, struct shared *shared)
+{
+    memset(shared, 0, sizeof *shared);
+    memcpy(shared->desc, r->device_config.desc, r->layout.desc_size);
+    memcpy(shared->driver_area, r->device_config.driver_area, r->layout.driver_size);
+    memcpy(shared->device_area, r->device_config.device_area, r->layout.device_size);
+    memcpy(shared->region, region, sizeof shared->region);
+}
+
+/* Recovery fails with this, and nothing has changed. */
+static bool fails_without_a_trace(struct ring *r, int error)
+{
+    struct vring_device before, *device = &r->device;
+    struct shared left, found;
+
+    memcpy(&before, device, sizeof before);
+    keep(r, &left);
+    if (vring_device_recover(device, &r->device_config) != error)
+        return false;
+    keep(r, &found);
+    return memcmp(&left, &found, sizeof left) == 0 && memcmp(&before, device, sizeof before) == 0;
+}
+
+/*
+ * The predecessor stopped when it had told the driver of a buffer, and had not noted that. The ring is another one at
+ * first, or the region is no good, and then they are what they should be.
+ */
+TEST(C222_a_recovery_that_fails_leaves_all_to_the_next_one)
+{
+    struct vring_chain chains[2], again;
+    struct vring_used_buffer used;
+    static struct ring r;
+    unsigned char *avail, *elem;
+    uint16_t *header = (uint16_t *)region, idx;
+
+    CHECK_OK(busy(&r, &formats[0], 0, true, chains));
+    CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 16));
+    memcpy(&idx, (unsigned char *)r.device_config.device_area + 2, 2);
+    CHECK_EQ(get16(&idx), 65535);
+    elem = (unsigned char *)r.device_config.device_area;
+    put16(elem + 2, 0); /* published, and not noted */
+    avail = (unsigned char *)r.device_config.driver_area;
+
+    put16(avail + 2, 10); /* more than there are entries */
+    CHECK(fails_without_a_trace(&r, VRING_E_UNFIT));
+    put16(avail + 2, 0); /* fewer than are in flight */
+    CHECK(fails_without_a_trace(&r, VRING_E_UNFIT));
+    put16(avail + 2, 2);
+    put16(elem + 2, 9); /* further than a batch can be */
+    CHECK(fails_without_a_trace(&r, VRING_E_UNFIT));
+    put16(elem + 2, 0);
+    idx = header[6];
+    header[6] = 4; /* last_batch_head */
+    CHECK(fails_without_a_trace(&r, VRING_E_SAVED));
+    header[6] = idx;
+
+    CHECK_EQ(vring_device_recover(&r.device, &r.device_config), 1);
+    CHECK_EQ(vring_device_in_flight(&r.device), 1);
+    for (vring_handle handle = 0; handle < 4; handle++) /* none has been given out */
+        CHECK_ERR(vring_device_add_used(&r.device, handle, 0), VRING_E_HANDLE);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.token, 100);
+    CHECK_OK(ring_get_avail(&r, &again));
+    CHECK_EQ(again.writable, 17);
+    header[6] = 4; /* it has been noted: where that batch began is not asked again */
+    CHECK_EQ(vring_device_recover(&r.device, &r.device_config), 1);
+    CHECK_EQ(vring_device_in_flight(&r.device), 1);
+}
+
+TEST(C222_a_recovery_of_a_packed_ring_that_fails_leaves_all_to_the_next_one)
+{
+    struct vring_chain chains[2];
+    static struct ring r;
+    uint16_t *header = (uint16_t *)region, kept;
+
+    CHECK_OK(busy(&r, &formats[1], 0, true, chains));
+    for (int word = 6; word < 10; word++) { /* free_head, old_free_head, used_idx, old_used_idx: one that counts */
+        kept = header[word];
+        header[word] = 99;
+        if (word == 7 || word == 9)
+            CHECK(fails_without_a_trace(&r, VRING_E_SAVED));
+        header[word] = kept;
+    }
+    CHECK_EQ(vring_device_recover(&r.device, &r.device_config), 1);
+    CHECK_EQ(vring_device_in_flight(&r.device), 2);
+}
+
+MODERN_RING_TEST(V102_a_suspended_device_hands_out_again_what_waits_and_nothing_else)
+{
+    for (int in_order = 0; in_order < 2; in_order++) {
+        uint64_t more = VRING_F_SUSPEND | (in_order ? VRING_F_IN_ORDER : 0);
+        struct vring_chain chains[3];
+        struct vring_used_buffer used;
+        static struct ring r;
+        uint32_t n = 0;
+
+        CHECK_OK(busy(&r, format, more, true, chains));
+        r.device_config.generation = 2;
+        CHECK_EQ(vring_device_recover(&r.device, &r.device_config), 1);
+        CHECK_EQ(vring_device_suspend(&r.device), 2);
+        CHECK_OK(vring_device_peek(&r.device, r.iov, 64, &chains[0]));
+        CHECK_OK(ring_get_avail(&r, &chains[0]));
+        CHECK_EQ(chains[0].writable, 16);
+        CHECK_OK(vring_device_rewind(&r.device, chains[0].handle));
+        if (in_order) {
+            CHECK_OK(vring_device_get_avail_run(&r.device, r.iov, 64, &chains[0], &n));
+            CHECK_EQ(n, 1);
+            CHECK_OK(vring_device_rewind(&r.device, chains[0].handle));
+        }
+        CHECK_OK(vring_device_get_avail_batch(&r.device, r.iov, 64, chains, 3, &n));
+        CHECK_EQ(n, 2);
+        CHECK_EQ(chains[1].writable, 17);
+        CHECK_ERR(ring_get_avail(&r, &chains[2]), VRING_E_STATE);
+        CHECK_ERR(vring_device_peek(&r.device, r.iov, 64, &chains[2]), VRING_E_STATE);
+        CHECK_ERR(vring_device_get_avail_batch(&r.device, r.iov, 64, &chains[2], 1, &n), VRING_E_STATE);
+        CHECK_EQ(n, 0);
+        if (in_order)
+            CHECK_ERR(vring_device_get_avail_run(&r.device, r.iov, 64, &chains[2], &n), VRING_E_STATE);
+        CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 16));
+        CHECK_OK(vring_device_add_used(&r.device, chains[1].handle, 17));
+        CHECK_EQ(vring_device_publish(&r.device), 1);
+        CHECK_EQ(vring_device_suspend(&r.device), 0);
+        CHECK_EQ(vring_device_resume(&r.device), 1);
+        CHECK_OK(ring_get_avail(&r, &chains[2]));
+        CHECK_EQ(chains[2].writable, 18);
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+        CHECK_EQ(used.token, 100);
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+        CHECK_EQ(used.token, 101);
+    }
+}
+
+/*
+ * Four buffers with IN_ORDER, in lists of so many pieces; all are taken, and the second and the fourth used before their
+ * turn. Then the device is saved and restored, twice.
+ */
+static int restart_with_some_used(struct ring *r, const struct format *format)
+{
+    struct vring_segment segments[2] = {{GUEST, 16}, {GUEST + 64, 16}};
+    struct vring_chain chains[4];
+    int error = 0, bytes;
+
+    ring_configure(r, 8, format->plain | VRING_F_IN_ORDER, index_before_wrap(format, 8, 3));
+    error = vring_driver_init(&r->driver, &r->driver_config);
+    if (!error)
+        error = vring_device_init(&r->device, &r->device_config);
+    for (uint32_t i = 0; !error && i < 4; i++)
+        error = vring_driver_add_avail(&r->driver, segments, i % 2 == 0, 1, i);
+    if (!error && vring_driver_publish(&r->driver) < 0)
+        error = -1;
+    for (int i = 0; !error && i < 4; i++)
+        error = ring_get_avail(r, &chains[i]);
+    for (int i = 1; !error && i < 4; i += 2)
+        error = vring_device_add_used(&r->device, chains[i].handle, (uint32_t)i);
+    for (uint16_t life = 1; !error && life < 3; life++) { /* twice: what was passed over is saved again */
+        bytes = vring_device_save(&r->device, state, sizeof state);
+        r->device_config.generation = (uint16_t)(100 * life);
+        error = bytes < 0 ? bytes : vring_device_restore(&r->device, &r->device_config, state, (size_t)bytes) < 0;
+    }
+    return error;
+}
+
+MODERN_RING_TEST(C226_what_was_used_before_a_restart_is_passed_over_by_rewind_too)
+{
+    for (int look = 0; look < 2; look++) {
+        struct vring_used_buffer used;
+        struct vring_chain first, third, none;
+        static struct ring r;
+
+        CHECK_OK(restart_with_some_used(&r, format));
+        CHECK_OK(ring_get_avail(&r, &first));
+        CHECK_OK(ring_get_avail(&r, &third));
+        if (look)
+            CHECK_EQ(ring_get_avail(&r, &none), VRING_E_EMPTY);
+        CHECK_ERR(vring_device_rewind(&r.device, first.handle), VRING_E_HANDLE); /* not the last */
+        CHECK_OK(vring_device_rewind(&r.device, third.handle));
+        CHECK_ERR(vring_device_rewind(&r.device, third.handle), VRING_E_HANDLE);
+        CHECK_OK(vring_device_rewind(&r.device, first.handle));
+        CHECK_OK(ring_get_avail(&r, &first));
+        CHECK_OK(ring_get_avail(&r, &third));
+        CHECK_EQ(ring_get_avail(&r, &none), VRING_E_EMPTY);
+
+        /* Used since: it was taken last all the same. */
+        CHECK_OK(vring_device_add_used(&r.device, third.handle, 9));
+        CHECK_ERR(vring_device_rewind(&r.device, first.handle), VRING_E_HANDLE);
+        CHECK_OK(vring_device_add_used(&r.device, first.handle, 8));
+        CHECK(vring_device_publish(&r.device) >= 0);
+        for (uint32_t i = 0; i < 4; i++) {
+            static const uint32_t len[4] = {8, 1, 9, 3};
+
+            CHECK_OK(vring_driver_get_used(&r.driver, &used));
+            CHECK_EQ(used.token, i);
+            CHECK_EQ(used.len, len[i]);
+        }
+    }
+}
+
+MODERN_RING_TEST(V99_a_successor_begins_where_the_state_says_whatever_index_says)
+{
+    struct vring_chain chains[2];
+    static struct ring r;
+    int bytes;
+
+    CHECK_OK(busy(&r, format, VRING_F_IN_ORDER, false, chains));
+    bytes = vring_driver_save(&r.driver, state, sizeof state);
+    r.driver_config.index = r.device_config.index = 1000;
+    CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 0);
+    bytes = vring_device_save(&r.device, state, sizeof state);
+    CHECK_EQ(vring_device_restore(&r.device, &r.device_config, state, (size_t)bytes), 1);
+    CHECK_EQ(vring_device_in_flight(&r.device), 2);
+
+    /* For a first start it counts, and entry 1000 is none of four. */
+    CHECK_EQ(vring_driver_init(&r.driver, &r.driver_config),
+             format->all & VRING_F_RING_PACKED ? VRING_E_SIZE : 0);
+    CHECK_EQ(vring_device_init(&r.device, &r.device_config), format->all & VRING_F_RING_PACKED ? VRING_E_SIZE : 0);
+}
