@@ -192,6 +192,8 @@ static PORT_INLINE int packed_driver_get_row(struct vring_packed_driver *vq, con
 
         if (PORT_UNLIKELY(slot->count != step)) {
             error = packed_driver_judge_held(vq, &here, slot, id);
+            if (!error)
+                error = packed_driver_judge_len(vq, &here, slot, &len);
             if (error)
                 break;
             count = slot->count;

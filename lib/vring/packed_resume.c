@@ -14,6 +14,7 @@
 #include "resume.h"
 #include "saved.h"
 #include "slots.h"
+#include "used_len.h"
 
 enum {
     DRIVER_RECORD = 18, /* token, writable, id, count, position */
@@ -135,6 +136,19 @@ static void packed_driver_restore_order(struct vring_packed_driver *vq, uint16_t
     }
 }
 
+/* With IN_ORDER: of the batch that was begun the last buffer is to have this used length. */
+static bool packed_driver_restore_batch(const struct vring_packed_driver *vq, const struct saved_header *header)
+{
+    if (header->batch == 0)
+        return true;
+    if (!feature_on(vq->features, VRING_F_IN_ORDER) || header->batch > header->count)
+        return false;
+
+    const uint32_t last = packed_after_by(&vq->ring, vq->oldest, header->batch - 1u);
+
+    return used_len_restore(vq->used_len, vq->slots[last].writable, header->batch_len);
+}
+
 static int packed_driver_restore_state(struct vring_packed_driver *vq, struct saved_cursor *from,
                                        const struct saved_header *header)
 {
@@ -145,7 +159,7 @@ static int packed_driver_restore_state(struct vring_packed_driver *vq, struct sa
     for (uint16_t i = 0; i < header->count; i++)
         if (!packed_driver_restore_buffer(vq, from, header->count, &entries))
             return VRING_E_SAVED;
-    if (from->left != 0 || header->batch > header->count)
+    if (from->left != 0)
         return VRING_E_SAVED;
     if (!packed_restore_places(&vq->ring, header, entries, &vq->next_used, &vq->next_avail))
         return VRING_E_SAVED;
@@ -157,7 +171,7 @@ static int packed_driver_restore_state(struct vring_packed_driver *vq, struct sa
     vq->free_count = (uint16_t)(vq->ring.size - entries);
     vq->batch = header->batch;
     vq->batch_len = header->batch_len;
-    return 0;
+    return packed_driver_restore_batch(vq, header) ? 0 : VRING_E_SAVED;
 }
 
 /*

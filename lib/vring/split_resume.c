@@ -14,6 +14,7 @@
 #include "saved.h"
 #include "slots.h"
 #include "split_ring.h"
+#include "used_len.h"
 
 enum {
     DRIVER_RECORD = 18, /* token, writable, head, count, position; then the descriptors behind the head */
@@ -129,16 +130,30 @@ static bool split_driver_restore_buffer(struct vring_split_driver *vq, struct sa
     return true;
 }
 
+/* With IN_ORDER: each buffer begins where the one before it ends, the oldest where the free descriptors do. */
+static bool split_driver_restore_order(const struct vring_split_driver *vq, uint16_t free_head)
+{
+    uint32_t next = free_head + (uint32_t)vq->free_count;
+
+    for (uint16_t at = vq->next_used; at != vq->next_avail; at++) {
+        const uint16_t head = vq->slots[at & vq->ring.mask].order;
+
+        if (head != (next & vq->ring.mask))
+            return false;
+        next += vq->slots[head].count;
+    }
+    return true;
+}
+
 /*
  * Thread the free list: with IN_ORDER round the table from free_head to where the oldest buffer in flight starts, otherwise
  * all that are not in flight.
  */
 static bool split_driver_restore_free(struct vring_split_driver *vq, uint16_t free_head)
 {
-    uint16_t last = vq->ring.size, oldest = vq->slots[vq->next_used & vq->ring.mask].order;
+    uint16_t last = vq->ring.size;
 
-    if (feature_on(vq->features, VRING_F_IN_ORDER) && vq->next_used != vq->next_avail &&
-        oldest != ((free_head + vq->free_count) & vq->ring.mask))
+    if (feature_on(vq->features, VRING_F_IN_ORDER) && !split_driver_restore_order(vq, free_head))
         return false;
     vq->free_head = free_head;
     for (uint16_t i = 0; i < vq->ring.size; i++) {
@@ -158,15 +173,24 @@ static bool split_driver_restore_free(struct vring_split_driver *vq, uint16_t fr
     return true;
 }
 
+/* With IN_ORDER: of the batch that was begun the last buffer is to have this used length. */
+static bool split_driver_restore_batch(struct vring_split_driver *vq, const struct saved_header *header)
+{
+    const uint16_t last = vq->slots[(uint16_t)(header->next_used + header->batch - 1) & vq->ring.mask].order;
+
+    vq->batch = header->batch;
+    vq->batch_len = header->batch_len;
+    return header->batch == 0 || (feature_on(vq->features, VRING_F_IN_ORDER) && header->batch <= header->count &&
+                                  used_len_restore(vq->used_len, vq->slots[last].writable, header->batch_len));
+}
+
 static int split_driver_restore_state(struct vring_split_driver *vq, struct saved_cursor *from,
                                       const struct saved_header *header)
 {
     vq->next_avail = vq->published = header->next_avail;
     vq->next_used = vq->seen_used = header->next_used;
     vq->free_count = vq->ring.size;
-    vq->batch = header->batch;
-    vq->batch_len = header->batch_len;
-    if ((uint16_t)(header->next_avail - header->next_used) != header->count || header->batch > header->count)
+    if ((uint16_t)(header->next_avail - header->next_used) != header->count)
         return VRING_E_SAVED;
     slots_clear(vq->slots, vq->ring.size);
     for (uint16_t i = 0; i < vq->ring.size; i++)
@@ -174,7 +198,9 @@ static int split_driver_restore_state(struct vring_split_driver *vq, struct save
     for (uint16_t i = 0; i < header->count; i++)
         if (!split_driver_restore_buffer(vq, from))
             return VRING_E_SAVED;
-    return from->left == 0 && split_driver_restore_free(vq, header->free_head) ? 0 : VRING_E_SAVED;
+    if (from->left != 0 || !split_driver_restore_free(vq, header->free_head) || !split_driver_restore_batch(vq, header))
+        return VRING_E_SAVED;
+    return 0;
 }
 
 int vring_split_driver_restore(struct vring_split_driver *vq, const struct vring_driver_config *config,
@@ -204,6 +230,9 @@ int vring_split_driver_restore(struct vring_split_driver *vq, const struct vring
         return VRING_E_UNFIT;
     if (PEER_BAD((uint16_t)(peer_idx - fresh.next_used) > header.count))
         return VRING_E_UNFIT;
+    if (PEER_BAD((uint16_t)(peer_idx - fresh.next_used) < header.batch)) /* which had been announced */
+        return VRING_E_UNFIT;
+    fresh.seen_used = peer_idx; /* read again it could have gone back */
     *vq = fresh;
     vq->owes = true;
     vq->used_event = vq->next_used;

@@ -21,6 +21,12 @@ static inline int used_len_check(enum vring_used_len_policy policy)
     return (unsigned)policy > (VRING_BUILD_USED_LEN ? VRING_USED_LEN_TRUST : VRING_USED_LEN_BREAK) ? VRING_E_FEATURE : 0;
 }
 
+/* May a saved state say so of a used length that was judged when it came? */
+static inline bool used_len_restore(uint8_t policy, uint32_t writable, uint32_t len)
+{
+    return len <= writable || policy == VRING_USED_LEN_TRUST;
+}
+
 /*
  * Judge a used length against what the device could have written (2.7.8.2, 2.8.4). Returns 0, with *len as the policy
  * has it, or what broke the queue. Of position 16 bits are kept as evidence.

@@ -157,6 +157,33 @@ TEST(C160_C205_used_len_policies)
     CHECK_EQ(used.len, 33);
 }
 
+/* What was taken before the breach, and where, is as with single calls. */
+TEST(C160_a_batch_ends_where_the_length_breaks_it)
+{
+    struct vring_snapshot single, batch;
+    struct vring_used_buffer several[4];
+    uint32_t n = 9;
+
+    for (uint32_t sound = 0; sound < 3; sound++) {
+        for (int by_one = 0; by_one < 2; by_one++) {
+            start(VTEST_PASS);
+            for (uint32_t i = 0; i <= sound; i++)
+                raw_packed_used(2 * i, i, i < sound ? 32 : 33, A | U | W);
+            if (by_one) {
+                for (uint32_t i = 0; i < sound; i++)
+                    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+                CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_PEER_LEN);
+            } else {
+                CHECK_ERR(vring_driver_get_used_batch(&r.driver, several, 4, &n), VRING_E_PEER_LEN);
+                CHECK_EQ(n, sound);
+            }
+            CHECK_OK(vring_driver_snapshot(&r.driver, by_one ? &single : &batch));
+        }
+        CHECK_EQ(batch.next_used, single.next_used);
+        CHECK_EQ(batch.free, single.free);
+    }
+}
+
 TEST(C206_C211_what_the_device_scribbles_over_the_ring_changes_nothing)
 {
     start(VTEST_PASS);

@@ -338,19 +338,6 @@ RING_TEST(C217_C218_a_state_that_is_not_whole_is_refused_and_nothing_changes)
     }
 }
 
-/* CRC-32, so that a lie is whole. */
-static void seal(unsigned char *bytes, size_t count)
-{
-    uint32_t crc = UINT32_MAX;
-
-    for (size_t i = 0; i < count - 4; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-    }
-    put32(bytes + count - 4, ~crc);
-}
-
 /*
  * With IN_ORDER free descriptors end where the oldest buffer starts: beginning anywhere else, one is free and in
  * flight.

@@ -2,6 +2,9 @@
 /* What a successor may do with what it was left, and what an attempt that failed leaves to the next one. */
 #include "restart.h"
 
+/* Of a driver's state: its header, and a record of two descriptors. */
+enum { SAVED_BATCH = 34, SAVED_BATCH_LEN = 36, SAVED_HEAD = 40, SAVED_RECORD = 20 };
+
 /* Everything that a device can write to but its heads. */
 struct shared {
     unsigned char desc[64], driver_area[16], device_area[64];
@@ -223,4 +226,115 @@ MODERN_RING_TEST(V99_a_successor_begins_where_the_state_says_whatever_index_says
     CHECK_EQ(vring_driver_init(&r.driver, &r.driver_config),
              format->all & VRING_F_RING_PACKED ? VRING_E_SIZE : 0);
     CHECK_EQ(vring_device_init(&r.device, &r.device_config), format->all & VRING_F_RING_PACKED ? VRING_E_SIZE : 0);
+}
+
+/* What a batch has announced stays announced, whatever the device says when the successor looks. */
+TEST(C213_a_used_index_behind_what_was_announced_is_refused_at_restore)
+{
+    struct vring_used_buffer used;
+    static struct ring r;
+    uint32_t n;
+    int bytes;
+
+    CHECK_OK(in_a_batch(&r, VRING_USED_LEN_BREAK));
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK(bytes > 0);
+    for (uint16_t idx = 0; idx < 4; idx++) {
+        put16(used_at(&r, 2), idx);
+        CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_UNFIT);
+    }
+    put16(used_at(&r, 2), 5);
+    put32(used_at(&r, 4 + 8 * 4), 8);
+    put32(used_at(&r, 8 + 8 * 4), 3);
+    CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 1);
+    put16(used_at(&r, 2), 1); /* too late: it has been seen */
+    CHECK_OK(vring_driver_get_used_run(&r.driver, &used, 16, &n));
+    CHECK_EQ(n, 3);
+    CHECK_EQ(used.token, 103);
+    CHECK_EQ(used.len, 9);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.token, 104);
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_PEER_INDEX);
+}
+
+/* A used length that no policy but TRUST lets through is none in a state either; nor is a batch where there are none. */
+TEST(C215_the_used_length_of_a_batch_is_judged_at_restore)
+{
+    static const int last = SAVED_HEAD + SAVED_RECORD * 3; /* the record of the buffer that the element named */
+    static struct ring r;
+    int bytes;
+
+    for (int policy = VRING_USED_LEN_BREAK; policy <= VRING_USED_LEN_TRUST; policy++) {
+        CHECK_OK(in_a_batch(&r, (enum vring_used_len_policy)policy));
+        bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+        CHECK(bytes > last);
+        put32(state + SAVED_BATCH_LEN, 16);
+        seal(state, (size_t)bytes);
+        CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 1);
+        put32(state + SAVED_BATCH_LEN, 17);
+        seal(state, (size_t)bytes);
+        CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes),
+                 policy == VRING_USED_LEN_TRUST ? 1 : VRING_E_SAVED);
+    }
+}
+
+MODERN_RING_TEST(C215_a_batch_is_of_buffers_in_flight_and_of_a_ring_in_order)
+{
+    struct vring_chain chains[2];
+    static struct ring r;
+    int bytes;
+
+    for (int in_order = 0; in_order < 2; in_order++) {
+        CHECK_OK(busy(&r, format, in_order ? VRING_F_IN_ORDER : 0, false, chains));
+        bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+        CHECK(bytes > 0);
+        put32(state + SAVED_BATCH_LEN, 3);
+        for (uint16_t batch = 0; batch < 5; batch++) {
+            put16(state + SAVED_BATCH, batch);
+            seal(state, (size_t)bytes);
+            if (batch == 0)
+                CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 0);
+            else if (!in_order || batch > 3)
+                CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_SAVED);
+        }
+        if (in_order && (format->all & VRING_F_RING_PACKED)) { /* the buffer that the batch ends with has 17 to write */
+            put16(state + SAVED_BATCH, 2);
+            put32(state + SAVED_BATCH_LEN, 17);
+            seal(state, (size_t)bytes);
+            CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 1);
+            put32(state + SAVED_BATCH_LEN, 18);
+            seal(state, (size_t)bytes);
+            CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_SAVED);
+        }
+    }
+}
+
+/* With IN_ORDER a buffer begins where the one before it ends: two that have changed places are no state. */
+TEST(C214_buffers_in_another_order_than_their_descriptors_are_refused)
+{
+    struct vring_segment segments[2] = {{GUEST, 16}, {GUEST + 64, 16}};
+    static struct ring r;
+    int bytes;
+
+    ring_configure(&r, 8, features_plain | VRING_F_IN_ORDER, 0);
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+    for (uint64_t i = 0; i < 3; i++)
+        CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, 1, i));
+    CHECK_EQ(vring_driver_publish(&r.driver), 1);
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK_EQ(bytes, SAVED_HEAD + 3 * SAVED_RECORD + 4);
+    for (int first = 0; first < 2; first++) { /* positions are the last word before the descriptor behind the head */
+        unsigned char *one = state + SAVED_HEAD + SAVED_RECORD * first + 16, *other = one + SAVED_RECORD;
+        uint32_t kept = get16(one);
+
+        CHECK_EQ(kept, (uint32_t)first);
+        put16(one, get16(other));
+        put16(other, kept);
+        seal(state, (size_t)bytes);
+        CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_SAVED);
+        put16(other, get16(one));
+        put16(one, kept);
+    }
+    seal(state, (size_t)bytes);
+    CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 0);
 }

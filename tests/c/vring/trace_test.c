@@ -3,7 +3,7 @@
  * The library on the HOOK accessors: every access to shared memory, in order. What is loaded, how often, what is
  * published when; and a peer that overwrites each word the moment it has been read.
  */
-#include "fixture.h"
+#include "restart.h"
 
 #include "vring/access_hook.h"
 
@@ -21,6 +21,7 @@ static struct access trace[4096];
 static unsigned traced;
 static bool scribble; /* the peer changes its mind after every load */
 static bool extend;   /* the peer appends to the chain whatever descriptor is read */
+static void *rolled;  /* the peer takes this word back to 1 when it has been read */
 
 static void record(enum kind kind, const void *at, size_t width, uint64_t value, enum vring_hook_order order)
 {
@@ -43,6 +44,8 @@ uint64_t vring_hook_load(const void *p, size_t width, enum vring_hook_order orde
         memset((void *)(uintptr_t)p, 0xff, width);
     if (extend)
         append_to_chain();
+    if (p == rolled)
+        put16(rolled, 1);
     return value;
 }
 
@@ -422,6 +425,24 @@ TEST(V27_abort_takes_nothing_back_that_was_published)
     CHECK_EQ(vring_driver_publish(&r.driver), 0);
     CHECK_ERR(vring_driver_abort(&r.driver, NULL), VRING_E_STATE);
     CHECK_EQ(traced, 0);
+}
+
+/* What restore has judged of used.idx it does not look at again: it could have gone back behind a batch. */
+TEST(C213_a_used_index_that_goes_back_while_a_driver_is_restored)
+{
+    struct vring_used_buffer used;
+    uint32_t n;
+    int bytes;
+
+    CHECK_OK(in_a_batch(&r, VRING_USED_LEN_BREAK));
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK(bytes > 0);
+    rolled = used_at(&r, 2);
+    CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 1);
+    CHECK_OK(vring_driver_get_used_run(&r.driver, &used, 16, &n));
+    CHECK_EQ(n, 3);
+    CHECK_ERR(vring_driver_get_used_run(&r.driver, &used, 16, &n), VRING_E_PEER_INDEX);
+    rolled = NULL;
 }
 
 RING_TEST(C244_after_reset_nobody_touches_the_ring)
