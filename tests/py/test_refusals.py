@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Bad input from Python: an exception that says whose fault it is and names the argument, and nothing has changed."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +15,13 @@ from vring import (
     Chain,
     ChainError,
     Coherent,
+    CorruptError,
     Direction,
     Feature,
     GuestMemory,
     IndirectTable,
     Mapping,
+    MissError,
     NoRoom,
     PeerError,
     Region,
@@ -285,6 +289,34 @@ def test_a_chain_error_leaves_the_queue_alive(ring: Ring) -> None:
     ring.device.add_used(chain, 0)
     ring.device.publish()
     assert ring.driver.get_used() == ("outside", 0) and ring.driver.get_used() == ("inside", 0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CallerError(RingCode.SIZE, "SplitLayout.of", "size", 3),
+        CallerError(BounceCode.COPY, "BouncePool.map"),
+        CallerError(RingCode.FEATURE, "Driver", "features", V1, "no such"),
+        ChainError(RingCode.CHAIN_ADDR, "Device.get_avail", 3),
+        ChainError(RingCode.CHAIN_ADDR, "Device.peek", 3, taken=False),
+        MissError("Device.get_avail", 1 << 40),
+        PeerError(RingCode.PEER_ID, "Driver.get_used", 1, 2),
+        CorruptError(BounceCode.CORRUPT, "BouncePool.verify", "a flaw, slot 1, area 0"),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{error.code.name}",
+)
+def test_an_error_is_the_same_in_another_process(error: VringError) -> None:
+    error.add_note("seen by a worker") if hasattr(error, "add_note") else None
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is type(error) and str(again) == str(error) and again.__dict__ == error.__dict__
+        assert again.args == error.args
+
+
+def test_an_error_about_what_cannot_leave_the_process_says_what_it_was(ring: Ring) -> None:
+    with pytest.raises(CallerError) as error:
+        ring.driver.add_indirect(IndirectTable(ring.memory, ring.data + 8, 4), [(ring.data, 1)])
+    again = pickle.loads(pickle.dumps(error.value))
+    assert str(again) == str(error.value) and again.argument == "table" and again.value == repr(error.value.value)
 
 
 # --------------------------------------------------------------------------------------------------------- the pool ---

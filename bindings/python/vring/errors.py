@@ -136,6 +136,10 @@ class VringError(Exception):
         self.text = code.text
         super().__init__(f"{call}: {self.text}{f' ({detail})' if detail else ''} [{code.name}]")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """For copies, and for other processes."""
+        return _again, (type(self), self.args, self.__dict__)
+
 
 class CallerError(VringError, ValueError):
     """
@@ -155,6 +159,11 @@ class CallerError(VringError, ValueError):
         self.value = value
         named = "" if argument is None else argument if value is None else f"{argument} = {_show(value)}"
         super().__init__(code, call, "; ".join(part for part in (named, detail) if part))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """As any error; but of what only this process has, ``value`` is what it looked like."""
+        value = self.value if isinstance(self.value, str | bytes | int | float | None) else repr(self.value)
+        return _again, (type(self), self.args, {**self.__dict__, "value": value})
 
 
 class ChainError(VringError):
@@ -214,6 +223,13 @@ def integer(call: str, argument: str, value: int, bits: int, code: RingCode | Bo
     if not 0 <= value < 1 << bits:
         raise CallerError(code, call, argument, value, f"must be from 0 to 2**{bits} - 1")
     return int(value)
+
+
+def _again(kind: type[VringError], args: tuple[object, ...], attributes: dict[str, object]) -> VringError:
+    """An error as it was, whatever it takes to make one."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 def _show(value: object) -> str:
