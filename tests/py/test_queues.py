@@ -5,7 +5,7 @@ driver with a pool behind it, snapshots, and what happens at the end.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -31,6 +31,7 @@ from vring import (
     PackedDevice,
     PackedDriver,
     PeerError,
+    Region,
     RingCode,
     SplitAreas,
     SplitDevice,
@@ -283,6 +284,66 @@ def test_a_refused_member_of_a_batch_is_named(ring: Ring) -> None:
     assert error.value.code == RingCode.LEN and ring.device.in_flight == 1
     with pytest.raises(CallerError, match=r"chain\[0\]"):
         ring.device.add_used_batch([first])
+
+
+@pytest.mark.parametrize("wrong", [5, -1, 1 << 32])
+def test_those_before_a_refused_member_are_staged_whoever_refused_it(ring: Ring, wrong: int) -> None:
+    ring.driver.add_avail_batch(ring.offers(3))
+    ring.driver.publish()
+    first, second, third = ring.device.get_avail_batch()
+    with pytest.raises(CallerError, match=rf"written\[1\] = {wrong}") as error:
+        ring.device.add_used_batch([(first, 4), (second, wrong), (third, -1)])
+    assert error.value.code == RingCode.LEN and ring.device.in_flight == 2
+    nothing: Any = None
+    with pytest.raises(TypeError, match=r"chain\[1\] must be an int"):
+        ring.device.add_used_batch([(second, 0), (nothing, 0)])
+    assert ring.device.in_flight == 2, "where one is no chain, none is staged"
+    ring.device.publish()
+    assert ring.driver.get_used_batch() == [Used("token 0", 4)]
+
+
+def test_a_chain_of_another_device_is_refused(ordered: Ring) -> None:
+    """Both give the same handle to their first."""
+    other = Ring(ordered.features)
+    for each in (ordered, other):
+        each.driver.add_avail_batch(each.offers(1))
+        each.driver.publish()
+    mine, foreign = ordered.device.get_avail(), other.device.get_avail()
+    assert mine and foreign and mine.handle == foreign.handle
+    device = ordered.device
+    verbs: list[tuple[str, Callable[[], object]]] = [
+        ("chain", lambda: device.add_used(foreign)),
+        ("chain", lambda: device.add_used_through(foreign)),
+        ("chain", lambda: device.rewind(foreign)),
+        ("chain[0]", lambda: device.add_used_batch([foreign])),
+        ("chain[1]", lambda: device.add_used_batch([(foreign.handle, 0), (foreign, 0)])),
+    ]
+    for argument, verb in verbs:
+        assert device.in_flight == 1
+        with pytest.raises(CallerError, match="taken from another device") as error:
+            verb()
+        assert (error.value.code, error.value.argument, error.value.value) == (RingCode.HANDLE, argument, foreign)
+    assert device.in_flight == 0 and other.device.in_flight == 1, "a handle alone is whoever's it is given to"
+    other.device.add_used(foreign)
+
+
+def test_regions_may_begin_at_the_same_place(ring: Ring) -> None:
+    """The first page of a memory has a second name for the device."""
+    start = ring.memory.base
+    alias = GuestMemory.over(ring.memory.view(start, 4096), base=0x100000)
+    for regions in ([Region(ring.memory), Region(alias)], [Region(alias, size=16), Region(ring.memory)]):
+        regions.sort(key=lambda region: region.memory.base)
+        ring.device.set_regions(regions)
+        ring.driver.add_avail([(ring.data, 4)], [(ring.data + 4096, 4)])
+        ring.driver.add_avail([(alias.base, 16)])
+        ring.driver.publish()
+        first, second = ring.device.get_avail(), ring.device.get_avail()
+        assert first and second and second.read() == ring.memory.read(start, 16)
+        first.write(b"here")
+        assert ring.memory.read(ring.data + 4096, 4) == b"here"
+        ring.device.add_used_batch([first, second])
+        ring.device.publish()
+        assert len(ring.driver.get_used_batch()) == 2
 
 
 def test_a_breach_behind_sound_buffers_is_told_by_the_next_call() -> None:

@@ -382,6 +382,23 @@ def test_peek_at_an_unusable_buffer_leaves_it_to_get_avail(ring: Ring) -> None:
     assert ring.driver.get_used() == Used("outside", 0)
 
 
+def test_peek_leaves_what_a_batch_found_to_the_next_that_takes(ring: Ring) -> None:
+    ring.offer("sound")
+    ring.driver.add_avail([(1 << 40, 4)], token="outside")
+    ring.driver.publish()
+    [sound] = ring.device.get_avail_batch()
+    assert ring.device.in_flight == 2 and ring.device.peek() is None, "it is taken already"
+    ring.offer("behind")
+    seen = ring.device.peek()
+    assert seen and seen.room == 8
+    with pytest.raises(ChainError, match="get_avail_batch.*complete handle") as error:
+        ring.device.get_avail()
+    assert error.value.taken
+    ring.device.add_used_batch([sound, (error.value.handle, 0)])
+    ring.use(1)
+    assert [used.token for used in ring.driver.get_used_batch()] == ["sound", "outside", "behind"]
+
+
 @both_formats
 def test_suspended_queues_stand_still_and_say_what_came_meanwhile(features: Feature) -> None:
     ring = Ring(features | Feature.SUSPEND)

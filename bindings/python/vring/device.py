@@ -4,11 +4,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from vring.errors import ChainError, MissError, PeerError, RingCode, caller_error, integer
+from vring.errors import CallerError, ChainError, MissError, PeerError, RingCode, caller_error, integer
 from vring.features import ByteOrder, Feature
 from vring.layout import Areas, PackedAreas, SplitAreas
 from vring.lowlevel import CData, ffi, host_address, lib
-from vring.memory import Buffer, GuestMemory, HostMap, Region, pin
+from vring.memory import Buffer, GuestMemory, HostMap, Region, must_be_memory, pin
 from vring.queue import EMPTY, MISS, ROOM, Queue
 from vring.snapshot import Snapshot
 
@@ -19,7 +19,7 @@ AnyDevice = TypeVar("AnyDevice", bound="Device")
 
 def inflight_size(size: int, packed: bool) -> int:
     """Bytes of the inflight region for ``size`` entries (``vring_inflight_size``); 0 for a size that is none."""
-    return int(lib.vring_inflight_size(integer("inflight_size", "size", size, 32, RingCode.SIZE), packed))
+    return int(lib.vring_inflight_size(integer("inflight_size", "size", size, 32, RingCode.SIZE), bool(packed)))
 
 
 class Chain:
@@ -29,8 +29,19 @@ class Chain:
     ``handle`` names it to the queue and dies when the buffer is used or rewound; the views keep the memory alive.
     """
 
-    def __init__(self, handle: int, readable: Sequence[memoryview], writable: Sequence[memoryview]) -> None:
+    def __init__(
+        self,
+        handle: int,
+        readable: Sequence[memoryview],
+        writable: Sequence[memoryview],
+        taken_from: object | None = None,
+    ) -> None:
+        """
+        ``taken_from`` is for :class:`Device` alone: its own chains are refused by any other, although two devices give
+        the same handles. A chain that a test makes of a handle belongs to whatever takes it.
+        """
         self.handle = handle
+        self._taken_from = taken_from
         self.readable = tuple(readable)
         self.writable = tuple(writable)
         self.written = 0
@@ -182,6 +193,8 @@ class Device(Queue):
         Raises CallerError as the constructor, and for ``inflight``: SAVED if it is no such region, UNFIT if it is
         another queue's, or the ring cannot be its.
         """
+        if inflight is None:
+            raise TypeError(f"{cls.__name__}.recover: inflight must be the region that the predecessor kept, not None")
         device = cls.__new__(cls)
         options = regions, regions_may_miss, max_chain, index, generation, legacy_order, inflight
         device._start(lib.vring_device_recover, memory, areas, features, *options, saved="inflight")
@@ -209,6 +222,7 @@ class Device(Queue):
         config.features = integer(call, "features", features, 64, RingCode.FEATURE)
         self.features = Feature(config.features)
         layout = self._layout(call, areas, features)
+        must_be_memory(call, memory)
         config.size = areas.size
         config.max_chain = integer(call, "max_chain", max_chain, 32, RingCode.CHAIN)
         config.desc = memory.pointer(areas.desc, layout.desc_size)
@@ -218,7 +232,7 @@ class Device(Queue):
         config.head_count = areas.size
         self._regions = config.regions = _c_regions(regions)
         config.region_count = len(regions)
-        config.regions_may_miss = regions_may_miss
+        config.regions_may_miss = bool(regions_may_miss)
         config.index = integer(call, "index", index, 16, RingCode.SIZE)
         config.legacy_order = ByteOrder(legacy_order)
         config.generation = integer(call, "generation", generation, 16, RingCode.HANDLE)
@@ -301,9 +315,9 @@ class Device(Queue):
         Look at the next buffer and leave it: as :meth:`get_avail`, but it is not taken, and the handle is dead. What
         stands there may be something else when get_avail reads it: the driver can write over it.
 
-        Raises as get_avail; after a ChainError there is nothing to complete.
+        Raises as get_avail; after a ChainError there is nothing to complete. What a batch has found and not told is
+        still for the next call that takes.
         """
-        self._tell()
         return self._next(lib.vring_device_peek, "peek")
 
     def _next(self, verb: Callable[[CData, CData, int, CData], int], name: str) -> Chain | None:
@@ -323,8 +337,8 @@ class Device(Queue):
         """
         Take the buffers that the driver has made available, at most ``most`` of them, crossing into C once.
 
-        Those before an unusable one, or before a breach of the protocol, are returned, and the next call raises for
-        it as :meth:`get_avail` does.
+        Those before an unusable one, or before a breach of the protocol, are returned, and the next call that takes
+        raises for it as :meth:`get_avail` does.
         """
         self._tell()
         most = self._most("get_avail_batch", most)
@@ -386,6 +400,7 @@ class Device(Queue):
             chain.handle,
             [view(piece.base, piece.len) for piece in iov[start:split]],
             [view(piece.base, piece.len) for piece in iov[split:end]],
+            self._queue,
         )
 
     def _refuse(self, code: int, verb: str, chain: CData) -> None:
@@ -405,7 +420,7 @@ class Device(Queue):
         """
         Give back the buffer taken last, unused; ``get_avail`` returns it again. CallerError if it is not the last.
         """
-        handle = chain.handle if isinstance(chain, Chain) else chain
+        handle = self._handle("rewind", chain)
         self._answer(lib.vring_device_rewind(self._queue, handle), "rewind", {RingCode.HANDLE: ("chain", chain)})
 
     def add_used(self, chain: Chain | int, written: int | None = None) -> None:
@@ -425,16 +440,26 @@ class Device(Queue):
         Stage buffers as used, one after the other, crossing into C once: chains as they are, or with the number of
         bytes written, as :meth:`add_used` takes them.
 
-        Raises CallerError for the first that is refused; those before it are staged.
+        Raises CallerError for the first that is refused, whatever the reason; those before it are staged. TypeError,
+        with none staged, where one is neither.
         """
         pairs = [(item, item.written) if isinstance(item, Chain) else item for item in chains]
         for number, pair in enumerate(pairs):
             if not isinstance(pair, tuple) or len(pair) != 2:
                 what = f"{type(self).__name__}.add_used_batch: chains[{number}] must be a Chain or (chain, written)"
                 raise TypeError(f"{what}, not {pair!r}")
-        used = ffi.new("struct vring_used_chain[]", [self._used("add_used_batch", *pair) for pair in pairs])
+        sound: list[tuple[int, int]] = []
+        refused = None
+        for number, (chain, written) in enumerate(pairs):
+            try:
+                used = self._used("add_used_batch", chain, written, number)
+            except CallerError as error:
+                refused = refused or error
+            if refused is None:
+                sound.append(used)
         n = ffi.new("uint32_t *")
-        code = lib.vring_device_add_used_batch(self._queue, used, len(pairs), n)
+        c_chains = ffi.new("struct vring_used_chain[]", sound)
+        code = lib.vring_device_add_used_batch(self._queue, c_chains, len(sound), n)
         if code:
             count = n[0]
             chain, written = pairs[count]
@@ -444,6 +469,8 @@ class Device(Queue):
                 "add_used_batch",
                 {RingCode.HANDLE: (f"chain{place}", chain), RingCode.LEN: (f"written{place}", written)},
             )
+        if refused:
+            raise refused
 
     def add_used_through(self, chain: Chain | int, written: int | None = None) -> None:
         """
@@ -467,15 +494,24 @@ class Device(Queue):
                 },
             )
 
-    def _used(self, verb: str, chain: Chain | int, written: int | None) -> tuple[int, int]:
-        """Handle and length as C takes them."""
-        call = f"{type(self).__name__}.{verb}"
-        if isinstance(chain, Chain):
-            handle = chain.handle
-            written = chain.written if written is None else written
-        else:
-            handle = integer(call, "chain", chain, 32, RingCode.HANDLE)
-        return handle, integer(call, "written", written or 0, 32, RingCode.LEN)
+    def _used(self, verb: str, chain: Chain | int, written: int | None, number: int | None = None) -> tuple[int, int]:
+        """Handle and length as C takes them, of the one of a batch with that ``number``."""
+        handle = self._handle(verb, chain, number)
+        if written is None:
+            written = chain.written if isinstance(chain, Chain) else 0
+        if type(written) is int and 0 <= written < 1 << 32:
+            return handle, written
+        return handle, integer(f"{type(self).__name__}.{verb}", _member("written", number), written, 32, RingCode.LEN)
+
+    def _handle(self, verb: str, chain: Chain | int, number: int | None = None) -> int:
+        """The handle of a chain of this device, or one that was given as a number."""
+        if isinstance(chain, Chain) and chain._taken_from is self._queue:
+            return chain.handle
+        call, argument = f"{type(self).__name__}.{verb}", _member("chain", number)
+        if isinstance(chain, Chain) and chain._taken_from is not None:
+            raise CallerError(RingCode.HANDLE, call, argument, chain, "taken from another device")
+        handle = chain.handle if isinstance(chain, Chain) else chain
+        return integer(call, argument, handle, 32, RingCode.HANDLE)
 
     def publish(self) -> bool:
         """Make everything staged visible with one store. Returns whether the driver must be notified (2.7.7.2)."""
@@ -537,12 +573,18 @@ class PackedDevice(Device):
     _formats = (PackedAreas,)
 
 
+def _member(argument: str, number: int | None) -> str:
+    """What the argument is called, of a batch that of the one with this number."""
+    return argument if number is None else f"{argument}[{number}]"
+
+
 def _c_regions(regions: Sequence[Region]) -> CData:
     """A table of ``struct vring_region``."""
     table = ffi.new("struct vring_region[]", len(regions))
     for number, (c_region, region) in enumerate(zip(table, regions)):
         if not isinstance(region, Region):
             raise TypeError(f"regions[{number}] must be a Region, not {region!r}")
+        must_be_memory(f"regions[{number}]", region.memory)
         addr, size = region.bounds()
         c_region.host = region.memory.pointer(addr, size)
         c_region.addr, c_region.size = addr, size

@@ -65,6 +65,8 @@ class GuestMemory:
         return memory
 
     def _adopt(self, buffer: bytearray | memoryview | mmap.mmap, size: int, base: int) -> None:
+        if not isinstance(base, int):
+            raise TypeError(f"GuestMemory: base must be an int, not {base!r}")
         if not 0 <= base <= 2**64 - size:
             raise ValueError(f"GuestMemory: base {base:#x} and size {size:#x} leave the 64-bit address space")
         self._view, self._pointer = pin(buffer, writable=True)
@@ -82,6 +84,8 @@ class GuestMemory:
         The device address of ``size`` bytes that nobody has asked for yet, a multiple of ``align``. Nothing is ever
         given back: that is what a :class:`vring.BouncePool` is for. Raises MemoryError when the block is used up.
         """
+        if not isinstance(size, int) or not isinstance(align, int):
+            raise TypeError(f"allocate: size and align must be ints, not {size!r} and {align!r}")
         if size <= 0 or align <= 0 or align & (align - 1):
             raise ValueError(f"allocate: size must be positive and align a power of two, not {size} and {align}")
         addr = (self._next + align - 1) & -align
@@ -95,9 +99,7 @@ class GuestMemory:
         ``size`` writable bytes at device address ``addr``; keeps the memory alive. Raises IndexError outside the
         block.
         """
-        start = addr - self.base
-        if size < 0 or start < 0 or start + size > self.size:
-            raise IndexError(f"{size} bytes at {addr:#x} are not all within {self!r}")
+        start = self._offset(addr, size)
         return self._view[start : start + size]
 
     def read(self, addr: int, size: int) -> bytes:
@@ -113,10 +115,16 @@ class GuestMemory:
         A ``char *`` for ``size`` bytes at device address ``addr``. It does not keep the memory alive: whoever stores
         it in a C struct keeps a reference to this object beside it.
         """
+        return self._pointer + self._offset(addr, size)
+
+    def _offset(self, addr: int, size: int) -> int:
+        """Where in the block so many bytes begin."""
+        if not isinstance(addr, int) or not isinstance(size, int):
+            raise TypeError(f"{self!r}: address and size must be ints, not {addr!r} and {size!r}")
         start = addr - self.base
         if size < 0 or start < 0 or start + size > self.size:
             raise IndexError(f"{size} bytes at {addr:#x} are not all within {self!r}")
-        return self._pointer + start
+        return start
 
     @property
     def host(self) -> int:
@@ -142,16 +150,23 @@ class Region:
         return addr, self.memory.base + self.memory.size - addr if self.size is None else self.size
 
 
+def must_be_memory(call: str, memory: object) -> None:
+    """TypeError if it is none."""
+    if not isinstance(memory, GuestMemory):
+        raise TypeError(f"{call}: memory must be a GuestMemory, not {type(memory).__name__}")
+
+
 class HostMap:
     """From addresses in this process, as C hands them back, to views that keep the memory alive."""
 
     def __init__(self, regions: Sequence[Region]) -> None:
-        self._memories = {region.memory.host: region.memory for region in regions}
+        memories = dict.fromkeys(region.memory for region in regions)  # two of them may begin at the same place
+        self._blocks = [(each.host, each.host + each.size, each.view(each.base, each.size)) for each in memories]
 
     def view(self, base: CData, length: int) -> memoryview:
         """A view of a piece (pointer and length), which the C side has placed within one of the regions."""
         host = host_address(base)
-        for start, memory in self._memories.items():
-            if start <= host and host + length <= start + memory.size:
-                return memory.view(memory.base + host - start, length)
+        for start, end, view in self._blocks:
+            if start <= host and host + length <= end:
+                return view[host - start : host - start + length]
         raise AssertionError(f"{length} bytes at host address {host:#x} belong to no region")

@@ -74,7 +74,12 @@ class Queue(ABC):
     def _fault(self) -> CData: ...
 
     def _layout(self, call: str, areas: Areas, features: int) -> SplitLayout | PackedLayout:
-        """The layout of ``areas``. CallerError where they are not those of the format that the features name."""
+        """
+        The layout of ``areas``. CallerError where they are not those of the format that the features name, TypeError
+        where they are none.
+        """
+        if not isinstance(areas, SplitAreas | PackedAreas):
+            raise TypeError(f"{call}: areas must be SplitAreas or PackedAreas, not {type(areas).__name__}")
         wanted = PackedAreas if features & Feature.RING_PACKED else SplitAreas
         if not isinstance(areas, wanted) or wanted not in self._formats:
             detail = f"{type(areas).__name__} {'with' if wanted is PackedAreas else 'without'} RING_PACKED"
