@@ -4,6 +4,7 @@ The queues of the package beyond one buffer at a time: a facade for both formats
 driver with a pool behind it, snapshots, and what happens at the end.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -346,6 +347,45 @@ def test_regions_may_begin_at_the_same_place(ring: Ring) -> None:
         assert len(ring.driver.get_used_batch()) == 2
 
 
+class Says:
+    """A sequence that is not as long as it says."""
+
+    def __init__(self, said: int, *pieces: tuple[int, int]) -> None:
+        self.said, self.pieces = said, pieces
+
+    def __len__(self) -> int:
+        return self.said
+
+    def __getitem__(self, index: int) -> tuple[int, int]:
+        return self.pieces[index]
+
+
+@pytest.mark.parametrize("said", [0, 5])
+def test_pieces_are_as_many_as_there_are(ring: Ring, said: int) -> None:
+    """C is told how many it was given, not what somebody says."""
+    pieces: Any = Says(said, (ring.data, 4))
+    assert ring.driver.add_avail(pieces) and ring.driver.free == 7
+    assert ring.driver.add_avail([], pieces) and ring.driver.free == 6
+    assert ring.driver.add_avail_batch([Offer(pieces, pieces)]) == 1 and ring.driver.free == 4
+    assert ring.driver.add_avail_run(pieces) == 1 and ring.driver.free == 3
+    ring.driver.publish()
+    lengths = [([4], []), ([], [4]), ([4], [4]), ([4], [])]
+    for chain, (readable, writable) in zip(ring.device.get_avail_batch(), lengths, strict=True):
+        assert [len(piece) for piece in chain.readable] == readable
+        assert [len(piece) for piece in chain.writable] == writable
+
+
+def test_pieces_may_come_one_by_one(ring: Ring) -> None:
+    def each() -> Any:
+        return iter([(ring.data, 4), (ring.data + 8, 4)])
+
+    table = IndirectTable.allocate(ring.memory, 4)
+    assert ring.driver.add_avail(each(), each()) and ring.driver.add_indirect(table, each())
+    assert ring.driver.add_avail_batch([Offer(writable=each())]) == 1 and ring.driver.free == 1
+    ring.driver.publish()
+    assert [(len(c.readable), len(c.writable)) for c in ring.device.get_avail_batch()] == [(2, 2), (2, 0), (0, 2)]
+
+
 def test_a_breach_behind_sound_buffers_is_told_by_the_next_call() -> None:
     ring = Ring(FORMATS[0])
     ring.driver.add_avail_batch(ring.offers(2))
@@ -449,6 +489,22 @@ def test_runs_without_in_order(ring: Ring) -> None:
     ring.device.publish()
     assert [used.token for used in ring.driver.get_used_batch()] == [f"token {i}" for i in reversed(range(8))]
     assert ring.driver.add_avail_run([(ring.data, 4)] * 3) == 3 and ring.driver.reset() == [None] * 3
+
+
+def test_a_run_has_tokens_of_any_kind(ordered: Ring) -> None:
+    kinds: list[Any] = [deque("ab"), iter("ab"), {"a": 1, "b": 2}, "ab"]
+    for tokens in kinds:
+        assert ordered.driver.add_avail_run(deque([(ordered.data, 4)] * 2), tokens=tokens) == 2
+        ordered.driver.publish()
+        run = ordered.device.get_avail_run()
+        assert run
+        ordered.device.add_used_through(run.last)
+        ordered.device.publish()
+        assert ordered.driver.get_used_run() == UsedRun(2, Used("b", 0))
+    nothing: Any = 5
+    with pytest.raises(TypeError):
+        ordered.driver.add_avail_run([(ordered.data, 4)], tokens=nothing)
+    assert ordered.driver.in_flight == 0
 
 
 def test_a_run_with_a_malformed_buffer_stages_none(ordered: Ring) -> None:
@@ -616,6 +672,23 @@ def test_bounced_refusals_name_what_is_wrong() -> None:
         Bounced(FORMATS[0], used_length=UsedLength.TRUST)
     with pytest.raises(CallerError, match="pieces"):
         Bounced(FORMATS[0], pieces=-1)
+
+
+def test_private_pieces_are_as_many_as_there_are() -> None:
+    class Three:
+        """Three, it says."""
+
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: int) -> bytes:
+            return [b"only one"][index]
+
+    bounced = Bounced(FORMATS[0])
+    pieces: Any = Three()
+    assert bounced.driver.add(pieces) and bounced.driver.free == 7
+    bounced.driver.publish()
+    assert bounced.answer(b"") == b"only one"
 
 
 def test_direct_pieces_take_ring_entries_although_there_are_tables() -> None:

@@ -11,6 +11,7 @@ import pytest
 from vring import (
     BounceCode,
     BouncePool,
+    BounceSet,
     CallerError,
     Chain,
     ChainError,
@@ -33,6 +34,7 @@ from vring import (
     Usage,
     VringError,
     accept,
+    allocate_areas,
     supported,
 )
 from vring.lowlevel import ffi, lib
@@ -497,9 +499,69 @@ def test_memory_refuses_what_lies_outside() -> None:
     for size, align in ((0, 16), (16, 3), (16, 0), (-1, 16)):
         with pytest.raises(ValueError):
             memory.allocate(size, align)
+    wrong: Any = 32.0
+    for words in ((wrong,), (16, wrong)):
+        with pytest.raises(TypeError, match="size and align must be ints"):
+            memory.allocate(*words)
+    with pytest.raises(TypeError, match="entries must be an int, not float"):
+        IndirectTable.allocate(memory, wrong)
     assert memory.allocate(1) == 0x1000 and memory.allocate(4080, 16) == 0x1010
     with pytest.raises(MemoryError):
         memory.allocate(1)
+
+
+def test_a_number_that_is_none_is_named_and_so_is_what_is_no_number(ring: Ring) -> None:
+    refused(RingCode.HANDLE, "chain", ring.device.rewind, -1)
+    refused(RingCode.HANDLE, "chain", ring.device.rewind, 1 << 32)
+    refused(RingCode.FEATURE, "offered", accept, -1)
+    refused(RingCode.FEATURE, "word", accept, 0, 1 << 32)
+    refused(RingCode.FEATURE, "word", supported, -1)
+    refused(RingCode.FEATURE, "features", allocate_areas, ring.memory, 8, -1)
+    ring.driver.add_avail(writable=[(ring.data, 4)])
+    ring.driver.publish()
+    chain: Any = ring.device.get_avail()
+    memory, areas = ring.memory, ring.areas
+    driver: Any = SplitDriver
+    device: Any = SplitDevice
+    anything: Any = None
+    taking: Any = ring.device
+    adding: Any = ring.driver
+    pools: Any = BounceSet()
+    over: Any = GuestMemory.over
+    lengths: list[Any] = ["", [], {}, 0.0]
+    slips: list[tuple[str, Callable[[], object]]] = [
+        *[(r"add_used: written must be an int", lambda w=w: taking.add_used(chain, w)) for w in lengths],
+        (r"rewind: chain must be an int, not NoneType", lambda: taking.rewind(anything)),
+        (r"readable\[0\] must be \(address, bytes\), not \(1,\)", lambda: adding.add_avail([(1,)])),
+        (r"readable\[1\] must be", lambda: adding.add_avail_run([(1, 2), (1,)])),
+        (r"writable\[0\] must be", lambda: adding.add_avail_batch([([], [()], 1)])),
+        (r"offers\[0\] must be \(readable, writable, token\)", lambda: adding.add_avail_batch([(5, 5)])),
+        (r"SplitDevice.recover: inflight must be", lambda: device.recover(None, memory, areas, V1)),
+        (r"SplitDriver: areas must be SplitAreas or PackedAreas, not NoneType", lambda: driver(memory, None, V1)),
+        (r"SplitDevice: areas must be SplitAreas or PackedAreas, not tuple", lambda: device(memory, (8, 0, 0, 0), V1)),
+        (r"SplitDriver: memory must be a GuestMemory, not NoneType", lambda: driver(None, areas, V1)),
+        (r"SplitDevice: memory must be a GuestMemory, not bytearray", lambda: device(bytearray(9), areas, V1)),
+        (r"BouncePool: memory must be a GuestMemory", lambda: BouncePool(anything)),
+        (r"BounceSet.add: config must be a PoolConfig, not GuestMemory", lambda: pools.add(memory)),
+        (r"regions\[0\]: memory must be a GuestMemory", lambda: taking.set_regions([Region(anything)])),
+        (
+            r"add_indirect: table: memory must be a GuestMemory",
+            lambda: adding.add_indirect(IndirectTable(anything, 0, 1), [(ring.data, 1)]),
+        ),
+        (r"base must be an int, not 1.5", lambda: over(bytearray(64), base=1.5)),
+        *[
+            (r"address and size must be ints, not 1.5", lambda call=call: call(1.5, 1))
+            for call in (memory.view, memory.read, memory.pointer)
+        ],
+        (r"address and size must be ints", lambda: driver(memory, SplitAreas(8, anything, 0, 0), V1)),
+    ]
+    for message, call in slips:
+        with pytest.raises(TypeError, match=message):
+            call()
+    assert ring.device.in_flight == 1 and ring.driver.in_flight == 1
+    device(memory, SplitAreas.allocate(memory, 8), V1, regions_may_miss=2)
+    driver(memory, SplitAreas.allocate(memory, 8), V1, len_without_write=2)
+    assert adding.add_avail_run([(ring.data, 4)], writable=2) == 1
 
 
 def test_a_piece_that_is_none_is_named_and_so_is_an_offer() -> None:

@@ -29,6 +29,7 @@ from vring import (
     UsedLength,
     allocate_areas,
     inflight_size,
+    lowlevel,
 )
 
 SIZE = 8
@@ -237,6 +238,17 @@ def test_bytes_that_C_saved_have_numbers_for_tokens(ring: Ring) -> None:
     ring.use(2)
     numbers = [used.token for used in driver.get_used_batch()]
     assert numbers == [1, 2]
+
+
+@pytest.mark.parametrize("number", [0, 1, 1 << 63, (1 << 64) - 1])
+def test_a_restored_driver_goes_on_whatever_numbers_C_gave(ring: Ring, number: int) -> None:
+    piece = lowlevel.ffi.new("struct vring_segment[]", [(ring.data, 4)])
+    for token in (number, 5):
+        assert lowlevel.lib.vring_driver_add_avail(ring.driver._queue, piece, 1, 0, token) == 0
+    ring.driver.publish()
+    driver = ring.next_driver(ring.driver.save().state)
+    assert all(driver.add_avail([(ring.data, 4)], token=name) for name in "abcdef")
+    assert driver.reset() == [number, 5, *"abcdef"]
 
 
 def test_a_restored_device_hands_out_again_what_was_in_flight() -> None:

@@ -26,7 +26,7 @@ from vring.mapping import (
     direction_of,
     judge,
 )
-from vring.memory import Buffer, GuestMemory
+from vring.memory import Buffer, GuestMemory, must_be_memory
 
 __all__ = ["BouncePool", "Pool", "PoolConfig", "PoolFlag", "Usage"]
 
@@ -96,6 +96,7 @@ class Pool(ABC):
         it is refused.
         """
         memory = made.memory
+        must_be_memory(call, memory)
         window = memory.base if made.window is None else made.window
         slot_size = made.slot_size or 2048
         slots = (memory.base + memory.size - window) // slot_size if made.slots is None else made.slots
@@ -315,7 +316,7 @@ class BouncePool(Pool, Source):
     ) -> Mapping | NoRoom:
         """
         Map ``buffer``, whole; it is kept alive until unmap. Unless ``direction`` is TO_DEVICE it must be writable. With
-        a pool that has a copy function it is any object that has a length.
+        a pool that has a copy function it is any object that has a length, which counts bytes.
 
         ``orig_addr`` is its address in the numbering that ``min_align_mask`` means, its address in this process
         unless told. Masks are 2**k - 1 or 0: the allocation starts at a multiple of ``alloc_align_mask`` + 1, the

@@ -216,6 +216,8 @@ class BounceSet(Source):
 
     def _draft(self, call: str, config: PoolConfig, device: int) -> tuple[SetPool, CData, Arguments]:
         """A pool that has not entered yet, what C is to be told of it, and what is to blame if it is refused."""
+        if not isinstance(config, PoolConfig):
+            raise TypeError(f"{call}: config must be a PoolConfig, not {type(config).__name__}")
         pool = SetPool(self, device)
         c_config, blame = pool._configure(call, config)
         if self._copy:

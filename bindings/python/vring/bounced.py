@@ -135,13 +135,15 @@ class BouncedDriver(DriverQueue):
         verb = "add"
         call = f"{type(self).__name__}.{verb}"
         pinned = [self._pin(call, "readable", i, piece, False) for i, piece in enumerate(readable)]
+        n_readable = len(pinned)
         pinned += [self._pin(call, "writable", i, piece, True) for i, piece in enumerate(writable)]
-        if max(len(readable), len(writable)) > 0xFFFF:
+        n_writable = len(pinned) - n_readable
+        if max(n_readable, n_writable) > 0xFFFF:
             raise CallerError(RingCode.CHAIN, call, "number of pieces", len(pinned))
         segments = ffi.new("struct bounced_segment[]", [(pointer, len(view)) for view, pointer in pinned])
         number = next(self._numbers)
         function = lib.bounced_driver_add_direct if direct else lib.bounced_driver_add
-        code = function(self._outer, segments, len(readable), len(writable), number)
+        code = function(self._outer, segments, n_readable, n_writable, number)
         if code == FULL:
             return False
         if code in NO_ROOM:

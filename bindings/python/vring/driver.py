@@ -11,7 +11,7 @@ from vring.errors import BounceCode, CallerError, RingCode, caller_error, intege
 from vring.features import ByteOrder, Feature
 from vring.layout import Areas, PackedAreas, SplitAreas
 from vring.lowlevel import CData, ffi, lib
-from vring.memory import Buffer, GuestMemory, Segment, pin
+from vring.memory import Buffer, GuestMemory, Segment, must_be_memory, pin
 from vring.queue import EMPTY, FULL, ROOM, Queue
 from vring.snapshot import Snapshot
 
@@ -72,6 +72,8 @@ class IndirectTable:
     @classmethod
     def allocate(cls, memory: GuestMemory, entries: int) -> "IndirectTable":
         """A fresh table in ``memory``. Raises MemoryError."""
+        if not isinstance(entries, int):
+            raise TypeError(f"IndirectTable.allocate: entries must be an int, not {type(entries).__name__}")
         return cls(memory, memory.allocate(16 * entries), entries)
 
 
@@ -233,6 +235,7 @@ class DriverQueue(Queue):
         self.features = Feature(config.features)
         layout = self._layout(call, areas, features)
         config.size = areas.size
+        must_be_memory(call, memory)
         config.max_chain = integer(call, "max_chain", max_chain, 32, RingCode.CHAIN)
         config.desc = memory.pointer(areas.desc, layout.desc_size)
         config.driver_area = memory.pointer(areas.driver, layout.driver_size)
@@ -242,7 +245,7 @@ class DriverQueue(Queue):
         config.index = integer(call, "index", index, 16, RingCode.SIZE)
         config.notify_id = integer(call, "notify_id", notify_id, 16, RingCode.SIZE)
         config.used_len = UsedLength(used_length)
-        config.len_without_write = len_without_write
+        config.len_without_write = bool(len_without_write)
         config.legacy_order = ByteOrder(legacy_order)
 
     def _live(self, code: int, areas: Areas, features: int, max_chain: int, index: int) -> None:
@@ -376,7 +379,7 @@ class Driver(DriverQueue):
         if len(set(numbers)) != len(numbers):
             raise CallerError(RingCode.SAVED, cls.__name__, "saved", detail="a token twice")
         queue._tokens = {number: (tokens.get(number, number), None) for number in queue._oldest_first()}
-        queue._numbers = itertools.count(max(numbers, default=0) + 1)
+        queue._numbers = itertools.count(_unused_number(numbers))
         return queue
 
     def add_avail(
@@ -388,10 +391,14 @@ class Driver(DriverQueue):
         Returns False if too few descriptors are free now. Raises CallerError for a buffer that never fits or is
         malformed.
         """
-        segments = self._segments("add_avail", [*readable, *writable], readable, writable)
+        pieces = [*readable]
+        n_readable = len(pieces)
+        pieces += writable
+        n_writable = len(pieces) - n_readable
+        segments = self._segments("add_avail", pieces, (n_readable, n_writable))
         number = next(self._numbers)
-        code = lib.vring_driver_add_avail(self._queue, segments, len(readable), len(writable), number)
-        return self._stage(code, "add_avail", number, token, None, readable, writable)
+        code = lib.vring_driver_add_avail(self._queue, segments, n_readable, n_writable, number)
+        return self._stage(code, "add_avail", number, token, None, pieces, n_readable)
 
     def add_indirect(
         self,
@@ -405,11 +412,15 @@ class Driver(DriverQueue):
         The table is the caller's again when the token returns; it may be written also for a buffer that is refused.
         Otherwise as :meth:`add_avail`.
         """
-        segments = self._segments("add_indirect", [*readable, *writable], readable, writable)
+        pieces = [*readable]
+        n_readable = len(pieces)
+        pieces += writable
+        n_writable = len(pieces) - n_readable
+        segments = self._segments("add_indirect", pieces, (n_readable, n_writable))
         number = next(self._numbers)
         c_table = self._c_table("add_indirect", table)
-        code = lib.vring_driver_add_indirect(self._queue, c_table, segments, len(readable), len(writable), number)
-        return self._stage(code, "add_indirect", number, token, table, readable, writable)
+        code = lib.vring_driver_add_indirect(self._queue, c_table, segments, n_readable, n_writable, number)
+        return self._stage(code, "add_indirect", number, token, table, pieces, n_readable)
 
     def add_avail_batch(self, offers: Iterable[Offer | tuple[Sequence[Segment], Sequence[Segment], object]]) -> int:
         """
@@ -419,26 +430,41 @@ class Driver(DriverQueue):
         Returns how many were staged: all of them, or those before the first for which too few descriptors were free.
         Raises CallerError for a buffer that never fits or is malformed; then none is staged.
         """
-        offered = self._offers(offers)
-        pieces = [piece for readable, writable, *_ in offered for piece in (*readable, *writable)]
-        parts = [part for readable, writable, *_ in offered for part in (readable, writable)]
-        segments = self._segments("add_avail_batch", pieces, *parts)
-        numbers = [next(self._numbers) for _ in offered]
-        tables = [offer.table and self._c_table("add_avail_batch", offer.table) for offer in offered]
+        pieces: list[Segment] = []
+        counts: list[int] = []  # of each: pieces to read, pieces to write
+        own: list[tuple[object, IndirectTable | None]] = []
+        for place, offer in enumerate(offers):
+            try:
+                readable, writable, token, table = Offer(*offer)
+                before = len(pieces)
+                pieces += readable
+                middle = len(pieces)
+                pieces += writable
+            except TypeError as error:
+                what = f"{type(self).__name__}.add_avail_batch: offers[{place}] must be (readable, writable, token)"
+                raise TypeError(f"{what}, not {offer!r}") from error
+            counts += middle - before, len(pieces) - middle
+            own.append((token, table))
+        segments = self._segments("add_avail_batch", pieces, counts)
+        tables = [table and self._c_table("add_avail_batch", table) for _, table in own]
+        first = next(self._numbers)
+        self._numbers = itertools.count(first + len(own))
         buffers, start = [], 0
-        for number, (readable, writable, *_), table in zip(numbers, offered, tables):
-            buffers.append((segments + start, number, len(readable), len(writable), table or ffi.NULL))
-            start += len(readable) + len(writable)
+        for number, table, n_readable, n_writable in zip(itertools.count(first), tables, counts[::2], counts[1::2]):
+            buffers.append((segments + start, number, n_readable, n_writable, table or ffi.NULL))
+            start += n_readable + n_writable
         c_buffers = ffi.new("struct vring_avail_buffer[]", buffers)
         n = ffi.new("uint32_t *")
-        code = lib.vring_driver_add_avail_batch(self._queue, c_buffers, len(offered), n)
+        code = lib.vring_driver_add_avail_batch(self._queue, c_buffers, len(own), n)
         count = int(n[0])
         if code not in (0, FULL):
             for _ in range(count):
                 lib.vring_driver_abort(self._queue, ffi.NULL)
-            readable, writable, token, table = offered[count]
-            self._stage(code, "add_avail_batch", 0, token, table, readable, writable)
-        self._tokens.update((number, (offer.token, offer.table)) for number, offer in zip(numbers[:count], offered))
+            start = sum(counts[: 2 * count])
+            n_readable, n_writable = counts[2 * count : 2 * count + 2]
+            refused = pieces[start : start + n_readable + n_writable]
+            self._stage(code, "add_avail_batch", 0, *own[count], refused, n_readable)
+        self._tokens.update(zip(itertools.count(first), own[:count]))
         return count
 
     def add_avail_run(
@@ -454,27 +480,29 @@ class Driver(DriverQueue):
         segments.
         """
         call = f"{type(self).__name__}.add_avail_run"
-        if tokens is not None and len(tokens) != len(segments):
-            raise ValueError(f"{call}: {len(tokens)} tokens for {len(segments)} segments")
-        segments = list(segments[: self.areas.size])  # there is no ring with room for more
-        readable, writables = ([], segments) if writable else (segments, [])
-        c_segments = self._segments("add_avail_run", segments, readable, writables)
+        segments = list(segments)
+        own = [None] * len(segments) if tokens is None else list(tokens)
+        if len(own) != len(segments):
+            raise ValueError(f"{call}: {len(own)} tokens for {len(segments)} segments")
+        segments = segments[: self.areas.size]  # there is no ring with room for more
+        counts = (0, len(segments)) if writable else (len(segments), 0)
+        c_segments = self._segments("add_avail_run", segments, counts)
         number = next(self._numbers)
         self._numbers = itertools.count(number + len(segments))
         n = ffi.new("uint32_t *")
-        code = lib.vring_driver_add_avail_run(self._queue, c_segments, len(segments), writable, number, n)
+        code = lib.vring_driver_add_avail_run(self._queue, c_segments, len(segments), bool(writable), number, n)
         count = int(n[0])
         if code not in (0, FULL):
             for _ in range(count):
                 lib.vring_driver_abort(self._queue, ffi.NULL)
-            name, (addr, length) = _named(readable, writables)[count]
+            self._judge_pieces("add_avail_run", segments, counts)
+            name, (addr, length) = _named(segments, counts[0])[count]
             self._answer(
                 code,
                 "add_avail_run",
                 {RingCode.LEN: (f"length of {name}", length), RingCode.ADDR: (f"address of {name}", addr)},
             )
-        own = itertools.repeat(None, count) if tokens is None else tokens[:count]
-        self._tokens.update((number + i, (token, None)) for i, token in enumerate(own))
+        self._tokens.update((number + i, (token, None)) for i, token in enumerate(own[:count]))
         return count
 
     def get_used_run(self, most: int | None = None) -> UsedRun | None:
@@ -522,45 +550,43 @@ class Driver(DriverQueue):
         pop = self._tokens.pop
         return [Used(pop(item.token)[0], item.len) for item in used[0:count]]
 
-    def _offers(self, offers: Iterable[Offer | tuple[Sequence[Segment], Sequence[Segment], object]]) -> list[Offer]:
-        """Each with a name for its parts; or an exception that says which is none."""
-        offered = []
-        for number, offer in enumerate(offers):
-            try:
-                offered.append(Offer(*offer))
-            except TypeError:
-                what = f"{type(self).__name__}.add_avail_batch: offers[{number}] must be (readable, writable, token)"
-                raise TypeError(f"{what}, not {offer!r}") from None
-        return offered
-
     def _c_table(self, verb: str, table: IndirectTable) -> CData:
         """Where C finds the table's memory."""
         if not isinstance(table, IndirectTable):
             raise TypeError(f"{type(self).__name__}.{verb}: table must be an IndirectTable, not {table!r}")
         c_table = ffi.new("struct vring_table *")
+        must_be_memory(f"{type(self).__name__}.{verb}: table", table.memory)
         c_table.entries = integer(f"{type(self).__name__}.{verb}", "table.entries", table.entries, 28, RingCode.CHAIN)
         c_table.memory = table.memory.pointer(table.addr, 16 * table.entries)
         c_table.addr = table.addr
         return c_table
 
-    def _segments(self, verb: str, pieces: list[Segment], *parts: Sequence[Segment]) -> CData:
-        """``pieces`` as one C array; or an exception that names the one of ``parts`` that C cannot hold."""
-        for part in parts:
-            if len(part) > 0xFFFF:
-                raise CallerError(RingCode.CHAIN, f"{type(self).__name__}.{verb}", "number of pieces", len(part))
+    def _segments(self, verb: str, pieces: list[Segment], counts: Sequence[int]) -> CData:
+        """
+        ``pieces`` as one C array; or an exception that names the one that C cannot hold. ``counts`` are how many of
+        them are to be read and to be written, in turn.
+        """
+        if len(pieces) > 0xFFFF and max(counts) > 0xFFFF:
+            raise CallerError(RingCode.CHAIN, f"{type(self).__name__}.{verb}", "number of pieces", max(counts))
         try:
             return ffi.new("struct vring_segment[]", pieces)
         except (OverflowError, TypeError, ValueError):
-            call = f"{type(self).__name__}.{verb}"
-            for readable, writable in zip(parts[::2], parts[1::2]):
-                for name, piece in _named(readable, writable):
-                    try:
-                        addr, length = piece
-                    except (TypeError, ValueError):
-                        raise TypeError(f"{call}: {name} must be (address, bytes), not {piece!r}") from None
-                    integer(call, f"address of {name}", addr, 64, RingCode.ADDR)
-                    integer(call, f"length of {name}", length, 32, RingCode.LEN)
+            self._judge_pieces(verb, pieces, counts)
             raise
+
+    def _judge_pieces(self, verb: str, pieces: list[Segment], counts: Sequence[int]) -> None:
+        """The exception for the first piece that C cannot hold, or takes for what it is not."""
+        call, start = f"{type(self).__name__}.{verb}", 0
+        for n_readable, n_writable in zip(counts[::2], counts[1::2]):
+            end = start + n_readable + n_writable
+            for name, piece in _named(pieces[start:end], n_readable):
+                try:
+                    addr, length = piece
+                except (TypeError, ValueError):
+                    raise TypeError(f"{call}: {name} must be (address, bytes), not {piece!r}") from None
+                integer(call, f"address of {name}", addr, 64, RingCode.ADDR)
+                integer(call, f"length of {name}", length, 32, RingCode.LEN)
+            start = end
 
     def _stage(
         self,
@@ -569,21 +595,22 @@ class Driver(DriverQueue):
         number: int,
         token: object,
         table: IndirectTable | None,
-        readable: Sequence[Segment],
-        writable: Sequence[Segment],
+        pieces: list[Segment],
+        n_readable: int,
     ) -> bool:
         if code == 0:
             self._tokens[number] = (token, table)
             return True
         if code == FULL:
             return False
+        self._judge_pieces(verb, pieces, (n_readable, len(pieces) - n_readable))
         self._answer(
             code,
             verb,
             {
-                RingCode.CHAIN: ("number of pieces", len(readable) + len(writable)),
-                RingCode.LEN: _blame_length(readable, writable),
-                RingCode.ADDR: _blame_address(readable, writable, table),
+                RingCode.CHAIN: ("number of pieces", len(pieces)),
+                RingCode.LEN: _blame_length(pieces, n_readable),
+                RingCode.ADDR: _blame_address(pieces, n_readable, table),
                 RingCode.ALIGN: ("table", table),
                 RingCode.FEATURE: ("table", table),
             },
@@ -606,25 +633,28 @@ class PackedDriver(Driver):
     _formats = (PackedAreas,)
 
 
-def _named(readable: Sequence[Segment], writable: Sequence[Segment]) -> list[tuple[str, Segment]]:
+def _unused_number(numbers: Sequence[int]) -> int:
+    """Where the most numbers follow, below 2**64, that are none of these."""
+    starts = sorted({1, *(number + 1 for number in numbers)})
+    return max(zip(starts, [*starts[1:], 1 << 64]), key=lambda gap: gap[1] - gap[0])[0]
+
+
+def _named(pieces: Sequence[Segment], n_readable: int) -> list[tuple[str, Segment]]:
+    """Each piece of one buffer by its name: the first are to be read."""
     return [
-        (f"{name}[{i}]", piece)
-        for name, pieces in (("readable", readable), ("writable", writable))
-        for i, piece in enumerate(pieces)
+        (f"readable[{i}]" if i < n_readable else f"writable[{i - n_readable}]", piece) for i, piece in enumerate(pieces)
     ]
 
 
-def _blame_length(readable: Sequence[Segment], writable: Sequence[Segment]) -> tuple[str, object]:
-    for name, (_, length) in _named(readable, writable):
+def _blame_length(pieces: Sequence[Segment], n_readable: int) -> tuple[str, object]:
+    for name, (_, length) in _named(pieces, n_readable):
         if length == 0:
             return f"length of {name}", length
-    return "total length", sum(length for _, length in [*readable, *writable])
+    return "total length", sum(length for _, length in pieces)
 
 
-def _blame_address(
-    readable: Sequence[Segment], writable: Sequence[Segment], table: IndirectTable | None
-) -> tuple[str, object]:
-    for name, (addr, length) in _named(readable, writable):
+def _blame_address(pieces: Sequence[Segment], n_readable: int, table: IndirectTable | None) -> tuple[str, object]:
+    for name, (addr, length) in _named(pieces, n_readable):
         if addr + length > 1 << 64:
             return f"address of {name}", addr
     return "table", table

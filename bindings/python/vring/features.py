@@ -3,6 +3,7 @@
 
 import enum
 
+from vring.errors import RingCode, integer
 from vring.lowlevel import lib
 
 __all__ = ["ByteOrder", "Feature", "accept", "supported"]
@@ -41,7 +42,7 @@ def supported(word: int = 0) -> Feature:
     The ring features that this build carries out, over bits 64 * word to 64 * word + 63
     (``vring_features_supported``).
     """
-    return Feature(lib.vring_features_supported(word))
+    return Feature(lib.vring_features_supported(integer("supported", "word", word, 32, RingCode.FEATURE)))
 
 
 def accept(offered: int, word: int = 0) -> Feature:
@@ -49,4 +50,5 @@ def accept(offered: int, word: int = 0) -> Feature:
     What a driver may write back of what a device offered, over bits 64 * word to 64 * word + 63: reserved bits that
     this build cannot carry out are removed, bits of the device type pass (``vring_features_accept``).
     """
-    return Feature(lib.vring_features_accept(word, offered))
+    offered = integer("accept", "offered", offered, 64, RingCode.FEATURE)
+    return Feature(lib.vring_features_accept(integer("accept", "word", word, 32, RingCode.FEATURE), offered))

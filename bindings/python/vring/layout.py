@@ -139,4 +139,5 @@ def allocate_areas(memory: GuestMemory, size: int, features: int) -> Areas:
     RING_PACKED among them, otherwise split. Raises CallerError for a size that the format does not allow, and
     MemoryError.
     """
+    features = integer("allocate_areas", "features", features, 64, RingCode.FEATURE)
     return (PackedAreas if features & Feature.RING_PACKED else SplitAreas).allocate(memory, size)
