@@ -9,12 +9,14 @@ from vring import (
     Blame,
     BounceCode,
     BouncePool,
+    BounceSet,
     CallerError,
     CorruptError,
     Direction,
     GuestMemory,
     Mapping,
     NoRoom,
+    PoolConfig,
     PoolFlag,
     Reservation,
     RingCode,
@@ -50,6 +52,56 @@ def test_a_reservation_that_is_not_used_is_given_back(pool: BouncePool) -> None:
         kept = reserved.commit(bytes(100))
     assert pool.usage().mappings == 1
     kept.unmap()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_with_block_ends_only_what_has_not_ended(pool: BouncePool, fails: bool) -> None:
+    """What ended within it is not ended once more, and what the block raises comes out."""
+
+    def reserved() -> None:
+        with pool.reserve(100, Direction.TO_DEVICE) as reservation:  # type: ignore[union-attr]
+            reservation.commit(bytes(100)).unmap()
+            assert not fails
+
+    def cancelled() -> None:
+        with pool.reserve(100, Direction.TO_DEVICE) as reservation:  # type: ignore[union-attr]
+            reservation.cancel()
+            assert not fails
+
+    def mapped() -> None:
+        with pool.map(bytes(100), Direction.TO_DEVICE) as mapping:  # type: ignore[union-attr]
+            mapping.unmap()
+            assert not fails
+
+    def allocated() -> None:
+        with pool.alloc(100) as memory:  # type: ignore[union-attr]
+            memory.free()
+            assert not fails
+
+    for block in (reserved, cancelled, mapped, allocated):
+        if fails:
+            with pytest.raises(AssertionError):
+                block()
+        else:
+            block()
+        assert pool.usage().used == 0
+
+
+def test_a_buffer_of_numbers_is_as_long_as_its_bytes(pool: BouncePool) -> None:
+    numbers = memoryview(bytearray(range(64))).cast("I")
+    with pool.map(numbers, Direction.BIDIRECTIONAL) as mapping:  # type: ignore[union-attr]
+        assert mapping.size == 64 and bytes(mapping.data) == bytes(range(64))
+        mapping.data[:] = b"\xff" * 64
+    assert bytes(numbers) == b"\xff" * 64
+    with pool.reserve(64, Direction.TO_DEVICE) as reservation:  # type: ignore[union-attr]
+        assert bytes(reservation.commit(numbers).data) == b"\xff" * 64
+    with pool.reserve(16, Direction.TO_DEVICE) as reservation:  # type: ignore[union-attr]
+        with pytest.raises(CallerError, match="length of buffer = 64.*16 were reserved"):
+            reservation.commit(numbers)
+    pools = BounceSet()
+    config = PoolConfig(GuestMemory(4 * 2048, base=0x900000))
+    with pools.map_transient(config, numbers, Direction.TO_DEVICE) as mapping:  # type: ignore[union-attr]
+        assert mapping.size == 64
 
 
 def test_commit_refuses_another_size(pool: BouncePool) -> None:

@@ -93,6 +93,7 @@ class _Slots:
 
     def __init__(self, source: "Source", pool: "Pool", info: MappingInfo) -> None:
         self._source = source
+        self._ended = False  # nothing is left to do at the end of a with block
         self.pool = pool
         self.info = info
 
@@ -118,8 +119,8 @@ class _Slots:
 
 class Mapping(_Slots):
     """
-    A buffer mapped through a pool. As a context manager it is unmapped at the end: with everything copied back, or
-    after an exception with nothing.
+    A buffer mapped through a pool. As a context manager it is unmapped at the end, unless it has been: with everything
+    copied back, or after an exception with nothing.
     """
 
     def __enter__(self) -> "Mapping":
@@ -128,7 +129,8 @@ class Mapping(_Slots):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.unmap(None if kind is None else 0)
+        if not self._ended:
+            self.unmap(None if kind is None else 0)
 
     def sync_for_cpu(self, offset: int = 0, length: int | None = None) -> None:
         """
@@ -161,6 +163,7 @@ class Mapping(_Slots):
         length = lib.BOUNCE_WHOLE if written is None else integer(call, "written", written, 63, BounceCode.RANGE)
         code = self._source._c_unmap(self.info, length)
         if code in ENDED:
+            self._ended = True
             self._source._originals.pop(self.info.handle)
         self._source._judge(code, call, {BounceCode.HANDLE: ("mapping", self), BounceCode.RANGE: ("written", written)})
 
@@ -168,7 +171,7 @@ class Mapping(_Slots):
 class Reservation(_Slots):
     """
     Slots without an original yet (``bounce_reserve``). As a context manager it is given up at the end, unless it has
-    become a mapping.
+    become a mapping, or has been given up.
     """
 
     def __enter__(self) -> "Reservation":
@@ -177,7 +180,7 @@ class Reservation(_Slots):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.info.handle not in self._source._originals:
+        if not self._ended:
             self.cancel()
 
     def commit(self, buffer: Buffer | Sized) -> Mapping:
@@ -187,12 +190,13 @@ class Reservation(_Slots):
         then it is still a reservation.
         """
         call, source = "Reservation.commit", self._source
-        if len(buffer) != self.size:
-            raise CallerError(BounceCode.SIZE, call, "length of buffer", len(buffer), f"{self.size} were reserved")
-        original, pointer = source._pin(call, buffer, self.info.direction)
+        original, pointer, size = source._pin(call, buffer, self.info.direction)
+        if size != self.size:
+            raise CallerError(BounceCode.SIZE, call, "length of buffer", size, f"{self.size} were reserved")
         code = lib.bounce_commit(source._c_pool(call, self), self.info.handle, self.info.direction, pointer)
         source._judge(code, call, {BounceCode.HANDLE: ("reservation", self), BounceCode.OVERLAP: ("buffer", buffer)})
         source._originals[self.info.handle] = original
+        self._ended = True
         return Mapping(source, self.pool, self.info)
 
     def cancel(self) -> None:
@@ -201,11 +205,13 @@ class Reservation(_Slots):
         if self.info.handle in self._source._originals:
             raise CallerError(BounceCode.HANDLE, call, "reservation", self, "a mapping now")
         code = self._source._c_unmap(self.info, 0)
+        if code in ENDED:
+            self._ended = True
         self._source._judge(code, call, {BounceCode.HANDLE: ("reservation", self)})
 
 
 class Coherent(_Slots):
-    """Memory that both sides see, with no original and no copies. As a context manager it is freed at the end."""
+    """Memory that both sides see, with no original and no copies. As a context manager it is freed at the end, once."""
 
     def __enter__(self) -> "Coherent":
         return self
@@ -213,11 +219,14 @@ class Coherent(_Slots):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.free()
+        if not self._ended:
+            self.free()
 
     def free(self) -> None:
         """Give the slots back. Raises CallerError if that has happened already."""
         code = self._source._c_free(self.info)
+        if code in ENDED:
+            self._ended = True
         self._source._judge(code, "Coherent.free", {BounceCode.HANDLE: ("memory", self)})
 
 
@@ -264,9 +273,9 @@ class Source(ABC):
         besides the request.
         """
         direction = direction_of(call, direction)
-        original, pointer = self._pin(call, buffer, direction)
+        original, pointer, size = self._pin(call, buffer, direction)
         orig_addr = host_address(pointer) if orig_addr is None else orig_addr
-        request = c_request(call, len(buffer), direction, orig_addr, *wishes)
+        request = c_request(call, size, direction, orig_addr, *wishes)
         request.orig = pointer
         info = self._took(
             call,
@@ -304,13 +313,14 @@ class Source(ABC):
         self._judge(code, call, arguments)
         return MappingInfo.of(self._mapping)
 
-    def _pin(self, call: str, buffer: Buffer | Sized, direction: Direction) -> tuple[object, CData]:
-        """What keeps ``buffer`` alive, and the pointer that C is given for it."""
+    def _pin(self, call: str, buffer: Buffer | Sized, direction: Direction) -> tuple[object, CData, int]:
+        """What keeps ``buffer`` alive, the pointer that C is given for it, and how many bytes it has."""
         if self._copy:
             handle = ffi.new_handle(buffer)
-            return handle, handle
+            return handle, handle, len(buffer)
         try:
-            return pin(buffer, writable=direction != Direction.TO_DEVICE)  # type: ignore[arg-type]
+            view, pointer = pin(buffer, writable=direction != Direction.TO_DEVICE)  # type: ignore[arg-type]
+            return view, pointer, len(view)
         except BufferError as error:
             raise TypeError(f"{call}: buffer must be writable for {direction.name} ({error})") from None
 
