@@ -4,11 +4,13 @@ Every access to shared memory can be watched, and the other side may act before 
 nobody is believed. The wrong drivers here are right as long as verbs do not overlap.
 """
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from vring import Device, Driver, Feature, GuestMemory, Used
+from vring import BouncePool, Device, Direction, Driver, Feature, GuestMemory, Used
 from vring.layout import allocate_areas
 from vring.testing import (
     Access,
@@ -24,6 +26,7 @@ from vring.testing import (
     Violation,
     strategies,
     watch,
+    watch_caches,
 )
 from vring.testing.peer import Finished, Turns
 from vring.testing.protocol import OPTIONAL
@@ -105,6 +108,38 @@ def test_a_verb_inside_a_verb_is_not_watched_and_a_failure_is_raised_at_the_end(
             driver.publish()
     assert driver.in_flight == 2, "the verbs ended as they would have"
     assert device.get_avail() and device.get_avail()
+
+
+def test_a_watcher_around_another_tells_its_own_failure() -> None:
+    """What is watched within has failures of its own, and its end is nobody else's."""
+    _, _, driver, _ = queue(FORMATS[0])
+    pool = BouncePool(GuestMemory(4 * 2048))
+
+    def fails(name: str) -> Callable[[object], object]:
+        def fail(seen: object) -> None:
+            raise RuntimeError(name)
+
+        return fail
+
+    for within in (watch, watch_caches):
+        with pytest.raises(RuntimeError, match="the outer one"):
+            with watch(fails("the outer one")):
+                driver.enable_notify()
+                with within(lambda seen: None):
+                    pass
+    with pytest.raises(RuntimeError, match="the outer one"):
+        with watch_caches(fails("the outer one")):
+            pool.map(b"x", Direction.TO_DEVICE)
+            with watch(lambda access: None):
+                driver.enable_notify()
+    heard: list[object] = []
+    with watch(heard.append):
+        with pytest.raises(RuntimeError, match="the inner one"):
+            with watch(fails("the inner one")):
+                driver.enable_notify()
+        assert not heard
+        driver.enable_notify()
+    assert heard, "the outer one goes on"
 
 
 # ------------------------------------------------------------------------------------------------ negative controls ---

@@ -74,6 +74,7 @@ class _Watcher(threading.local):
     callback: Callable[[Access], object] | None = None
     cache_callback: Callable[[CacheOperation], object] | None = None
     failure: BaseException | None = None
+    cache_failure: BaseException | None = None
 
 
 _watcher = _Watcher()
@@ -86,15 +87,15 @@ def watch(callback: Callable[[Access], object]) -> Iterator[None]:
     is not watched, so it may call any verb of either side. An exception of it does not stop the verb, which must end
     as it would have, but is raised at the end.
     """
-    before = _watcher.callback
+    before = _watcher.callback, _watcher.failure
     watched = lib.vring_watch(True)
     _watcher.callback, _watcher.failure = callback, None
     try:
         yield
     finally:
-        _watcher.callback = before
+        failure = _watcher.failure
+        _watcher.callback, _watcher.failure = before  # one around it has its own failure to tell
         lib.vring_watch(watched)
-        failure, _watcher.failure = _watcher.failure, None
     if failure:
         raise failure
 
@@ -106,15 +107,15 @@ def watch_caches(callback: Callable[[CacheOperation], object]) -> Iterator[None]
     window is memory that a device which does not look into caches sees as of the last CLEAN, and writes for the next
     INVALIDATE. An exception of it is raised at the end, as :func:`watch` does.
     """
-    before = _watcher.cache_callback
+    before = _watcher.cache_callback, _watcher.cache_failure
     watched = lib.vring_watch_caches(True)
-    _watcher.cache_callback, _watcher.failure = callback, None
+    _watcher.cache_callback, _watcher.cache_failure = callback, None
     try:
         yield
     finally:
-        _watcher.cache_callback = before
+        failure = _watcher.cache_failure
+        _watcher.cache_callback, _watcher.cache_failure = before
         lib.vring_watch_caches(watched)
-        failure, _watcher.failure = _watcher.failure, None
     if failure:
         raise failure
 
@@ -143,9 +144,9 @@ def _from_c(access: int, address: int, width: int, value: int) -> None:
 
 @ffi.def_extern(name="vring_cache_callback")  # type: ignore[untyped-decorator]
 def _cache_from_c(operation: int, address: int, size: int) -> None:
-    if _watcher.cache_callback is None or _watcher.failure:
+    if _watcher.cache_callback is None or _watcher.cache_failure:
         return
     try:
         _watcher.cache_callback(CacheOperation(CacheKind(operation), address, size))
     except BaseException as failure:
-        _watcher.failure = failure
+        _watcher.cache_failure = failure
