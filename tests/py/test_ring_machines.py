@@ -5,8 +5,17 @@ peer that was written from the spec in Python, so that two wrongs of ours cannot
 what a ring does, and legacy rings in either byte order.
 """
 
-from vring import Feature, GuestMemory, PackedAreas, Region
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from vring import Device, Driver, Feature, GuestMemory, PackedAreas, Region
 from vring.testing import (
+    HostileDeviceMachine,
+    HostileDriverMachine,
+    HostileScheduleMachine,
+    PackedHostileDeviceMachine,
+    PackedHostileDriverMachine,
     PackedPeerDevice,
     PackedPeerDriver,
     PackedRingMachine,
@@ -14,7 +23,9 @@ from vring.testing import (
     PeerDriver,
     RingMachine,
     RingSetup,
+    ScheduleMachine,
 )
+from vring.testing.under_test import RingUnderTest
 
 
 EVERY = Feature.EVENT_IDX | Feature.INDIRECT_DESC | Feature.IN_ORDER
@@ -82,6 +93,52 @@ TestPackedDriverAgainstDevice = PackedDriverAgainstDevice.TestCase
 TestPackedDriverAgainstPeer = PackedDriverAgainstPeer.TestCase
 TestPackedPeerAgainstDevice = PackedPeerAgainstDevice.TestCase
 TestPackedPeerAgainstPeer = PackedPeerAgainstPeer.TestCase
+
+
+class DriverOfFiveVerbs:
+    """What :class:`vring.testing.DriverLike` names, and nothing else that our driver has."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        order = setup.legacy_order
+        driver = Driver(setup.memory, setup.areas, setup.features, index=setup.index, legacy_order=order)
+        self.add_avail, self.publish, self.get_used = driver.add_avail, driver.publish, driver.get_used
+        self.enable_notify, self.disable_notify = driver.enable_notify, driver.disable_notify
+
+
+class DeviceOfFiveVerbs:
+    """What :class:`vring.testing.DeviceLike` names, and nothing else that our device has."""
+
+    def __init__(self, setup: RingSetup) -> None:
+        order, regions = setup.legacy_order, setup.regions or None
+        ring = setup.memory, setup.areas, setup.features
+        device = Device(*ring, regions=regions, index=setup.index, legacy_order=order)
+        self.get_avail, self.add_used, self.publish = device.get_avail, device.add_used, device.publish
+        self.enable_notify, self.disable_notify = device.enable_notify, device.disable_notify
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        RingMachine,
+        PackedRingMachine,
+        ScheduleMachine,
+        HostileDeviceMachine,
+        PackedHostileDeviceMachine,
+        HostileDriverMachine,
+        PackedHostileDriverMachine,
+        HostileScheduleMachine,
+    ],
+)
+@pytest.mark.parametrize("features", [Feature.EVENT_IDX | Feature.INDIRECT_DESC, EVERY], ids=["usual", "every"])
+def test_a_ring_of_five_verbs_goes_under_every_machine(machine: type[RingUnderTest], features: Feature) -> None:
+    """All that is asked for is what the protocols name, whatever the features say."""
+
+    class OfFiveVerbs(machine):  # type: ignore[misc, valid-type]
+        make_driver = staticmethod(DriverOfFiveVerbs)
+        make_device = staticmethod(DeviceOfFiveVerbs)
+
+    OfFiveVerbs.features = features
+    run_state_machine_as_test(OfFiveVerbs, settings=settings(max_examples=20, stateful_step_count=30))
 
 
 def test_a_driver_that_waits_for_two_need_not_be_woken_by_two_others() -> None:

@@ -610,6 +610,7 @@ class HostileDriverMachine(_HostileMachine):
     @rule(which=st.integers(0, 63), rewind=st.booleans())
     def use_a_dead_handle(self, which: int, rewind: bool) -> None:
         chain = Chain(self.dead[which % len(self.dead)], (), ())
+        rewind = rewind and hasattr(self.device, "rewind")
         self._refuse(RingCode.HANDLE, lambda: self.device.rewind(chain) if rewind else self.device.add_used(chain, 0))
 
     @rule(which=st.sampled_from(["publish", "enable_notify", "disable_notify"]))

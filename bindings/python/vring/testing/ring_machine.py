@@ -69,7 +69,6 @@ class RingMachine(RingUnderTest):
         self.size = setup.areas.size
         self.event_idx = bool(setup.features & Feature.EVENT_IDX)
         self.needs_order = bool(setup.features & Feature.IN_ORDER)
-        self.may_indirect = bool(setup.features & Feature.INDIRECT_DESC)
         # Pieces lie around the middle of the memory, where regions may meet.
         middle = setup.memory.base + setup.memory.size // 2
         self.cells = [middle + CELL * i for i in range(-CELLS // 2, CELLS // 2)]
@@ -81,6 +80,7 @@ class RingMachine(RingUnderTest):
         # Any: verbs that they need not have are used if they are there.
         self.driver: Any = self.make_driver(self.setup)
         self.device: Any = self.make_device(self.setup)
+        self.may_indirect = bool(self.setup.features & Feature.INDIRECT_DESC) and hasattr(self.driver, "add_indirect")
         self.staged: list[Buffer] = []  # by the driver
         self.available: deque[Buffer] = deque()  # published, not taken by the device
         self.taken: list[Buffer] = []
