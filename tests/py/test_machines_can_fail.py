@@ -8,6 +8,7 @@ import re
 
 import pytest
 from hypothesis import Phase
+from hypothesis import find as simplest
 
 from machine_search import find
 from vring import (
@@ -38,6 +39,7 @@ from vring.testing import (
     RingMachine,
     RingSetup,
     Violation,
+    strategies,
 )
 
 # ---------------------------------------------------------------------------------------------------------- drivers ---
@@ -116,6 +118,12 @@ def test_a_wrong_driver_is_shrunk_to_a_few_steps() -> None:
         story
     )
     assert len(steps) <= 12, story
+
+
+def test_the_simplest_start_of_a_ring_is_the_nearest_to_the_wrap() -> None:
+    """What is wrong with the wrap is shown by one buffer, and not by as many as it takes to get there."""
+    assert simplest(strategies.start_indices(), lambda index: True) == 65535
+    assert simplest(strategies.start_indices(), lambda index: index < 65535) == 65534
 
 
 class KeepsFreeListInSharedMemory(PeerDriver):

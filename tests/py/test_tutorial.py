@@ -28,6 +28,8 @@ def test_the_tutorial_is_as_it_says(tmp_path: Path) -> None:
     assert code == 1 and "the driver owes the device a notification" in said, said
     steps = [step for step in re.findall(r"state\.(\w+)\(", said) if step not in ("counts_add_up", "teardown")]
     assert steps[0] == "start" and len([step for step in steps if step != "nothing_staged_is_visible"]) <= 4, said
+    for shown in ("index=65535", "state.round_trips(count=1, quarters=0, sleepy=False)"):
+        assert shown in text and shown in said, f"the page shows {shown}, the shortest way there, which ends:\n{said}"
     page = tmp_path / "pictures" / "test_mine.MyMachine.html"
     assert f"Step through this run: {page}" in said.replace("\n", ""), said
     assert "<svg" in page.read_text("utf-8")
