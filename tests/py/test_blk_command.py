@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from limits import PROGRAM
+from vring.__main__ import main
 from vring.devices import qemu_storage_daemon
+from vring.vhost_user_blk import Disk, DiskError
 from images import same_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +82,9 @@ def test_bench_says_what_it_measured(place: Path, options: tuple[str, ...], ring
     [
         (("read", "none.sock"), "none.sock: there is no such socket; start the device first"),
         (("read", "disk.img"), "disk.img: nobody listens on this socket, or it is none; the device may have ended"),
-        (("read", "disk.sock", "--offset", "7"), "read: offset 7 and size 0 must be multiples of 512 bytes"),
+        (("read", "disk.sock", "--offset", "7"), "--offset must be a multiple of 512 from 0 on, not 7"),
+        (("read", "disk.sock", "--offset=-512"), "--offset must be a multiple of 512 from 0 on, not -512"),
+        (("read", "disk.sock", "--offset", "4M"), "4194304 to 4194304 is beyond the disk's 3145728 bytes"),
         (("read", "disk.sock", "--size", "4M"), "0 to 4194304 is beyond the disk's 3145728 bytes"),
         (("read", "disk.sock", "--output", "/none/file"), "[Errno 2] No such file or directory: '/none/file'"),
         (("write", "disk.sock", "none"), "[Errno 2] No such file or directory: 'none'"),
@@ -98,6 +102,57 @@ def test_what_goes_wrong_is_said_in_one_line(place: Path, words: tuple[str, ...]
     done = blk(place, *words, stdin=bytes(512))
     assert (done.returncode, done.stderr.decode()) == (1, f"vring blk: {message}\n")
     same_bytes((place / "disk.img").read_bytes(), before, "the disk")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--size", "10"), "--size must be a multiple of 512 from 0 on, not 10"),
+        (("--size=-512",), "--size must be a multiple of 512 from 0 on, not -512"),
+        (("--offset", "512", "--size", "1048586"), "--size must be a multiple of 512 from 0 on, not 1048586"),
+        (("--offset", "1M", "--size", "3M"), "1048576 to 4194304 is beyond the disk's 3145728 bytes"),
+    ],
+)
+def test_a_refused_read_leaves_the_output_as_it_was(place: Path, words: tuple[str, ...], message: str) -> None:
+    (place / "precious").write_bytes(b"precious")
+    for name in ("precious", "none yet"):
+        done = blk(place, "read", "disk.sock", *words, "--output", name)
+        assert (done.returncode, done.stderr.decode()) == (1, f"vring blk: {message}\n")
+    assert (place / "precious").read_bytes() == b"precious" and not (place / "none yet").exists()
+
+
+@pytest.mark.parametrize("name", ["precious", "link", "new"])
+def test_a_read_that_fails_in_the_middle_leaves_the_output_as_it_was(
+    place: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = Disk.read
+
+    def fails_once_some_is_written(disk: Disk, offset: int, size: int) -> bytes:
+        if offset:
+            raise DiskError("the device answered IOERR")
+        return right(disk, offset, size)
+
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "precious").chmod(0o640)
+    (tmp_path / "link").symlink_to("precious")
+    before = sorted(tmp_path.iterdir())
+    words = "read", str(place / "disk.sock"), "--output", str(tmp_path / name)
+    monkeypatch.setattr(sys, "argv", ["vring", "blk", *words])
+    with monkeypatch.context() as patched:
+        patched.setattr(Disk, "read", fails_once_some_is_written)
+        assert main() == 1
+    assert capsys.readouterr().err == "vring blk: the device answered IOERR\n"
+    assert sorted(tmp_path.iterdir()) == before and (tmp_path / "precious").read_bytes() == b"precious"
+
+    assert main() == 0
+    same_bytes((tmp_path / name).read_bytes(), (place / "disk.img").read_bytes(), "what was read")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "precious").stat().st_mode & 0o777 == 0o640
+    assert len(list(tmp_path.iterdir())) == len(before) + (name == "new")
+
+
+def test_what_is_no_file_is_written_as_it_is(place: Path) -> None:
+    done = blk(place, "read", "disk.sock", "--size", "1k", "--output", "/dev/stdout")
+    assert (done.returncode, done.stdout) == (0, (place / "disk.img").read_bytes()[:1024])
 
 
 def test_the_commands_of_the_document_work(tmp_path: Path) -> None:

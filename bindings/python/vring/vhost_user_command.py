@@ -3,7 +3,9 @@
 
 import argparse
 import math
+import os
 import random
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -63,18 +65,47 @@ def _opened(name: str, mode: str, standard: BinaryIO) -> Iterator[BinaryIO]:
         yield file  # type: ignore[misc]  # opened in a binary mode
 
 
+@contextmanager
+def _written(name: str) -> Iterator[BinaryIO]:
+    """What takes the place of a file once all of it is written. Until then, and if that fails, the file stays."""
+    path = Path(name)
+    if name == "-" or (path.exists() and not path.is_file()):  # a pipe or a device: what is written there is gone
+        with _opened(name, "wb", sys.stdout.buffer) as stream:
+            yield stream
+            stream.flush()
+        return
+    place = path.resolve()
+    part = place.with_name(f".vring-{os.getpid()}")
+    if path.exists():
+        path.open("r+b").close()  # may it be written?
+    try:
+        file = part.open("xb")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, name) from None
+    try:
+        with file:
+            yield file
+        if path.exists():
+            shutil.copymode(place, part)
+        part.replace(place)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def _read(options: argparse.Namespace) -> None:
+    for option, value in (("--offset", options.offset), ("--size", options.size or 0)):
+        if value < 0 or value % SECTOR:
+            raise ValueError(f"{option} must be a multiple of {SECTOR} from 0 on, not {value}")
     with Disk(options.socket) as disk:
-        end = disk.capacity if options.size is None else options.offset + options.size
-        disk.read(options.offset, 0)
-        if options.output == "-" and sys.stdout.isatty():
-            raise ValueError("this is a terminal: name a file with --output, or pipe the bytes on")
+        end = max(disk.capacity, options.offset) if options.size is None else options.offset + options.size
         if end > disk.capacity:
             raise ValueError(f"{options.offset} to {end} is beyond the disk's {disk.capacity} bytes")
-        with _opened(options.output, "wb", sys.stdout.buffer) as file:
+        if options.output == "-" and sys.stdout.isatty():
+            raise ValueError("this is a terminal: name a file with --output, or pipe the bytes on")
+        with _written(options.output) as file:
             for at in range(options.offset, end, STEP):
                 file.write(disk.read(at, min(STEP, end - at)))
-            file.flush()
 
 
 def _write(options: argparse.Namespace) -> None:
