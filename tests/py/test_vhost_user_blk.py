@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -252,7 +253,20 @@ def test_what_cannot_be_is_refused_before_the_device_sees_it(place: Path) -> Non
             disk.submit(RequestKind.READ, 0, size=SECTOR, cuts=range(1, HEADER.size + 112 + 1))
         with pytest.raises(ValueError, match="either data or a size"):
             disk.submit(RequestKind.READ, 0, data=b"x", size=1)
+        for name, wrong in (("size", -5), ("sector", -1), ("sector", 1 << 64), ("kind", -1), ("kind", 1 << 32)):
+            words: dict[str, Any] = {"kind": RequestKind.READ, "sector": 0, "size": SECTOR}
+            with pytest.raises(ValueError, match=f"submit: {name} {wrong} must be from 0"):
+                disk.submit(**words | {name: wrong})
+            with pytest.raises(TypeError, match=f"submit: {name} must be an int, not float"):
+                disk.submit(**words | {name: 1.5})
         assert disk.queue.driver.in_flight == 0 and disk.queue.kicks == 0
+        assert disk.submit(RequestKind.READ, (1 << 64) - 1, size=SECTOR), "it is the device that knows where it ends"
+        assert all(disk.submit(RequestKind.READ, n, size=SECTOR) for n in range(15)), "no frame is lost"
+        disk.queue.publish()
+        done: list[Request] = []
+        while len(done) < 16:
+            done += disk.completed(timeout=ANSWER)
+        assert [request.status for request in done].count(Status.OK) == 15
     with pytest.raises(ValueError, match="depth of 0"):
         Disk(place / "disk.sock", depth=0)
 

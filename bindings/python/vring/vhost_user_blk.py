@@ -244,8 +244,14 @@ class Disk:
         cut into pieces, besides the one where what the device reads ends; by default header and status are on their
         own. ``indirect`` lists them in a table, if the device knows tables.
 
-        Returns ``None`` if there is no room now. Raises ValueError for a request that this queue can never take.
+        Returns ``None`` if there is no room now. Raises ValueError for a request that this queue can never take, or
+        that has no header: the kind is a number of 32 bits, the sector one of 64 (5.2.6).
         """
+        for name, value, most in (("kind", kind, 1 << 32), ("sector", sector, 1 << 64), ("size", size, 1 << 64)):
+            if not isinstance(value, int):
+                raise TypeError(f"submit: {name} must be an int, not {type(value).__name__}")
+            if not 0 <= value < most:
+                raise ValueError(f"submit: {name} {value} must be from 0 to {most - 1}")
         to_device = memoryview(data).cast("B")
         if len(to_device) and size:
             raise ValueError("submit: a request has either data or a size")
