@@ -11,6 +11,7 @@ import pathlib
 import subprocess
 import sys
 import xml.etree.ElementTree
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -225,6 +226,55 @@ def test_a_snapshot_that_is_none_is_refused(change: dict[str, Any], message: str
     assert snapshot == before
 
 
+def fields(record: dict[str, Any], place: str = "") -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Every field of a record and of what it lists: what a refusal calls it, and where it is."""
+    for field, value in record.items():
+        yield place + field, record, field
+        for i, item in enumerate(value if isinstance(value, list) else []):
+            yield from fields(item, f"{place}{field}[{i}].")
+
+
+@pytest.mark.parametrize("kind", ["ring", "wheel", "pool"])
+def test_a_field_of_another_type_is_named(kind: str) -> None:
+    record = {"ring": ring, "wheel": wheel, "pool": pool}[kind]()
+    if kind != "pool":
+        record |= {"in_order": False, "shared": [{"name": "all", "addr": 0, "size": 4096}]}
+        record["entries"][2]["table"] = [{"addr": 0x9100, "len": 1, "flags": 0, "next": 0}]
+    for entry in record["entries"] if kind == "wheel" else []:
+        entry.update({field: None for field in ("next", "avail", "used_id", "used_len")})  # of split rings alone
+    inspect.draw(record)
+    for place, holder, field in list(fields(record)):
+        was = holder[field]
+        values: list[Any] = [None, -1, 1.5, "x", True, {}, [5]]
+        for wrong in values:
+            if (
+                wrong == was
+                or (isinstance(was, str) and wrong == "x")
+                or was is None
+                or (field, wrong) == ("in_order", 1)
+            ):
+                continue
+            holder[field] = wrong
+            for draw in (inspect.draw, inspect.draw_text):
+                with pytest.raises(inspect.SnapshotError) as error:
+                    draw(record)
+                assert place in str(error.value), f"{place} is {wrong!r}"
+        holder[field] = was
+
+
+def test_a_direction_that_there_is_not_and_a_pool_of_nothing_are_refused() -> None:
+    wrong = pool()
+    wrong["mappings"][1]["direction"] = "sideways"
+    for change, message in (
+        (wrong, r"mappings\[1\].direction is 'sideways'"),
+        (pool() | {"segment_slots": 0}, "segment_slots is 0"),
+        (pool() | {"slots": 0, "mappings": []}, "slots is 0"),
+    ):
+        for draw in (inspect.draw, inspect.draw_text, lambda snapshot: inspect.draw_heat([snapshot])):
+            with pytest.raises(inspect.SnapshotError, match=message):
+                draw(change)
+
+
 def test_a_mapping_outside_its_pool_is_refused() -> None:
     snapshot = pool()
     snapshot["mappings"][1]["slots"] = 2
@@ -391,14 +441,17 @@ def test_a_page_tells_what_changed_and_survives_what_cannot_be_drawn() -> None:
     later = ring() | {"used_idx": 0}
     steps = [
         page_module.Step("start()", [ring()]),
-        page_module.Step("use(<b>)", [later, pool(), {"name": "x"}]),
+        page_module.Step("use(<b>)", [later, pool(), {"name": "x"}, {"vring-snapshot": 1, "name": [1]}, {}]),
+        page_module.Step("break()", [later | {"entries": 5}]),
+        page_module.Step("mend()", [later]),
         page_module.Step("stop()", [later], failed=True),
     ]
     page = page_module.draw_page("a <title>", steps, "it <failed>")
     assert "<td>q.used_idx</td><td>65535 = 0xffff</td><td>0</td>" in page
     assert "No picture of x: not a bounce-snapshot of version 1: None" in page
     assert "<b>use</b><span>(&lt;b&gt;)</span>" in page and "it &lt;failed&gt;" in page and "a &lt;title&gt;" in page
-    assert page.count("<section ") == 3 and page.count("class=failed") == 2
+    assert "entries is 5, not a list" in page and page.count("<figure>") == 5, "the others have their pictures"
+    assert page.count("<section ") == 5 and page.count("class=failed") == 2
     assert page_module.changes(pool(), pool() | {"used": 5}) == [("p.used", "4", "5")]
     fewer = pool()
     gone = fewer["mappings"].pop()
@@ -434,6 +487,12 @@ def test_the_command_shows_and_draws(tmp_path: pathlib.Path) -> None:
     assert (done.returncode, done.stdout.split()) == (0, [f"pictures/{name}" for name in names] + ["page.html"])
     assert (tmp_path / "pictures" / "2-w.svg").read_text("utf-8") == inspect.draw(wheel())
     assert (tmp_path / "page.html").read_text("utf-8").count("<section ") == 4
+
+    noise = b"\xff\xfe a serial line\n" + b"[" * 200_000 + b"\n" + b'{"a":' * 200_000 + b"\n\x00\n"
+    (tmp_path / "noisy").write_bytes(noise + lines.encode() + noise)
+    done = run(tmp_path, "noisy")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", shown)
+    assert run(tmp_path, "/dev/stdin", stdin=lines).stdout == shown
 
     for file, message in (("none", "[Errno 2] No such file or directory: 'none'"), ("empty", "no snapshot in empty")):
         (tmp_path / "empty").touch()

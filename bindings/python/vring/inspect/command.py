@@ -24,12 +24,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--svg", type=Path, metavar="FOLDER", help="draw each as a picture; of pools also slots over time"
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one page to step through all of them")
-    parser.set_defaults(run=_inspect, errors=(SnapshotError, OSError, UnicodeDecodeError))
+    parser.set_defaults(run=_inspect, errors=(SnapshotError, OSError))
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text("utf-8")
-    snapshots = list(read(text.splitlines()))
+    log = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+    snapshots = list(read(log.decode("utf-8", "replace").splitlines()))  # a serial line may bring any byte
     if not snapshots:
         raise SnapshotError(f"no snapshot in {options.file}")
     if options.svg:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from .packed import Place, bits, wheel
-from .snapshot import Record
+from .snapshot import Record, check_ring
 from .states import DESC_F_INDIRECT, DESC_F_WRITE, NOBODY, STATES, Buffer, counted
 from .svg import Sheet
 
@@ -74,6 +74,7 @@ def draw_wheel(snapshot: Record, before: Record | None = None) -> str:
     The picture of a packed ring, as the text of an SVG file; what is not as it was in ``before`` is framed. Raises
     SnapshotError for all but a packed ring.
     """
+    check_ring(snapshot)
     drawing = _WheelSheet(snapshot)
     _descriptors(drawing)
     _bit_rings(drawing)
@@ -84,6 +85,7 @@ def draw_wheel(snapshot: Record, before: Record | None = None) -> str:
     _heading(drawing)
     _panel(drawing, before is not None)
     if before and before.get("size") == snapshot["size"]:
+        check_ring(before)
         _changes(drawing, before)
     return str(drawing.sheet)
 

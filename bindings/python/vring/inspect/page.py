@@ -9,7 +9,7 @@ from html import escape
 
 from . import draw
 from .heat import draw_heat
-from .snapshot import Record, SnapshotError
+from .snapshot import Record, SnapshotError, check
 
 CHANGES_MAX = 200  # rows of one step; a page is for reading
 
@@ -34,7 +34,7 @@ def draw_page(title: str, steps: Sequence[Step], failure: str = "") -> str:
     before: dict[str, Record] = {}
     for number, step in enumerate(steps):
         sections.append(_section(number, step, before))
-        before = {record["name"]: record for record in step.records}
+        before = {str(record.get("name")): record for record in step.records}
     rules = "".join(
         f'<li{" class=failed" if step.failed else ""}><button type="button">{_call(step.rule)}</button></li>'
         for step in steps
@@ -62,9 +62,9 @@ def _call(rule: str) -> str:
 def _section(number: int, step: Step, before: dict[str, Record]) -> str:
     pictures, rows = [], []
     for record in step.records:
-        old = before.get(record["name"])
+        old = before.get(str(record.get("name")))
         try:
-            pictures.append(f"<figure>{draw(record, old)}</figure>")
+            pictures.append(f"<figure>{draw(record, old if old and _is_one(old) else None)}</figure>")
         except (SnapshotError, KeyError, TypeError) as error:
             pictures.append(f"<p>No picture of {escape(str(record.get('name')))}: {escape(str(error))}</p>")
         rows += changes(old, record) if old else []
@@ -82,9 +82,18 @@ def _section(number: int, step: Step, before: dict[str, Record]) -> str:
     )
 
 
+def _is_one(record: Record) -> bool:
+    """Whether it is a snapshot, against which another can be held."""
+    try:
+        check(record)
+    except SnapshotError:
+        return False
+    return True
+
+
 def changes(before: Record, after: Record) -> list[tuple[str, str, str]]:
     """What is not the same in two records of one object: (path, then, now), in the order of the record."""
-    return list(_differences(str(after["name"]), before, after))
+    return list(_differences(str(after.get("name")), before, after))
 
 
 def _differences(path: str, a: object, b: object) -> list[tuple[str, str, str]]:
@@ -115,7 +124,7 @@ def _over_time(steps: Sequence[Step]) -> str:
     for step in steps:
         for record in step.records:
             if "bounce-snapshot" in record:
-                pools.setdefault(record["name"], []).append(record)
+                pools.setdefault(str(record.get("name")), []).append(record)
     figures = []
     for records in pools.values():
         if len(records) > 1:

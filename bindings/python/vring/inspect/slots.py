@@ -77,6 +77,7 @@ def draw_slots(snapshot: Record, before: Record | None = None) -> str:
     if pool.magnified:
         _magnified(pool, pool.magnified)
     if before and before.get("slots") == snapshot["slots"]:
+        check_pool(before)
         _changes(pool, before)
     return str(pool.sheet)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .snapshot import Record
+from .snapshot import Record, check_ring
 from .split import buffers, live_avail, offered, used_heads
 from .states import DESC_F_INDIRECT, DESC_F_WRITE, NOBODY, STATES, Buffer, counted
 from .svg import Sheet
@@ -88,6 +88,7 @@ def draw_ring(snapshot: Record, before: Record | None = None) -> str:
     The picture of a split ring, as the text of an SVG file; what is not as it was in ``before`` is framed. Raises
     SnapshotError for all but a split ring.
     """
+    check_ring(snapshot)
     drawing = _RingSheet(snapshot)
     _heading(drawing)
     _connections(drawing)
@@ -95,6 +96,7 @@ def draw_ring(snapshot: Record, before: Record | None = None) -> str:
     _descriptor_table(drawing)
     _used_ring(drawing)
     if before and before.get("size") == snapshot["size"]:
+        check_ring(before)
         _changes(drawing, before)
     return str(drawing.sheet)
 
