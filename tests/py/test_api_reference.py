@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis.stateful import RuleBasedStateMachine
 
 from limits import PROGRAM
 import vring
@@ -16,6 +18,8 @@ import vring._pytest_plugin
 import vring.devices
 import vring.inspect
 import vring.testing
+import vring.vhost_user
+import vring.vhost_user_blk
 
 SOURCES = Path(__file__).resolve().parents[2] / "docs" / "api"
 
@@ -46,6 +50,25 @@ def test_the_reference_has_every_name_that_is_offered(tmp_path: Path) -> None:
     offered |= {"vring.Driver.restore", "vring.Device.recover", "vring.Driver.get_used", "vring.NoRoom.BUSY"}
     offered |= {"vring.vhost_user.Frontend"}
     assert sorted(name for name in offered if f'id="{name}"' not in page) == []
+
+
+def test_everything_that_is_offered_says_what_it_is() -> None:
+    """But for the rules of state machines, which their names and checks tell."""
+    silent = []
+    for module in (vring, vring.devices, vring.inspect, vring.testing, vring.vhost_user, vring.vhost_user_blk):
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if inspect.isroutine(thing) and not inspect.getdoc(thing):
+                silent.append(f"{module.__name__}.{name}")
+            if inspect.isclass(thing) and not issubclass(thing, RuleBasedStateMachine):
+                members = [member for member, value in vars(thing).items()
+                           if inspect.isroutine(value) or isinstance(value, property)]  # fmt: skip
+                silent += [
+                    f"{module.__name__}.{name}.{member}"
+                    for member in members
+                    if not member.startswith("_") and not inspect.getdoc(getattr(thing, member))
+                ]
+    assert silent == []
 
 
 @pytest.mark.parametrize("wrong", [":meth:`vring.Driver.nonsense`", ".. automodule:: vring.nonsense"])

@@ -103,6 +103,7 @@ class PackedPeerDriver(_PackedSide):
     def add_avail(
         self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None
     ) -> bool:
+        """Stage one buffer as descriptors that follow one another (2.8.6); False if too few are free."""
         return self._stage(flagged(readable, writable), token, writable)
 
     def add_indirect(
@@ -112,6 +113,7 @@ class PackedPeerDriver(_PackedSide):
         writable: Sequence[Segment] = (),
         token: object = None,
     ) -> bool:
+        """Stage one buffer as a table of descriptors, by one of the ring (2.8.7); False if none is free."""
         if not self.free:
             return False
         pieces = flagged(readable, writable)
@@ -129,6 +131,7 @@ class PackedPeerDriver(_PackedSide):
         return True
 
     def abort(self) -> object:
+        """Take back the buffer staged last; returns its token."""
         buffer_id, _ = self.staged.pop()
         return self._forget(buffer_id)[0]
 
@@ -139,6 +142,7 @@ class PackedPeerDriver(_PackedSide):
         return token, count, writable
 
     def publish(self) -> bool:
+        """Make all that is staged available, the first flags last (2.8.21); True: notify the device."""
         if not self.staged:
             return False
         before, first_flags = self.next_avail, 0
@@ -162,6 +166,7 @@ class PackedPeerDriver(_PackedSide):
         return self.is_due(self.words.device_event(), self.next_avail, before)
 
     def get_used(self) -> Used | None:
+        """Take one used buffer, of a batch in order one after the other (2.8.22); None if there is none."""
         if not self.batch:
             if not self.is_used(self.next_used):
                 return None
@@ -185,9 +190,11 @@ class PackedPeerDriver(_PackedSide):
         return [*((skip, self.buffers[skip][2]) for skip in skipped), (buffer_id, length)]
 
     def enable_notify(self) -> bool:
+        """Ask to be notified of used buffers, and look once more: True if some wait already (2.8.10)."""
         return self._enable(0)
 
     def enable_notify_delayed(self) -> bool:
+        """As enable_notify, for when three quarters of what the device has are used (2.8.10)."""
         with_device = self.next_avail - self.next_used
         return self._enable(with_device * 3 // 4 if self.event_idx else 0)
 
@@ -196,9 +203,11 @@ class PackedPeerDriver(_PackedSide):
         return bool(self.batch) or self.is_used(self.next_used)
 
     def disable_notify(self) -> None:
+        """Ask not to be notified: a hint (2.8.10)."""
         self.words.set_driver_event(0, DISABLE)
 
     def reset(self) -> list[object]:
+        """Give up the ring; returns the tokens of all buffers that never came back, oldest first."""
         unused = [token for token, _, _ in self.buffers.values()]
         self.buffers.clear()
         self.staged.clear()
@@ -207,6 +216,7 @@ class PackedPeerDriver(_PackedSide):
 
     @property
     def in_flight(self) -> int:
+        """Buffers added and not taken back."""
         return len(self.buffers)
 
 
@@ -224,6 +234,7 @@ class PackedPeerDevice(_PackedSide):
         self.words.set_device_event(0, ENABLE)
 
     def get_avail(self) -> Chain | None:
+        """Take the next available buffer and judge its list (2.8.6); None if there is none."""
         if not self.is_available(self.next_avail):
             return None
         pieces, buffer_id, entries = self._walk()
@@ -260,17 +271,20 @@ class PackedPeerDevice(_PackedSide):
             yield descriptor.addr, descriptor.len, descriptor.flags
 
     def rewind(self, chain: Chain) -> None:
+        """Give back the buffer taken last, unused: the next get_avail takes it again."""
         _, entries = self.taken.pop(chain.handle)
         self.turns.rewind(chain.handle)
         self.next_avail -= entries
 
     def add_used(self, chain: Chain, written: int | None = None) -> None:
+        """Stage a buffer as used, ``written`` bytes of it (2.8.4); in order when its turn comes (2.8.8)."""
         buffer_id, entries = self.taken.pop(chain.handle)
         written = chain.written if written is None else written
         in_full = written == sum(len(piece) for piece in chain.writable)
         self.staged += self.turns.finish(chain.handle, Finished(buffer_id, entries, written, in_full))
 
     def publish(self) -> bool:
+        """Make all that is staged used, the first flags last (2.8.1); True: notify the driver."""
         if not self.staged:
             return False
         before, first_flags = self.next_used, 0
@@ -293,12 +307,15 @@ class PackedPeerDevice(_PackedSide):
         return self.is_due(self.words.driver_event(), self.next_used, before)
 
     def enable_notify(self) -> bool:
+        """Ask to be notified of buffers, and look once more: True if some wait already (2.8.10)."""
         self.words.set_device_event(*self.event(self.next_avail))
         return self.is_available(self.next_avail)
 
     def disable_notify(self) -> None:
+        """Ask not to be notified: a hint (2.8.10)."""
         self.words.set_device_event(0, DISABLE)
 
     @property
     def in_flight(self) -> int:
+        """Buffers taken and not staged as used."""
         return len(self.taken) + len(self.turns.done)

@@ -50,6 +50,7 @@ class PeerDriver:
     def add_avail(
         self, readable: Sequence[Segment] = (), writable: Sequence[Segment] = (), token: object = None
     ) -> bool:
+        """Stage one buffer as a chain of descriptors (2.7.13.1); False if too few are free."""
         pieces = flagged(readable, writable)
         if len(pieces) > len(self.free_descriptors):
             return False
@@ -66,6 +67,7 @@ class PeerDriver:
         writable: Sequence[Segment] = (),
         token: object = None,
     ) -> bool:
+        """Stage one buffer as a table of descriptors, by one of the ring (2.7.5.3); False if none is free."""
         if not self.free_descriptors:
             return False
         pieces = flagged(readable, writable)
@@ -86,12 +88,14 @@ class PeerDriver:
         return True
 
     def abort(self) -> object:
+        """Take back the buffer staged last; returns its token."""
         self.next_avail = (self.next_avail - 1) % 65536
         token, chain, _ = self.buffers.pop(self.order.pop())
         self.free_descriptors += reversed(chain) if self.in_order else chain
         return token
 
     def publish(self) -> bool:
+        """Make all that is staged available by one store of avail.idx (2.7.13.3); True: notify the device."""
         before, self.published = self.published, self.next_avail
         if before == self.published:
             return False
@@ -113,6 +117,7 @@ class PeerDriver:
         return int(waiting)
 
     def get_used(self) -> Used | None:
+        """Take one used buffer, of a batch in order one after the other (2.7.14); None if there is none."""
         if not self.batch:
             if not self.waiting:
                 return None
@@ -140,9 +145,11 @@ class PeerDriver:
         return [*((skip, self.buffers[skip][2]) for skip in skipped), (head, length)]
 
     def enable_notify(self) -> bool:
+        """Ask to be notified of used buffers, and look once more: True if some wait already (2.7.7)."""
         return self._enable(0)
 
     def enable_notify_delayed(self) -> bool:
+        """As enable_notify, for when three quarters of what the device has are used (2.7.7)."""
         return self._enable((self.published - self.next_used) % 65536 * 3 // 4 if self.event_idx else 0)
 
     def _enable(self, distance: int) -> bool:
@@ -153,10 +160,12 @@ class PeerDriver:
         return self.waiting > distance
 
     def disable_notify(self) -> None:
+        """Ask not to be notified: a hint (2.7.7)."""
         if not self.event_idx:
             self.words.avail_flags = NO_NOTIFY
 
     def reset(self) -> list[object]:
+        """Give up the ring; returns the tokens of all buffers that never came back, oldest first."""
         unused = [self.buffers[head][0] for head in self.order]
         self.buffers.clear()
         self.order.clear()
@@ -165,10 +174,12 @@ class PeerDriver:
 
     @property
     def free(self) -> int:
+        """Descriptors that no buffer has."""
         return len(self.free_descriptors)
 
     @property
     def in_flight(self) -> int:
+        """Buffers added and not taken back."""
         return len(self.buffers)
 
 
@@ -247,6 +258,7 @@ class PeerDevice:
         return int(self.words.avail_idx - self.next_avail) % 65536
 
     def get_avail(self) -> Chain | None:
+        """Take the next available buffer and judge its chain (2.7.5); None if there is none."""
         if not self.waiting:
             return None
         head = self.words.avail(self.next_avail)
@@ -293,18 +305,21 @@ class PeerDevice:
             index = descriptor.next
 
     def rewind(self, chain: Chain) -> None:
+        """Give back the buffer taken last, unused: the next get_avail takes it again."""
         _, position = self.taken.pop(chain.handle)
         self.turns.rewind(chain.handle)
         self.next_avail = (self.next_avail - 1) % 65536
         assert position == self.next_avail, "only the buffer taken last can be given back"
 
     def add_used(self, chain: Chain, written: int | None = None) -> None:
+        """Stage a buffer as used, ``written`` bytes of it (2.7.8); in order when its turn comes (2.7.9)."""
         head, _ = self.taken.pop(chain.handle)
         written = chain.written if written is None else written
         in_full = written == sum(len(piece) for piece in chain.writable)
         self.staged += self.turns.finish(chain.handle, Finished(head, 1, written, in_full))
 
     def publish(self) -> bool:
+        """Make all that is staged used by one store of used.idx (2.7.8); True: notify the driver."""
         before = self.published
         if not self.staged:
             return False
@@ -323,6 +338,7 @@ class PeerDevice:
         return not self.words.avail_flags & NO_NOTIFY
 
     def enable_notify(self) -> bool:
+        """Ask to be notified of buffers, and look once more: True if some wait already (2.7.10)."""
         if self.event_idx:
             self.words.avail_event = self.next_avail
         else:
@@ -330,11 +346,13 @@ class PeerDevice:
         return self.waiting > 0
 
     def disable_notify(self) -> None:
+        """Ask not to be notified: a hint (2.7.10)."""
         if not self.event_idx:
             self.words.used_flags = NO_NOTIFY
 
     @property
     def in_flight(self) -> int:
+        """Buffers taken and not staged as used."""
         return len(self.taken) + len(self.turns.done)
 
 

@@ -79,45 +79,59 @@ class SplitWords(_Words):
     """Those of a split ring (2.7.5, 2.7.6, 2.7.8)."""
 
     def descriptor(self, index: int, table: int | None = None) -> Descriptor:
+        """An entry of the descriptor table, or of an indirect one at ``table`` (2.7.5)."""
         return Descriptor(*self._load_fields("QIHH", (self.areas.desc if table is None else table) + 16 * index))
 
     def set_descriptor(self, index: int, descriptor: Descriptor, table: int | None = None) -> None:
+        """Write such an entry (2.7.5)."""
         self._store_fields("QIHH", (self.areas.desc if table is None else table) + 16 * index, descriptor)
 
     def avail(self, position: int) -> int:
+        """The head at a position of the available ring, a free-running index (2.7.6)."""
         return self.load(self.areas.driver + 4 + 2 * (position % self.size), 2)
 
     def set_avail(self, position: int, head: int) -> None:
+        """Write such a head (2.7.6)."""
         self.store(self.areas.driver + 4 + 2 * (position % self.size), 2, head)
 
     def used(self, position: int) -> tuple[int, int]:
+        """Id and length at a position of the used ring, a free-running index (2.7.8)."""
         used_id, length = self._load_fields("II", self.areas.device + 4 + 8 * (position % self.size))
         return used_id, length
 
     def set_used(self, position: int, used_id: int, length: int) -> None:
+        """Write such an element (2.7.8)."""
         self._store_fields("II", self.areas.device + 4 + 8 * (position % self.size), (used_id, length))
 
     avail_flags = property(
-        lambda self: self.load(self.areas.driver, 2), lambda self, value: self.store(self.areas.driver, 2, value)
+        lambda self: self.load(self.areas.driver, 2),
+        lambda self, value: self.store(self.areas.driver, 2, value),
+        doc="Whether the driver asks not to be notified: bit 0 (2.7.6).",
     )
     avail_idx = property(
         lambda self: self.load(self.areas.driver + 2, 2),
         lambda self, value: self.store(self.areas.driver + 2, 2, value),
+        doc="Where the driver has got to: a free-running index (2.7.6).",
     )
     used_event = property(
         lambda self: self.load(self.areas.driver + 4 + 2 * self.size, 2),
         lambda self, value: self.store(self.areas.driver + 4 + 2 * self.size, 2, value),
+        doc="Which used index the driver wants to be notified of, with EVENT_IDX (2.7.7).",
     )
     used_flags = property(
-        lambda self: self.load(self.areas.device, 2), lambda self, value: self.store(self.areas.device, 2, value)
+        lambda self: self.load(self.areas.device, 2),
+        lambda self, value: self.store(self.areas.device, 2, value),
+        doc="Whether the device asks not to be notified: bit 0 (2.7.8).",
     )
     used_idx = property(
         lambda self: self.load(self.areas.device + 2, 2),
         lambda self, value: self.store(self.areas.device + 2, 2, value),
+        doc="Where the device has got to: a free-running index (2.7.8).",
     )
     avail_event = property(
         lambda self: self.load(self.areas.device + 4 + 8 * self.size, 2),
         lambda self, value: self.store(self.areas.device + 4 + 8 * self.size, 2, value),
+        doc="Which available index the device wants to be notified of, with EVENT_IDX (2.7.10).",
     )
 
 
@@ -125,15 +139,19 @@ class PackedWords(_Words):
     """Those of a packed ring (2.8.13, 2.8.14). A place is an entry, with the wrap counter in bit 15."""
 
     def descriptor(self, index: int, table: int | None = None) -> PackedDescriptor:
+        """An entry of the descriptor ring, or of an indirect table at ``table`` (2.8.13)."""
         return PackedDescriptor(*self._load_fields("QIHH", (self.areas.desc if table is None else table) + 16 * index))
 
     def set_descriptor(self, index: int, descriptor: PackedDescriptor, table: int | None = None) -> None:
+        """Write such an entry, its flags with it (2.8.13)."""
         self._store_fields("QIHH", (self.areas.desc if table is None else table) + 16 * index, descriptor)
 
     def flags(self, index: int) -> int:
+        """The flags of an entry of the ring (2.8.13)."""
         return self.load(self.areas.desc + 16 * index + 14, 2)
 
     def set_flags(self, index: int, flags: int) -> None:
+        """Write them alone: that makes an entry available or used (2.8.1)."""
         self.store(self.areas.desc + 16 * index + 14, 2, flags)
 
     def set_used(self, index: int, used_id: int, length: int) -> None:
@@ -146,6 +164,7 @@ class PackedWords(_Words):
         return place, flags
 
     def set_driver_event(self, place: int, flags: int) -> None:
+        """Write what :meth:`driver_event` reads."""
         self._store_fields("HH", self.areas.driver, (place, flags))
 
     def device_event(self) -> tuple[int, int]:
@@ -154,4 +173,5 @@ class PackedWords(_Words):
         return place, flags
 
     def set_device_event(self, place: int, flags: int) -> None:
+        """Write what :meth:`device_event` reads."""
         self._store_fields("HH", self.areas.device, (place, flags))
