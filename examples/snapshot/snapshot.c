@@ -134,7 +134,6 @@ static int ring_view(struct json *j, const char *name, const struct view *view, 
     json_text(j, "format", ring.packed ? "packed" : "split");
     json_text(j, "side", view->driver ? "driver" : "device");
     json_bool(j, "in_order", ring.in_order);
-    json_bool(j, "in_order", ring.in_order);
     json_number(j, "size", ring.size);
     if (!ring.packed) {
         json_number(j, "avail_idx", ring.avail_idx);

@@ -123,10 +123,10 @@ class Device(Queue):
         ``regions`` what the driver's addresses mean, sorted, without overlap; all of ``memory`` unless told.
         ``regions_may_miss`` whether an address in none of them may come to be in one (MissError, :meth:`set_regions`)
         instead of being refused; ``max_chain`` most descriptors in one buffer, direct and in its table together, 0 for
-        the queue's size; ``index`` as the driver's; ``generation`` of the first handle: with another number, handles
-        from before are refused; ``legacy_order`` as the driver's; ``inflight`` writable memory that outlives this
-        device, 8-byte aligned and of :func:`inflight_size` bytes, zeroed once, in which what is in flight is noted for
-        :meth:`recover`: a view of a GuestMemory or a shared mapping.
+        the queue's size; ``index`` as the driver's; ``generation`` of the first handle: handles from before are refused
+        if it is beyond theirs, ``(handle >> 16) + 1`` of the last one; ``legacy_order`` as the driver's; ``inflight``
+        writable memory that outlives this device, 8-byte aligned and of :func:`inflight_size` bytes, zeroed once, in
+        which what is in flight is noted for :meth:`recover`: a view of a GuestMemory or a shared mapping.
 
         Raises CallerError that names the argument (``vring_device_init``), IndexError for areas outside
         ``memory``.
@@ -530,7 +530,8 @@ class Device(Queue):
 
     def suspend(self) -> int:
         """
-        Take nothing more until :meth:`resume` (SUSPEND, virtio 1.4). What is in flight is finished as always.
+        Take nothing more until :meth:`resume` (SUSPEND, virtio 1.4): ``get_avail`` raises CallerError, but for what was
+        in flight before a restart, which it still hands out again. What is in flight is finished as always.
 
         Returns how many buffers are still to be finished: at 0 the device may report that it is suspended; ask again
         after each publish. CallerError if SUSPEND was not negotiated.
