@@ -47,7 +47,7 @@ const char *vring_error_text(int error)
     case VRING_E_HANDLE:
         return "caller: the handle is stale, was used twice, or is not of this queue";
     case VRING_E_STATE:
-        return "caller: the queue is not initialised, or there is nothing to undo";
+        return "caller: the queue is not initialised, is suspended, or has nothing to undo";
     case VRING_E_SAVED:
         return "caller: the saved state or inflight region is damaged, cut short, or of another version";
     case VRING_E_UNFIT:
