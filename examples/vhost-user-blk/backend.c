@@ -34,6 +34,7 @@ void backend_stop(struct backend *backend)
         queue_fini(&backend->queues[i]);
     memory_unmap(&backend->memory);
     inflight_unmap(&backend->inflight);
+    (void)mapping_lost(); /* not what the next front-end did */
     protocol_clear(&backend->message);
     close(backend->socket);
 }
@@ -192,13 +193,15 @@ static bool set_config(struct backend *backend, struct message *message)
 /* Start again, in other memory, the queues that ran. Null, or why one of them cannot. */
 static const char *restart(struct backend *backend, const bool *ran)
 {
+    const char *first = NULL;
+
     for (unsigned i = 0; i < QUEUES; i++) {
         const char *why = ran[i] ? start(backend, &backend->queues[i]) : NULL;
 
-        if (why)
-            return why;
+        if (why && !first)
+            first = why;
     }
-    return NULL;
+    return first;
 }
 
 static void stop_all(struct backend *backend)
@@ -353,6 +356,7 @@ static bool set_vring_kick(struct backend *backend, struct message *message)
     if (fd < 0)
         return refuse(backend, "this back-end does not poll: a kick is needed");
     queue_set_fd(&queue->kick, fd);
+    queue->waiting = queue->running; /* the one before may have been told something that nobody has read */
     if (start_if_ready(backend, queue))
         return true;
     queue_set_fd(&queue->kick, -1);

@@ -54,7 +54,7 @@ const char *inflight_create(struct protocol_inflight *region, bool packed, int *
 
 const char *inflight_map(struct inflight *inflight, const struct protocol_inflight *region, int fd, bool packed)
 {
-    struct inflight next = {.queues = region->queues, .queue_size = region->queue_size};
+    struct inflight next = {.size = region->mmap_size, .queues = region->queues, .queue_size = region->queue_size};
     const char *why = judge(region);
 
     if (!why && region->mmap_size < region_size(region, packed))
@@ -83,5 +83,7 @@ void inflight_unmap(struct inflight *inflight)
 void *inflight_part(const struct inflight *inflight, unsigned queue, bool packed, size_t *size)
 {
     *size = (size_t)part_size(inflight->queue_size, packed);
-    return queue < inflight->queues ? (unsigned char *)inflight->mapping.data + queue * *size : NULL;
+    if (queue >= inflight->queues || (queue + UINT64_C(1)) * *size > inflight->size)
+        return NULL;
+    return (unsigned char *)inflight->mapping.data + queue * *size;
 }

@@ -13,6 +13,7 @@
 /* The region as it was given to us. Zero: there is none. */
 struct inflight {
     struct mapping mapping;
+    uint64_t size; /* bytes */
     uint16_t queues;
     uint16_t queue_size;
 };
@@ -28,7 +29,10 @@ const char *inflight_map(struct inflight *inflight, const struct protocol_inflig
 
 void inflight_unmap(struct inflight *inflight);
 
-/* The part of a queue, and its size; null if there is no region, or none that has this queue in it. */
+/*
+ * The part of a queue, and its size; null if there is no region, or none that has this queue in it: the format may be another
+ * than when the region was given, and its parts are larger then.
+ */
 void *inflight_part(const struct inflight *inflight, unsigned queue, bool packed, size_t *size);
 
 #endif

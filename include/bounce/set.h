@@ -11,7 +11,9 @@
  * pool, bounce_set_map_transient() and bounce_set_fini(): one thread at a time, under a lock of the caller's that may
  * sleep, as sharing memory often does. Look-ups take no lock, and so a call that was under way when a pool left may
  * still look at its metadata: its memory and its entry are to be used again only when such calls have returned (what
- * is called a grace period).
+ * is called a grace period). Of memory the caller decides; the first free entry is taken by what adds a pool, so that waits,
+ * too, after one has left. A transient pool leaves when its mapping is unmapped: where others look things up meanwhile,
+ * bounce_set_unmap() of such a mapping is one of the calls under that lock.
  */
 #ifndef BOUNCE_SET_H
 #define BOUNCE_SET_H

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -211,6 +212,27 @@ def test_silence_ends(path: Path) -> None:
         Frontend(path, timeout=0.1)
 
 
+def test_an_answer_that_drips_in_is_not_waited_for_longer(path: Path) -> None:
+    class Dripping(Backend):
+        """Sends a byte of each reply every 200 ms."""
+
+        def drip(self, peer: socket.socket, whole: bytes) -> None:
+            for byte in whole:
+                time.sleep(0.2)
+                peer.sendall(bytes([byte]))
+
+        def answer(self, peer: socket.socket) -> bool:
+            HEADER.unpack(peer.recv(HEADER.size))
+            self.drip(peer, HEADER.pack(Message.GET_FEATURES, 5, 8) + U64.pack(0))
+            return True
+
+    Dripping(path, GOOD)
+    start = time.monotonic()
+    with pytest.raises(VhostUserError, match=r"no answer to GET_FEATURES within 0.2 s"):
+        Frontend(path, timeout=0.2)
+    assert time.monotonic() - start < 3  # all of it takes four seconds
+
+
 def test_a_reply_in_pieces_is_put_together(path: Path) -> None:
     backend = Backend(path, GOOD, lambda request, whole: whole[:3])
     with pytest.raises(VhostUserError, match="no answer"):
@@ -237,8 +259,9 @@ def test_slips_of_the_caller(path: Path) -> None:
         with pytest.raises(ValueError, match="not in the memory that was shared"):
             device.start_queue(0, driver)
         device.share(memory)
-        with pytest.raises(ValueError, match="no queue 1, the back-end has 1"):
-            device.start_queue(1, driver)
+        for index in (1, -1):
+            with pytest.raises(ValueError, match=f"no queue {index}, the back-end has 1"):
+                device.start_queue(index, driver)
         with pytest.raises(ValueError, match="not within 256"):
             device.config(250, 10)
         queue = device.start_queue(0, driver)
@@ -265,6 +288,38 @@ def test_what_the_device_says_about_a_queue_is_heard(path: Path) -> None:
         os.eventfd_write(queue.error_fd, 1)
         with pytest.raises(VhostUserError, match="the back-end says that queue 0 is broken"):
             queue.wait(1)
+
+
+def test_a_device_that_fills_the_kick_or_empties_the_call_holds_nobody_up(path: Path) -> None:
+    Backend(path, GOOD)
+    with Frontend(path) as device:
+        features = device.negotiate(Feature.VERSION_1)
+        memory = SharedMemory(1 << 16)
+        device.share(memory)
+        queue = device.start_queue(0, SplitDriver(memory, SplitAreas.allocate(memory, 8), features))
+        os.set_blocking(queue.kick_fd, True)
+        os.eventfd_write(queue.kick_fd, 2**64 - 2)
+        queue.kick()
+        assert queue.kicks == 1 and os.eventfd_read(queue.kick_fd) == 2**64 - 2
+        queue.kick()
+        assert os.eventfd_read(queue.kick_fd) == 1
+
+        class Emptied:
+            """What poll has seen is gone when it is read."""
+
+            def poll(self, _timeout: float) -> list[tuple[int, int]]:
+                return [(queue.call_fd, 1)]
+
+        queue._poll = Emptied()  # type: ignore[assignment]
+        assert queue.wait(0)
+
+
+def test_memory_that_is_shared_keeps_its_size() -> None:
+    memory = SharedMemory(1 << 16)
+    for size in (0, 1 << 12, 1 << 17):
+        with pytest.raises(PermissionError):
+            os.ftruncate(memory.fd, size)
+    memory.write(memory.base, b"still there")
 
 
 def test_a_device_that_breaks_the_ring_is_blamed(path: Path) -> None:

@@ -204,6 +204,29 @@ def test_C230_a_queue_that_the_region_does_not_have_does_not_run(
         disk.works()
 
 
+def test_C230_a_region_that_was_given_for_a_split_ring_is_too_small_for_a_packed_one(
+    checked_daemon: Path, tmp_path: Path, image: Path, memory: Memory
+) -> None:
+    """A packed ring's notes are twice as long: behind the region lies what is not ours."""
+    with (
+        Daemon(checked_daemon, tmp_path, image) as daemon,
+        FrontEnd(daemon.socket) as front_end,
+        Disk(front_end, PackedRing(memory, 128)) as disk,
+    ):
+        front_end.shake_hands(BASIC)
+        payload, fd = get_region(front_end)
+        assert front_end.does(SET_INFLIGHT_FD, payload, [fd])
+        os.close(fd)
+        front_end.send(peer.SET_FEATURES, struct.pack("=Q", disk.features))
+        front_end.send(peer.SET_MEM_TABLE, memory.table(), [memory.fd])
+        assert not disk.runs()
+        payload, fd = get_region(front_end)
+        assert front_end.does(SET_INFLIGHT_FD, payload, [fd])
+        os.close(fd)
+        assert disk.runs()
+        disk.works()
+
+
 # ------------------------------------------------------------------------------------------------ killed under load ---
 
 
@@ -480,6 +503,19 @@ def test_C239_a_region_that_is_truncated_ends_the_connection(
             os.close(other)
         assert "truncated" in daemon.complaints
         peer.wait(lambda: daemon.owns() == peer.IDLE, "nothing is left")
+
+
+def test_C239_what_is_truncated_while_a_connection_ends_is_not_the_next_ones_fault(
+    checked_daemon: Path, tmp_path: Path, image: Path
+) -> None:
+    with Daemon(checked_daemon, tmp_path, image) as daemon:
+        for _ in range(3):
+            shared = Memory(1 << 20)
+            with FrontEnd(daemon.socket) as front_end, Disk(front_end, SplitRing(shared, 128)) as disk:
+                disk.start().works()
+                os.ftruncate(shared.fd, 0)  # found when the queue is stopped
+            shared.close()
+        assert "truncated" not in daemon.complaints
 
 
 def test_C224_without_a_region_what_was_under_way_is_lost(

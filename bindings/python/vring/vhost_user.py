@@ -15,7 +15,9 @@ memory, eventfds are the notifications, and a Unix socket passes both to the bac
         used = queue.wait_used(timeout=1)
 """
 
+import contextlib
 import enum
+import fcntl
 import os
 import select
 import socket
@@ -73,7 +75,10 @@ class VhostUserError(Exception):
 
 
 class SharedMemory(GuestMemory):
-    """Memory that can be passed to another process: ``fd`` is a memfd that holds all of it, from its start."""
+    """
+    Memory that can be passed to another process: ``fd`` is a memfd that holds all of it, from its start. It keeps its
+    size, whatever the other process tries: bytes that are gone would end this one.
+    """
 
     def __init__(self, size: int, base: int = 0x10000) -> None:
         """
@@ -83,10 +88,11 @@ class SharedMemory(GuestMemory):
         page = os.sysconf("SC_PAGESIZE")
         if size % page or base % page:
             raise ValueError(f"SharedMemory: size {size:#x} and base {base:#x} must be multiples of {page:#x}")
-        self.fd = os.memfd_create("vring", os.MFD_CLOEXEC)
+        self.fd = os.memfd_create("vring", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         weakref.finalize(self, os.close, self.fd)
         if size > 0:
             os.ftruncate(self.fd, size)
+            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         super().__init__(size, base, fd=self.fd)
 
 
@@ -101,6 +107,8 @@ class Queue:
         self._frontend = frontend
         self.kick_fd, self.call_fd, self.error_fd = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(3))
         weakref.finalize(self, _close_all, (self.kick_fd, self.call_fd, self.error_fd))
+        self._kickable = select.poll()
+        self._kickable.register(self.kick_fd, select.POLLOUT)
         self._poll = select.poll()
         for fd in (self.call_fd, self.error_fd, frontend.fileno()):
             self._poll.register(fd, select.POLLIN)
@@ -113,9 +121,11 @@ class Queue:
         return notify
 
     def kick(self) -> None:
-        """Notify the device, whether it asked or not."""
+        """Notify the device, whether it asked or not. A counter that is full tells it, too, and is not waited for."""
         self.kicks += 1
-        os.eventfd_write(self.kick_fd, 1)
+        if self._kickable.poll(0):
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_write(self.kick_fd, 1)
 
     def wait(self, timeout: float) -> bool:
         """
@@ -124,7 +134,8 @@ class Queue:
         """
         ready = {fd for fd, _ in self._poll.poll(max(0, timeout) * 1000)}
         if self.call_fd in ready:
-            os.eventfd_read(self.call_fd)
+            with contextlib.suppress(BlockingIOError):  # somebody else has read it
+                os.eventfd_read(self.call_fd)
             self.calls += 1
             return True
         if self.error_fd in ready:
@@ -251,7 +262,7 @@ class Frontend:
         features that were negotiated, and ``start`` is the ``index`` it was made with. Raises VhostUserError, and
         ValueError for a queue that the back-end does not have or for memory that it was not given.
         """
-        if index >= self.queues:
+        if not 0 <= index < self.queues:
             raise ValueError(f"start_queue: there is no queue {index}, the back-end has {self.queues}")
         if driver.memory is not self._memory:
             raise ValueError("start_queue: the ring is not in the memory that was shared with the back-end")
@@ -309,18 +320,20 @@ class Frontend:
             raise VhostUserError(f"{self.path}: the back-end went away before {message.name}") from error
 
     def _receive(self, message: Message) -> bytes:
-        request, flags, size = HEADER.unpack(self._receive_exactly(HEADER.size, message))
+        deadline = time.monotonic() + self.timeout
+        request, flags, size = HEADER.unpack(self._receive_exactly(HEADER.size, message, deadline))
         if request != message or flags & 3 != VERSION or not flags & REPLY or size > PAYLOAD_MAX:
             raise VhostUserError(
                 f"{self.path}: what came back is no answer to {message.name} "
                 f"(request {request}, flags {flags:#x}, {size} bytes)"
             )
-        return self._receive_exactly(size, message)
+        return self._receive_exactly(size, message, deadline)
 
-    def _receive_exactly(self, size: int, message: Message) -> bytes:
+    def _receive_exactly(self, size: int, message: Message, deadline: float) -> bytes:
         received = b""
         while len(received) < size:
             try:
+                self._socket.settimeout(max(0.001, deadline - time.monotonic()))
                 part = self._socket.recv(size - len(received))
             except TimeoutError as error:
                 raise VhostUserError(
@@ -329,6 +342,8 @@ class Frontend:
                 ) from error
             except OSError as error:
                 raise VhostUserError(f"{self.path}: {error.strerror} during {message.name}") from error
+            finally:
+                self._socket.settimeout(self.timeout)
             if not part:
                 raise VhostUserError(f"{self.path}: the back-end hung up during {message.name}; its log may say why")
             received += part

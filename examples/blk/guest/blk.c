@@ -122,6 +122,7 @@ void blk_start(struct blk *blk, const char *name, struct bounce_pool *pool)
     mmio_negotiate(&blk->mmio, BLK_F_RO | BLK_F_FLUSH);
     blk->capacity = mmio_config64(&blk->mmio, CONFIG_CAPACITY);
     blk->read_only = (blk->mmio.features & BLK_F_RO) != 0;
+    blk->has_cache = (blk->mmio.features & BLK_F_FLUSH) != 0;
     start_queue(blk, pool);
     start_requests(blk);
     mmio_start(&blk->mmio);

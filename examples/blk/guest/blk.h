@@ -75,6 +75,7 @@ struct blk {
     struct blk_request *free;
     uint64_t capacity; /* sectors */
     bool read_only;
+    bool has_cache; /* knows BLK_FLUSH */
     uint32_t staged;   /* requests not yet published */
     struct blk_counts counts;
 };

@@ -196,13 +196,13 @@ static bool all_answered(const struct blk *disk)
         return true;
     if (!ring.packed)
         return ring.used_idx == ring.published;
-    for (uint32_t place = ring.next_used; place != ring.published;) {
+    for (uint32_t place = ring.next_used, left = ring.size; place != ring.published; left--) {
         uint32_t at = place & 0x7fff, wrap = place >> 15;
 
         if (vring_driver_snapshot_entry(&disk->bounced.queue, at, &entry) != 0 || (entry.flags >> 7 & 1) != wrap ||
             entry.flags >> 15 != (int)wrap ||
-            vring_driver_snapshot_entry(&disk->bounced.queue, entry.id, &of_id) != 0 || of_id.count == 0)
-            return false;
+            vring_driver_snapshot_entry(&disk->bounced.queue, entry.id, &of_id) != 0 || of_id.count == 0 || left == 0)
+            return false; /* or a device that leads us round and round */
         at += of_id.count;
         place = at < ring.size ? at | wrap << 15 : (at - ring.size) | (wrap ^ 1) << 15;
     }
@@ -272,8 +272,12 @@ void copy(const struct copy_job *job, char digest[65])
 void copy_flush(const struct copy_job *job, struct blk *disk)
 {
     uint64_t deadline = board_clock() + job->patience;
-    bool in_time = blk_submit(disk, BLK_FLUSH, 0, NULL, 0, 0);
     struct blk_done done;
+
+    if (!disk->has_cache) /* what was written is there to stay (5.2.6.2), and it does not know the request */
+        return;
+
+    bool in_time = blk_submit(disk, BLK_FLUSH, 0, NULL, 0, 0);
 
     if (blk_publish(disk))
         blk_notify(disk);

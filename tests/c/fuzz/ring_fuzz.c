@@ -14,7 +14,8 @@
  *     with IN_ORDER none before those added earlier;
  *   - a handle that has died stays dead;
  *   - no call is blamed on the caller, and a queue that broke stays broken without looking at the ring;
- *   - after reset each token that did not come back is returned once.
+ *   - after reset each token that did not come back is returned once;
+ *   - a state that lies makes a successor that stays within its memory all the same.
  */
 #include <string.h>
 
@@ -102,7 +103,7 @@ static void run_goes(struct input *input)
 
 static void act(struct input *input)
 {
-    switch (take_below(input, 37)) {
+    switch (take_below(input, 38)) {
     case 0: case 1: case 2: driver_add(input, false); break;
     case 3: case 4: driver_add(input, true); break;
     case 5: driver_add_batch(input); break;
@@ -129,6 +130,7 @@ static void act(struct input *input)
     case 30: case 31: device_get_avail_run(input); break;
     case 32: case 33: driver_get_used_run(input); break;
     case 34: case 35: run_goes(input); break;
+    case 36: heir_of_a_lie(input); break;
     default: draw_scribble(input, take_below(input, 2)); break;
     }
 }

@@ -29,4 +29,6 @@ void device_notifications(bool enable);
 void device_successor(struct input *input);
 void device_refuses_a_forged_handle(struct input *input);
 
+void heir_of_a_lie(struct input *input);
+
 #endif

@@ -4,6 +4,7 @@
 #define RESTART_H
 
 #include "fixture.h"
+#include "seal.h"
 
 enum { STATE_MAX = 4096 };
 
@@ -51,19 +52,6 @@ static inline int in_a_batch(struct ring *r, enum vring_used_len_policy policy)
     put32(used_at(r, 8), policy == VRING_USED_LEN_TRUST ? 17 : 9);
     put16(used_at(r, 2), 4);
     return vring_driver_get_used(&r->driver, &used);
-}
-
-/* CRC-32, so that a lie is whole. */
-static inline void seal(unsigned char *bytes, size_t count)
-{
-    uint32_t crc = UINT32_MAX;
-
-    for (size_t i = 0; i < count - 4; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-    }
-    put32(bytes + count - 4, ~crc);
 }
 
 #endif
