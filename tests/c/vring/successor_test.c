@@ -38,7 +38,7 @@ static bool fails_without_a_trace(struct ring *r, int error)
  * The predecessor stopped when it had told the driver of a buffer, and had not noted that. The ring is another one at
  * first, or the region is no good, and then they are what they should be.
  */
-TEST(C222_a_recovery_that_fails_leaves_all_to_the_next_one)
+static void recovers_after_failures(VTEST, unsigned which)
 {
     struct vring_chain chains[2], again;
     struct vring_used_buffer used;
@@ -47,7 +47,7 @@ TEST(C222_a_recovery_that_fails_leaves_all_to_the_next_one)
     uint16_t *header = (uint16_t *)region, idx;
 
     CHECK_OK(busy(&r, &formats[0], 0, true, chains));
-    CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 16));
+    CHECK_OK(vring_device_add_used(&r.device, chains[which].handle, 16));
     memcpy(&idx, (unsigned char *)r.device_config.device_area + 2, 2);
     CHECK_EQ(get16(&idx), 65535);
     elem = (unsigned char *)r.device_config.device_area;
@@ -72,12 +72,18 @@ TEST(C222_a_recovery_that_fails_leaves_all_to_the_next_one)
     for (vring_handle handle = 0; handle < 4; handle++) /* none has been given out */
         CHECK_ERR(vring_device_add_used(&r.device, handle, 0), VRING_E_HANDLE);
     CHECK_OK(vring_driver_get_used(&r.driver, &used));
-    CHECK_EQ(used.token, 100);
+    CHECK_EQ(used.token, 100 + which);
     CHECK_OK(ring_get_avail(&r, &again));
-    CHECK_EQ(again.writable, 17);
+    CHECK_EQ(again.writable, 17 - which);
     header[6] = 4; /* it has been noted: where that batch began is not asked again */
     CHECK_EQ(vring_device_recover(&r.device, &r.device_config), 1);
     CHECK_EQ(vring_device_in_flight(&r.device), 1);
+}
+
+TEST(C222_a_recovery_that_fails_leaves_all_to_the_next_one)
+{
+    recovers_after_failures(VTEST_PASS, 0);
+    recovers_after_failures(VTEST_PASS, 1);
 }
 
 TEST(C222_a_recovery_of_a_packed_ring_that_fails_leaves_all_to_the_next_one)
