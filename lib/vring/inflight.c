@@ -92,6 +92,13 @@ void vring_inflight_start_packed(struct vring_inflight *track, struct vring_head
 /* While the region is read, heads[i].handle says of its entry i: */
 enum { ENTRY_UNSEEN, ENTRY_SEEN, ENTRY_HEAD };
 
+static void inflight_see_nothing(struct vring_head *heads, uint16_t size)
+{
+    heads_clear(heads, size);
+    for (uint16_t i = 0; i < size; i++)
+        heads[i].handle = ENTRY_UNSEEN;
+}
+
 /*
  * How much younger than the first that was found, as 32 bits. Counters so far apart that these do not suffice count as
  * so far apart.
@@ -153,9 +160,7 @@ int vring_inflight_recover_split(struct vring_inflight *track, struct vring_head
 {
     int error = inflight_check_header(track, size);
 
-    heads_clear(heads, size);
-    for (uint16_t i = 0; i < size; i++)
-        heads[i].handle = ENTRY_UNSEEN;
+    inflight_see_nothing(heads, size);
     if (!error)
         error = inflight_end_batch(track, heads, size, used_idx);
     if (error)
@@ -268,9 +273,7 @@ int vring_inflight_recover_packed(struct vring_inflight *track, struct vring_hea
 
     if (!error)
         error = inflight_settle(track, size, committed, used);
-    heads_clear(heads, size);
-    for (uint16_t i = 0; i < size; i++)
-        heads[i].handle = ENTRY_UNSEEN;
+    inflight_see_nothing(heads, size);
     if (!error)
         error = inflight_walk(track, heads, size);
     *count = 0;

@@ -249,8 +249,8 @@ struct vring_inflight_place {
 bool vring_inflight_packed_place(const struct vring_inflight *track, uint16_t size, struct vring_inflight_place *old);
 
 /*
- * The same, and mends what the predecessor was stopped in, after all was judged. committed: the descriptor at that place is no longer available as it was, so the
- * driver has been told. *used is then where the driver will look next.
+ * The same, and mends what the predecessor was stopped in, after all was judged. committed: the descriptor at that place is
+ * no longer available as it was, so the driver has been told. *used is then where the driver will look next.
  */
 int vring_inflight_recover_packed(struct vring_inflight *track, struct vring_head *heads, uint16_t size, bool committed,
                                   struct vring_inflight_place *used, uint16_t *count);

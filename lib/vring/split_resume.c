@@ -174,14 +174,16 @@ static bool split_driver_restore_free(struct vring_split_driver *vq, uint16_t fr
 }
 
 /* With IN_ORDER: of the batch that was begun the last buffer is to have this used length. */
-static bool split_driver_restore_batch(struct vring_split_driver *vq, const struct saved_header *header)
+static bool split_driver_restore_batch(const struct vring_split_driver *vq, const struct saved_header *header)
 {
+    if (header->batch == 0)
+        return true;
+    if (!feature_on(vq->features, VRING_F_IN_ORDER) || header->batch > header->count)
+        return false;
+
     const uint16_t last = vq->slots[(uint16_t)(header->next_used + header->batch - 1) & vq->ring.mask].order;
 
-    vq->batch = header->batch;
-    vq->batch_len = header->batch_len;
-    return header->batch == 0 || (feature_on(vq->features, VRING_F_IN_ORDER) && header->batch <= header->count &&
-                                  used_len_restore(vq->used_len, vq->slots[last].writable, header->batch_len));
+    return used_len_restore(vq->used_len, vq->slots[last].writable, header->batch_len);
 }
 
 static int split_driver_restore_state(struct vring_split_driver *vq, struct saved_cursor *from,
@@ -190,6 +192,8 @@ static int split_driver_restore_state(struct vring_split_driver *vq, struct save
     vq->next_avail = vq->published = header->next_avail;
     vq->next_used = vq->seen_used = header->next_used;
     vq->free_count = vq->ring.size;
+    vq->batch = header->batch;
+    vq->batch_len = header->batch_len;
     if ((uint16_t)(header->next_avail - header->next_used) != header->count)
         return VRING_E_SAVED;
     slots_clear(vq->slots, vq->ring.size);

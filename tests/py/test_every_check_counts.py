@@ -110,8 +110,8 @@ BREAKS = [
     # what a saved state says of a batch, and of an order
     Mutant("split_resume.c", "        if (head != (next & vq->ring.mask))\n            return false;\n", ""),
     Mutant("split_resume.c", "fresh.seen_used = peer_idx;", ";"),
-    Mutant("split_resume.c", "(feature_on(vq->features, VRING_F_IN_ORDER) && header->batch <= header->count", "(header->batch <= header->count"),
-    Mutant("split_resume.c", "&& header->batch <= header->count &&", "&&"),
+    Mutant("split_resume.c", "if (!feature_on(vq->features, VRING_F_IN_ORDER) || header->batch > header->count)", "if (header->batch > header->count)"),
+    Mutant("split_resume.c", " || header->batch > header->count)", ")"),
     Mutant("packed_resume.c", "if (!feature_on(vq->features, VRING_F_IN_ORDER) || header->batch > header->count)", "if (header->batch > header->count)"),
     Mutant("packed_resume.c", " || header->batch > header->count)", ")"),
     Mutant("used_len.h", "len <= writable || policy == VRING_USED_LEN_TRUST", "1"),

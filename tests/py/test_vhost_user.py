@@ -20,7 +20,7 @@ import pytest
 
 from limits import ANSWER, PROGRAM
 from vring import Feature, GuestMemory, PackedAreas, PackedDriver, PeerError, RingCode, SplitAreas, SplitDriver
-from vring.vhost_user import HEADER, Frontend, Message, SharedMemory, VhostUserError
+from vring.vhost_user import HEADER, Frontend, Message, Queue, SharedMemory, VhostUserError
 from vring.vhost_user_blk import BlkFeature, Disk
 
 U64 = struct.Struct("=Q")
@@ -113,6 +113,14 @@ def set_up(path: Path) -> None:
         queue.driver.add_avail([(memory.base, 1)], token="lost")
         queue.publish()
         assert queue.stop() == ["lost"]
+
+
+def running(device: Frontend) -> Queue:
+    """A queue of eight entries."""
+    features = device.negotiate(Feature.VERSION_1)
+    memory = SharedMemory(1 << 16)
+    device.share(memory)
+    return device.start_queue(0, SplitDriver(memory, SplitAreas.allocate(memory, 8), features))
 
 
 def test_the_backend_is_told_everything_in_order(path: Path) -> None:
@@ -277,10 +285,7 @@ def test_slips_of_the_caller(path: Path) -> None:
 def test_what_the_device_says_about_a_queue_is_heard(path: Path) -> None:
     Backend(path, GOOD)
     with Frontend(path) as device:
-        features = device.negotiate(Feature.VERSION_1)
-        memory = SharedMemory(1 << 16)
-        device.share(memory)
-        queue = device.start_queue(0, SplitDriver(memory, SplitAreas.allocate(memory, 8), features))
+        queue = running(device)
         assert not queue.wait(0.01)
         assert queue.wait_used(0.01) is None
         os.eventfd_write(queue.call_fd, 3)
@@ -293,10 +298,7 @@ def test_what_the_device_says_about_a_queue_is_heard(path: Path) -> None:
 def test_a_device_that_fills_the_kick_or_empties_the_call_holds_nobody_up(path: Path) -> None:
     Backend(path, GOOD)
     with Frontend(path) as device:
-        features = device.negotiate(Feature.VERSION_1)
-        memory = SharedMemory(1 << 16)
-        device.share(memory)
-        queue = device.start_queue(0, SplitDriver(memory, SplitAreas.allocate(memory, 8), features))
+        queue = running(device)
         os.set_blocking(queue.kick_fd, True)
         os.eventfd_write(queue.kick_fd, 2**64 - 2)
         queue.kick()
