@@ -185,9 +185,11 @@ int bounce_init(struct bounce_pool *pool, const struct bounce_config *config);
 int bounce_fini(struct bounce_pool *pool);
 
 /*
- * The pool as an interrupt handler may use it: wherever a call on the view would wait for an area's lock, it answers
- * BOUNCE_E_BUSY (or, in bounce_map() and bounce_alloc(), goes on to the next area first). Handles are the same. Valid
- * until the pool ends.
+ * The pool as an interrupt handler may use it: where a call on the view would wait for an area's lock that was held when the
+ * call began, it answers BOUNCE_E_BUSY (or, in bounce_map() and bounce_alloc(), goes on to the next area first). A call that
+ * copies between two steps takes the lock again for the second, and then for as long as another CPU holds it, for a
+ * search at most: what ends a mapping, commits one, or gives back one that was not copied. Handles are the same. Valid until
+ * the pool ends.
  * Returns 0, BOUNCE_E_NULL or BOUNCE_E_STATE.
  */
 int bounce_try_view(const struct bounce_pool *pool, struct bounce_pool *view);
@@ -316,7 +318,8 @@ size_t bounce_max_mapping_size(const struct bounce_pool *pool, uint64_t min_alig
 struct bounce_counts {
     uint64_t slots;    /* in all */
     uint64_t used;     /* now */
-    uint64_t high_water; /* most at any one time since init or the last reset; over all areas: the sum of theirs */
+    uint64_t high_water; /* most at any one time since init or the last reset, those of a map that then failed to copy
+                            included; over all areas: the sum of theirs */
     uint64_t mappings; /* live now, reservations included */
     uint64_t longest_run; /* of free slots, now */
 };
@@ -330,7 +333,10 @@ int bounce_usage(struct bounce_pool *pool, struct bounce_counts *usage);
 /* Usage of one area. Returns as bounce_usage(), and BOUNCE_E_RANGE for an area that there is not. Any thread. */
 int bounce_area_usage(struct bounce_pool *pool, uint32_t area, struct bounce_counts *usage);
 
-/* Let high_water start again from what is used now, in every area. Returns as bounce_usage(). Any thread. */
+/*
+ * Let high_water start again from what is used now, in every area. Returns as bounce_usage(): BOUNCE_E_BUSY where it did so
+ * in all but those whose locks were held. Any thread.
+ */
 int bounce_reset_high_water(struct bounce_pool *pool);
 
 /*

@@ -10,10 +10,11 @@
  * Threads. Everything that maps, unmaps or looks something up: any thread, at any time. What adds, drains or removes a
  * pool, bounce_set_map_transient() and bounce_set_fini(): one thread at a time, under a lock of the caller's that may
  * sleep, as sharing memory often does. Look-ups take no lock, and so a call that was under way when a pool left may
- * still look at its metadata: its memory and its entry are to be used again only when such calls have returned (what
- * is called a grace period). Of memory the caller decides; the first free entry is taken by what adds a pool, so that waits,
- * too, after one has left. A transient pool leaves when its mapping is unmapped: where others look things up meanwhile,
- * bounce_set_unmap() of such a mapping is one of the calls under that lock.
+ * still look at its entry and its metadata: both are to be used again only when such calls have returned (what is called
+ * a grace period). Of memory the caller decides. An entry is free at once, and the next pool may get it; with
+ * entries_wait it is free when bounce_set_reuse() says so. A set without that, which others look things up in, adds its
+ * next pool after a grace period, and bounce_set_unmap() of a transient mapping, with which its pool leaves, is one of
+ * the calls under that lock.
  */
 #ifndef BOUNCE_SET_H
 #define BOUNCE_SET_H
@@ -30,14 +31,15 @@ extern "C" {
 
 /*
  * Share a window with the devices, or (shared false) make it private again: decrypt and encrypt, map and unmap in an
- * IOMMU. Called by what adds or removes pools, and by the unmap of a transient mapping. Returns 0, or anything else if
- * it failed: the window's state is unknown then, and nobody ever uses or frees it again.
+ * IOMMU. Called by what adds or removes pools, and by the unmap of a transient mapping; may call the set, in which the
+ * pool has its entry. Returns 0, or anything else if it failed: the window's state is unknown then, and nobody ever uses
+ * or frees it again.
  */
 typedef int (*bounce_share)(void *context, void *window, uint64_t window_addr, uint64_t size, bool shared);
 
 /*
  * The pool in entry index has left the set: its window, private again, and its metadata are the caller's, as they were
- * handed to the set.
+ * handed to the set. Called by what removes pools, and by the unmap of a transient mapping.
  */
 typedef void (*bounce_released)(void *context, uint32_t index, void *window, void *meta);
 
@@ -57,6 +59,7 @@ struct bounce_set_config {
     bounce_share share;               /* null: windows are shared already, and stay so */
     bounce_released released;         /* null: nobody needs to know */
     void *context;                    /* for both */
+    bool entries_wait;                /* an entry that a pool has left is not free until bounce_set_reuse() */
 };
 
 /* A set. Its fields are the library's, and constant from init to fini. */
@@ -103,6 +106,14 @@ int bounce_set_drain(struct bounce_set *set, uint32_t index);
 int bounce_set_remove(struct bounce_set *set, uint32_t index);
 
 /*
+ * With entries_wait: the entry that a pool has left is free again. Once for each call of released, by any thread, when no
+ * call is under way any more that began before it.
+ * Returns 0; BOUNCE_E_RANGE if it is no entry that waits, which nothing does without entries_wait; BOUNCE_E_STATE;
+ * BOUNCE_E_NULL.
+ */
+int bounce_set_reuse(struct bounce_set *set, uint32_t index);
+
+/*
  * As bounce_map(), bounce_reserve() and bounce_alloc(), in the first pool that can: of the device's own, or if it has
  * none, of those that serve everybody. device: 0 for none in particular.
  * Returns as they do. If no pool can: BOUNCE_E_BUSY, BOUNCE_E_MAPPINGS, BOUNCE_E_FRAGMENTED or BOUNCE_E_FULL, the
@@ -118,8 +129,9 @@ int bounce_set_alloc(struct bounce_set *set, uint32_t device, size_t size, uint3
 
 /*
  * Add a pool, map one buffer through it, and have it removed when that is unmapped: no other request sees it.
- * Returns 0; otherwise nothing has changed: as bounce_set_add() and bounce_map(). BOUNCE_E_SHARE also if the request
- * was refused and the window could not be made private again.
+ * Returns 0; otherwise nothing has changed: as bounce_set_add() and bounce_map(). The window is shared for what could be
+ * mapped: only if copying fails (BOUNCE_E_COPY) has it been cleared, and made private again; BOUNCE_E_SHARE also if that
+ * failed.
  */
 int bounce_set_map_transient(struct bounce_set *set, const struct bounce_config *config,
                              const struct bounce_request *request, struct bounce_mapping *mapping);
@@ -135,7 +147,7 @@ struct bounce_pool *bounce_set_find(struct bounce_set *set, uint64_t addr);
 
 /*
  * As bounce_unmap() and bounce_free(); the end of a transient mapping also removes its pool, as bounce_set_remove().
- * Returns as these.
+ * Returns as these; BOUNCE_E_SHARE, whatever became of the copy, if the window is lost.
  */
 int bounce_set_unmap(struct bounce_set *set, bounce_handle handle, enum bounce_direction direction, size_t written);
 int bounce_set_free(struct bounce_set *set, bounce_handle handle);

@@ -190,6 +190,17 @@ static POOL_APART int take(const struct bounce_pool *pool, const struct bounce_r
     return error ? error : begin_mapping(pool, request, birth, &spot, mapping);
 }
 
+/* Could this be a mapping, wherever it lies? */
+static inline int check_mapping(const struct bounce_pool *pool, const struct bounce_request *request)
+{
+    int error;
+
+    if (!request->orig && !pool->copy)
+        return BOUNCE_E_NULL;
+    error = check_request(request);
+    return error || pool->copy ? error : check_original(pool, request->orig, request->size);
+}
+
 int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping)
 {
     enum near_answer answer;
@@ -201,11 +212,7 @@ int bounce_map(struct bounce_pool *pool, const struct bounce_request *request, s
         return BOUNCE_E_NULL;
     if (pool->state != POOL_READY)
         return BOUNCE_E_STATE;
-    if (!request->orig && !pool->copy)
-        return BOUNCE_E_NULL;
-    error = check_request(request);
-    if (!error && !pool->copy)
-        error = check_original(pool, request->orig, request->size);
+    error = check_mapping(pool, request);
     if (error)
         return error;
     answer = near_take(pool, request, &state, &spot);
@@ -230,6 +237,13 @@ int bounce_can_map(const struct bounce_pool *pool, const struct bounce_request *
     if (error)
         return error;
     return plan_fits_empty_pool(pool, &plan) ? 0 : BOUNCE_E_UNSATISFIABLE;
+}
+
+int bounce_judge(const struct bounce_pool *draft, const struct bounce_request *request)
+{
+    int error = check_mapping(draft, request);
+
+    return error ? error : bounce_can_map(draft, request);
 }
 
 int bounce_reserve(struct bounce_pool *pool, const struct bounce_request *request, struct bounce_mapping *mapping)

@@ -16,6 +16,9 @@ static inline bool pool_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_
 /* What bounce_init() would make of *pool, or its error; writes *draft alone. */
 int bounce_draft(const struct bounce_pool *pool, const struct bounce_config *config, struct bounce_pool *draft);
 
+/* Why no such mapping could be in a pool as drafted, were it empty; 0 if one could. In bounce.c. */
+int bounce_judge(const struct bounce_pool *draft, const struct bounce_request *request);
+
 /* Make *pool what the draft says, with nothing mapped. number: the latest that a mapping had before. */
 void bounce_begin(struct bounce_pool *pool, const struct bounce_pool *draft, uint32_t cursor, uint32_t number);
 

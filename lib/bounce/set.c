@@ -13,10 +13,12 @@
 /* What an entry's state says; all but FREE and LOST keep their pool's fields as they are. */
 enum {
     ENTRY_FREE,
+    ENTRY_ENTERING,  /* nobody maps yet, but what share() and copy functions call knows that it is taken */
     ENTRY_OPEN,      /* maps and unmaps */
     ENTRY_DRAINING,  /* unmaps */
     ENTRY_TRANSIENT, /* has its one mapping; unmaps */
     ENTRY_LEAVING,   /* nothing is live any more; its window becomes private */
+    ENTRY_LEFT,      /* has no pool any more; somebody may still look at the one that was here */
     ENTRY_LOST       /* its window could not be made private; never used again */
 };
 
@@ -24,6 +26,12 @@ enum {
 
 _Static_assert(BOUNCE_SET_POOLS == 1u << (32 - ENTRY_SHIFT), "an entry fits above");
 _Static_assert(BOUNCE_SET_MAPPINGS == 1u << ENTRY_SHIFT, "a pool's place fits below");
+
+/* Can there be memory that was given to the entry in this state and has not been given back? */
+static bool is_taken(uint32_t state)
+{
+    return state != ENTRY_FREE && state != ENTRY_LEFT;
+}
 
 /* Can an entry in this state have mappings? */
 static bool is_live(uint32_t state)
@@ -67,7 +75,7 @@ int bounce_set_fini(struct bounce_set *set)
         return error;
     for (uint32_t i = 0; i < set->config.entry_count; i++) {
         uint32_t state = lock_observe(&set->config.entries[i].state);
-        if (state != ENTRY_FREE && state != ENTRY_LOST)
+        if (is_taken(state) && state != ENTRY_LOST)
             return BOUNCE_E_BUSY;
     }
     set->state = 0;
@@ -91,8 +99,7 @@ static bool overlaps(const struct bounce_set *set, const struct bounce_pool *dra
         return true;
     for (uint32_t i = 0; i < set->config.entry_count; i++) {
         const struct bounce_pool *other = &set->config.entries[i].pool;
-        uint32_t state = lock_observe(&set->config.entries[i].state);
-        if (state == ENTRY_FREE)
+        if (!is_taken(lock_observe(&set->config.entries[i].state)))
             continue;
         if (pool_overlap(draft->window_addr, size, other->window_addr, window_size(other)) ||
             pool_overlap(window, size, (uintptr_t)other->window, window_size(other)) ||
@@ -115,8 +122,9 @@ static int share(const struct bounce_set *set, const struct bounce_pool *pool, b
                : BOUNCE_E_SHARE;
 }
 
-/* A pool in the first free entry, shared and cleared, that nobody else sees yet. */
-static int enter(struct bounce_set *set, const struct bounce_config *config, uint32_t *index)
+/* A pool in the first free entry, shared and cleared, that nobody maps through yet; request: what it is for, or null. */
+static int enter(struct bounce_set *set, const struct bounce_config *config, const struct bounce_request *request,
+                 uint32_t *index)
 {
     struct bounce_set_entry *entry = NULL;
     struct bounce_pool draft;
@@ -135,12 +143,19 @@ static int enter(struct bounce_set *set, const struct bounce_config *config, uin
         return BOUNCE_E_GEOMETRY;
     if (overlaps(set, &draft))
         return BOUNCE_E_OVERLAP;
-    error = share(set, &draft, true);
+    error = request ? bounce_judge(&draft, request) : 0;
     if (error)
         return error;
     draft.key[0] = set->key[0];
     draft.key[1] = set->key[1];
     draft.place = *index << ENTRY_SHIFT;
+    entry->pool = draft;
+    lock_publish(&entry->state, ENTRY_ENTERING);
+    error = share(set, &draft, true);
+    if (error) {
+        lock_publish(&entry->state, ENTRY_FREE);
+        return error;
+    }
     bounce_begin(&entry->pool, &draft, config->cursor, entry->number);
     return 0;
 }
@@ -180,7 +195,7 @@ static int leave(const struct bounce_set *set, uint32_t index)
 
     lock_publish(&entry->state, ENTRY_LEAVING);
     error = share(set, &entry->pool, false);
-    lock_publish(&entry->state, error ? ENTRY_LOST : ENTRY_FREE);
+    lock_publish(&entry->state, error ? ENTRY_LOST : set->config.entries_wait ? ENTRY_LEFT : ENTRY_FREE);
     if (!error && set->config.released)
         set->config.released(set->config.context, index, window, meta);
     return error;
@@ -195,7 +210,7 @@ int bounce_set_add(struct bounce_set *set, const struct bounce_config *config, u
         return error;
     if (!index)
         return BOUNCE_E_NULL;
-    error = enter(set, config, &entry);
+    error = enter(set, config, NULL, &entry);
     if (error)
         return error;
     set->config.entries[entry].device = device;
@@ -236,6 +251,18 @@ int bounce_set_remove(struct bounce_set *set, uint32_t index)
     return close_pool(&set->config.entries[index]) ? leave(set, index) : BOUNCE_E_BUSY;
 }
 
+int bounce_set_reuse(struct bounce_set *set, uint32_t index)
+{
+    int error = set_check(set);
+
+    if (error)
+        return error;
+    if (index >= set->config.entry_count || lock_observe(&set->config.entries[index].state) != ENTRY_LEFT)
+        return BOUNCE_E_RANGE;
+    lock_publish(&set->config.entries[index].state, ENTRY_FREE);
+    return 0;
+}
+
 int bounce_set_map_transient(struct bounce_set *set, const struct bounce_config *config,
                              const struct bounce_request *request, struct bounce_mapping *mapping)
 {
@@ -243,16 +270,18 @@ int bounce_set_map_transient(struct bounce_set *set, const struct bounce_config 
     uint32_t index;
     int error = set_check(set), kept;
 
-    if (!error)
-        error = enter(set, config, &index);
+    if (error)
+        return error;
+    if (!request || !mapping)
+        return BOUNCE_E_NULL;
+    error = enter(set, config, request, &index);
     if (error)
         return error;
     entry = &set->config.entries[index];
     error = bounce_map(&entry->pool, request, mapping);
     if (error) {
         kept = share(set, &entry->pool, false);
-        if (kept)
-            lock_publish(&entry->state, ENTRY_LOST);
+        lock_publish(&entry->state, kept ? ENTRY_LOST : ENTRY_FREE);
         return kept ? kept : error;
     }
     lock_publish(&entry->state, ENTRY_TRANSIENT);
@@ -401,7 +430,7 @@ static int ended(struct bounce_set *set, struct bounce_set_entry *entry, int err
     if ((error != 0 && error != BOUNCE_E_COPY) || lock_observe(&entry->state) != ENTRY_TRANSIENT || !close_pool(entry))
         return error;
     left = leave(set, (uint32_t)(entry - set->config.entries));
-    return error ? error : left;
+    return left ? left : error;
 }
 
 int bounce_set_unmap(struct bounce_set *set, bounce_handle handle, enum bounce_direction direction, size_t written)

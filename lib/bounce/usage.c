@@ -76,6 +76,8 @@ int bounce_area_usage(struct bounce_pool *pool, uint32_t area, struct bounce_cou
 
 int bounce_reset_high_water(struct bounce_pool *pool)
 {
+    int error = 0;
+
     if (!pool)
         return BOUNCE_E_NULL;
     if (pool->state != POOL_READY)
@@ -83,12 +85,14 @@ int bounce_reset_high_water(struct bounce_pool *pool)
     for (uint32_t number = 0; number < area_count(pool); number++) {
         struct area area = area_of(pool, number);
         bounce_lock_state state;
-        if (!area_lock(pool, &area, &state))
-            return BOUNCE_E_BUSY;
+        if (!area_lock(pool, &area, &state)) {
+            error = BOUNCE_E_BUSY;
+            continue;
+        }
         area_head(&area)->high_water = area_head(&area)->used;
         area_unlock(&area, state);
     }
-    return 0;
+    return error;
 }
 
 /* Does a live mapping start at a slot of the area? */

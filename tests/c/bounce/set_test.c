@@ -19,7 +19,12 @@ static struct {
     int refuse_share, refuse_hide;
     void *window, *meta;
     uint32_t index;
+    const struct bounce_config *another; /* what share() is to add by itself, once; where that went */
+    uint32_t another_index;
+    int another_answer;
 } hooks;
+
+static struct bounce_config pool_of(uint32_t i, uint32_t slots);
 
 static int share(void *context, void *window, uint64_t window_addr, uint64_t size, bool shared)
 {
@@ -27,6 +32,11 @@ static int share(void *context, void *window, uint64_t window_addr, uint64_t siz
     (void)window_addr;
     if (size % 2048 != 0)
         return -1;
+    if (hooks.another) {
+        const struct bounce_config *another = hooks.another;
+        hooks.another = NULL;
+        hooks.another_answer = bounce_set_add(&set, another, 0, &hooks.another_index);
+    }
     hooks.window = window;
     if (shared ? hooks.refuse_share : hooks.refuse_hide)
         return -1;
@@ -41,6 +51,18 @@ static void released(void *context, uint32_t index, void *window, void *meta)
     hooks.index = index;
     hooks.window = window;
     hooks.meta = meta;
+}
+
+static int refuse(void *context, void *orig, size_t offset, void *window, size_t len, bool to_window)
+{
+    (void)context, (void)orig, (void)offset, (void)window, (void)len, (void)to_window;
+    return -1;
+}
+
+static int refuse_back(void *context, void *orig, size_t offset, void *window, size_t len, bool to_window)
+{
+    (void)context, (void)orig, (void)offset, (void)window, (void)len;
+    return to_window ? 0 : -1;
 }
 
 static void start(VTEST)
@@ -392,9 +414,24 @@ TEST(S36_a_transient_pool_serves_one_mapping_and_goes_with_it)
     CHECK(hooks.released == 1 && hooks.index == 1 && hooks.window == windows[1] && hooks.meta == metas[1]);
     CHECK_ERR(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_HANDLE);
 
-    /* A request that does not fit leaves nothing behind. */
+    /* A request that could not be a mapping there leaves everything as it is. */
+    memset(windows[1], 0xaa, sizeof(windows[1]));
+    memset(metas[1], 0xaa, sizeof(metas[1]));
     request.size = 33 * 2048;
-    CHECK_ERR(bounce_set_map_transient(&set, &config, &request, &mapping), BOUNCE_E_TOO_LARGE);
+    CHECK_ERR(bounce_set_map_transient(&set, &config, &request, &other), BOUNCE_E_TOO_LARGE);
+    request.size = 100;
+    request.min_align_mask = 6;
+    CHECK_ERR(bounce_set_map_transient(&set, &config, &request, &other), BOUNCE_E_MASK);
+    request.min_align_mask = 0;
+    CHECK_ERR(bounce_set_map_transient(&set, &config, &request, NULL), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_set_map_transient(&set, &config, NULL, &other), BOUNCE_E_NULL);
+    request.orig = windows[1];
+    CHECK_ERR(bounce_set_map_transient(&set, &config, &request, &other), BOUNCE_E_OVERLAP);
+    request.orig = NULL;
+    CHECK_ERR(bounce_set_map_transient(&set, &config, &request, &other), BOUNCE_E_NULL);
+    request.orig = rig_orig;
+    for (size_t i = 0; i < META; i++)
+        CHECK(((unsigned char *)metas[1])[i] == 0xaa && windows[1][i] == 0xaa);
     CHECK_EQ(hooks.released, 1);
     CHECK_EQ(hooks.shared, hooks.hidden + 1);
     CHECK_OK(bounce_set_add(&set, &config, 0, &index));
@@ -407,10 +444,113 @@ TEST(S36_a_transient_pool_serves_one_mapping_and_goes_with_it)
     hooks.refuse_hide = 1;
     CHECK_ERR(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_SHARE);
     config = pool_of(3, 32);
-    request.size = 33 * 2048;
+    config.copy = refuse;
     CHECK_ERR(bounce_set_map_transient(&set, &config, &request, &mapping), BOUNCE_E_SHARE);
     CHECK_EQ(hooks.released, 1);
     CHECK_ERR(bounce_set_add(&set, &config, 0, &index), BOUNCE_E_FULL);
+}
+
+TEST(S36_of_a_transient_mapping_that_is_not_copied_the_pool_goes_and_a_lost_window_is_told_first)
+{
+    struct bounce_config config = pool_of(0, 16);
+    struct bounce_request request = rig_request(0, 100);
+    struct bounce_mapping mapping = {.handle = 7};
+
+    start(VTEST_PASS);
+    config.copy = refuse;
+    CHECK_ERR(bounce_set_map_transient(&set, &config, &request, &mapping), BOUNCE_E_COPY);
+    CHECK(mapping.handle == 7 && hooks.shared == 1 && hooks.hidden == 1 && hooks.released == 0);
+    config.copy = refuse_back;
+    CHECK_OK(bounce_set_map_transient(&set, &config, &request, &mapping)); /* in the same entry and memory */
+    CHECK(bounce_set_find(&set, mapping.addr) == &entries[0].pool);
+    CHECK_ERR(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, BOUNCE_WHOLE), BOUNCE_E_COPY);
+    CHECK(hooks.hidden == 2 && hooks.released == 1);
+    CHECK_OK(bounce_set_map_transient(&set, &config, &request, &mapping));
+    hooks.refuse_hide = 1;
+    CHECK_ERR(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, BOUNCE_WHOLE), BOUNCE_E_SHARE);
+    CHECK_EQ(hooks.released, 1);
+    CHECK_ERR(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_HANDLE);
+}
+
+TEST(S36_a_pool_that_is_added_while_another_is_being_shared_has_an_entry_of_its_own)
+{
+    struct bounce_config config = pool_of(0, 16), another = pool_of(1, 16), over = pool_of(0, 8);
+    struct bounce_request request = rig_request(0, 100);
+    struct bounce_mapping mapping;
+    struct bounce_counts counts;
+    uint32_t index;
+
+    start(VTEST_PASS);
+    hooks.another = &another;
+    CHECK_OK(bounce_set_add(&set, &config, 0, &index));
+    CHECK_OK(hooks.another_answer);
+    CHECK(index == 0 && hooks.another_index == 1);
+    CHECK_OK(bounce_set_usage(&set, &counts));
+    CHECK_EQ(counts.slots, 32);
+    CHECK_EQ(pool_at(map(0, 100).addr), 0);
+    CHECK_OK(bounce_set_remove(&set, 1));
+
+    /* One over the other is refused, as if it were there already; and what could not be shared has no entry. */
+    config = pool_of(2, 16);
+    over.window_addr = config.window_addr;
+    hooks.another = &over;
+    CHECK_OK(bounce_set_map_transient(&set, &config, &request, &mapping));
+    CHECK_ERR(hooks.another_answer, BOUNCE_E_OVERLAP);
+    CHECK(bounce_set_find(&set, mapping.addr) == &entries[1].pool);
+    another = pool_of(3, 16);
+    config = pool_of(4, 16);
+    hooks.refuse_share = 1;
+    hooks.another = &another;
+    CHECK_ERR(bounce_set_add(&set, &config, 0, &index), BOUNCE_E_SHARE);
+    CHECK_ERR(hooks.another_answer, BOUNCE_E_SHARE);
+    hooks.refuse_share = 0;
+    CHECK_EQ(add(3, 16, 0), 2);
+}
+
+TEST(S36_S37_an_entry_that_waits_is_not_taken_before_it_is_given_back)
+{
+    struct bounce_set_config waiting = {.entries = entries, .entry_count = 2, .released = released, .entries_wait = true};
+    struct bounce_config config = pool_of(1, 16);
+    struct bounce_request request = rig_request(0, 100);
+    struct bounce_mapping mapping;
+    uint32_t index;
+
+    memset(&hooks, 0, sizeof(hooks));
+    CHECK_OK(bounce_set_init(&set, &waiting));
+    CHECK_ERR(bounce_set_reuse(&set, 0), BOUNCE_E_RANGE); /* free as it is */
+    CHECK_EQ(add(0, 16, 0), 0);
+    CHECK_ERR(bounce_set_reuse(&set, 0), BOUNCE_E_RANGE);
+    CHECK_OK(bounce_set_drain(&set, 0));
+    CHECK_ERR(bounce_set_reuse(&set, 0), BOUNCE_E_RANGE);
+    CHECK_OK(bounce_set_remove(&set, 0));
+    CHECK_EQ(hooks.released, 1);
+
+    /* Its memory is the caller's, and may come in again; its entry may not. */
+    CHECK_EQ(add(0, 16, 0), 1);
+    CHECK_ERR(bounce_set_map_transient(&set, &config, &request, &mapping), BOUNCE_E_FULL);
+    CHECK(!bounce_set_find(&set, config.window_addr));
+    CHECK_ERR(bounce_set_remove(&set, 0), BOUNCE_E_RANGE);
+    CHECK_ERR(bounce_set_drain(&set, 0), BOUNCE_E_RANGE);
+    CHECK_OK(bounce_set_reuse(&set, 0));
+    CHECK_ERR(bounce_set_reuse(&set, 0), BOUNCE_E_RANGE);
+
+    CHECK_OK(bounce_set_map_transient(&set, &config, &request, &mapping));
+    CHECK_ERR(bounce_set_reuse(&set, 0), BOUNCE_E_RANGE);
+    CHECK_OK(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0));
+    CHECK_ERR(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_HANDLE);
+    CHECK_EQ(hooks.released, 2);
+    CHECK_ERR(bounce_set_add(&set, &config, 0, &index), BOUNCE_E_FULL);
+    CHECK_OK(bounce_set_reuse(&set, 0));
+    CHECK_ERR(bounce_set_reuse(&set, 2), BOUNCE_E_RANGE);
+    CHECK_EQ(add(2, 16, 0), 0);
+    CHECK_OK(bounce_set_remove(&set, 0));
+    CHECK_OK(bounce_set_remove(&set, 1));
+    CHECK_OK(bounce_set_fini(&set)); /* who ends a set need not give its entries back */
+
+    start(VTEST_PASS);
+    CHECK_EQ(add(0, 16, 0), 0);
+    CHECK_OK(bounce_set_remove(&set, 0));
+    CHECK_ERR(bounce_set_reuse(&set, 0), BOUNCE_E_RANGE); /* this set's are free at once */
 }
 
 TEST(C274_C275_a_forged_handle_or_one_of_another_set_leads_nowhere)
@@ -452,6 +592,7 @@ TEST(C276_a_set_refuses_what_comes_before_init_or_after_fini)
     for (int lap = 0; lap < 2; lap++) {
         CHECK_ERR(bounce_set_add(&set, &pool, 0, &index), BOUNCE_E_STATE);
         CHECK_ERR(bounce_set_remove(&set, 0), BOUNCE_E_STATE);
+        CHECK_ERR(bounce_set_reuse(&set, 0), BOUNCE_E_STATE);
         CHECK_ERR(bounce_set_map(&set, 0, &request, &mapping), BOUNCE_E_STATE);
         CHECK_ERR(bounce_set_map_transient(&set, &pool, &request, &mapping), BOUNCE_E_STATE);
         CHECK_ERR(bounce_set_unmap(&set, 1, BOUNCE_TO_DEVICE, 0), BOUNCE_E_STATE);
@@ -473,4 +614,5 @@ TEST(C276_a_set_refuses_what_comes_before_init_or_after_fini)
     CHECK_ERR(bounce_set_init(&set, &config), BOUNCE_E_NULL);
     CHECK_ERR(bounce_set_map(NULL, 0, &request, &mapping), BOUNCE_E_NULL);
     CHECK_ERR(bounce_set_usage(NULL, &counts), BOUNCE_E_NULL);
+    CHECK_ERR(bounce_set_reuse(NULL, 0), BOUNCE_E_NULL);
 }

@@ -162,10 +162,11 @@ TEST(C270_of_two_threads_that_unmap_the_same_mapping_one_does)
     CHECK_OK(pthread_barrier_destroy(&start));
 }
 
-/* A set, whose second and third pool come and go while others map. */
+/* A set, of which all pools but the first come and go while others map. */
 enum { COMERS = 2, SET_SLOTS = 128, SET_META = 8192 };
 
 static struct bounce_set set;
+static struct bounce_set_entry entries[1 + COMERS];
 static unsigned char set_windows[1 + COMERS][SET_SLOTS * 2048];
 static uint64_t set_metas[1 + COMERS][SET_META / 8];
 static atomic_bool finished;
@@ -175,6 +176,7 @@ struct guest {
     uint32_t owner;
     atomic_uint rounds; /* it is within no call of before a change of this */
     uint32_t elsewhere; /* mappings outside the first pool */
+    _Atomic(bounce_handle) parting; /* the transient mapping that it is to unmap; 0: none */
     _Atomic(const char *) wrong;
 };
 
@@ -219,7 +221,12 @@ static void *visit(void *argument)
     uint64_t seed = guest->owner + 20;
 
     while (!atomic_load(&finished) && !guest->wrong) {
+        bounce_handle parting = atomic_load(&guest->parting);
         guest->wrong = set_round(guest, &seed);
+        if (parting && bounce_set_unmap(&set, parting, BOUNCE_FROM_DEVICE, 0) != 0)
+            guest->wrong = "a transient mapping was not unmapped";
+        if (parting)
+            atomic_store(&guest->parting, 0);
         atomic_fetch_add(&guest->rounds, 1);
     }
     return NULL;
@@ -235,7 +242,7 @@ static void wait_for(struct guest *guests, unsigned count)
     }
 }
 
-static int set_add(uint32_t which, uint32_t slots, uint32_t *index)
+static struct bounce_config set_pool(uint32_t which, uint32_t slots)
 {
     struct bounce_config config = {0};
 
@@ -245,24 +252,59 @@ static int set_add(uint32_t which, uint32_t slots, uint32_t *index)
     config.mappings = slots;
     config.meta = set_metas[which];
     config.meta_size = SET_META;
+    return config;
+}
+
+static int set_add(uint32_t which, uint32_t slots, uint32_t *index)
+{
+    struct bounce_config config = set_pool(which, slots);
+
     return bounce_set_add(&set, &config, 0, index);
 }
 
-TEST(S37_C246_pools_come_and_go_while_others_map_and_look_up)
+/* What is left of a pool: somebody else's memory. */
+static void set_overwrite(uint32_t which)
 {
-    static struct bounce_set_entry entries[1 + COMERS];
-    static struct guest guests[2];
-    struct bounce_set_config config = {.entries = entries, .entry_count = 1 + COMERS};
+    memset(set_windows[which], 0xdd, sizeof(set_windows[which]));
+    memset(set_metas[which], 0xdd, sizeof(set_metas[which]));
+}
+
+static struct guest guests[2];
+
+/* A set with a pool that is too small for the guests, who go on to others, and the guests in it. */
+static void set_open(VTEST, bool entries_wait)
+{
+    struct bounce_set_config config = {.entries = entries, .entry_count = 1 + COMERS, .entries_wait = entries_wait};
     uint32_t index;
 
     atomic_store(&finished, false);
     memset(guests, 0, sizeof(guests));
     CHECK_OK(bounce_set_init(&set, &config));
-    CHECK_OK(set_add(0, 8, &index)); /* too small for the guests: they go on to the others */
+    CHECK_OK(set_add(0, 8, &index));
     for (uint32_t i = 0; i < 2; i++) {
         guests[i].owner = i;
         CHECK_OK(pthread_create(&guests[i].thread, NULL, visit, &guests[i]));
     }
+}
+
+static void set_close(VTEST)
+{
+    atomic_store(&finished, true);
+    for (uint32_t i = 0; i < 2; i++) {
+        CHECK_OK(pthread_join(guests[i].thread, NULL));
+        if (guests[i].wrong)
+            printf("# guest %u: %s\n", (unsigned)i, guests[i].wrong);
+        CHECK(!guests[i].wrong);
+    }
+    CHECK_OK(bounce_set_remove(&set, 0));
+    CHECK_OK(bounce_set_fini(&set));
+}
+
+TEST(S37_C246_pools_come_and_go_while_others_map_and_look_up)
+{
+    uint32_t index;
+
+    set_open(VTEST_PASS, false);
     for (uint32_t lap = 0; lap < RIG_ROUNDS(60); lap++) {
         uint32_t which = 1 + lap % COMERS;
         CHECK_OK(set_add(which, 16 + lap % 100, &index));
@@ -271,17 +313,37 @@ TEST(S37_C246_pools_come_and_go_while_others_map_and_look_up)
         while (bounce_set_remove(&set, index) == BOUNCE_E_BUSY)
             sched_yield();
         wait_for(guests, 2); /* the grace period; then the memory is somebody else's */
-        memset(set_windows[which], 0xdd, sizeof(set_windows[which]));
-        memset(set_metas[which], 0xdd, sizeof(set_metas[which]));
+        set_overwrite(which);
     }
-    atomic_store(&finished, true);
-    for (uint32_t i = 0; i < 2; i++) {
-        CHECK_OK(pthread_join(guests[i].thread, NULL));
-        if (guests[i].wrong)
-            printf("# guest %u: %s\n", (unsigned)i, guests[i].wrong);
-        CHECK(!guests[i].wrong);
-        CHECK(guests[i].elsewhere > 0);
+    set_close(VTEST_PASS);
+    CHECK(guests[0].elsewhere > 0 && guests[1].elsewhere > 0);
+}
+
+/* A guest that unmaps has its pool leave, which the other one may be looking at; the next does not come into its entry. */
+TEST(S36_S37_a_transient_pool_leaves_in_any_thread_while_others_come_where_entries_wait)
+{
+    static unsigned char original[100];
+    struct bounce_request request = {.orig = original, .size = sizeof(original), .direction = BOUNCE_FROM_DEVICE};
+    struct bounce_pool *before = NULL, *now;
+    struct bounce_mapping mapping;
+
+    set_open(VTEST_PASS, true);
+    for (uint32_t lap = 0; lap < RIG_ROUNDS(60); lap++) {
+        uint32_t which = 1 + lap % COMERS;
+        struct bounce_config config = set_pool(which, 16 + lap % 100);
+
+        CHECK_OK(bounce_set_map_transient(&set, &config, &request, &mapping));
+        now = bounce_set_pool(&set, mapping.handle);
+        CHECK(now && now != before);
+        if (before) {
+            wait_for(guests, 2);
+            set_overwrite(3 - which);
+            CHECK_OK(bounce_set_reuse(&set, before == &entries[1].pool ? 1 : 2));
+        }
+        atomic_store(&guests[lap % 2].parting, mapping.handle);
+        while (atomic_load(&guests[lap % 2].parting) && !guests[lap % 2].wrong)
+            sched_yield();
+        before = now;
     }
-    CHECK_OK(bounce_set_remove(&set, 0));
-    CHECK_OK(bounce_set_fini(&set));
+    set_close(VTEST_PASS);
 }

@@ -42,6 +42,18 @@ TEST(C294_a_try_view_never_waits_for_a_held_lock)
     bounce_lock_give(&area_head(&areas[1])->lock, state[1]);
     bounce_lock_give(&area_head(&areas[0])->lock, state[0]);
 
+    /* Whose lock was held keeps its mark, and no other one, wherever it stands. */
+    for (uint32_t i = 0; i < 2; i++) {
+        for (uint32_t n = 0; n < 2; n++)
+            area_head(&areas[n])->high_water = 9;
+        state[i] = bounce_lock_take(&area_head(&areas[i])->lock);
+        CHECK_ERR(bounce_reset_high_water(&view), BOUNCE_E_BUSY);
+        bounce_lock_give(&area_head(&areas[i])->lock, state[i]);
+        CHECK(area_head(&areas[i])->high_water == 9 && area_head(&areas[1 - i])->high_water == 1);
+    }
+    CHECK_OK(bounce_reset_high_water(&view));
+    CHECK_EQ(rig_usage(&pool).high_water, 2);
+
     CHECK_EQ(rig_usage(&pool).mappings, 2);
     CHECK_OK(bounce_unmap(&view, mapping.handle, BOUNCE_BIDIRECTIONAL, 0)); /* handles are the same */
     CHECK_OK(bounce_unmap(&pool, other.handle, BOUNCE_BIDIRECTIONAL, 0));
