@@ -305,11 +305,12 @@ int vring_split_driver_save(const struct vring_split_driver *vq, void *state, si
  * Set up a driver queue that goes on where the saved one was. The device may run; it has not been told anything since.
  *
  * config  as for init, with the features and the size that were saved; index is not used. The slots may have been
- *         written to if the call fails; vq is then as it was.
+ *         written to if the call fails; vq is then as it was, but for VRING_E_PEER_*.
  *
  * Returns 1 if used buffers wait already, 0 if not, as enable_notify does, with notifications enabled; and the next
  * publish answers 1, staged or not: whether the predecessor notified is not known. Otherwise as init, and VRING_E_SAVED
  * for bytes that are no state, whatever they are; VRING_E_UNFIT for another queue's, or a ring that has moved since.
+ * VRING_E_PEER_*: the queue was set up, and the device has broken it already; its tokens are take_unused's.
  */
 int vring_split_driver_restore(struct vring_split_driver *vq, const struct vring_driver_config *config,
                                const void *state, size_t bytes);
@@ -525,7 +526,8 @@ int vring_split_device_save(const struct vring_split_device *vq, void *state, si
 
 /*
  * As vring_split_driver_restore(). get_avail hands out again what was in flight, oldest first, before anything new: under
- * new handles, and judged anew: with a max_chain less than the saved one, what was legal then breaks the queue now.
+ * new handles, and judged anew: with a max_chain less than the saved one, what was legal then breaks the queue now. One that
+ * is rewound has the same handle when it is handed out once more.
  */
 int vring_split_device_restore(struct vring_split_device *vq, const struct vring_device_config *config,
                                const void *state, size_t bytes);

@@ -3,6 +3,7 @@
 #include <vring/device.h>
 
 #include "features.h"
+#include "resume.h"
 #include "split_be.h"
 
 int vring_device_init(struct vring_device *vq, const struct vring_device_config *config)
@@ -191,7 +192,7 @@ int vring_device_restore(struct vring_device *vq, const struct vring_device_conf
                  : big_endian ? vring_split_be_device_restore(&vq->as.split, config, state, bytes)
                               : vring_split_device_restore(&vq->as.split, config, state, bytes);
 
-    if (answer >= 0) {
+    if (resume_has_set_up(answer)) {
         vq->packed = packed;
         vq->big_endian = big_endian;
     }
@@ -209,7 +210,7 @@ int vring_device_recover(struct vring_device *vq, const struct vring_device_conf
                  : big_endian ? vring_split_be_device_recover(&vq->as.split, config)
                               : vring_split_device_recover(&vq->as.split, config);
 
-    if (answer >= 0) {
+    if (resume_has_set_up(answer)) {
         vq->packed = packed;
         vq->big_endian = big_endian;
     }

@@ -3,6 +3,7 @@
 #include <vring/driver.h>
 
 #include "features.h"
+#include "resume.h"
 #include "split_be.h"
 
 int vring_driver_init(struct vring_driver *vq, const struct vring_driver_config *config)
@@ -221,7 +222,7 @@ int vring_driver_restore(struct vring_driver *vq, const struct vring_driver_conf
                  : big_endian ? vring_split_be_driver_restore(&vq->as.split, config, state, bytes)
                               : vring_split_driver_restore(&vq->as.split, config, state, bytes);
 
-    if (answer >= 0) {
+    if (resume_has_set_up(answer)) {
         vq->packed = packed;
         vq->big_endian = big_endian;
     }

@@ -33,12 +33,15 @@ static inline uint16_t handle_head(vring_handle handle)
 }
 
 /*
- * From now on no handle names the buffer at head: the lower half of a handle is a head, and none is as high as this. Nor is
- * it negative: x86-64 stores such a constant and a zero behind it by one instruction.
+ * Names no buffer: the lower half of a handle is a head, and none is as high as this. Nor is it negative: x86-64 stores such
+ * a constant and a zero behind it by one instruction.
  */
+enum { HANDLE_NONE = INT32_MAX };
+
+/* From now on no handle names the buffer at head. */
 static inline void heads_forget(struct vring_head *heads, uint16_t head)
 {
-    heads[head].handle = INT32_MAX;
+    heads[head].handle = HANDLE_NONE;
 }
 
 static inline void heads_clear(struct vring_head *heads, uint32_t size)

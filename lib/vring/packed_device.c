@@ -162,10 +162,14 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
 int vring_packed_device_peek(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                              struct vring_chain *chain)
 {
+    uint16_t generation = vq ? vq->generation : 0;
     int answer = vring_packed_device_get_avail(vq, iov, n_iov, chain);
 
-    if (answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN)
+    if (answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN) {
         (void)vring_packed_device_rewind(vq, chain->handle);
+        vq->generation = generation; /* no buffer was taken: stale handles come no nearer to what the next will have */
+        chain->handle = HANDLE_NONE;
+    }
     return answer;
 }
 
@@ -283,7 +287,7 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
     bool straight = PORT_FAST && !inflight_is_kept(&vq->inflight) && !feature_on(vq->features, VRING_F_IN_ORDER);
     int error = vq->live <= 0 ? peer_verdict(vq->live) : 0;
 
-    if (packed_device_passes(vq))
+    if (!error && packed_device_passes(vq))
         packed_device_settle(vq);
     while (!error && added < count) {
         uint32_t now = 0;

@@ -60,7 +60,7 @@ int vring_packed_driver_snapshot(const struct vring_packed_driver *vq, struct vr
     snapshot->published = packed_place(vq->published);
     snapshot->free = vq->free_count;
     snapshot->in_order = feature_on(vq->features, VRING_F_IN_ORDER);
-    snapshot->error = vq->fault.error;
+    snapshot->error = peer_broken_by(vq->live);
     return 0;
 }
 
@@ -96,7 +96,7 @@ int vring_packed_device_snapshot(const struct vring_packed_device *vq, struct vr
     snapshot->next_used = packed_place(vq->next_used);
     snapshot->published = packed_place(vq->published);
     snapshot->in_order = feature_on(vq->features, VRING_F_IN_ORDER);
-    snapshot->error = vq->fault.error;
+    snapshot->error = peer_broken_by(vq->live);
     return 0;
 }
 

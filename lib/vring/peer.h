@@ -70,6 +70,12 @@ static inline int peer_verdict(int live)
     return live < 0 ? live : VRING_E_STATE;
 }
 
+/* What broke the queue whose live this is; 0 if nothing did. Its fault may also tell of what was let pass. */
+static inline int peer_broken_by(int live)
+{
+    return live < 0 ? live : 0;
+}
+
 /* LIVE or SUSPENDED, as the live of a queue says; otherwise what it answers, VRING_E_NULL if there is none. */
 int vring_state(const int *live);
 

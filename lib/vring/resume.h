@@ -11,6 +11,12 @@
 
 #include "features.h"
 
+/* Did a restore or recover that answered this set the queue up? Also one that the peer has broken at once. */
+static inline bool resume_has_set_up(int answer)
+{
+    return answer >= 0 || vring_error_blame(answer) == VRING_BLAME_PEER;
+}
+
 /* Does the queue owe a notification that the predecessor may not have sent? */
 static inline bool resume_owes(bool owes)
 {

@@ -139,10 +139,14 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
 int vring_split_device_peek(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                              struct vring_chain *chain)
 {
+    uint16_t generation = vq ? vq->generation : 0;
     int answer = vring_split_device_get_avail(vq, iov, n_iov, chain);
 
-    if (answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN)
+    if (answer == 0 || vring_error_blame(answer) == VRING_BLAME_CHAIN) {
         (void)vring_split_device_rewind(vq, chain->handle);
+        vq->generation = generation; /* no buffer was taken: stale handles come no nearer to what the next will have */
+        chain->handle = HANDLE_NONE;
+    }
     return answer;
 }
 

@@ -63,7 +63,7 @@ int vring_split_driver_snapshot(const struct vring_split_driver *vq, struct vrin
     snapshot->published = vq->published;
     snapshot->free = vq->free_count;
     snapshot->in_order = feature_on(vq->features, VRING_F_IN_ORDER);
-    snapshot->error = vq->fault.error;
+    snapshot->error = peer_broken_by(vq->live);
     return 0;
 }
 
@@ -99,7 +99,7 @@ int vring_split_device_snapshot(const struct vring_split_device *vq, struct vrin
     snapshot->next_used = vq->next_used;
     snapshot->published = vq->published;
     snapshot->in_order = feature_on(vq->features, VRING_F_IN_ORDER);
-    snapshot->error = vq->fault.error;
+    snapshot->error = peer_broken_by(vq->live);
     return 0;
 }
 

@@ -8,13 +8,21 @@
 #include "vring/access_hook.h"
 
 static unsigned long accesses;
+static unsigned char *moves; /* what the device writes to as soon as it has been looked at: a word, which is then ... */
+static uint16_t moves_to;
 
 uint64_t vring_hook_load(const void *p, size_t width, enum vring_hook_order order)
 {
+    uint64_t value = width == 8   ? *(const uint64_t *)p
+                     : width == 4 ? *(const uint32_t *)p
+                     : width == 2 ? *(const uint16_t *)p
+                                  : *(const uint8_t *)p;
+
     (void)order;
     accesses++;
-    return width == 8 ? *(const uint64_t *)p : width == 4 ? *(const uint32_t *)p : width == 2 ? *(const uint16_t *)p
-                                                                                             : *(const uint8_t *)p;
+    if (p == moves)
+        put16(moves, moves_to);
+    return value;
 }
 
 void vring_hook_store(void *p, size_t width, uint64_t v, enum vring_hook_order order)
@@ -140,4 +148,60 @@ RING_TEST(C082_C198_a_device_reset_while_it_works_on_a_buffer)
     CHECK_ERR(vring_device_rewind(&r.device, chain.handle), VRING_E_STATE);
     CHECK_ERR(vring_device_publish(&r.device), VRING_E_STATE);
     CHECK_EQ(accesses, 0);
+}
+
+/* The device breaks the queue between two looks of restore: it is there, in its own format, and its tokens are not lost. */
+RING_TEST(C213_a_queue_that_is_broken_while_it_is_restored_gives_its_tokens_back)
+{
+    static unsigned char state[1024];
+
+    for (int other = 0; other < 3; other++) {
+        struct vring_driver_config config;
+        uint64_t token;
+        int bytes;
+
+        if (format->all & VRING_F_RING_PACKED)
+            continue; /* nothing that a device could write breaks a packed ring so early */
+        CHECK_OK(ring_start(&r, 4, format->all, 0));
+        CHECK_OK(ring_add(&r, 0, 4, true, 42));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        bytes = vring_driver_save(&r.driver, state, sizeof state);
+        CHECK(bytes > 0 && bytes <= (int)sizeof state);
+        config = r.driver_config;
+        r.driver.packed = other == 1; /* what the place was before */
+        r.driver.big_endian = other == 2;
+        moves = used_at(&r, 2);
+        moves_to = 0x4040; /* in any order */
+        CHECK_ERR(vring_driver_restore(&r.driver, &config, state, (size_t)bytes), VRING_E_PEER_INDEX);
+        moves = NULL;
+        CHECK_EQ(vring_driver_fault(&r.driver).value, 0x4040);
+        vring_driver_reset(&r.driver);
+        CHECK_OK(vring_driver_take_unused(&r.driver, &token));
+        CHECK_EQ(token, 42);
+        CHECK_ERR(vring_driver_take_unused(&r.driver, &token), VRING_E_EMPTY);
+    }
+}
+
+RING_TEST(C212_a_device_that_is_broken_while_it_is_restored_is_asked_in_its_own_format)
+{
+    static unsigned char state[1024];
+
+    for (int other = 0; other < 3; other++) {
+        struct vring_snapshot now;
+        int bytes;
+
+        if (format->all & VRING_F_RING_PACKED)
+            continue;
+        CHECK_OK(ring_start(&r, 4, format->all, 0));
+        bytes = vring_device_save(&r.device, state, sizeof state);
+        CHECK(bytes > 0 && bytes <= (int)sizeof state);
+        r.device.packed = other == 1;
+        r.device.big_endian = other == 2;
+        moves = avail_at(&r, 2);
+        moves_to = 0x4040;
+        CHECK_ERR(vring_device_restore(&r.device, &r.device_config, state, (size_t)bytes), VRING_E_PEER_INDEX);
+        moves = NULL;
+        CHECK_OK(vring_device_snapshot(&r.device, &now));
+        CHECK(!now.packed && now.size == 4 && now.avail_idx == 0x4040);
+    }
 }

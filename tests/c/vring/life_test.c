@@ -164,6 +164,36 @@ RING_TEST(a_buffer_that_was_looked_at_is_still_to_be_taken)
     CHECK_OK(vring_device_add_used(&r.device, chain.handle, 0));
 }
 
+/* Looking takes nothing: however often, it brings no handle of before to life, and gives none. */
+RING_TEST(C131_handles_do_not_age_by_looking)
+{
+    struct vring_chain first, second, seen;
+    struct vring_used_buffer used;
+    static struct ring r;
+
+    for (int in_order = 0; in_order < 1 + (format->plain != 0); in_order++) {
+        CHECK_OK(ring_start(&r, 4, format->plain | (in_order ? VRING_F_IN_ORDER : 0), 0));
+        for (int i = 0; i < 4; i++)
+            CHECK_OK(ring_add(&r, 0, 4, true, 1));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        for (int i = 0; i < 4; i++) {
+            CHECK_OK(ring_get_avail(&r, i == 0 ? &first : &second));
+            CHECK_OK(vring_device_add_used(&r.device, (i == 0 ? &first : &second)->handle, 4));
+        }
+        CHECK(vring_device_publish(&r.device) >= 0);
+        for (int i = 0; i < 4; i++)
+            CHECK_OK(vring_driver_get_used(&r.driver, &used));
+        CHECK_OK(ring_add(&r, 0, 4, true, 1));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        for (uint32_t i = 0; i < 65536 - 4; i++)
+            CHECK_OK(vring_device_peek(&r.device, r.iov, 64, &seen));
+        CHECK_OK(ring_get_avail(&r, &second));
+        CHECK_ERR(vring_device_add_used(&r.device, seen.handle, 0), VRING_E_HANDLE);
+        CHECK_ERR(vring_device_add_used(&r.device, first.handle, 0), VRING_E_HANDLE);
+        CHECK_OK(vring_device_add_used(&r.device, second.handle, 0));
+    }
+}
+
 /* ------------------------------------------------------------------------------------------------ out of season --- */
 
 /* init asks nothing of what was there: attaching twice is beginning anew, and the old handles are dead. */
@@ -327,6 +357,7 @@ RING_TEST(C024_C056_what_is_in_no_region_is_not_memory_however_high_its_address)
 RING_TEST(C160_a_length_that_cannot_be_is_cut_and_told_where_that_is_the_policy)
 {
     struct vring_used_buffer used;
+    struct vring_snapshot now;
     struct vring_chain chain;
     static struct ring r;
 
@@ -344,5 +375,7 @@ RING_TEST(C160_a_length_that_cannot_be_is_cut_and_told_where_that_is_the_policy)
     CHECK_EQ(used.len, 16);
     CHECK_EQ(vring_driver_fault(&r.driver).error, VRING_E_PEER_LEN);
     CHECK_EQ(vring_driver_fault(&r.driver).value, 99);
+    CHECK_OK(vring_driver_snapshot(&r.driver, &now));
+    CHECK_EQ(now.error, 0);
     CHECK_EQ(one_round(&r, 2), 2); /* and the queue lives */
 }

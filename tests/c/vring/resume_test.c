@@ -104,7 +104,7 @@ RING_TEST(V52_V93_V97_V98_V99_V101_C216_a_restored_device_is_handed_again_what_w
 {
     for (int in_order = 0; in_order < 2; in_order++) {
         uint64_t more = in_order ? VRING_F_IN_ORDER : 0;
-        struct vring_chain chains[2], again;
+        struct vring_chain chains[2], again, seen;
         struct vring_used_buffer used;
         static struct ring r;
         struct vring_head heads[4];
@@ -126,7 +126,9 @@ RING_TEST(V52_V93_V97_V98_V99_V101_C216_a_restored_device_is_handed_again_what_w
         CHECK_EQ(vring_device_enable_notify(&r.device), 1);
         for (uint32_t i = 0; i < 3; i++) {
             CHECK_ERR(vring_device_add_used(&r.device, chains[i & 1].handle, 1), VRING_E_HANDLE);
+            CHECK_OK(vring_device_peek(&r.device, r.iov, 64, &seen));
             CHECK_OK(ring_get_avail(&r, &again));
+            CHECK_ERR(vring_device_add_used(&r.device, seen.handle, 1), VRING_E_HANDLE);
             CHECK_EQ(again.writable, 16 + i);
             CHECK(r.iov[0].base == r.guest + 64 * i);
             /* A rewound one comes again, before any other. */

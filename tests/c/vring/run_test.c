@@ -432,6 +432,23 @@ MODERN_RING_TEST(C131_a_run_makes_no_handle_of_a_lap_ago_good)
         }
 }
 
+/* A queue that was reset has no heads: they may be another's, and who has an old handle writes nothing there. */
+MODERN_RING_TEST(C131_what_was_passed_is_not_written_down_after_a_reset)
+{
+    static struct vring_head kept[8];
+
+    for (int verb = 0; verb < 4; verb++) {
+        start(VTEST_PASS, format, 8, VRING_F_IN_ORDER);
+        offer(VTEST_PASS, 3, 0);
+        CHECK_OK(get_run(3));
+        vring_device_reset(&r.device);
+        memset(r.device_config.heads, 0x5a, sizeof kept);
+        memcpy(kept, r.device_config.heads, sizeof kept);
+        CHECK_ERR(give_up(verb, chain.handle, 0), VRING_E_STATE);
+        CHECK(memcmp(kept, r.device_config.heads, sizeof kept) == 0);
+    }
+}
+
 /* Where one of a run stands another has stood a lap ago, which is not held for that. */
 TEST(C131_packed_a_run_stands_where_another_stood)
 {

@@ -104,6 +104,30 @@ TEST(C222_a_recovery_of_a_packed_ring_that_fails_leaves_all_to_the_next_one)
     CHECK_EQ(vring_device_in_flight(&r.device), 2);
 }
 
+/* A queue that the driver breaks as soon as it is set up is there, of the format that it was set up in. */
+RING_TEST(C212_a_queue_that_is_broken_while_it_recovers_is_asked_in_its_own_format)
+{
+    for (int other = 0; other < 3; other++) {
+        struct vring_snapshot now;
+        static struct ring r;
+
+        if (format->all & VRING_F_RING_PACKED)
+            continue; /* nothing that a driver could write breaks a packed ring so early */
+        CHECK_OK(ring_start(&r, 4, formats[other].all, 0));
+        vring_device_reset(&r.device);
+        ring_configure(&r, 4, format->all, 0);
+        CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+        memset(region, 0, sizeof region);
+        r.device_config.inflight = region;
+        r.device_config.inflight_size = vring_inflight_size(4, false);
+        put16(avail_at(&r, 2), format->plain & VRING_F_VERSION_1 ? 1000 : 0xe803); /* 1000, as the ring has it */
+        CHECK_ERR(vring_device_recover(&r.device, &r.device_config), VRING_E_PEER_INDEX);
+        CHECK_EQ(vring_device_fault(&r.device).value, 1000);
+        CHECK_OK(vring_device_snapshot(&r.device, &now));
+        CHECK(!now.packed && now.size == 4 && now.avail_idx == 1000 && now.error == VRING_E_PEER_INDEX);
+    }
+}
+
 MODERN_RING_TEST(V102_a_suspended_device_hands_out_again_what_waits_and_nothing_else)
 {
     for (int in_order = 0; in_order < 2; in_order++) {
