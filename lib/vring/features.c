@@ -13,7 +13,7 @@
  * it; nor does ANY_LAYOUT: a ring does not look into buffers; nor RING_RESET: what it resets is set up anew by init.
  */
 #define SUPPORTED                                                                                                      \
-    (VRING_BUILD_FEATURES &                                                                                            \
+    ((VRING_BUILD_FEATURES) &                                                                                          \
      (LEGACY_BITS | VRING_F_INDIRECT_DESC | VRING_F_EVENT_IDX | VRING_F_VERSION_1 | VRING_F_ACCESS_PLATFORM |          \
       VRING_F_RING_PACKED | VRING_F_IN_ORDER | VRING_F_ORDER_PLATFORM | VRING_F_NOTIFICATION_DATA |                    \
       VRING_F_NOTIF_CONFIG_DATA | VRING_F_RING_RESET | VRING_F_SUSPEND))

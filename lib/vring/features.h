@@ -8,13 +8,13 @@
 
 /*
  * The features that a build carries out, of those it could: what is not among them is refused by init, and its code folds
- * away. For firmware that knows its device.
+ * away. For firmware that knows its device: -D'VRING_BUILD_FEATURES=VRING_F_VERSION_1|VRING_F_EVENT_IDX', say.
  */
 #ifndef VRING_BUILD_FEATURES
 #define VRING_BUILD_FEATURES (~UINT64_C(0))
 #endif
 
-#define FEATURE_BUILT(feature) ((VRING_BUILD_FEATURES & (feature)) != 0)
+#define FEATURE_BUILT(feature) (((VRING_BUILD_FEATURES) & (feature)) != 0)
 
 /* Is what both formats do a function that they share? Where one alone is built it has one caller, and is best a part of that. */
 enum { FEATURES_SHARE = PORT_FAST || FEATURE_BUILT(VRING_F_RING_PACKED) };

@@ -418,10 +418,30 @@ BUGS = (
         (
             Edit(
                 "set.c",
-                "    error = share(set, &draft, true);\n    if (error)\n        return error;",
-                "    share(set, &draft, true);",
+                "    error = share(set, &draft, true);\n    if (error) {",
+                "    share(set, &draft, true);\n    if (error) {",
             ),
         ),
+    ),
+    Bug(
+        "S36: a pool enters where another is entering",
+        "set_test.c",
+        (Edit("set.c", "    lock_publish(&entry->state, ENTRY_ENTERING);\n", ""),),
+    ),
+    Bug(
+        "S37: an entry is taken while somebody may look at who left it",
+        "set_test.c",
+        (Edit("set.c", "set->config.entries_wait ? ENTRY_LEFT : ENTRY_FREE", "ENTRY_FREE"),),
+    ),
+    Bug(
+        "S36: a window is shared for what could never be mapped",
+        "set_test.c",
+        (Edit("set.c", "error = request ? bounce_judge(&draft, request) : 0;", ""),),
+    ),
+    Bug(
+        "C300: a lost window is not told",
+        "set_test.c",
+        (Edit("set.c", "return left ? left : error;", "return error ? error : left;"),),
     ),
     Bug(
         "C299: a pool leaves with its mappings",

@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import json
 import mmap
+import os
 import pathlib
 import re
 import shutil
@@ -280,6 +281,7 @@ def test_a_program_that_is_missing_is_named_with_its_package() -> None:
     [
         (["--slots", 80], 0, ""),  # room for two requests: the others wait for them
         (["--depth", 1], 0, ""),
+        (["--depth", 1, "--packed"], 0, ""),  # no descriptor in flight is left to be looked at
         (["--slots", 35], 26, "the bounce pool is too small for a single request"),
         (["--slots", 8], 26, "never fits"),
         (["--slots", 5000], 2, "does not take slots=5000"),
@@ -292,6 +294,22 @@ def test_room_is_waited_for_or_its_lack_reported(
     done = run_demo(out, image, *words)
     assert done.returncode == code, done.stdout + done.stderr
     assert message in done.stderr
+
+
+def test_the_default_image_is_ours_whatever_else_lies_there(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    (root / "docs").mkdir(parents=True)
+    (root / "docs" / "page.md").write_text("a page")
+    (root / "README.md").write_text("read me")
+    (root / "large").write_bytes(bytes(30 << 20))
+    os.mkfifo(root / "docs" / "fifo")
+    (root / "docs" / "nowhere").symlink_to("missing")
+    monkeypatch.setattr(demo, "ROOT", root)
+    made = demo.default_image(tmp_path / "image").read_bytes()
+    assert b"a page" in made and b"read me" in made
+    assert b"large" not in made and b"fifo" not in made and b"nowhere" not in made
 
 
 def test_digests_that_differ_are_noticed(tmp_path: pathlib.Path) -> None:
