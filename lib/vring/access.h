@@ -13,7 +13,9 @@
  *   VRING_MEMORY_HEADER    the default, told of before each load and after each store: access_watched.h
  *
  * A variant supplies loads and stores of 8 to 64 bits, load-acquire and store-release of 16, and a full fence. Here are
- * added what does not vary: 64 bits in halves where the CPU has no such access, and fences that hold against a device.
+ * added what does not vary: 64 bits in halves where the CPU has no such access, and fences that hold against a device. On
+ * AArch64 those are the full ones: acquire and release have to be instructions there, which hold against it anyway. With the
+ * C11 fences of PLAIN, VOLATILE and RELAXED they hold against CPUs alone: nothing is added, so that these can be compared.
  *
  * "relaxed" below means: one access of that width, neither torn nor repeated nor merged; no order.
  */
