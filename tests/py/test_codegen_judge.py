@@ -11,7 +11,7 @@ import pytest
 
 from codegen_rig import FIXTURES, ROOT
 from limits import PROGRAM
-from vring.report import asm, build, judge, targets
+from vring.report import asm, build, judge, qemu_user, targets, trace
 from vring.report.trace import Access
 
 
@@ -94,11 +94,98 @@ def test_one_instruction_may_make_two_accesses() -> None:
         ("loongarch", "ldx.hu $a0, $a1, $a2", asm.LOAD),
         ("loongarch", "dbar 20", asm.FENCE),
         ("loongarch", "st.h $a0, $a1, 2", asm.STORE),
+        ("x86", "vmovdqu ymmword ptr [rdi], ymm0", asm.STORE),
+        ("x86", "vpextrw word ptr [rdi], xmm0, 1", asm.STORE),
+        ("x86", "fistp qword ptr [rdi]", asm.STORE),
+        ("x86", "fnstcw word ptr [rdi]", asm.STORE),
+        ("x86", "fld qword ptr [rdi]", asm.LOAD),
+        ("x86", "movsd xmm0, qword ptr [rdi]", asm.LOAD),
+        ("x86", "movsq qword ptr es:[rdi], qword ptr [rsi]", asm.LOAD | asm.STORE),
+        ("x86", "stosb byte ptr es:[rdi], al", asm.STORE),
+        ("x86", "push qword ptr [rdi]", asm.LOAD | asm.STORE),
+        ("x86", "push rbx", asm.STORE),
+        ("x86", "pop qword ptr [rdi]", asm.LOAD | asm.STORE),
+        ("x86", "pop rbx", asm.LOAD),
+        ("x86", "popcnt eax, ecx", 0),
+        ("x86", "cmpxchg dword ptr [rdi], eax", asm.LOAD | asm.STORE),
+        ("x86", "leave", asm.LOAD),
+        ("s390", "lgrl %r1, 0x100638", asm.LOAD),
+        ("s390", "clrl %r1, 0x100638", asm.LOAD),
+        ("s390", "strl %r1, 0x100638", asm.STORE),
+        ("s390", "larl %r1, 0x100638", 0),
+        ("s390", "locgrl %r1, %r2", 0),
+        ("s390", "srdl %r0, 0(%r1)", 0),
+        ("s390", "csg %r1, %r2, 8(%r3)", asm.LOAD | asm.STORE),
+        ("s390", "laal %r1, %r2, 8(%r3)", asm.LOAD | asm.STORE),
+        ("s390", "vst %v0, 0(%r2)", asm.STORE),
+        ("riscv", "fld fa0, 8(a0)", asm.LOAD),
+        ("riscv", "c.fldsp fa0, 8(sp)", asm.LOAD),
+        ("riscv", "fsw fa0, 8(a0)", asm.STORE),
+        ("riscv", "bseti a0, a0, 3", 0),
+        ("riscv", "bext a0, a0, a1", 0),
+        ("riscv", "bltu a0, a1, f", asm.BRANCH),
+        ("riscv", "c.bnez a0, f", asm.BRANCH),
+        ("ppc", "lharx 3, 0, 4", asm.LOAD),
+        ("ppc", "lq 4, 16(3)", asm.LOAD),
+        ("ppc", "lfd 1, 8(3)", asm.LOAD),
+        ("ppc", "ptesync", asm.FENCE),
+        ("ppc", "brh 3, 4", 0),
+        ("ppc", "bdnz f", asm.BRANCH),
+        ("arm", "vld1.32 {d16, d17}, [r0]", asm.LOAD),
+        ("arm", "vst1.32 {d16[0]}, [r0]", asm.STORE),
+        ("arm", "vpush {d8}", asm.STORE),
+        ("arm", "mcr p15, #0x0, r0, c7, c10, #0x5", asm.FENCE),
+        ("arm", "mcr p15, #0x0, r0, c7, c5, #0x0", 0),
+        ("mips", "ldc1 $f0, 8($4)", asm.LOAD),
+        ("mips", "swc1 $f0, 8($4)", asm.STORE),
+        ("loongarch", "vld $vr0, $a0, 16", asm.LOAD),
+        ("loongarch", "xvstx $xr0, $a0, $a1", asm.STORE),
+        ("loongarch", "fld.d $fa0, $a0, 8", asm.LOAD),
+        ("loongarch", "fstx.s $fa0, $a0, $a1", asm.STORE),
+        ("loongarch", "amcas_db.w $a0, $a1, $a2", asm.LOAD | asm.STORE),
     ],
 )
 def test_kinds_of_instructions(isa: str, text: str, kind: int) -> None:
     mnemonic, _, operands = text.partition(" ")
     assert asm.kind_of(isa, mnemonic, operands) == kind
+
+
+@pytest.mark.parametrize(
+    ("isa", "text", "accesses"),
+    [
+        ("loongarch", "ld.hu $a0, $a1, 24", [("load", 0x118, 2)]),
+        ("loongarch", "vld $vr0, $a1, 16", [("load", 0x110, 16)]),
+        ("loongarch", "xvst $xr0, $a1, 16", [("store", 0x110, 32)]),
+        ("loongarch", "fst.s $fa0, $a1, 16", [("store", 0x110, 4)]),
+        ("loongarch", "vstelm.d $vr0, $a1, 16, 1", [("store", 0x110, 8)]),
+        ("ppc", "lhz 3, 24(5)", [("load", 0x118, 2)]),
+        ("ppc", "lfd 1, 8(5)", [("load", 0x108, 8)]),
+        ("ppc", "stfs 1, 8(5)", [("store", 0x108, 4)]),
+        ("ppc", "lfiwzx 1, 0, 5", [("load", 0x100, 4)]),
+        ("ppc", "lq 6, 16(5)", [("load", 0x110, 16)]),
+        ("ppc", "lharx 3, 0, 5", [("load", 0x100, 2)]),
+        ("s390", "cs %r1, %r2, 8(%r5)", [("load", 0x108, 4), ("store", 0x108, 4)]),
+        ("s390", "cdsg %r0, %r2, 8(%r5)", [("load", 0x108, 16), ("store", 0x108, 16)]),
+        ("s390", "lgrl %r1,", []),
+    ],
+)
+def test_where_an_instruction_goes_and_how_wide(isa: str, text: str, accesses: list[tuple[str, int, int]]) -> None:
+    """By qemu's log, in which all registers are 0 but the fifth; all memory is shared."""
+
+    class Everywhere(trace.Layout):
+        def __init__(self) -> None:
+            self.shared = [asm.Symbol("shared", 0, 2**64)]
+
+    values = [0x100 if i == 5 else 0 for i in range(32)]
+    state = {
+        "loongarch": "".join(f" r{i} {value:016x}" for i, value in enumerate(values)),
+        "ppc": "\n".join(f"GPR{i:02} {value:016x}" for i, value in enumerate(values)),
+        "s390": " ".join(f"R{i:02}={value:016x}" for i, value in enumerate(values[:16])),
+    }[isa]
+    mnemonic, _, operands = text.partition(" ")
+    instruction = asm.Instruction(0, mnemonic, operands, asm.kind_of(isa, mnemonic, operands))
+    found = qemu_user._accesses(Everywhere(), isa, instruction, state, 0)
+    assert [(a.kind, a.offset, a.width) for a in found] == accesses
 
 
 def prefetches(source: str, level: str, instruction: str = "prefetch") -> dict[str, int]:
@@ -163,12 +250,36 @@ def test_prefixes_and_constants_are_no_instructions(sources: build.Sources, tmp_
     assert (
         locked.mnemonic.startswith("lock ") and locked.kind == asm.FENCE | asm.LOAD | asm.STORE and locked.address == 0
     )
+    (tmp_path / "repeated.c").write_text("""
+        void repeated(void *to, unsigned long n);
+        void repeated(void *to, unsigned long n) { __asm__("rep stosq" : "+D"(to), "+c"(n) : "a"(0L) : "memory"); }
+    """)
+    made = build.compile_object(
+        sources, build.compilers(where)[-1], "-O2", build.Access("PLAIN"), tmp_path / "repeated.c"
+    )
+    [stores] = [i for i in asm.disassemble([made], where.isa)[made]["repeated"] if i.kind & (asm.LOAD | asm.STORE)]
+    assert (stores.text, stores.kind) == ("rep stosq qword ptr es:[rdi], rax", asm.STORE)
     ppc = targets.target("ppc64le")
     made = build.compile_object(
         sources, build.compilers(ppc, ["gcc"])[0], "-Os", build.Access("ACQREL"), FIXTURES / "places.c"
     )
     code = asm.disassemble([made], ppc.isa)[made]["place_split_driver_poll"]
     assert code and not [i for i in code if "unknown" in i.text], "a table for tracebacks lies behind a function"
+
+
+@pytest.mark.parametrize("target", ["armv7", "cortex-m0", "cortex-m4"])
+def test_literals_of_arm_are_no_instructions(sources: build.Sources, tmp_path: Path, target: str) -> None:
+    """Their bytes stand before what says that they are data."""
+    (tmp_path / "literal.c").write_text("""
+        extern unsigned word;
+        unsigned literal(unsigned x);
+        unsigned literal(unsigned x) { return (x ^ word) * 123456789; }
+    """)
+    where = targets.target(target)
+    for compiler in build.compilers(where):
+        made = build.compile_object(sources, compiler, "-Os", build.Access("PLAIN"), tmp_path / "literal.c")
+        code = asm.disassemble([made], where.isa)[made]["literal"]
+        assert "bx" in {i.mnemonic for i in code} and all(re.match("[a-z]{2}", i.mnemonic) for i in code), code
 
 
 def test_address_arithmetic_is_what_ends_up_in_an_address() -> None:

@@ -46,27 +46,27 @@ class Symbol:
 MNEMONICS = {
     "aarch64": (r"ld(?!n?t?g$).*", r"st(?!g).*", r"dmb|dsb|isb", r"b|b\..*|bl|blr|br|ret|cbn?z|tbn?z"),
     "arm": (
-        r"v?ldr.*|ldm.*|pop.*|lda.*|vldm.*",
-        r"v?str.*|stm.*|push.*|stl.*|vstm.*",
+        r"v?ldr.*|ldm.*|v?pop.*|lda.*|vld[1-4m].*",
+        r"v?str.*|stm.*|v?push.*|stl.*|vst[1-4m].*",
         r"dmb|dsb|isb",
         r"b(l|x|lx)?(eq|ne|[hl][si]|cc|cs|mi|pl|vs|vc|g[te]|l[te]|al)?(\.[nw])?|cbn?z|tb[bh]",
     ),
     "riscv": (
-        r"(c\.)?l[bhwd]u?(sp)?|lr\..*",
-        r"(c\.)?s[bhwd](sp)?|sc\..*",
+        r"(c\.)?(l[bhwd]u?|fl[hwdq])(sp)?|lr\..*",
+        r"(c\.)?(s[bhwd]|fs[hwdq])(sp)?|sc\..*",
         r"fence.*",
-        r"(c\.)?(b[a-z]+|j|jr|jal|jalr|ret|call|tail)",
+        r"(c\.)?(b(eq|ne|lt|ge|gt|le)u?z?|j|jr|jal|jalr|ret|call|tail)",
     ),
     "ppc": (
-        r"l(bz|h[az]|w[az]|d|h?wbr|dbr|hbr)u?x?|lmw|l[wd]arx|lxv.*|lv.*",
+        r"l(bz|h[az]|w[az]|d|h?wbr|dbr|hbr)u?x?|lmw|l[bhwdq]arx|lq|lf.*|lxv.*|lv.*",
         r"st.*",
-        r"sync|lwsync|hwsync|isync|eieio",
-        r"b.*",
+        r"sync|lwsync|hwsync|ptesync|isync|eieio",
+        r"b(?!r[hwd]$).*",
     ),
-    "mips": (r"l[bhw]u?|lw[lr]|ll", r"s[bhw]|sw[lr]|sc", r"sync", r"b.*|j.*"),
+    "mips": (r"l[bhw]u?|lw[lr]|l[wd]c1|ll", r"s[bhw]|sw[lr]|s[wd]c1|sc", r"sync", r"b.*|j.*"),
     "loongarch": (
-        r"ld\..*|ldx\..*|ldptr\..*|ll\..*",
-        r"st\..*|stx\..*|stptr\..*|sc\..*",
+        r"f?ldx?\..*|ldptr\..*|x?vldx?|x?vldrepl\..*|ll\..*",
+        r"f?stx?\..*|stptr\..*|x?vstx?|x?vstelm\..*|sc\..*",
         r"dbar|ibar",
         r"b|b[a-z]+|bl|jr|jirl|ret",
     ),
@@ -81,11 +81,15 @@ REGISTER = {
     "mips": r"\$\w+",
     "loongarch": r"\$\w+",
 }
-X86_STORES_FIRST = re.compile(r"(lock )?(mov\w*|set\w+|st\w*)$")
-X86_ONLY_READS = re.compile(r"cmp\w*|test\w*|bt|ucomis\w|push\w*|call\w*|jmp\w*|mul|imul|div|idiv")
-S390_NO_MEMORY = re.compile(r"la|lay|larl|pfd|s[lr][la]\w?k?|b\w*|j\w*|rll\w*|ex\w*")
-S390_STORES = re.compile(r"st.*|mvh.*|mvg.*|mvi.*")
-S390_BOTH = re.compile(r"mvc\w*|xc|nc|oc|ni\w?|oi\w?|xi\w?|a[gl]?g?si|la.g?")
+X86_STORES = re.compile(r"v?p?mov\w*|set\w+|v?st\w*|v?p?extr\w*|v?p?maskmov\w*|fn?st\w*|fist\w*|(fn?|fx|x)save\w*")
+X86_ONLY_READS = re.compile(r"cmp(?!xchg)\w*|test\w*|bt|call\w*|jmp\w*|mul|imul|div|idiv|v?ldmxcsr|xrstor\w*|f\w+")
+S390_NO_MEMORY = re.compile(r"la|lay|larl|pfd|s[lr]d?[la]\w?k?|b\w*|j\w*|rll\w*|ex\w*")
+S390_STORES = re.compile(r"v?st.*|mvh.*|mvg.*|mvi.*")
+S390_BOTH = re.compile(r"mvc\w*|xc|nc|oc|ni\w?|oi\w?|xi\w?|a[gl]?g?si|la(al?|[nox])g?|cd?s[gy]?")
+#: Their operand in memory is an address by itself, without a register.
+S390_RELATIVE = re.compile(r"l(l?g?h|l?gf|g)?rl|cl?(g?h|gf|g)?rl|st[gh]?rl")
+#: What ARM has in place of dmb, dsb and isb before its seventh version.
+CP15_BARRIER = re.compile(r"p15, #(0x)?0, \w+, c7, (c10, #(0x)?[45]|c5, #(0x)?4)")
 
 
 #: What writes no register, though it begins with one: comparisons, and what leaves the function.
@@ -108,8 +112,10 @@ def kind_of(isa: str, mnemonic: str, operands: str) -> int:
         return _kind_of_x86(mnemonic, operands)
     if isa == "s390":
         return _kind_of_s390(mnemonic, operands)
-    if re.fullmatch(r"amo\w+\..*|am(swap|add|or|and)\w*\..*|swp\w*|ldadd\w*|cas\w*", mnemonic):
+    if re.fullmatch(r"amo\w+\..*|am(swap|add|x?or|and|max|min|cas)\w*\..*|swp\w*|ldadd\w*|cas\w*", mnemonic):
         return LOAD | STORE
+    if mnemonic == "mcr" and CP15_BARRIER.fullmatch(operands):
+        return FENCE
     load, store, fence, branch = MNEMONICS[isa]
     for pattern, kind in ((fence, FENCE), (branch, BRANCH), (load, LOAD), (store, STORE)):
         if re.fullmatch(pattern, mnemonic):
@@ -122,14 +128,16 @@ def _kind_of_x86(mnemonic: str, operands: str) -> int:
         return FENCE
     if mnemonic.startswith("lock ") or (mnemonic == "xchg" and "[" in operands):
         return FENCE | LOAD | STORE
-    branch = BRANCH if re.fullmatch(r"j\w+|call\w*|ret\w*", mnemonic) else 0
-    if mnemonic.startswith(("push", "pop")):
-        return STORE if mnemonic.startswith("push") else LOAD
-    if "[" not in operands or mnemonic.startswith(("lea", "nop", "prefetch")):
+    name = mnemonic.split()[-1]  # without rep
+    branch = BRANCH if re.fullmatch(r"j\w+|call\w*|ret\w*", name) else 0
+    if re.fullmatch(r"push\w*|pop(?!cnt)\w*|leave", name):
+        return LOAD | STORE if "[" in operands else STORE if name.startswith("push") else LOAD
+    if "[" not in operands or name.startswith(("lea", "nop", "prefetch")):
         return branch
-    if "[" not in operands.split(",")[0] or X86_ONLY_READS.fullmatch(mnemonic):
-        return LOAD | branch
-    return STORE if X86_STORES_FIRST.match(mnemonic) else LOAD | STORE
+    first, _, others = operands.partition(",")
+    if "[" in first and X86_STORES.fullmatch(name):
+        return STORE | LOAD if "[" in others else STORE
+    return LOAD | branch if "[" not in first or X86_ONLY_READS.fullmatch(name) else LOAD | STORE
 
 
 def _kind_of_s390(mnemonic: str, operands: str) -> int:
@@ -139,6 +147,8 @@ def _kind_of_s390(mnemonic: str, operands: str) -> int:
         return FENCE
     if re.fullmatch(r"[bj]\w*|c[gl]?[ir]?j\w*|cl?g?[ir]j\w*", mnemonic) and not re.search(r"\(", operands):
         return BRANCH
+    if S390_RELATIVE.fullmatch(mnemonic):
+        return STORE if mnemonic.startswith("st") else LOAD
     if S390_NO_MEMORY.fullmatch(mnemonic) or not re.search(r"\d+(\(|$)", operands) or "(" not in operands:
         return BRANCH if mnemonic in ("br", "basr", "brasl") else 0
     if S390_BOTH.fullmatch(mnemonic):
@@ -224,6 +234,8 @@ Code = dict[str, list[Instruction]]
 FILE = re.compile(r"^(.+):\s+file format ")
 HEADER = re.compile(r"^([0-9a-f]+) <(.+)>:$")
 LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)(?:\s+(.*))?$")
+#: A literal or a table among the instructions, or behind them; on ARM its bytes stand before it.
+CONSTANT = re.compile(r"\t(\.[a-z]+\b|<unknown>)")
 COMMENT = re.compile(r"\s(?:#|//|@)\s")
 SYMBOL = re.compile(r"(?:-?(?:0x)?[0-9a-f]+ )?<([^>]*)>")
 
@@ -250,17 +262,15 @@ def disassemble(programs: Iterable[Path], isa: str, section: str = "", function:
         return name if start == address else f"{name}+{address - start:#x}"
 
     for text in run_tool([*command, *by_name]).splitlines() if by_name else []:
+        if CONSTANT.search(text):
+            continue
         if line := LINE.match(text):
             mnemonic, operands = line[2], COMMENT.split(line[3] or "", maxsplit=1)[0].strip()
-            if mnemonic in ("lock", "rep", "repz"):
+            if mnemonic in ("lock", "rep", "repz", "repne"):
                 prefix = line[1], mnemonic
-                mnemonic, _, operands = operands.partition(" ")
+                mnemonic, operands = (*operands.split(maxsplit=1), "", "")[:2]
                 if not mnemonic:
                     continue
-            if (
-                mnemonic.startswith(".") or mnemonic == "<unknown>"
-            ):  # a constant between the instructions, or behind them
-                continue
             address, before = prefix or (line[1], "")
             mnemonic, prefix = f"{before} {mnemonic}".strip(), None
             kind = kind_of(isa, mnemonic, operands)

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from .asm import LOAD, STORE, Code, Instruction, Symbol, all_symbols
+from .asm import LOAD, S390_RELATIVE, STORE, Code, Instruction, Symbol, all_symbols
 from .build import ReportError, tool
 from .targets import BIG_ENDIAN, Target
 from .trace import Access, Layout, Run
@@ -34,7 +34,7 @@ LOONGARCH = [
     "fp",
     *(f"s{i}" for i in range(9)),
 ]
-WIDTH = {"b": 1, "h": 2, "w": 4, "d": 8}
+WIDTH = {"b": 1, "h": 2, "w": 4, "s": 4, "d": 8, "q": 16}
 #: Of s390x, what one operand in memory is wide; "mvc" and its like say it themselves.
 S390_WIDTH = {
     1: "lb lgb llc llgc ic icy stc stcy mvi mviy cli cliy tm tmy ni oi xi niy oiy xiy lbh llch stch",
@@ -43,8 +43,8 @@ S390_WIDTH = {
     "s sy sl sly sgf "
     "slgf n ny o oy x xy ms msy msgf asi alsi lfh stfh chf clhf le ste laa laal lan lao lax cs csy",
     8: "lg ltg lrvg stg strvg mvghi cg clg cghsi clghsi ag alg sg slg ng og xg msg agsi algsi ld std laag laalg lang "
-    "laog laxg csg",
-    16: "vl vst",
+    "laog laxg csg cds cdsy",
+    16: "vl vst cdsg",
 }
 S390_WIDTHS = {mnemonic: width for width, mnemonics in S390_WIDTH.items() for mnemonic in mnemonics.split()}
 
@@ -130,12 +130,13 @@ def _accesses(layout: Layout, isa: str, instruction: Instruction, state: str, st
 
 
 def _address_of_loongarch(instruction: Instruction, state: str) -> tuple[int, int]:
-    """ld.hu $a0, $a1, 24 and ldx.d $a0, $a1, $a2."""
+    """ld.hu $a0, $a1, 24 and ldx.d $a0, $a1, $a2; vld $vr0, $a0, 16 and xvld are 16 and 32 bytes."""
     values = re.findall(r" r\d+ ([0-9a-f]{16})", state)
     registers = {f"${name}": int(value, 16) for name, value in zip(LOONGARCH, values, strict=True)}
-    _, base, offset = re.split(r",\s*", instruction.operands)
+    _, base, offset = re.split(r",\s*", instruction.operands)[:3]
     address = registers[base] + (registers[offset] if offset in registers else int(offset, 0))
-    return address, WIDTH[instruction.mnemonic.split(".")[1][0]]
+    name, _, width = instruction.mnemonic.partition(".")
+    return address, WIDTH[width[0]] if width else 32 if name.startswith("x") else 16
 
 
 def _address_of_ppc(instruction: Instruction, state: str) -> tuple[int, int]:
@@ -147,7 +148,7 @@ def _address_of_ppc(instruction: Instruction, state: str) -> tuple[int, int]:
     else:
         _, base, index = re.split(r",\s*", instruction.operands)[:3]
         address = registers[int(index)] + (registers[int(base)] if base != "0" else 0)
-    width = re.match(r"(?:l|st)(xv|v|[bhwd])", instruction.mnemonic)
+    width = re.match(r"(?:l|st)(?:fi?)?(xv|v|[bhwsdq])", instruction.mnemonic)
     return address, WIDTH.get(width[1], 16) if width else 8
 
 
@@ -170,6 +171,8 @@ def _address_of_mips(instruction: Instruction, state: str) -> tuple[int, int]:
 
 def _operands_of_s390(instruction: Instruction, state: str) -> list[tuple[str, int, int]]:
     """(kind, address, width) of lrvh %r1, 2(%r3,%r4), of oi 2(%r3), 1, and of mvc 0(8,%r1), 16(%r2)."""
+    if S390_RELATIVE.fullmatch(instruction.mnemonic):
+        return []  # what is shared is reached by pointers alone
     registers = [int(value, 16) for value in re.findall(r"R\d\d=([0-9a-f]{16})", state)]
     places = []
     for displacement, inside in re.findall(r"(-?\d+)\(([^)]*)\)", instruction.operands):
