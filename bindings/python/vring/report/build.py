@@ -72,6 +72,13 @@ class Compiler:
         """Name of the column: the family with its major version."""
         return f"{self.family} {self.version.split('.')[0]}"
 
+    @property
+    def file(self) -> str:
+        """Changes when the compiler's file does: a script in its place has the version of what it runs."""
+        found = Path(shutil.which(self.command[0]) or self.command[0]).resolve()
+        status = found.stat()
+        return f"{found} {status.st_size} {status.st_mtime_ns}"
+
 
 @functools.cache
 def version_of(command: str) -> str:
@@ -219,9 +226,11 @@ def compile_object(
     what it said.
     """
     command = [*compiler.command, *COMMON_FLAGS, optimisation, *access.flags(), *extra, *sources.includes()]
-    digest = hashlib.sha256("\0".join([compiler.version, *command, sources.stamp]).encode())
-    for read in (*files, *([access.header] if access.header else [])):
+    digest = hashlib.sha256("\0".join([compiler.version, compiler.file, *command, sources.stamp]).encode())
+    for read in files:
         digest.update(read.read_bytes())
+    if access.header:  # which may include others
+        digest.update(run_tool([*command, *as_one(files), "-E"]).encode())
     made = sources.output / "objects" / f"{'-'.join(path.stem for path in files)}-{digest.hexdigest()[:24]}.o"
     if not made.exists():
         made.parent.mkdir(parents=True, exist_ok=True)
