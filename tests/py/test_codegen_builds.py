@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from codegen_rig import FIXTURES
-from vring.report import build, targets
+from vring.report import build, measure, races, targets
+
+HEADER = (FIXTURES / "linux_read_once.h").read_text()
+PLACES = FIXTURES / "places.c"
 
 
 def compiler_for(target: str, family: str = "gcc") -> build.Compiler:
@@ -54,3 +58,29 @@ def test_an_object_is_made_anew_when_the_compiler_is_another_file(
             for _ in range(2)
         ]
     assert made[0] == made[1] != made[2] == made[3]
+
+
+@pytest.mark.parametrize("family", ["gcc", "clang"])
+def test_a_header_that_lacks_an_accessor_is_refused(sources: build.Sources, tmp_path: Path, family: str) -> None:
+    """Its call would go nowhere, and what is counted of it be nothing; the race detectors' build is no exception."""
+    (tmp_path / "short.h").write_text(HEADER.replace("access_fence", "acces_fence"))
+    access = build.Access("short", tmp_path / "short.h")
+    for compiler in [*build.compilers(targets.target("aarch64"), [family]), *races.host_compilers([family])]:
+        with pytest.raises(build.ReportError) as refused:
+            build.compile_object(sources, compiler, "-O2", access, PLACES)
+        assert re.search(r"error: .*access_fence", str(refused.value))
+    for compiler in races.host_compilers([family]):
+        with pytest.raises(build.ReportError, match=r"error: .*access_fence"):
+            races.instrumented(sources, compiler, "-O2", access, "C11", PLACES)
+
+
+def test_a_program_that_does_not_end_is_said_to(
+    sources: build.Sources, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    job = measure.Job(("places",), "ppc64le", compiler_for("ppc64le"), "-O2", build.Access("VOLATILE"))
+    (tmp_path / "qemu").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "qemu").chmod(0o755)
+    monkeypatch.setattr("vring.report.qemu_user.tool", lambda name: str(tmp_path / "qemu"))
+    monkeypatch.setattr("vring.report.qemu_user.TIMEOUT", 0.2)
+    rows = measure.measure(sources, [job], {})
+    assert {row.error for row in rows} == {"ppc64le: the program did not end within 0.2 s"}

@@ -23,6 +23,8 @@ COMMON_FLAGS = (
     "-fno-stack-protector",
     "-fno-asynchronous-unwind-tables",
     "-fno-ident",
+    # An accessor that a header lacks would be a call of nothing.
+    "-Werror=implicit-function-declaration",
 )
 VARIANTS = ("PLAIN", "VOLATILE", "RELAXED", "ACQREL")
 WORDS = {"PLAIN": "plain", "VOLATILE": "volatile", "RELAXED": "relaxed", "ACQREL": "acquire/release"}

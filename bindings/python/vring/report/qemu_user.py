@@ -35,6 +35,7 @@ LOONGARCH = [
     *(f"s{i}" for i in range(9)),
 ]
 WIDTH = {"b": 1, "h": 2, "w": 4, "s": 4, "d": 8, "q": 16}
+TIMEOUT = 60  # seconds; a program takes one or two
 #: Of s390x, what one operand in memory is wide; "mvc" and its like say it themselves.
 S390_WIDTH = {
     1: "lb lgb llc llgc ic icy stc stcy mvi mviy cli cliy tm tmy ni oi xi niy oiy xiy lbh llch stch",
@@ -74,13 +75,8 @@ def run_under_qemu(program: Path, target: Target, names: Iterable[str], function
     def rig_at(address: int) -> Symbol | None:
         return next((s for s in rigs if s.address <= address < s.address + s.size), None)
 
-    with tempfile.NamedTemporaryFile() as log:
-        command = [tool(f"qemu-{target.name}"), "-singlestep", "-d", "cpu,nochain", "-D", log.name]
-        command += ["-dfilter", ",".join(interesting(program)), str(program)]
-        # It ends in a trap, which is one signal or another.
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
-        states = ("\n" + Path(log.name).read_text()).split(STATE[target.isa])[1:]
-
+    done, log = logged(program, target)
+    states = ("\n" + log).split(STATE[target.isa])[1:]
     runs: dict[str, Run] = {}
     current: Run | None = None
     pc = 0
@@ -102,6 +98,19 @@ def run_under_qemu(program: Path, target: Target, names: Iterable[str], function
             done.stdout[8 * i : 8 * i + 8], "big" if target.name in BIG_ENDIAN else "little"
         )
     return runs
+
+
+def logged(program: Path, target: Target) -> tuple[subprocess.CompletedProcess[bytes], str]:
+    """What the program told, and qemu's log. Raises ReportError for one that does not end."""
+    with tempfile.NamedTemporaryFile() as log:
+        command = [tool(f"qemu-{target.name}"), "-singlestep", "-d", "cpu,nochain", "-D", log.name]
+        command += ["-dfilter", ",".join(interesting(program)), str(program)]
+        try:
+            # It ends in a trap, which is one signal or another.
+            done = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise ReportError(f"{target.name}: the program did not end within {TIMEOUT} s") from error
+        return done, Path(log.name).read_text()
 
 
 def interesting(program: Path) -> list[str]:

@@ -131,7 +131,7 @@ def instrumented(
     told = (
         () if access.name in ("PLAIN", "RELAXED", "ACQREL") else RULES[rule][compiler.family]
     )  # where nothing is volatile, rules do not differ
-    hosted = ("-std=gnu11", "-fhosted", "-fpie", "-w", "-fsanitize=thread", *told)
+    hosted = ("-std=gnu11", "-fhosted", "-fpie", "-Wno-tsan", "-fsanitize=thread", *told)
     return compile_object(sources, compiler, optimisation, access, *files, extra=(*hosted, *extra))
 
 
