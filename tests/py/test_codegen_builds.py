@@ -84,3 +84,21 @@ def test_a_program_that_does_not_end_is_said_to(
     monkeypatch.setattr("vring.report.qemu_user.TIMEOUT", 0.2)
     rows = measure.measure(sources, [job], {})
     assert {row.error for row in rows} == {"ppc64le: the program did not end within 0.2 s"}
+
+
+@pytest.mark.parametrize(
+    ("target", "flags", "made"),
+    [
+        ("aarch64", (), "EM_X86_64, 64 bits, little-endian"),
+        ("x86-64", ("-m32",), "EM_386, 32 bits, little-endian"),
+        ("i686", (), "EM_X86_64, 64 bits, little-endian"),
+    ],
+)
+def test_code_for_another_cpu_is_not_run(
+    sources: build.Sources, target: str, flags: tuple[str, ...], made: str
+) -> None:
+    job = measure.Job(
+        ("gallery",), target, build.user_compiler("x86_64-linux-gnu-gcc", flags), "-O2", build.Access("VOLATILE")
+    )
+    for row in measure.measure(sources, [job], {}):
+        assert row.error.startswith(f"the compiler makes code for another CPU than {target} ({made})"), row.error

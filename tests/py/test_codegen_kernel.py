@@ -167,3 +167,7 @@ def test_the_kernel_is_compiled_by_whom_and_for_what_was_asked(stand_in: Path, t
     assert not [row.error for row in rows if row.error]
     with pytest.raises(build.ReportError, match="--kernel is for x86-64 and aarch64, and neither was asked for"):
         kernel_rows(Request(output=tmp_path, targets=("mips",), kernel=str(stand_in)), sources)
+    foreign = Request(output=tmp_path, cc="x86_64-linux-gnu-gcc", targets=("aarch64",), kernel=str(stand_in))
+    wrong = kernel_rows(foreign, sources)
+    plain = [row for row in wrong if row.optimisation in ("-O2", "-Os")]
+    assert plain and all("another CPU than aarch64 (EM_X86_64" in row.error for row in plain)

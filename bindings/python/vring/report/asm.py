@@ -19,6 +19,7 @@ from typing import Any
 from elftools.elf.elffile import ELFFile
 
 from .build import llvm, run_tool
+from .targets import BIG_ENDIAN, BITS_32, MACHINES, Target
 
 LOAD, STORE, FENCE, BRANCH, ADDRESS = 1, 2, 4, 8, 16
 
@@ -226,6 +227,18 @@ def all_symbols(program: Path) -> list[Symbol]:
             thumb = int(elf["e_machine"] == "EM_ARM" and info & 15 == FUNCTION)
             found.append(Symbol(names[name : names.index(b"\0", name)].decode(), address & ~thumb, size))
     return found
+
+
+def foreign(file: Path, where: Target) -> str:
+    """What is wrong with an ELF file that is for another CPU than the target, or ""."""
+    with file.open("rb") as opened:
+        elf = ELFFile(opened)
+        machine, bits, order = elf["e_machine"], elf.elfclass, "little" if elf.little_endian else "big"
+    wanted = (32 if where.name in BITS_32 else 64, "big" if where.name in BIG_ENDIAN else "little")
+    if machine in MACHINES[where.isa] and (bits, order) == wanted:
+        return ""
+    made = f"{machine}, {bits} bits, {order}-endian"
+    return f"the compiler makes code for another CPU than {where.name} ({made}): --target names what --cc is for"
 
 
 #: The functions of one program, each instruction by instruction.

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .asm import disassemble, symbols
+from .asm import disassemble, foreign, symbols
 from .build import Compiler, ReportError, Sources, run_tool
 from .measure import Row, body_of, fill_static
 from .request import Request
@@ -160,8 +160,8 @@ def build(
     shim = ["-include", str(tree / "include/linux/kconfig.h"), "-include", str(sources.fixtures / "linux_shim.h")]
     command = [*compiler.command, *FLAGS, optimisation, *extra, *includes, *shim, "-c", str(copy), "-o", str(made)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode != 0:
-        blank.error = done.stderr.strip()
+    blank.error = done.stderr.strip() if done.returncode != 0 else foreign(made, target(name))
+    if blank.error:
         return [blank]
     isa = target(name).isa
     code, table = disassemble([made], isa)[made], symbols(made)

@@ -23,6 +23,7 @@ from .asm import (
     Instruction,
     Symbol,
     disassemble,
+    foreign,
     mark_address_arithmetic,
     symbols,
 )
@@ -169,7 +170,10 @@ def measure(sources: Sources, jobs: Iterable[Job], asked: dict[str, Run]) -> lis
             for suite, name in functions_of(sources, job)
         ]
         try:
-            programs[job] = link(sources, objects_of(sources, job))
+            program = link(sources, objects_of(sources, job))
+            if wrong := foreign(program, target(job.target)):
+                raise ReportError(wrong)
+            programs[job] = program
         except ReportError as error:
             rows[job] = [dataclasses.replace(row, error=str(error)) for row in rows[job]]
     code = disassemble(programs.values(), target(next(iter(rows)).target).isa, ".text")

@@ -131,6 +131,17 @@ TARGETS = (
 
 BIG_ENDIAN = {"s390x", "mips"}
 BITS_32 = {"i686", "armv7", "cortex-m0", "cortex-m4", "riscv32", "mips"}
+#: What ELF calls the CPUs of a family.
+MACHINES = {
+    "x86": ("EM_X86_64", "EM_386"),
+    "aarch64": ("EM_AARCH64",),
+    "arm": ("EM_ARM",),
+    "riscv": ("EM_RISCV",),
+    "ppc": ("EM_PPC64",),
+    "s390": ("EM_S390",),
+    "mips": ("EM_MIPS",),
+    "loongarch": ("EM_LOONGARCH",),
+}
 
 
 def target(name: str) -> Target:
