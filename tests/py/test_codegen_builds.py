@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
+import zlib
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
 
 from codegen_rig import FIXTURES
-from vring.report import build, measure, races, targets
+from vring.report import answer, build, measure, page, races, targets
+from vring.report.__main__ import main
+from vring.report.measure import Row
 
 HEADER = (FIXTURES / "linux_read_once.h").read_text()
 PLACES = FIXTURES / "places.c"
@@ -68,7 +74,7 @@ def test_a_header_that_lacks_an_accessor_is_refused(sources: build.Sources, tmp_
     for compiler in [*build.compilers(targets.target("aarch64"), [family]), *races.host_compilers([family])]:
         with pytest.raises(build.ReportError) as refused:
             build.compile_object(sources, compiler, "-O2", access, PLACES)
-        assert re.search(r"error: .*access_fence", str(refused.value))
+        assert re.search(r"error: .*access_fence", build.gist(str(refused.value)))
     for compiler in races.host_compilers([family]):
         with pytest.raises(build.ReportError, match=r"error: .*access_fence"):
             races.instrumented(sources, compiler, "-O2", access, "C11", PLACES)
@@ -102,3 +108,45 @@ def test_code_for_another_cpu_is_not_run(
     )
     for row in measure.measure(sources, [job], {}):
         assert row.error.startswith(f"the compiler makes code for another CPU than {target} ({made})"), row.error
+
+
+# --------------------------------------------------------------------------------------------- what the reader is told ---
+
+COMPLAINT = """gcc -Werror=implicit-function-declaration -o /home/error/a.o bad.h
+In file included from access.h:27,
+bad.h:3:2: error: #error "no"
+    3 | #error "no"
+compilation terminated due to error."""
+
+
+def row(access: str, error: str = "", level: str = "-O2") -> Row:
+    return Row("places", answer.PATCHED[0], "x86-64", "gcc 12.2.0", "gcc 12", level, access, bytes=40, error=error)
+
+
+def test_of_a_complaint_the_line_is_told_that_says_what_is_wrong(tmp_path: Path) -> None:
+    """And not the command before it, which may have that word as well."""
+    said = 'bad.h:3:2: error: #error "no"'
+    assert build.gist(COMPLAINT) == said and build.gist("crashed\nat once") == "at once" and build.gist("") == ""
+    page.write_csv([row("PLAIN"), row("bad", COMPLAINT)], tmp_path / "rows.csv")
+    with (tmp_path / "rows.csv").open() as file:
+        assert [line["error"] for line in csv.DictReader(file)] == ["", said]
+    data = json.loads(zlib.decompress(b64decode(page.packed([row("PLAIN"), row("bad", COMPLAINT)], {}))))
+    assert [some[8] for some in data["rows"]] == ["", said]
+
+
+def test_a_sentence_says_where_a_header_did_not_build() -> None:
+    ours = [row(access, level=level) for access in ("PLAIN", "VOLATILE") for level in ("-O2", "-Os")]
+    assert len(answer.sentences([*ours, row("fine")])) == 3
+    for rows in (ours, [row("PLAIN")]):  # with an answer, and without one
+        said = answer.sentences([*rows, row("mine"), row("mine", COMPLAINT, level="-Os")])[-1]
+        assert said == (
+            "mine did not build, or did not run, in 1 of 2 builds of a function; "
+            'the first, gcc 12.2.0 -Os for x86-64: bad.h:3:2: error: #error "no"'
+        )
+
+
+def test_a_header_that_built_nowhere_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    for errors, failed in (([COMPLAINT, COMPLAINT], 1), ([COMPLAINT, ""], 0), (["", ""], 0)):
+        rows = [row("PLAIN"), *(row("mine", error) for error in errors)]
+        monkeypatch.setattr("vring.report.__main__.run", lambda request, rows=rows: rows)
+        assert main(["codegen", "--accessors", "folder/mine.h"]) == failed, errors

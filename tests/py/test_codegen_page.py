@@ -184,7 +184,7 @@ def test_a_browser_shows_what_differs_and_why_a_cell_is_grey(page: Path, tmp_pat
 def test_slips_are_told(arguments: list[str], complaint: str, tmp_path: Path) -> None:
     (tmp_path / "wrong.h").write_text('#error "wrong is not C"\n')
     done = report("codegen", *arguments, cwd=tmp_path)
-    assert complaint in done.stderr, done.stderr
+    assert complaint in done.stderr and done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -18,7 +18,10 @@ except ModuleNotFoundError as missing:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command. Returns 1 if it could not be done or a budget is exceeded, with the reason printed."""
+    """
+    Runs a command. Returns 1 if it could not be done, a budget is exceeded or a header built nowhere, with the reason
+    printed.
+    """
     parser = argparse.ArgumentParser(prog="python -m vring.report", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     add_codegen(commands.add_parser("codegen", help="what each accessor costs, and what compilers do to plain loads"))
@@ -82,12 +85,15 @@ def add_codegen(codegen: argparse.ArgumentParser) -> None:
 
 
 def run_codegen(options: argparse.Namespace, words: list[str]) -> int:
-    """Makes the page of what was asked for. Raises ReportError where two options do not go together."""
+    """
+    Makes the page of what was asked for. Returns 1 if the user's header built nowhere. Raises ReportError where two
+    options do not go together.
+    """
     if options.cc and options.compiler:
         raise ReportError("--cc is the compiler, --compiler chooses among those found: not both")
     if options.cflags and not options.cc:
         raise ReportError("--cflags are for the compiler that --cc names")
-    run(
+    rows = run(
         Request(
             output=options.out,
             source=options.source,
@@ -105,7 +111,8 @@ def run_codegen(options: argparse.Namespace, words: list[str]) -> int:
             command="python -m vring.report " + " ".join(words),
         )
     )
-    return 0
+    mine = [row for row in rows if options.accessors and row.access == options.accessors.stem]
+    return int(bool(mine) and all(row.error for row in mine))
 
 
 def run_budget(options: argparse.Namespace) -> int:

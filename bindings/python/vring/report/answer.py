@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from .build import VARIANTS, in_words
+from .build import VARIANTS, gist, in_words
 from .judge import FORBIDDEN
 from .kernel import WHOLE
 from .measure import Row
@@ -120,7 +120,7 @@ def sentences(rows: list[Row]) -> list[str]:
     changes = differences(rows, PATCHED)
     costs = [d for d in changes if d.access == "VOLATILE"]
     if not costs:
-        return ["No compiler built both the plain and the volatile accesses: there is no answer."]
+        return ["No compiler built both the plain and the volatile accesses: there is no answer.", *unbuilt(rows)]
     size = statistics.median(d.base_bytes for d in costs)
     first = (
         "Marking the reads of the patch as READ_ONCE (one volatile access each) changes the five functions that make "
@@ -150,7 +150,23 @@ def sentences(rows: list[Row]) -> list[str]:
         first,
         second + ".",
         *(f"{name} changes them by {price(some)} ({built(some)})." for name, some in own.items()),
+        *unbuilt(rows),
     ]
+
+
+def unbuilt(rows: list[Row]) -> Iterator[str]:
+    """Of a header of the user's own: how often it came to nothing, and why the first time."""
+    own: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.access not in (*VARIANTS, "HOOK"):
+            own[row.access].append(row)
+    for name, some in own.items():
+        if failed := [row for row in some if row.error]:
+            first = failed[0]
+            yield (
+                f"{name} did not build, or did not run, in {len(failed)} of {plural(len(some), 'build')} of a function; "
+                f"the first, {first.compiler} {first.optimisation} for {first.target}: {gist(first.error)}"
+            )
 
 
 def price(costs: list[Difference]) -> str:

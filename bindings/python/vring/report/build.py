@@ -39,6 +39,12 @@ class ReportError(Exception):
     """Something that the user can mend: a tool that is missing, a header that does not compile."""
 
 
+def gist(error: str) -> str:
+    """The line of a compiler's complaint that says what is wrong: the command before it may have the word, too."""
+    lines = error.strip().splitlines() or [""]
+    return next((line for line in lines if re.search(r"\berror: ", line)), lines[-1])
+
+
 @functools.cache
 def tool(*names: str) -> str:
     """The first of some commands that exists. Raises ReportError that says what to install."""

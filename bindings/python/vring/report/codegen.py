@@ -21,6 +21,7 @@ from .build import (
     Sources,
     compilers,
     find_sources,
+    gist,
     llvm,
     user_compiler,
 )
@@ -70,12 +71,6 @@ def run(request: Request) -> list[Row]:
         print(f"  {claim.verdict:<10} {claim.text}")
     print(f"\nThe page: {request.output / 'codegen.html'} ({time.monotonic() - started:.0f} s)", file=sys.stderr)
     return rows
-
-
-def gist(error: str) -> str:
-    """The line of a compiler's complaint that says what is wrong."""
-    lines = error.strip().splitlines()
-    return next((line for line in lines if "error" in line), lines[-1])
 
 
 def plan(request: Request) -> list[Job]:

@@ -23,7 +23,7 @@ import pygments.lexers
 from . import budget
 from .answer import PATCHED, claims, differences, kernel_sentence, plural, sentences
 from .asm import ADDRESS, BRANCH, FENCE, LOAD, STORE
-from .build import VARIANTS, Sources, in_words
+from .build import VARIANTS, Sources, gist, in_words
 from .measure import Row
 from .races import FunctionVerdict, Verdict
 from .targets import TARGETS
@@ -73,8 +73,7 @@ def write_csv(rows: list[Row], path: Path) -> None:
         writer.writerow([*COLUMNS, "bytes_more", "executed_more", "repeated_loads", "findings", "error"])
         for row, more in zip(rows, against_plain(rows), strict=True):
             found = " ".join(f"{kind.replace(' ', '-')}={count}" for kind, count in sorted(row.findings.items()))
-            error = row.error.splitlines()[0] if row.error else ""
-            writer.writerow([*(getattr(row, name) for name in COLUMNS), *more.values(), found, error])
+            writer.writerow([*(getattr(row, name) for name in COLUMNS), *more.values(), found, gist(row.error)])
 
 
 def write_json(
@@ -253,7 +252,7 @@ def packed(rows: list[Row], absent: dict[str, str]) -> str:
                 r.access,
                 [found(r) if m == "findings" else getattr(r, m) for m in METRICS],
                 number(r),
-                r.error[:400],
+                gist(r.error),
             ]
             for r in rows
         ],
