@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
 import zlib
 from base64 import b64decode
 from pathlib import Path
@@ -13,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from codegen_rig import FIXTURES
-from vring.report import answer, build, measure, page, races, targets
+from vring.report import answer, build, codegen, measure, page, races, targets
 from vring.report.__main__ import main
 from vring.report.measure import Row
+from vring.report.request import Request
 
 HEADER = (FIXTURES / "linux_read_once.h").read_text()
 PLACES = FIXTURES / "places.c"
@@ -145,8 +147,60 @@ def test_a_sentence_says_where_a_header_did_not_build() -> None:
         )
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """What the command line asks of a report that finds nothing."""
+    requests: list[Request] = []
+
+    def run(request: Request) -> list[Row]:
+        requests.append(request)
+        return []
+
+    monkeypatch.setattr("vring.report.__main__.run", run)
+    return requests
+
+
 def test_a_header_that_built_nowhere_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     for errors, failed in (([COMPLAINT, COMPLAINT], 1), ([COMPLAINT, ""], 0), (["", ""], 0)):
         rows = [row("PLAIN"), *(row("mine", error) for error in errors)]
         monkeypatch.setattr("vring.report.__main__.run", lambda request, rows=rows: rows)
         assert main(["codegen", "--accessors", "folder/mine.h"]) == failed, errors
+
+
+def test_the_command_that_the_page_tells_is_one_that_a_shell_takes(asked: list[Request]) -> None:
+    words = ["codegen", "--cc", "gcc", "--cflags=-march=x86-64-v2 -DX='a b'", "--out", "my folder"]
+    assert main(words) == 0
+    assert shlex.split(asked[0].command) == ["python", "-m", "vring.report", *words]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--jobs", "0"], "--jobs 0: at least one is wanted"),
+        (["--jobs", "-3"], "--jobs -3: at least one is wanted"),
+        (
+            ["--cc", "gcc", "--cflags=-march=native -O3"],
+            "-O3 in --cflags would not hold: the level is --optimisation=-O3",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    asked: list[Request], capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
+) -> None:
+    assert main(["codegen", *arguments]) == 1 and not asked
+    assert capsys.readouterr().err == f"vring.report: {complaint}\n"
+
+
+def test_the_flags_that_the_help_names_are_taken(asked: list[Request], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["codegen", "--help"])
+    [flags] = re.findall(r"--cflags='(.+?)'", " ".join(capsys.readouterr().out.split()))
+    assert main(["codegen", "--cc", "gcc", f"--cflags={flags}"]) == 0 and asked[0].cflags == tuple(flags.split())
+
+
+@pytest.mark.parametrize("name", [*build.VARIANTS, "HOOK", "volatile"])
+def test_a_header_has_a_name_of_its_own(tmp_path: Path, name: str) -> None:
+    """What is found of it would be mixed with what is found of the report's own accessors."""
+    (tmp_path / f"{name}.h").write_text(HEADER)
+    with pytest.raises(build.ReportError, match=f"{name}.h has the name of accessors that the report has"):
+        codegen.plan(Request(output=tmp_path, accessors=tmp_path / f"{name}.h"))

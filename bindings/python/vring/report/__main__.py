@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+import shlex
 import sys
 
 try:
@@ -54,7 +55,9 @@ def add_codegen(codegen: argparse.ArgumentParser) -> None:
         "--cc", default="", help="only this compiler, for the target that --target names (x86-64 if none)"
     )
     codegen.add_argument(
-        "--cflags", default="", help="with --cc: what it needs besides, as --cflags='-O3 -march=native'"
+        "--cflags",
+        default="",
+        help="with --cc: what it needs besides, as --cflags='-march=x86-64-v2 -fno-tree-vectorize'",
     )
     codegen.add_argument("--target", action="append", default=[], help="only this target; may be repeated")
     codegen.add_argument(
@@ -93,6 +96,10 @@ def run_codegen(options: argparse.Namespace, words: list[str]) -> int:
         raise ReportError("--cc is the compiler, --compiler chooses among those found: not both")
     if options.cflags and not options.cc:
         raise ReportError("--cflags are for the compiler that --cc names")
+    if levels := [flag for flag in options.cflags.split() if flag.startswith("-O")]:
+        raise ReportError(f"{levels[0]} in --cflags would not hold: the level is --optimisation={levels[0]}")
+    if options.jobs < 1:
+        raise ReportError(f"--jobs {options.jobs}: at least one is wanted")
     rows = run(
         Request(
             output=options.out,
@@ -108,7 +115,7 @@ def run_codegen(options: argparse.Namespace, words: list[str]) -> int:
             races=not options.no_races,
             jobs=options.jobs,
             kernel=options.kernel,
-            command="python -m vring.report " + " ".join(words),
+            command=shlex.join(["python", "-m", "vring.report", *words]),
         )
     )
     mine = [row for row in rows if options.accessors and row.access == options.accessors.stem]

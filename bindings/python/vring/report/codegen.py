@@ -83,6 +83,10 @@ def plan(request: Request) -> list[Job]:
     if request.accessors:
         if not request.accessors.is_file():
             raise ReportError(f"there is no header {request.accessors}")
+        if request.accessors.stem.upper() in (*VARIANTS, "HOOK"):
+            raise ReportError(
+                f"{request.accessors.name} has the name of accessors that the report has: give it another"
+            )
         accesses.append(Access(request.accessors.stem, request.accessors.resolve()))
     optimisations = request.optimisations or LEVELS
     jobs: list[Job] = []
