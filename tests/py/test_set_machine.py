@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from vring import BounceSet, PoolConfig, PoolFlag, SetPool
+from vring import BounceCode, BounceSet, CallerError, PoolConfig, PoolFlag, SetPool
 from vring.bounce_set import Released, Share
 from vring.testing import SetMachine
 
@@ -53,6 +53,18 @@ class StaysTransient(BounceSet):
         return self.map(*request, **wishes)
 
 
+class SharesForNothing(BounceSet):
+    """The devices see the window of a pool in which the request could never be mapped."""
+
+    def map_transient(self, config: PoolConfig, *request: Any, **wishes: Any) -> Any:
+        try:
+            return super().map_transient(config, *request, **wishes)
+        except CallerError as error:
+            if error.code in (BounceCode.TOO_LARGE, BounceCode.UNSATISFIABLE):
+                self.add(config).remove()
+            raise
+
+
 class ForgetsToShare(BounceSet):
     """Nobody is told that a window becomes the devices'."""
 
@@ -67,6 +79,7 @@ class ForgetsToShare(BounceSet):
         (StillServes, "the set (took|answered)", 4),
         (DoesNotClear, "of the window at", 10),
         (StaysTransient, "the set (took|answered|told)|where .* was due", 4),
+        (SharesForNothing, "the set told", 1),
         (ForgetsToShare, "the set told", 2),
     ],
 )

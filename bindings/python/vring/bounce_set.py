@@ -197,7 +197,8 @@ class BounceSet(Source):
         (``bounce_set_map_transient``): no other request sees it.
 
         Returns and raises as :meth:`map`, FULL also if no entry is free, and as :meth:`add`; nothing has changed then,
-        except for SHARE, where the window is lost. Unmap can raise SHARE, too: the mapping has ended, and the window is
+        and the window was not shared, except for COPY, where it was cleared and is private again, and for SHARE, where
+        it is lost. Unmap can raise SHARE, too, whatever became of the copy: the mapping has ended, and the window is
         lost.
         """
         call = "BounceSet.map_transient"

@@ -110,10 +110,10 @@ class SetMachine(Filmed):
     """
     Add pools and take them away again, for everybody or for one device, while mappings come and go; now and then a
     window cannot be shared, or not be made private again. What is checked: every mapping lies in the pool and at the
-    slot that the model says, or is refused for the model's reason; a pool leaves when it may, and not before, with its
-    window told private once, cleared and never touched again; what lost its window is never used again; windows show
-    what was mapped, byte for byte, and originals what the device wrote; dead mappings are refused, whoever has their
-    entry now; counts add up.
+    slot that the model says, or is refused for the model's reason; a window is shared once, and for one mapping only if
+    that could be there; a pool leaves when it may, and not before, with its window told private once, cleared and never
+    touched again; what lost its window is never used again; windows show what was mapped, byte for byte, and originals
+    what the device wrote; dead mappings are refused, whoever has their entry now; counts add up.
 
     Override ``make_set`` to put your own under it.
     """
@@ -229,18 +229,16 @@ class SetMachine(Filmed):
         call = self._during(
             fails and index is not None, lambda: self.pools.map_transient(made, original, direction, **_wishes(request))
         )
-        if index is None:
-            assert self._ask(call) is BounceCode.FULL
+        place = BounceCode.FULL if index is None else entry.pool.map(request)
+        if index is None or isinstance(place, BounceCode):
+            assert self._ask(call) is place
+            self._told()  # a window is shared only for what could be mapped there
             return
         if fails:
             self._refused(BounceCode.SHARE, call)
             self._told(("shared", window.addr))
             return
-        place, answer = entry.pool.map(request), self._ask(call)
-        if isinstance(place, BounceCode):
-            self._compare(answer, place, None)
-            self._told(("shared", window.addr), ("private", window.addr))
-            return
+        answer = self._ask(call)
         self._told(("shared", window.addr))
         self.shared.add(window.addr)
         self.model.entries[index] = entry
