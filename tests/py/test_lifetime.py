@@ -15,12 +15,14 @@ import pytest
 
 from vring import (
     BouncePool,
+    BounceSet,
     Chain,
     Direction,
     Feature,
     GuestMemory,
     IndirectTable,
     Mapping,
+    PoolConfig,
     Region,
     SplitAreas,
     SplitDevice,
@@ -173,6 +175,37 @@ def test_a_mapping_outlives_the_name_of_its_pool() -> None:
     assert bytes(mapping.data) == b"secret"
     mapping.unmap()
     assert mapping.pool.usage().used == 0
+
+
+@pytest.mark.parametrize("keeper", ["copy", "copy of a set", "share"])
+def test_what_a_function_keeps_of_a_window_keeps_the_memory(keeper: str) -> None:
+    """It is given a view for the time of a call, which ends then; but not what was cut out of it."""
+    kept = []
+
+    def share(window: memoryview, window_addr: int, shared: bool) -> None:
+        kept.extend([window, window[:4]])
+
+    def copy(original: bytes, offset: int, window: memoryview, to_window: bool) -> None:
+        window[:] = original
+        kept.extend([window, window[:4]])
+
+    block = mmap.mmap(-1, 1 << 18)
+    if keeper == "copy":
+        BouncePool(GuestMemory.over(block), copy=copy).map(b"secret", Direction.TO_DEVICE)
+    else:
+        pools = BounceSet(copy=copy) if keeper == "copy of a set" else BounceSet(share=share)
+        pools.add(PoolConfig(GuestMemory.over(block)))
+        pools.map(b"secret", Direction.TO_DEVICE)
+        del pools
+    collect_and_disturb()
+    with pytest.raises(BufferError):
+        block.close()
+    window, part = kept
+    with pytest.raises(ValueError, match="released"):
+        window[0]
+    assert bytes(part) == b"secr"
+    part.release()
+    block.close()
 
 
 def test_a_bytearray_cannot_be_resized_while_it_is_mapped() -> None:

@@ -203,6 +203,91 @@ def test_a_window_that_could_not_be_made_private_is_lost_and_not_given_back(tran
     assert refusal(leave).code in (BounceCode.HANDLE, BounceCode.STATE)
 
 
+class Elsewhere:
+    """Originals of ten bytes that no pointer could name, and a copy function that fails one way or none."""
+
+    def __init__(self) -> None:
+        self.fails: bool | None = None
+
+    def __len__(self) -> int:
+        return 10
+
+    def copy(self, original: object, offset: int, window: memoryview, to_window: bool) -> None:
+        if to_window is self.fails:
+            raise OSError("the page is gone")
+
+
+@pytest.mark.parametrize("asks", ["share", "released"])
+def test_a_function_that_asks_the_set_hears_nothing_of_what_another_raised(asks: str) -> None:
+    """The copy function fails first, and what is called behind it has errors of its own."""
+    original, told = Elsewhere(), []
+
+    def share(window: memoryview, window_addr: int, shared: bool) -> None:
+        told.append("shared" if shared else "private")
+        assert asks != "share" or pools.usage().used == 0
+
+    def released(pool: SetPool) -> None:
+        assert asks != "released" or pools.usage().used == 0
+        told.append("released")
+
+    pools = BounceSet(1, share=share, released=released, copy=original.copy)
+    mapping = mapped(pools.map_transient(config(), original, Direction.FROM_DEVICE))
+    original.fails = False
+    error = refusal(mapping.unmap)
+    assert error.code == BounceCode.COPY and isinstance(error.__cause__, OSError)
+    assert told == ["shared", "private", "released"] and pools.pools == ()
+    original.fails = True
+    error = refusal(lambda: pools.map_transient(config(), original, Direction.TO_DEVICE))
+    assert error.code == BounceCode.COPY and isinstance(error.__cause__, OSError)
+    assert told[3:] == ["shared", "private"], "the window is not lost"
+    pools.add(config())  # nor is the one entry
+
+
+def test_a_window_is_lost_also_where_copying_failed_before() -> None:
+    original, fails = Elsewhere(), False
+
+    def share(window: memoryview, window_addr: int, shared: bool) -> None:
+        if fails:
+            raise PermissionError("the hypervisor said no")
+
+    pools = BounceSet(
+        share=share, released=lambda pool: pytest.fail("a lost window is not given back"), copy=original.copy
+    )
+    made = config()
+    mapping = mapped(pools.map_transient(made, original, Direction.FROM_DEVICE))
+    [pool] = pools.pools
+    original.fails, fails = False, True
+    error = refusal(mapping.unmap)
+    assert error.code == BounceCode.SHARE and isinstance(error.__cause__, PermissionError)
+    assert pools.pools == () and pool.index is None and refusal(pool.usage).code == BounceCode.STATE
+    assert refusal(mapping.unmap).code == BounceCode.HANDLE
+    assert refusal(lambda: pools.add(made)).code == BounceCode.OVERLAP
+    pools.close()
+
+
+def test_share_and_copy_functions_may_bring_pools_and_see_their_own_windows() -> None:
+    made = {addr: config(addr) for addr in (0x100000, 0x200000, 0x300000, 0x400000)}
+
+    def share(window: memoryview, window_addr: int, shared: bool) -> None:
+        window[:] = bytes([window_addr >> 20]) * len(window)
+        if shared and window_addr == 0x100000:
+            pools.add(made[0x200000])
+        assert made[window_addr].memory.read(window_addr, 1)[0] == window_addr >> 20
+
+    def copy(original: bytes, offset: int, window: memoryview, to_window: bool) -> None:
+        window[:] = original[offset : offset + len(window)]
+        if original == b"brings":
+            pools.add(made[0x400000])
+
+    pools = BounceSet(share=share, copy=copy)
+    pools.add(made[0x100000])
+    mapping = mapped(pools.map_transient(made[0x300000], b"brings", Direction.TO_DEVICE))
+    assert [pool.window_addr for pool in pools.pools] == [0x100000, 0x200000, 0x300000, 0x400000]
+    assert bytes(mapping.data) == made[0x300000].memory.read(mapping.addr, 6) == b"brings"
+    mapping.unmap()
+    assert [pool.window_addr for pool in pools.pools] == [0x100000, 0x200000, 0x400000]
+
+
 def test_what_released_raises_comes_out_of_the_call_that_told_it() -> None:
     def released(pool: SetPool) -> None:
         raise RuntimeError("no use for it")

@@ -26,7 +26,7 @@ from vring.mapping import (
     direction_of,
     judge,
 )
-from vring.memory import Buffer, GuestMemory, must_be_memory
+from vring.memory import Buffer, GuestMemory, HostMap, Region, must_be_memory
 
 __all__ = ["BouncePool", "Pool", "PoolConfig", "PoolFlag", "Usage"]
 
@@ -133,6 +133,12 @@ class Pool(ABC):
         self.slots, self.slot_size = slots, slot_size
         self._info = ffi.new("struct bounce_mapping *")
         return config, blame
+
+    def _reach_originals(self, config: CData, source: Source) -> None:
+        """Have C reach them by the source's copy function, if it has one."""
+        if source._copy:
+            self._context = ffi.new_handle((source._copy, source._hook_errors, HostMap([Region(self.memory)])))
+            config.copy, config.copy_context = lib.vring_copy_callback, self._context
 
     def __repr__(self) -> str:
         where = f"slot_size={self.slot_size}, window_addr={self.window_addr:#x}"
@@ -281,9 +287,7 @@ class BouncePool(Pool, Source):
         self._originals = {}
         self._copy = copy
         self._hook_errors = []
-        if copy:
-            self._context = ffi.new_handle((copy, self._hook_errors))
-            config.copy, config.copy_context = lib.vring_copy_callback, self._context
+        self._reach_originals(config, self)
         judge(lib.bounce_init(self._pool, config), call, blame)
 
     def __enter__(self) -> "BouncePool":

@@ -9,8 +9,20 @@ from typing import TypeAlias
 from vring.bounce import Pool, PoolConfig, Usage
 from vring.errors import Arguments, BounceCode, CallerError, integer
 from vring.lowlevel import CData, ffi, host_address, lib
-from vring.mapping import Coherent, Copy, Direction, Mapping, MappingInfo, NoRoom, Reservation, Source, _Slots, judge
-from vring.memory import Buffer
+from vring.mapping import (
+    Coherent,
+    Copy,
+    Direction,
+    Mapping,
+    MappingInfo,
+    NoRoom,
+    Reservation,
+    Source,
+    _Slots,
+    hooked,
+    judge,
+)
+from vring.memory import Buffer, HostMap, Region
 
 __all__ = ["BounceSet", "Released", "SetPool", "Share"]
 
@@ -24,7 +36,7 @@ raises CallerError (SHARE) with that as its cause: the state of that window is u
 Released: TypeAlias = Callable[["SetPool"], object]
 """
 What is told that a pool has left its set: the window, private again, is the caller's. What it raises comes out of the
-call that it was told by, which has done everything else.
+call that it was told by, which has done everything else, unless that has an error of its own to tell (COPY).
 """
 
 ENTRY_SIZE = ffi.sizeof("struct bounce_set_entry")
@@ -125,13 +137,13 @@ class BounceSet(Source):
         config.seed = integer(call, "seed", seed, 64, BounceCode.GEOMETRY)
         self._pools: dict[int, SetPool] = {}  # by entry: their metadata and windows are C's
         self._lost: list[SetPool] = []  # ... and these, whose windows C will never give back
+        self._coming: list[SetPool] = []  # those that C is being told of
         self._hook_errors = []
         self._share, self._released, self._copy = share, released, copy
-        self._hooks = ffi.new_handle((share, self._gone, self._hook_errors))
+        self._hooks = ffi.new_handle((share, self._lend, self._gone, self._hook_errors))
         config.context = self._hooks
         config.share = lib.vring_share_callback if share else ffi.NULL
         config.released = lib.vring_released_callback
-        self._copy_context = ffi.new_handle((copy, self._hook_errors))
         self._originals = {}
         self._mapping = ffi.new("struct bounce_mapping *")
         self._index = ffi.new("uint32_t *")
@@ -173,7 +185,7 @@ class BounceSet(Source):
         """
         call = "BounceSet.add"
         pool, c_config, blame = self._draft(call, config, integer(call, "device", device, 32, BounceCode.RANGE))
-        code = lib.bounce_set_add(self._set, c_config, device, self._index)
+        code = self._bring(pool, partial(lib.bounce_set_add, self._set, c_config, device, self._index))
         self._judge(code, call, blame)
         self._enter(pool, self._index[0])
         return pool
@@ -205,7 +217,7 @@ class BounceSet(Source):
         pool, c_config, blame = self._draft(call, config, 0)
 
         def take(request: CData, mapping: CData) -> int:
-            code = int(lib.bounce_set_map_transient(self._set, c_config, request, mapping))
+            code = self._bring(pool, partial(lib.bounce_set_map_transient, self._set, c_config, request, mapping))
             if code == 0:
                 self._enter(pool, self._entry_of(mapping.handle))
             elif code == BounceCode.SHARE:
@@ -221,9 +233,22 @@ class BounceSet(Source):
             raise TypeError(f"{call}: config must be a PoolConfig, not {type(config).__name__}")
         pool = SetPool(self, device)
         c_config, blame = pool._configure(call, config)
-        if self._copy:
-            c_config.copy, c_config.copy_context = lib.vring_copy_callback, self._copy_context
+        pool._reach_originals(c_config, self)
         return pool, c_config, {**blame, BounceCode.FULL: ("entries", len(self._entries))}
+
+    def _bring(self, pool: SetPool, call: Callable[[], int]) -> int:
+        """Tell C of a pool: its answer."""
+        self._coming.append(pool)
+        try:
+            return int(call())
+        finally:
+            self._coming.remove(pool)
+
+    def _lend(self, window: CData, window_addr: int, size: int) -> memoryview:
+        """A view of a window that C names, which keeps the memory alive; called under a call of C's."""
+        pools = (*self._coming, *self._pools.values())
+        memory = next(pool.memory for pool in pools if pool.window_addr == window_addr)
+        return HostMap([Region(memory)]).view(window, size)
 
     def _enter(self, pool: SetPool, index: int) -> None:
         pool.index = index
@@ -347,22 +372,12 @@ class BounceSet(Source):
 # Defined once for all sets, as C has one function of each name; context says whose they are.
 @ffi.def_extern(name="vring_share_callback", error=1)  # type: ignore[untyped-decorator]
 def _share(context: CData, window: CData, window_addr: int, size: int, shared: bool) -> int:
-    share, _, errors = ffi.from_handle(context)
-    view = memoryview(ffi.buffer(window, size))
-    try:
-        share(view, window_addr, shared)
-    except BaseException as error:
-        errors.append(error)
-        return 1
-    finally:
-        view.release()
-    return 0
+    share, lend, _, errors = ffi.from_handle(context)
+    view = lend(window, window_addr, size)
+    return hooked(errors, partial(share, view, window_addr, shared), view.release)
 
 
 @ffi.def_extern(name="vring_released_callback")  # type: ignore[untyped-decorator]
 def _released(context: CData, index: int, window: CData, meta: CData) -> None:
-    _, gone, errors = ffi.from_handle(context)
-    try:
-        gone(index)
-    except BaseException as error:
-        errors.append(error)
+    _, _, gone, errors = ffi.from_handle(context)
+    hooked(errors, partial(gone, index))

@@ -5,6 +5,7 @@ import enum
 import types
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sized
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -329,24 +330,36 @@ class Source(ABC):
         try:
             judge(code, call, arguments)
         except CallerError as error:
-            raise error from errors[0] if errors else None
+            # Nothing is called behind a share() that failed, but a copy function may have failed before it.
+            raise error from errors[-1 if code == BounceCode.SHARE else 0] if errors else None
         if errors:  # of a function whose failure C does not hear of
             raise errors[0]
+
+
+def hooked(errors: list[BaseException], *steps: Callable[[], object]) -> int:
+    """
+    Take all steps, of which one is a function of the caller's, under a call of C's. Returns 0; or 1, and the first that
+    was raised is then the last of ``errors``. During the steps that is empty: the calls they make have their own.
+    """
+    before, errors[:] = list(errors), []
+    failed = 0
+    for step in steps:
+        try:
+            step()
+        except BaseException as error:
+            if not failed:
+                before.append(error)
+            failed = 1
+    errors[:], before[:] = before, []  # an error names this frame, which must not name the error
+    return failed
 
 
 # Defined once for all pools, as C has one function of that name; context says whose copy function it is.
 @ffi.def_extern(name="vring_copy_callback", error=1)  # type: ignore[untyped-decorator]
 def _copy(context: CData, orig: CData, offset: int, window: CData, length: int, to_window: bool) -> int:
-    copy, errors = ffi.from_handle(context)
-    view = memoryview(ffi.buffer(window, length))
-    try:
-        copy(ffi.from_handle(orig), offset, view, to_window)
-    except BaseException as error:
-        errors.append(error)
-        return 1
-    finally:
-        view.release()
-    return 0
+    copy, errors, places = ffi.from_handle(context)
+    view = places.view(window, length)
+    return hooked(errors, partial(copy, ffi.from_handle(orig), offset, view, to_window), view.release)
 
 
 def c_request(
