@@ -8,11 +8,13 @@ import pytest
 from vring import (
     Blame,
     BounceCode,
+    BouncedDriver,
     BouncePool,
     BounceSet,
     CallerError,
     CorruptError,
     Direction,
+    Feature,
     GuestMemory,
     Mapping,
     NoRoom,
@@ -20,6 +22,7 @@ from vring import (
     PoolFlag,
     Reservation,
     RingCode,
+    allocate_areas,
 )
 from vring.testing import CacheKind, CacheOperation, watch_caches
 
@@ -212,6 +215,14 @@ def test_a_copy_that_fails_is_the_cause() -> None:
         pool.map(Scattered(10), Direction.TO_DEVICE)
     assert error.value.code == BounceCode.COPY and isinstance(error.value.__cause__, OSError)
     assert pool.usage().used == 0 and not isinstance(pool.alloc(100), NoRoom)
+
+
+def test_a_queue_does_not_take_a_pool_with_a_copy_function() -> None:
+    memory = GuestMemory(1 << 18)
+    areas = allocate_areas(memory, 8, Feature.VERSION_1)
+    pool = BouncePool(memory, memory.base + (1 << 17), copy=Scattered.copy)
+    with pytest.raises(TypeError, match="pool must have no copy function"):
+        BouncedDriver(pool, memory, areas, Feature.VERSION_1)
 
 
 def test_padding_is_cleared_unless_the_pool_keeps_it() -> None:

@@ -74,13 +74,16 @@ class BouncedDriver(DriverQueue):
 
         A :class:`vring.BounceSet` cannot stand in the pool's place (TypeError): C's queue remembers one pool. Whoever
         has a set maps the pieces through it, gives the addresses of the mappings to a :class:`vring.Driver`, with them
-        as the token, and unmaps those that come back; or gives each queue a pool of its own.
+        as the token, and unmaps those that come back; or gives each queue a pool of its own. Nor can a pool with a copy
+        function (TypeError): pieces are memory of this process.
 
         Raises CallerError that names the argument (``bounced_driver_init``), IndexError for areas outside ``memory``.
         """
         call = type(self).__name__
         if not isinstance(pool, BouncePool):
             raise TypeError(f"{call}: pool must be a BouncePool, not {type(pool).__name__}: a queue remembers one pool")
+        if pool._copy:
+            raise TypeError(f"{call}: pool must have no copy function: pieces are memory of this process")
         config = ffi.new("struct bounced_driver_config *")
         options = max_chain, index, notify_id, used_length, len_without_write, legacy_order
         self._configure(config.ring, memory, areas, features, *options)
