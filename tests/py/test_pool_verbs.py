@@ -12,6 +12,7 @@ from vring import (
     BouncePool,
     BounceSet,
     CallerError,
+    Coherent,
     CorruptError,
     Direction,
     Feature,
@@ -88,6 +89,17 @@ def test_a_with_block_ends_only_what_has_not_ended(pool: BouncePool, fails: bool
         else:
             block()
         assert pool.usage().used == 0
+
+
+@pytest.mark.parametrize("slot_size, aligned", [(2048, 4096), (8192, 8192)])
+def test_a_page_is_as_large_as_a_slot_unless_told(slot_size: int, aligned: int) -> None:
+    memory = GuestMemory(8 * slot_size, base=0x100000)
+    pools = BounceSet()
+    pools.add(PoolConfig(memory, slot_size=slot_size))
+    for source in (BouncePool(memory, slot_size=slot_size), pools):
+        assert isinstance(source.map(b"x", Direction.TO_DEVICE), Mapping)
+        page = source.alloc(1)
+        assert isinstance(page, Coherent) and page.addr == 0x100000 + aligned
 
 
 def test_a_buffer_of_numbers_is_as_long_as_its_bytes(pool: BouncePool) -> None:

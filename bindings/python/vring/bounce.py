@@ -69,8 +69,8 @@ class PoolConfig:
 
     ``mappings`` is how many can be live at once: as many as there are slots unless told, 0 for C's default, which
     takes less memory. ``window_addr`` is slot 0 as the device addresses it, where that differs from ``window``;
-    ``cursor`` is where the search of area 0 starts, 0 unless a test wants a state. Everything else, and every limit, as
-    in C.
+    ``page_size`` 0 is 4096 bytes, or ``slot_size`` if that is more; ``cursor`` is where the search of area 0 starts, 0
+    unless a test wants a state. Everything else, and every limit, as in C.
     """
 
     memory: GuestMemory
@@ -80,7 +80,7 @@ class PoolConfig:
     window_addr: int | None = None
     slot_size: int = 2048
     segment_slots: int = 128
-    page_size: int = 4096
+    page_size: int = 0
     areas: int = 1
     mappings: int | None = None
     flags: PoolFlag | int = 0
@@ -250,7 +250,7 @@ class BouncePool(Pool, Source):
         window_addr: int | None = None,
         slot_size: int = 2048,
         segment_slots: int = 128,
-        page_size: int = 4096,
+        page_size: int = 0,
         areas: int = 1,
         mappings: int | None = None,
         flags: PoolFlag | int = 0,
