@@ -91,6 +91,27 @@ def test_a_with_block_ends_only_what_has_not_ended(pool: BouncePool, fails: bool
         assert pool.usage().used == 0
 
 
+def test_slots_that_went_back_are_shown_no_longer(pool: BouncePool) -> None:
+    """Another's data may lie there now."""
+    reservation = pool.reserve(100, Direction.TO_DEVICE)
+    given_up = pool.reserve(100, Direction.TO_DEVICE)
+    memory = pool.alloc(100)
+    assert isinstance(reservation, Reservation) and isinstance(given_up, Reservation) and isinstance(memory, Coherent)
+    mapping = reservation.commit(b"x" * 100)
+    given_up.cancel()
+    for ended, argument in ((reservation, "reservation"), (given_up, "reservation")):
+        with pytest.raises(CallerError) as error:
+            ended.data
+        assert error.value.code == BounceCode.HANDLE and error.value.argument == argument
+    assert bytes(mapping.data) == b"x" * 100 and not any(memory.data)
+    mapping.unmap()
+    memory.free()
+    for late, argument in ((mapping, "mapping"), (memory, "memory")):
+        with pytest.raises(CallerError) as error:
+            late.data
+        assert error.value.code == BounceCode.HANDLE and error.value.argument == argument
+
+
 @pytest.mark.parametrize("slot_size, aligned", [(2048, 4096), (8192, 8192)])
 def test_a_page_is_as_large_as_a_slot_unless_told(slot_size: int, aligned: int) -> None:
     memory = GuestMemory(8 * slot_size, base=0x100000)

@@ -355,7 +355,7 @@ class BounceSet(Source):
     def _c_pool(self, call: str, slots: _Slots) -> CData:
         pointer = lib.bounce_set_pool(self._set, slots.info.handle)
         if not pointer:
-            raise CallerError(BounceCode.HANDLE, call, type(slots).__name__.lower(), slots)
+            raise CallerError(BounceCode.HANDLE, call, slots._noun, slots)
         return pointer
 
     def _c_unmap(self, info: MappingInfo, length: int) -> int:

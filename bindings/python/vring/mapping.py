@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sized
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from vring.errors import Arguments, BounceCode, CallerError, CorruptError, RingCode, caller_error, integer
 from vring.lowlevel import CData, ffi, host_address, lib
@@ -92,9 +92,11 @@ class MappingInfo(NamedTuple):
 class _Slots:
     """What a mapping and coherent memory have in common: slots of a pool, while they last."""
 
+    _noun: ClassVar[str]  # what an error calls it
+
     def __init__(self, source: "Source", pool: "Pool", info: MappingInfo) -> None:
         self._source = source
-        self._ended = False  # nothing is left to do at the end of a with block
+        self._ended = False  # the slots may be another's
         self.pool = pool
         self.info = info
 
@@ -114,7 +116,12 @@ class _Slots:
 
     @property
     def data(self) -> memoryview:
-        """The data in the window: shared memory, which the device may change at any time."""
+        """
+        The data in the window: shared memory, which the device may change at any time. Raises CallerError once this has
+        ended: the slots may be another's then, and so may those of a view that was kept.
+        """
+        if self._ended:
+            raise CallerError(BounceCode.HANDLE, f"{type(self).__name__}.data", self._noun, self)
         return self.pool.memory.view(self.info.addr - self.pool.window_addr + self.pool.window, self.info.size)
 
 
@@ -123,6 +130,8 @@ class Mapping(_Slots):
     A buffer mapped through a pool. As a context manager it is unmapped at the end, unless it has been: with everything
     copied back, or after an exception with nothing.
     """
+
+    _noun = "mapping"
 
     def __enter__(self) -> "Mapping":
         return self
@@ -151,7 +160,7 @@ class Mapping(_Slots):
         self._source._judge(
             sync(self._source._c_pool(call, self), info.handle, info.direction, offset, length),
             call,
-            {BounceCode.HANDLE: ("mapping", info), BounceCode.RANGE: ("offset and length", (offset, length))},
+            {BounceCode.HANDLE: (self._noun, self), BounceCode.RANGE: ("offset and length", (offset, length))},
         )
 
     def unmap(self, written: int | None = None) -> None:
@@ -166,7 +175,7 @@ class Mapping(_Slots):
         if code in ENDED:
             self._ended = True
             self._source._originals.pop(self.info.handle)
-        self._source._judge(code, call, {BounceCode.HANDLE: ("mapping", self), BounceCode.RANGE: ("written", written)})
+        self._source._judge(code, call, {BounceCode.HANDLE: (self._noun, self), BounceCode.RANGE: ("written", written)})
 
 
 class Reservation(_Slots):
@@ -174,6 +183,8 @@ class Reservation(_Slots):
     Slots without an original yet (``bounce_reserve``). As a context manager it is given up at the end, unless it has
     become a mapping, or has been given up.
     """
+
+    _noun = "reservation"
 
     def __enter__(self) -> "Reservation":
         return self
@@ -195,7 +206,7 @@ class Reservation(_Slots):
         if size != self.size:
             raise CallerError(BounceCode.SIZE, call, "length of buffer", size, f"{self.size} were reserved")
         code = lib.bounce_commit(source._c_pool(call, self), self.info.handle, self.info.direction, pointer)
-        source._judge(code, call, {BounceCode.HANDLE: ("reservation", self), BounceCode.OVERLAP: ("buffer", buffer)})
+        source._judge(code, call, {BounceCode.HANDLE: (self._noun, self), BounceCode.OVERLAP: ("buffer", buffer)})
         source._originals[self.info.handle] = original
         self._ended = True
         return Mapping(source, self.pool, self.info)
@@ -204,15 +215,17 @@ class Reservation(_Slots):
         """Give the slots back. Raises CallerError if that has happened already, or they are a mapping's now."""
         call = "Reservation.cancel"
         if self.info.handle in self._source._originals:
-            raise CallerError(BounceCode.HANDLE, call, "reservation", self, "a mapping now")
+            raise CallerError(BounceCode.HANDLE, call, self._noun, self, "a mapping now")
         code = self._source._c_unmap(self.info, 0)
         if code in ENDED:
             self._ended = True
-        self._source._judge(code, call, {BounceCode.HANDLE: ("reservation", self)})
+        self._source._judge(code, call, {BounceCode.HANDLE: (self._noun, self)})
 
 
 class Coherent(_Slots):
     """Memory that both sides see, with no original and no copies. As a context manager it is freed at the end, once."""
+
+    _noun = "memory"
 
     def __enter__(self) -> "Coherent":
         return self
@@ -228,7 +241,7 @@ class Coherent(_Slots):
         code = self._source._c_free(self.info)
         if code in ENDED:
             self._ended = True
-        self._source._judge(code, "Coherent.free", {BounceCode.HANDLE: ("memory", self)})
+        self._source._judge(code, "Coherent.free", {BounceCode.HANDLE: (self._noun, self)})
 
 
 # The mapping has ended, although the call has more to tell.
