@@ -288,6 +288,14 @@ def test_share_and_copy_functions_may_bring_pools_and_see_their_own_windows() ->
     assert [pool.window_addr for pool in pools.pools] == [0x100000, 0x200000, 0x400000]
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_with_block_closes_a_set_that_is_not_closed_yet(closed: bool) -> None:
+    with BounceSet() as pools:
+        if closed:
+            pools.close()
+    assert refusal(pools.usage).code == BounceCode.STATE
+
+
 def test_what_released_raises_comes_out_of_the_call_that_told_it() -> None:
     def released(pool: SetPool) -> None:
         raise RuntimeError("no use for it")

@@ -91,6 +91,17 @@ def test_a_with_block_ends_only_what_has_not_ended(pool: BouncePool, fails: bool
         assert pool.usage().used == 0
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_with_block_closes_a_pool_that_is_not_closed_yet(closed: bool) -> None:
+    with BouncePool(GuestMemory(1 << 18)) as pool:
+        if closed:
+            pool.close()
+    with pytest.raises(CallerError, match="STATE"):
+        pool.usage()
+    with pytest.raises(CallerError, match="STATE"):
+        pool.close()
+
+
 def test_slots_that_went_back_are_shown_no_longer(pool: BouncePool) -> None:
     """Another's data may lie there now."""
     reservation = pool.reserve(100, Direction.TO_DEVICE)
@@ -205,6 +216,23 @@ def test_a_view_that_never_waits_sees_the_same_pool(pool: BouncePool) -> None:
     del pool
     mapping.unmap()
     assert view.usage().mappings == 0
+
+
+def test_a_view_ends_with_its_pool_and_not_before(pool: BouncePool) -> None:
+    with pool.try_view() as view:
+        inner = view.try_view()
+    assert view.usage().used == 0
+    with pytest.raises(CallerError, match="STATE"):
+        view.close()
+    pool.close()
+    again = BouncePool(pool.memory)
+    with again.map(b"secret", Direction.TO_DEVICE) as mapping:  # type: ignore[union-attr]
+        for late in (view, inner):
+            with pytest.raises(CallerError, match="STATE"):
+                late.map(b"XXXXXX", Direction.TO_DEVICE)
+            with pytest.raises(CallerError, match="STATE"):
+                late.usage()
+        assert bytes(mapping.data) == b"secret"
 
 
 class Scattered:

@@ -2,6 +2,7 @@
 """A pool of bounce-buffer slots over memory that a device may reach (``bounce/bounce.h``)."""
 
 import enum
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sized
 from dataclasses import KW_ONLY, dataclass
@@ -233,7 +234,8 @@ class Pool(ABC):
 
 class BouncePool(Pool, Source):
     """
-    A pool of slots in a window of ``memory``. As a context manager it is closed at the end. One thread at a time.
+    A pool of slots in a window of ``memory``. As a context manager it is closed at the end, unless it has been. One
+    thread at a time.
 
     >>> pool = BouncePool(GuestMemory(1 << 20, base=0x97ff0000))
     >>> with pool.map(b"secret", Direction.TO_DEVICE) as mapping:
@@ -287,6 +289,7 @@ class BouncePool(Pool, Source):
         self._originals = {}
         self._copy = copy
         self._hook_errors = []
+        self._views: weakref.WeakSet[BouncePool] = weakref.WeakSet()
         self._reach_originals(config, self)
         judge(lib.bounce_init(self._pool, config), call, blame)
 
@@ -296,14 +299,19 @@ class BouncePool(Pool, Source):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        if kind is None and self._pool.state and not self._pool.flags & lib.BOUNCE_TRY:
             self.close()
 
     def close(self) -> None:
-        """End the pool. Raises CallerError (BUSY) while mappings are live, and the pool lives on."""
+        """
+        End the pool, and with it what :meth:`try_view` gave. Raises CallerError: BUSY while mappings are live, and the
+        pool lives on; STATE if it has ended, and for a view, which only its pool ends.
+        """
         code = lib.bounce_fini(self._pool)
         live = self.usage().mappings if code == BounceCode.BUSY else 0
         judge(code, "BouncePool.close", {BounceCode.BUSY: ("live mappings", live)})
+        for view in self._views:
+            view._pool.state = 0
 
     def map(
         self,
@@ -365,7 +373,8 @@ class BouncePool(Pool, Source):
     def try_view(self) -> "BouncePool":
         """
         The same pool as an interrupt handler may use it: where a call would wait for a lock, ``map``, ``reserve`` and
-        ``alloc`` return :attr:`vring.NoRoom.BUSY`, and others raise CallerError (BUSY).
+        ``alloc`` return :attr:`vring.NoRoom.BUSY`, and others raise CallerError (BUSY). It ends with the pool, and not
+        at the end of a with block: then its calls raise CallerError (STATE).
         """
         view = BouncePool.__new__(BouncePool)
         view.__dict__.update(self.__dict__)
@@ -373,6 +382,7 @@ class BouncePool(Pool, Source):
         view._mapping = ffi.new("struct bounce_mapping *")
         view._info = ffi.new("struct bounce_mapping *")
         judge(lib.bounce_try_view(self._pool, view._pool), "BouncePool.try_view", {})
+        self._views.add(view)
         return view
 
     def _c(self, call: str) -> CData:

@@ -98,8 +98,8 @@ class SetPool(Pool):
 class BounceSet(Source):
     """
     Pools that are asked in the order of their entries, for memory that is added when the first runs full, for devices
-    with a pool of their own, and for one mapping that fits nowhere else. As a context manager it is closed at the end.
-    One thread at a time.
+    with a pool of their own, and for one mapping that fits nowhere else. As a context manager it is closed at the end,
+    unless it has been. One thread at a time.
 
     >>> pools = BounceSet()
     >>> first = pools.add(PoolConfig(GuestMemory(1 << 18, base=0x100000)))
@@ -159,7 +159,7 @@ class BounceSet(Source):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        if kind is None and self._set.state:
             self.close()
 
     def close(self) -> None:
