@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from codegen_rig import ROOT, report
-from vring.report import build, races
+from vring.report import build, codegen, races
+from vring.report.request import Request
 
 #: Accessor and rule, and whether every function races or none does.
 RACES = {
@@ -103,3 +104,52 @@ def test_a_compiler_without_the_detector_is_a_grey_cell(sources: build.Sources) 
     cannot = build.Compiler("gcc", "9.9.9", ("gcc", "-fno-such-option"))
     verdict = races.judge_functions(sources, cannot, "-O2", build.Access("PLAIN"), "C11")
     assert "fno-such-option" in verdict.error and not verdict.raced and not verdict.quiet
+    assert verdict.grey == "no ThreadSanitizer"
+
+
+def test_a_header_that_does_not_compile_is_a_grey_cell_of_its_own(
+    sources: build.Sources, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With a detector at hand; and what is said of the others stands."""
+    (tmp_path / "wrong.h").write_text('#error "wrong is not C"\n')
+    wrong, ours = build.Access("wrong", tmp_path / "wrong.h"), build.Access("ACQREL")
+    verdict = races.judge_functions(sources, races.host_compilers(["gcc"])[0], "-O2", wrong, "C11")
+    assert "wrong is not C" in verdict.error and verdict.grey == "not built"
+
+    def judge(_: build.Sources, access: build.Access, rule: str) -> list[races.Verdict]:
+        if access == wrong:
+            raise build.ReportError("wrong is not C")
+        return [races.Verdict(access.name, rule, "split", "clang", ring=3)]
+
+    monkeypatch.setattr("vring.report.races.judge", judge)
+    verdicts = races.judge_all(sources, [wrong, ours])
+    assert [(v.access, v.rule, v.ring, v.error) for v in verdicts] == [
+        ("wrong", "C11", 0, "wrong is not C"),
+        ("wrong", "Linux", 0, "wrong is not C"),
+        ("ACQREL", "C11", 3, ""),
+    ]
+
+
+def test_functions_that_do_not_end_are_a_grey_cell(
+    sources: build.Sources, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They end the report of no other."""
+    (tmp_path / "stops").write_text("#!/bin/sh\necho place_split_driver_poll 0\n")
+    (tmp_path / "stops").chmod(0o755)
+    monkeypatch.setattr("vring.report.races.instrumented", lambda *_, **__: tmp_path)
+    monkeypatch.setattr("vring.report.races.program", lambda *_: tmp_path / "stops")
+    gcc = races.host_compilers(["gcc"])[0]
+    verdict = races.judge_functions(sources, gcc, "-O2", build.Access("ACQREL"), "C11")
+    assert "did not run to its end" in verdict.error and verdict.grey == "did not end" and not verdict.quiet
+
+
+def test_without_clang_gcc_is_still_heard(
+    sources: build.Sources, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two threads are clang's alone; each function is not."""
+    heard = [races.FunctionVerdict("PLAIN", "C11", "gcc 12.2.0", "gcc 12", "-O2", raced=["f"])]
+    monkeypatch.setattr("vring.report.codegen.judge_all_functions", lambda *_: heard)
+    monkeypatch.setattr("vring.report.races.clangs", list)
+    two_threads, by_function, why_not = codegen.verdicts_of(Request(output=sources.output), sources, [])
+    assert (two_threads, by_function) == ([], heard)
+    assert "need clang and its runtime" in why_not and why_not in capsys.readouterr().err

@@ -144,12 +144,16 @@ def verdicts_of(
         some = [user_compiler(request.cc, request.cflags)]
     else:
         some = newest(request, host_compilers(request.columns))
+    two_threads: list[Verdict] = []
+    by_function: list[FunctionVerdict] = []
+    why_not = ""
     try:
         by_function = judge_all_functions(sources, some, request.optimisations or LEVELS, accesses, request.jobs)
-        return judge_all(sources, accesses, request.jobs), by_function, ""
+        two_threads = judge_all(sources, accesses, request.jobs)
     except ReportError as error:
-        print(f"vring.report: {error}", file=sys.stderr)
-        return [], [], str(error)
+        why_not = str(error)
+        print(f"vring.report: {why_not}", file=sys.stderr)
+    return two_threads, by_function, why_not
 
 
 def describe(request: Request, sources: Sources, rows: list[Row], why_not: str) -> dict[str, Any]:

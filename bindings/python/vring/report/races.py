@@ -9,6 +9,7 @@ a volatile one is, too; gcc and clang tell them apart if asked to, and kcsan_rul
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import re
@@ -47,6 +48,7 @@ class FunctionVerdict:
     raced: list[str] = field(default_factory=list)
     quiet: list[str] = field(default_factory=list)
     error: str = ""
+    grey: str = ""  # what the error comes to, in a word or two
     assembly: list[tuple[int, str]] = field(
         default_factory=list
     )  # of EXAMPLE, by one compiler: what the detector is told
@@ -68,6 +70,16 @@ def host_compilers(columns: Iterable[str] = ()) -> list[Compiler]:
     ]
     wanted = set(columns)
     return [c for c in found if not wanted or wanted & {c.family, c.column}]
+
+
+@functools.cache
+def failing(compiler: Compiler) -> str:
+    """Why something could not be built: without the detector the compiler builds nothing that has it."""
+    command = [*compiler.command, "-fsanitize=thread", "-x", "c", "-", "-o", os.devnull]
+    done = subprocess.run(
+        command, input="int main(void) { return 0; }", capture_output=True, text=True, timeout=60, check=False
+    )
+    return "no ThreadSanitizer" if done.returncode else "not built"
 
 
 def rules_of(access: Access) -> list[str]:
@@ -100,7 +112,7 @@ def judge_functions(
         )
         made = program(sources, compiler, rule, objects, verdict.program)
     except ReportError as error:
-        verdict.error = str(error)
+        verdict.error, verdict.grey = str(error), failing(compiler)
         return verdict
     # One report is enough, and ends the process of a function.
     options = f"exitcode={RACED}:halt_on_error=1:symbolize=0:report_thread_leaks=0"
@@ -109,7 +121,9 @@ def judge_functions(
     )
     ends = dict(line.split() for line in done.stdout.splitlines())
     if done.returncode != 0 or list(ends) != functions or set(ends.values()) - {str(RACED), str(QUIET)}:
-        raise ReportError(f"{made} did not run to its end: {ends} {done.stderr[:2000]}")
+        verdict.error = f"{made} did not run to its end: {ends} {done.stderr[:2000]}"
+        verdict.grey = "did not end"
+        return verdict
     verdict.raced = [name for name, end in ends.items() if end == str(RACED)]
     verdict.quiet = [name for name, end in ends.items() if end == str(QUIET)]
     return verdict
@@ -190,15 +204,22 @@ class Verdict:
     payload: int = 0
     places: list[str] = field(default_factory=list)
     moved: str = ""  # "N of N buffers"
+    error: str = ""
+
+
+def detecting() -> Compiler:
+    """The clang that judges two threads. Raises ReportError without one that has ThreadSanitizer."""
+    found = host_compilers(["clang"])[-1:]
+    if not found or failing(found[0]) == "no ThreadSanitizer":
+        raise ReportError(
+            "ThreadSanitizer's verdicts of two threads need clang and its runtime (Debian: clang-19, libclang-rt-19-dev)"
+        )
+    return found[0]
 
 
 def threads(sources: Sources, access: Access, rule: str) -> Path:
-    """The two threads with that accessor, built by clang. Raises ReportError without one that has ThreadSanitizer."""
-    if not clangs():
-        raise ReportError(
-            "ThreadSanitizer's verdicts need clang and its runtime (Debian: clang-19, libclang-rt-19-dev)"
-        )
-    compiler = host_compilers(["clang"])[-1]
+    """The two threads with that accessor, built by clang."""
+    compiler = detecting()
     varying = set(sources.cells) - set(sources.private)
     objects = [instrumented(sources, compiler, "-O0", access, rule, path) for path in sorted(varying)]
     others = set(sources.library) - set(sources.seldom) - varying
@@ -232,9 +253,7 @@ def judge(sources: Sources, access: Access, rule: str, rounds: int = 400) -> lis
             check=False,
             env={**os.environ, "TSAN_OPTIONS": options},
         )
-        verdict = Verdict(
-            access.name, rule, ring_format, f"clang {version_of(clangs()[-1])}", moved=done.stdout.strip()
-        )
+        verdict = Verdict(access.name, rule, ring_format, detecting().name, moved=done.stdout.strip())
         if verdict.moved != f"{rounds} of {rounds} buffers":
             raise ReportError(f"{binary} {ring_format} did not run to its end: {verdict.moved} {done.stderr[:2000]}")
         seen: Counter[str] = Counter()
@@ -251,7 +270,18 @@ def judge(sources: Sources, access: Access, rule: str, rounds: int = 400) -> lis
 
 
 def judge_all(sources: Sources, accesses: list[Access], parallel: int = 2) -> list[Verdict]:
-    """Every accessor by every rule that tells something."""
+    """
+    Every accessor by every rule that tells something; of one that could not be judged a verdict with an error. Raises
+    ReportError without a clang that has ThreadSanitizer.
+    """
+    compiler = detecting()
+
+    def try_to(access: Access, rule: str) -> list[Verdict]:
+        try:
+            return judge(sources, access, rule)
+        except ReportError as error:
+            return [Verdict(access.name, rule, "", compiler.name, error=str(error))]
+
     asked = [(access, rule) for access in accesses for rule in rules_of(access)]
     with ThreadPoolExecutor(parallel) as pool:
-        return [verdict for verdicts in pool.map(lambda some: judge(sources, *some), asked) for verdict in verdicts]
+        return [verdict for verdicts in pool.map(lambda some: try_to(*some), asked) for verdict in verdicts]
