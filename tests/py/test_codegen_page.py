@@ -29,12 +29,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "linux_read_once.h").write_text((FIXTURES / "linux_read_once.h").read_text())
     # Race detectors are asked in test_codegen_races.py, at less length.
     example = ["codegen", "--accessors", "linux_read_once.h", "--target", "x86-64", "--compiler", "gcc"]
-    done = report(*example, "--no-races", cwd=folder)
+    done = report(*example, "--no-races", "--strict", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     (folder / "stdout").write_text(done.stdout)
     assert re.search(
         r"^linux_read_once changes them by [+-]\d+ .* \(2 builds: gcc [\d.]+, for x86-64 at", done.stdout, re.M
     )
+    assert "linux_read_once makes each access once and whole in 51 functions, on the path" in done.stdout
     yield folder
 
 
@@ -94,7 +95,7 @@ def test_the_page_needs_nothing_else_and_begins_with_the_answer(page: Path) -> N
     assert "READ_ONCE" in first and re.search(r"gcc \d+\.\d+\.\d+", first)
     assert first.replace("\N{NON-BREAKING HYPHEN}", "-").replace("&#39;", "'") in said
     assert text.index('class="answer"') < text.index("<figure>") < text.index('id="race"') < text.index('id="look"')
-    assert text.count('class="tag') == 5, "five claims, each with a verdict"
+    assert text.count('class="tag') == 6, "five claims and one on the header, each with a verdict"
     [packed] = re.findall(r'id="data">([^<]*)<', text)
     assert json.loads(zlib.decompress(base64.b64decode(packed)))["columns"][1:] == ["clang"], (
         "a compiler that is missing is a grey column"
@@ -190,13 +191,15 @@ def test_slips_are_told(arguments: list[str], complaint: str, tmp_path: Path) ->
 
 def test_the_answer_that_the_docs_quote_is_the_reports(sources: build.Sources) -> None:
     """Its figures are those of the compilers that it names; where others are, its words are, and no figure is held."""
-    [quoted] = re.findall(r"^((?:> .+\n)+)>\n", (ROOT / "docs" / "codegen.md").read_text(), re.M)
+    text = (ROOT / "docs" / "codegen.md").read_text()
+    [quoted] = re.findall(r"^((?:> .+\n)+)>\n", text, re.M)
     quoted = " ".join(line.removeprefix("> ") for line in quoted.splitlines())
+    page = " ".join(line.removeprefix("> ") for line in text.splitlines())
     asked = codegen.plan(Request(output=sources.output, verbs=False))
     both = [job for job in asked if job.access.name in ("PLAIN", "VOLATILE")]
     rows = measure.measure_all(sources, [dataclasses.replace(job, suites=("places",)) for job in both])
     assert not [row.error for row in rows if row.error]
-    said = answer.sentences(rows)[0]
+    said, left = answer.sentences(rows)
 
     def words(sentence: str) -> str:
         return re.sub(r"[+-]?\d+|\(\d.*", "", sentence)
@@ -204,3 +207,4 @@ def test_the_answer_that_the_docs_quote_is_the_reports(sources: build.Sources) -
     assert words(said) == words(quoted)
     if {row.compiler for row in rows} == set(re.findall(r"(?:gcc|clang) [\d.]+(?=, )", quoted)):
         assert said == quoted
+        assert left.removesuffix(".") + ", while the same compilers" in page

@@ -11,6 +11,7 @@ import sys
 
 try:
     from . import budget
+    from .answer import does_harm
     from .build import ReportError, find_sources
     from .codegen import run
     from .request import Request
@@ -20,8 +21,8 @@ except ModuleNotFoundError as missing:
 
 def main(arguments: list[str] | None = None) -> int:
     """
-    Runs a command. Returns 1 if it could not be done, a budget is exceeded or a header built nowhere, with the reason
-    printed.
+    Runs a command. Returns 1 if it could not be done, a budget is exceeded, or a header built nowhere or is not what
+    --strict wants, with the reason printed.
     """
     parser = argparse.ArgumentParser(prog="python -m vring.report", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -50,6 +51,9 @@ def add_codegen(codegen: argparse.ArgumentParser) -> None:
     """What ``codegen`` can be told."""
     codegen.add_argument(
         "--accessors", type=pathlib.Path, help="a header of yours, as VRING_ACCESS_HEADER: compared with ours"
+    )
+    codegen.add_argument(
+        "--strict", action="store_true", help="fail unless that header builds everywhere and keeps each access whole"
     )
     codegen.add_argument(
         "--cc", default="", help="only this compiler, for the target that --target names (x86-64 if none)"
@@ -100,6 +104,8 @@ def run_codegen(options: argparse.Namespace, words: list[str]) -> int:
         raise ReportError(f"{levels[0]} in --cflags would not hold: the level is --optimisation={levels[0]}")
     if options.jobs < 1:
         raise ReportError(f"--jobs {options.jobs}: at least one is wanted")
+    if options.strict and not options.accessors:
+        raise ReportError("--strict is about the header that --accessors names")
     rows = run(
         Request(
             output=options.out,
@@ -119,7 +125,8 @@ def run_codegen(options: argparse.Namespace, words: list[str]) -> int:
         )
     )
     mine = [row for row in rows if options.accessors and row.access == options.accessors.stem]
-    return int(bool(mine) and all(row.error for row in mine))
+    built_nowhere = bool(mine) and all(row.error for row in mine)
+    return int(built_nowhere or (options.strict and does_harm(rows)))
 
 
 def run_budget(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .build import VARIANTS, gist, in_words
 from .judge import FORBIDDEN
-from .kernel import WHOLE
+from .kernel import changes_of, kernel_sentence
 from .measure import Row
 from .races import EXAMPLE, FunctionVerdict
 
@@ -24,13 +24,11 @@ PATCHED = (
     "place_split_driver_delayed",
 )
 #: Shapes of the gallery in words.
-SHAPES = {
-    "gallery_switch": "“t = *p; switch (t)”",
-    "gallery_poll_loop": "a loop that waits for *p",
-    "gallery_store_twice": "two stores to *p",
-}
+SHAPES = {"gallery_switch": "“t = *p; switch (t)”", "gallery_poll_loop": "a loop that waits for *p"}
 #: What can make a program see two values where its source has one, or half of one, or an old one.
 HARMFUL = ("repeated", "torn", "omitted")
+#: To what a thing happened, as judge.py's names of things end.
+LOADS, STORES, EITHER = ("",), (" store",), ("", " store")
 #: What changes an access, and no value that a correct peer would notice.
 CHANGED = ("narrowed", "widened", "merged", "unasked")
 
@@ -94,9 +92,9 @@ def bytes_together(rows: Iterable[Row]) -> int:
     return sum(row.bytes - sum(row.helpers.values()) for row in rows) + sum(helpers.values())
 
 
-def tally(rows: Iterable[Row], kinds: Iterable[str]) -> list[Row]:
-    """The rows in which one of these things happened to a load or a store."""
-    wanted = {name for kind in kinds for name in (kind, f"{kind} store")}
+def tally(rows: Iterable[Row], kinds: Iterable[str], of: Iterable[str] = EITHER) -> list[Row]:
+    """The rows in which one of these things happened to a load or a store, or to what else is named."""
+    wanted = {f"{kind}{what}" for what in of for kind in kinds}
     return [row for row in rows if wanted & row.findings.keys()]
 
 
@@ -108,59 +106,63 @@ def plural(count: int, what: str) -> str:
     return f"{count} {what}" if abs(count) == 1 else f"{count} {what}s"
 
 
-def kinds_seen(rows: Iterable[Row], kinds: Iterable[str]) -> str:
+def kinds_seen(rows: Iterable[Row], kinds: Iterable[str], of: Iterable[str] = EITHER) -> str:
     """ "narrowed in 12, merged in 3", most frequent first."""
-    counts = {kind: len(tally(rows, [kind])) for kind in kinds}
+    counts = {kind: len(tally(rows, [kind], of)) for kind in kinds}
     parts = [f"{kind} in {count}" for kind, count in sorted(counts.items(), key=lambda item: -item[1]) if count]
     return ", ".join(parts)
 
 
 def sentences(rows: list[Row]) -> list[str]:
-    """The answer: what READ_ONCE costs in the places of the patch, and what the compilers did without it."""
+    """
+    The answer: what READ_ONCE costs in the places of the patch, and what the compilers did without it. Before it comes
+    what was found of Linux itself, behind it what was found of a header of the user's own.
+    """
+    of_linux = [said for said in [kernel_sentence(rows)] if said]
     changes = differences(rows, PATCHED)
     costs = [d for d in changes if d.access == "VOLATILE"]
     if not costs:
-        return ["No compiler built both the plain and the volatile accesses: there is no answer.", *unbuilt(rows)]
+        nothing = "No compiler built both the plain and the volatile accesses: there is no answer."
+        return [*of_linux, nothing, *unbuilt(rows)]
     size = statistics.median(d.base_bytes for d in costs)
     first = (
         "Marking the reads of the patch as READ_ONCE (one volatile access each) changes the five functions that make "
-        f"them, {size:.0f} bytes together, by {price(costs)} ({built(costs)})."
+        f"them, {size:.0f} bytes together in the median, by {price(costs)} ({built(costs)})."
     )
-    plain = [row for row in rows if row.access == "PLAIN" and row.function in PATCHED and not row.error]
-    bad = tally(plain, HARMFUL)
-    changed = kinds_seen(plain, FORBIDDEN)
-    shapes = tally([row for row in rows if row.suite == "gallery" and row.access == "PLAIN"], HARMFUL)
-    second = (
-        f"Left plain, the reads were {describe(bad, 'repeated, torn or omitted')} in {len(plain)} builds of a function"
-    )
-    second += f" (though the compilers did change them: {changed})" if changed and not bad else ""
-    if shapes:
-        example = next((row for row in shapes if row.function == "gallery_switch"), shapes[0])
-        second += (
-            ", while the same compilers do such things to plain loads elsewhere: "
-            f"{example.compiler} {example.optimisation} for {example.target} {verb(example)} "
-            f"in {SHAPES.get(example.function, example.function)}"
-        )
-    # Of a header of the user's own the same is said, behind the answer.
-    own: dict[str, list[Difference]] = defaultdict(list)
-    for change in changes:
-        if change.access not in (*VARIANTS, "HOOK"):
-            own[change.access].append(change)
     return [
+        *of_linux,
         first,
-        second + ".",
-        *(f"{name} changes them by {price(some)} ({built(some)})." for name, some in own.items()),
+        left_plain(rows),
+        *(said for name in own_names(rows) for said in of_own(rows, changes, name)),
         *unbuilt(rows),
     ]
 
 
+def left_plain(rows: list[Row]) -> str:
+    """What became of the plain reads, there and elsewhere."""
+    plain = [row for row in rows if row.access == "PLAIN" and row.function in PATCHED and not row.error]
+    bad = tally(plain, HARMFUL, LOADS)
+    changed = kinds_seen(plain, FORBIDDEN, LOADS)
+    shapes = tally([row for row in rows if row.suite == "gallery" and row.access == "PLAIN"], HARMFUL, LOADS)
+    said = (
+        f"Left plain, the reads were {describe(bad, 'repeated, torn or omitted')} on the path that each call took, "
+        f"in {len(plain)} builds of a function"
+    )
+    said += f" (though the compilers did change them: {changed})" if changed and not bad else ""
+    if shapes:
+        example = next((row for row in shapes if row.function == "gallery_switch"), shapes[0])
+        said += (
+            ", while the same compilers do such things to plain loads elsewhere: "
+            f"{example.compiler} {example.optimisation} for {example.target} {verb(example)} "
+            f"in {SHAPES.get(example.function, example.function)}"
+        )
+    return said + "."
+
+
 def unbuilt(rows: list[Row]) -> Iterator[str]:
     """Of a header of the user's own: how often it came to nothing, and why the first time."""
-    own: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if row.access not in (*VARIANTS, "HOOK"):
-            own[row.access].append(row)
-    for name, some in own.items():
+    for name in own_names(rows):
+        some = [row for row in rows if row.access == name]
         if failed := [row for row in some if row.error]:
             first = failed[0]
             yield (
@@ -194,14 +196,12 @@ def built(costs: list[Difference]) -> str:
 def describe(bad: list[Row], what: str) -> str:
     if not bad:
         return "never " + what
-    return (
-        f"{kinds_seen(bad, HARMFUL)} ({bad[0].compiler} {bad[0].optimisation} for {bad[0].target}, {bad[0].function})"
-    )
+    return f"{kinds_seen(bad, HARMFUL, LOADS)} ({bad[0].compiler} {bad[0].optimisation} for {bad[0].target}, {bad[0].function})"
 
 
 def verb(row: Row) -> str:
-    """What happened in a row, as a verb."""
-    kind = next(k for k in HARMFUL if {k, f"{k} store"} & row.findings.keys())
+    """What happened to a load in a row, as a verb."""
+    kind = next(k for k in HARMFUL if k in row.findings)
     return {
         "repeated": "loads twice what is asked for once",
         "torn": "makes one access in pieces",
@@ -222,10 +222,18 @@ class Claim:
 def claims(rows: list[Row], by_function: Iterable[FunctionVerdict] = ()) -> list[Claim]:
     """
     The two mails' claims. Needs rows of the places and of the gallery, plain and volatile; of races what there is.
+    Behind the claim that marking helps comes the same of a header of the user's own.
     """
     plain = [r for r in rows if r.access == "PLAIN" and not r.error]
     marked = {r.key: r for r in rows if r.access == "VOLATILE" and not r.error}
-    return [may_transform(plain, marked), does_not(plain, marked), mark_helps(rows), *costs(rows), *races(by_function)]
+    return [
+        may_transform(plain, marked),
+        does_not(plain, marked),
+        mark_helps(rows),
+        *(own_helps(rows, marked, name) for name in own_names(rows)),
+        *costs(rows),
+        *races(by_function),
+    ]
 
 
 def with_marked(row: Row, marked: dict[tuple[str, str, str, str, str], Row]) -> list[tuple[str, Row]]:
@@ -235,19 +243,21 @@ def with_marked(row: Row, marked: dict[tuple[str, str, str, str, str], Row]) -> 
 
 def may_transform(plain: list[Row], marked: dict[tuple[str, str, str, str, str], Row]) -> Claim:
     shapes = [r for r in plain if r.suite == "gallery"]
-    bad = tally(shapes, HARMFUL)
+    bad = tally(shapes, HARMFUL, LOADS)
     evidence: list[tuple[str, Row]] = []
     for kind in ("repeated", "omitted", "torn"):
-        some = tally(shapes, [kind])
+        some = tally(shapes, [kind], LOADS)
         if some:
-            best = min(some, key=lambda r: (kind not in r.findings, r.target != "x86-64", len(r.assembly)))
+            best = min(some, key=lambda r: (r.target != "x86-64", len(r.assembly)))
             evidence += with_marked(best, marked)
     by = sorted({r.compiler for r in bad})
     return Claim(
         "A compiler may load a plainly read field more than once, in pieces, or not again.",
         "confirmed" if bad else "refuted",
-        f"Of {len(shapes)} builds of the gallery's plain shapes: {kinds_seen(shapes, FORBIDDEN) or 'none changed'}. "
-        f"Compilers: {', '.join(by) or 'none'}." + by_function(bad),
+        f"Of {len(shapes)} builds of the gallery's plain shapes, loads: "
+        f"{kinds_seen(shapes, FORBIDDEN, LOADS) or 'none changed'}; "
+        f"stores: {kinds_seen(shapes, FORBIDDEN, STORES) or 'none changed'}. Compilers, of loads: {', '.join(by) or 'none'}."
+        + by_function(bad),
         evidence,
     )
 
@@ -295,7 +305,7 @@ def does_not(plain: list[Row], marked: dict[tuple[str, str, str, str, str], Row]
 
 
 def mark_helps(rows: list[Row]) -> Claim:
-    others = [r for r in rows if r.access not in ("PLAIN", "HOOK") and r.suite != "kernel" and not r.error]
+    others = [r for r in rows if r.access in VARIANTS and r.access != "PLAIN" and r.was_run and not r.error]
     bad = tally(others, FORBIDDEN)
     harm = tally(others, HARMFUL)
     builds = ", ".join(sorted({f"{in_words(r.access)} by {r.compiler} for {r.target}" for r in bad}))
@@ -310,6 +320,67 @@ def mark_helps(rows: list[Row]) -> Claim:
         f"Of {len(others)} builds with marked accesses: "
         + (f"{kinds_seen(bad, FORBIDDEN)} ({builds})." if bad else "every access was made once, whole, as asked for."),
         shown,
+    )
+
+
+def own_names(rows: Iterable[Row]) -> list[str]:
+    """The headers of the user's own."""
+    return list(dict.fromkeys(row.access for row in rows if row.access not in (*VARIANTS, "HOOK")))
+
+
+def of_own(rows: list[Row], changes: list[Difference], name: str) -> list[str]:
+    """What a header of the user's own costs, and whether it does what it is for."""
+    price_of = [change for change in changes if change.access == name]
+    some = [row for row in rows if row.access == name and not row.error]
+    said = [f"{name} changes them by {price(price_of)} ({built(price_of)})."] if price_of else []
+    if not some:
+        return said
+    functions, bad = plural(len({row.function for row in some}), "function"), tally(some, FORBIDDEN)
+    kept = f"{name} makes each access once and whole in {functions}"
+    if bad:
+        counts = {kind: len({row.function for row in tally(bad, [kind])}) for kind in FORBIDDEN}
+        seen = ", ".join(f"{kind} in {count}" for kind, count in counts.items() if count)
+        kept = f"{name} does not make each access once and whole: of {functions}, {seen} ({where(bad[0])})"
+    return [*said, f"{kept}, on the path that each call took{more_fences(rows, some)}."]
+
+
+def more_fences(rows: Iterable[Row], some: list[Row]) -> str:
+    """In how many functions a header needs more of them than volatile accesses do; "" if in none."""
+    marked = {row.key: row.fences for row in rows if row.access == "VOLATILE" and not row.error}
+    more = [row for row in some if row.fences > marked.get(row.key, row.fences)]
+    if not more:
+        return ""
+    most = max(more, key=lambda row: row.fences - marked[row.key])
+    return (
+        f"; it has more fences than volatile accesses in {len({row.function for row in more})} "
+        f"(most: {most.fences - marked[most.key]:+d}, {where(most)})"
+    )
+
+
+def does_harm(rows: list[Row]) -> bool:
+    """Whether a header of the user's own does not do what it is for, or not everywhere that it was asked to."""
+    names = own_names(rows)
+    own = [row for row in rows if row.access in names]
+    return bool(tally(own, FORBIDDEN)) or any(row.error for row in own)
+
+
+def own_helps(rows: list[Row], marked: dict[tuple[str, str, str, str, str], Row], name: str) -> Claim:
+    """What of_own says at the top, with the code."""
+    some = [row for row in rows if row.access == name and not row.error]
+    bad, harm = tally(some, FORBIDDEN), tally(some, HARMFUL)
+    shown = sorted(
+        harm or bad or some, key=lambda r: (r.target != "x86-64", r.function not in PATCHED, len(r.assembly))
+    )
+    return Claim(
+        f"{name} makes each access once and whole.",
+        "refuted" if harm else ("in part" if bad else "confirmed" if some else "not built"),
+        f"Of {len(some)} builds of a function with it: "
+        f"{kinds_seen(bad, FORBIDDEN) or 'every access was made once, whole, as asked for'}.",
+        [
+            (f"{where(row)}: {in_words(row.access)}", row)
+            for mine in shown[:1]
+            for row in (*([marked[mine.key]] if mine.key in marked else []), mine)
+        ],
     )
 
 
@@ -346,15 +417,20 @@ def costs(rows: list[Row]) -> list[Claim]:
         slow = max(some, key=lambda d: d.worst_executed)
         free = sum(d.bytes <= 0 for d in some)
         relative = max(d.bytes / d.base_bytes for d in some)
+        of_linux = (
+            [more for changes in changes_of(rows).values() for more, _ in changes] if access == "VOLATILE" else []
+        )
+        grows = max(most.bytes, *of_linux, 0) > 0
         made.append(
             Claim(
                 f"{words} performance, or at least code size.",
-                "in part" if free and most.bytes > 0 else ("refuted" if most.bytes <= 0 else "confirmed"),
+                "in part" if free and grows else ("confirmed" if grows else "refuted"),
                 f"{median:+.0f} bytes in the median for all five functions together, {most.bytes:+d} at most "
                 f"({most.where}, {relative * 100:.0f} % of five functions that are little else), "
                 f"none or fewer in {free} of {len(some)} builds; "
                 f"{slow.worst_executed:+d} executed instructions per call at most ({slow.where}), "
-                f"{statistics.median(d.executed for d in some) / len(PATCHED):+.1f} in the median.",
+                f"{statistics.median(d.executed for d in some) / len(PATCHED):+.1f} in the median."
+                + (f" Linux' own virtio_ring.c: {min(of_linux):+d} to {max(of_linux):+d} bytes." if of_linux else ""),
                 [side for d in dict.fromkeys((most_on("x86-64", some), most)) if d for side in what_grew(d, of)],
             )
         )
@@ -419,27 +495,3 @@ def told(asked: list[FunctionVerdict], access: str, rule: str) -> list[tuple[str
         for v in asked
         if (v.access, v.rule) == (access, rule) and v.assembly
     ]
-
-
-def kernel_sentence(rows: list[Row]) -> str:
-    """What marking did to Linux' virtio_ring.c as a whole; "" if it was not built."""
-    both = {(r.target, r.compiler, r.optimisation, r.access): r for r in rows if r.function == WHOLE and not r.error}
-    changes: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
-    for (target, compiler, optimisation, access), row in both.items():
-        marked = both.get((target, compiler, optimisation, "VOLATILE"))
-        if access == "PLAIN" and marked:
-            lto = optimisation.endswith("LTO")
-            changes[lto].append((marked.bytes - row.bytes, f"{compiler} {optimisation} for {target}, of {row.bytes}"))
-    if not changes[False]:
-        return ""
-    said = (
-        "Linux' own virtio_ring.c, with every read of what the device writes marked, changes by "
-        f"{min(changes[False])[0]:+d} to {max(changes[False])[0]:+d} bytes "
-        f"in {len(changes[False])} builds (most: {max(changes[False])[1]})"
-    )
-    if changes[True]:
-        said += (
-            f", and with CONFIG_LTO on AArch64, where READ_ONCE is an acquire, by {min(changes[True])[0]:+d} to "
-            f"{max(changes[True])[0]:+d} (most: {max(changes[True])[1]})"
-        )
-    return said + "."

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .answer import claims, kernel_sentence, sentences
+from .answer import claims, sentences
 from .build import (
     COMMON_FLAGS,
     VARIANTS,
@@ -64,8 +64,6 @@ def run(request: Request) -> list[Row]:
     print(terminal_table(rows))
     for sentence in sentences(rows):
         print("\n" + sentence)
-    if said := kernel_sentence(rows):
-        print("\n" + said)
     print("\nWhat is said of it, and whether that holds:")
     for claim in claims(rows, by_function):
         print(f"  {claim.verdict:<10} {claim.text}")

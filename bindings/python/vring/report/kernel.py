@@ -14,8 +14,9 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from .asm import disassemble, foreign, symbols
@@ -176,3 +177,34 @@ def build(
             fill_static(row, isa, body)
             rows.append(row)
     return rows
+
+
+def changes_of(rows: Iterable[Row]) -> dict[bool, list[tuple[int, str]]]:
+    """By whether it is CONFIG_LTO: how many bytes marking adds to the whole of virtio_ring.c, and by whom of how many."""
+    both = {(r.key, r.access): r for r in rows if r.function == WHOLE and not r.error}
+    changes: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
+    for (key, access), row in both.items():
+        marked = both.get((key, "VOLATILE"))
+        if access == "PLAIN" and marked:
+            said = f"{row.compiler} {row.optimisation} for {row.target}, of {row.bytes}"
+            changes[row.optimisation.endswith("LTO")].append((marked.bytes - row.bytes, said))
+    return changes
+
+
+def kernel_sentence(rows: list[Row]) -> str:
+    """What marking did to Linux' virtio_ring.c as a whole; "" if it was not built."""
+    changes = changes_of(rows)
+    if not changes[False]:
+        return ""
+    compilers = sorted({row.compiler for row in rows if row.function == WHOLE and not row.error})
+    said = (
+        "Linux' own virtio_ring.c, with every read of what the device writes marked, changes by "
+        f"{min(changes[False])[0]:+d} to {max(changes[False])[0]:+d} bytes "
+        f"in {len(changes[False])} builds ({', '.join(compilers)}; most: {max(changes[False])[1]})"
+    )
+    if changes[True]:
+        said += (
+            f", and with CONFIG_LTO on AArch64, where READ_ONCE is an acquire, by {min(changes[True])[0]:+d} to "
+            f"{max(changes[True])[0]:+d} (most: {max(changes[True])[1]})"
+        )
+    return said + "."

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from . import emulate
 from .asm import (
@@ -36,6 +37,10 @@ from .trace import Run
 
 #: Of what does not touch shared memory, or touches it only before the measured call: one build is all.
 NEUTRAL = Access("ACQREL")
+
+
+#: What a row has from the run of its function.
+OF_A_RUN = ("executed", "shared_loads", "shared_stores", "result", "cycles", "repeated_loads", "findings")
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,15 @@ class Row:
     assembly: list[tuple[int, str]] = field(default_factory=list)  # kind and text of each instruction
     path: list[str] = field(default_factory=list)  # texts of the executed ones, for llvm-mca
     error: str = ""
+
+    @property
+    def was_run(self) -> bool:
+        """Whether an emulator ran it: Linux' driver is compiled, and no more."""
+        return self.suite != "kernel"
+
+    def told(self, name: str) -> Any:
+        """A value by its name; None if only a run could tell it, and there was none."""
+        return getattr(self, name) if self.was_run or name not in OF_A_RUN else None
 
     @property
     def repeated_loads(self) -> int:
