@@ -135,4 +135,105 @@ def test_strict_wants_a_header(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["codegen", "--strict"]) == 1 and "the header that --accessors names" in capsys.readouterr().err
 
 
+def test_what_was_not_run_has_no_count_of_a_run(tmp_path: Path) -> None:
+    page.write_csv([*FIVE, *LINUX], tmp_path / "codegen.csv")
+    page.write_json([*FIVE, *LINUX], [], [], {}, tmp_path / "codegen.json")
+    with (tmp_path / "codegen.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    data = json.loads((tmp_path / "codegen.json").read_text())["rows"]
+    of_a_run = ("executed", "executed_more", "shared_loads", "shared_stores", "result", "repeated_loads")
+    for line, told in zip(lines, data, strict=True):
+        ran = line["suite"] != "kernel"
+        assert [line[name] != "" for name in of_a_run] == [told[name] is not None for name in of_a_run] == [ran] * 6
+        assert (told["findings"] is not None) == ran and line["bytes"] != "" and line["bytes_more"] != ""
+    assert [line["bytes_more"] for line in lines[-2:]] == ["0", "9"]
 
+
+
+# -------------------------------------------------------------------------------------------------------- the page ---
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of those rows, with Linux' driver, and with a header that a race detector could not be asked of."""
+    folder = tmp_path_factory.mktemp("page")
+    sources, request = build.find_sources(folder, ROOT), Request(output=folder, kernel="somewhere")
+    (folder / "kernel").mkdir()
+    (folder / "kernel/virtio_ring.PLAIN.c").write_text(RING)
+    rows = [dataclasses.replace(r) for r in (*own(findings={"repeated": 1}), *LINUX, *LTO)]
+    for one in rows:  # the compilers that are here
+        one.compiler, one.column = (compiler := request.asked_of(targets.TARGETS[0])[0]).name, compiler.column
+    by_function = [
+        races.FunctionVerdict("PLAIN", "C11", "gcc 12.2.0", "gcc 12", "-O2", raced=["f"]),
+        races.FunctionVerdict("mine", "C11", "gcc 12.2.0", "gcc 12", "-O2", error="mine.h", grey="not built"),
+    ]
+    about = codegen.describe(request, sources, rows, "no clang is here.")
+    page.write_page(rows, [], by_function, about, sources, folder / "page.html")
+    return (folder / "page.html").read_text()
+
+
+#: Every way to read what the device writes; ours, no line of it is Linux'.
+RING = """
+static bool kick(struct virtqueue *vq)
+{
+    use(virtio16_to_cpu(vq, vq->used->a), virtio16_to_cpu(vq, vq->used->b), virtio16_to_cpu(vq, vq->used->c));
+    return vq->split.vring.used->flags & 1;
+}
+
+static bool get(struct virtqueue *vq)
+{
+    use(virtio16_to_cpu(vq, vq->used->d), virtio16_to_cpu(vq, vq->used->e), virtio16_to_cpu(vq,
+        vq->used->ring[
+            vq->last]));
+    snapshot.u32 = *(u32 *)vq->packed.vring.device;
+}
+"""
+
+
+def test_what_was_marked_is_listed(text: str) -> None:
+    assert "“Volatile” has READ_ONCE round 8 expressions" in text
+    for line, function, expression in (
+        (5, "kick", "vq-&gt;split.vring.used-&gt;flags"),
+        (11, "get", "vq-&gt;used-&gt;ring[ vq-&gt;last]"),
+        (13, "get", "*(u32 *)vq-&gt;packed.vring.device"),
+    ):
+        assert (
+            f'<td>{line}</td><td class="left mono">{function}</td><td class="left mono">READ_ONCE({expression})' in text
+        )
+
+
+def test_each_way_to_read_is_marked_or_it_is_another_version() -> None:
+    marked = kernel.mark(RING)
+    assert marked.count("READ_ONCE(") == 8 and "= READ_ONCE(*(u32 *)vq->packed.vring.device);" in marked
+    assert marked.count("\n") == RING.count("\n"), "a line keeps its number"
+    for other in (
+        RING.replace("*(u32 *)vq->packed", "*vq->packed"),
+        RING.replace("used->flags", "flags"),
+        RING.replace("vq->used->d", "vq->last"),
+    ):
+        with pytest.raises(build.ReportError, match="in 7 places that are known"):
+            kernel.mark(other)
+
+
+def test_the_page_says_how_each_was_compiled(text: str) -> None:
+    """Linux' driver has flags of its own, and a target those that its compilers want."""
+    [builds] = re.findall(r"<p><b>Builds.</b> (.*?)</p>", text, re.S)
+    assert builds.startswith("-std=c11 ") and ", and -O2. Versions" in builds, "and no CONFIG_LTO"
+    [linux] = re.findall(r"<p><b>Linux.</b> (.*?)</p>", text, re.S)
+    assert "-fno-strict-aliasing" in linux and "CONFIG_LTO adds -DREPORT_CONFIG_LTO -march=armv8.3-a" in linux
+    assert re.search(r"\b5 builds for 2 targets, and 4 of Linux’ virtio_ring.c\.", text)
+    [command] = re.findall(r'<tr><td>x86-64</td><td class="left mono">(.*?)</td>', text)
+    assert command == "x86_64-linux-gnu-gcc"
+
+
+def test_the_answer_of_a_page_is_that_of_a_terminal(text: str) -> None:
+    [said] = re.findall(r'<div class="answer">(.*?)</div>', text, re.S)
+    first, *others = re.findall(r"<p>(.*?)</p>", said)
+    assert first.startswith("Linux&#39; own virtio_ring.c") and len(others) == 3
+    assert others[2].startswith("mine does not make each access once and whole")
+
+
+def test_a_race_that_was_not_asked_says_why(text: str) -> None:
+    [cell] = re.findall(r'<td class="missing" title="mine.h">([^<]*)</td>', text)
+    assert cell == "not built"
+    assert "1 of 1 race" in text and "<p>No driver and device on two threads: no clang is here.</p>" in text

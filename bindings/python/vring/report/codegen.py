@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -26,7 +28,7 @@ from .build import (
     user_compiler,
 )
 from .cycles import fill_cycles
-from .kernel import kernel_rows
+from .kernel import FLAGS, KERNEL_TARGETS, LTO, kernel_rows, marked_reads
 from .measure import Job, Row, measure_all
 from .page import columns_of, picture, terminal_table, write_csv, write_json, write_page
 from .races import FunctionVerdict, Verdict, host_compilers, judge_all, judge_all_functions
@@ -156,7 +158,8 @@ def verdicts_of(
 
 def describe(request: Request, sources: Sources, rows: list[Row], why_not: str) -> dict[str, Any]:
     """What a reader has to know to trust the numbers, and to make them again."""
-    good = [row for row in rows if not row.error]
+    good = [row for row in rows if not row.error and row.was_run]
+    of_linux = {(r.target, r.compiler, r.optimisation, r.access) for r in rows if not (r.error or r.was_run)}
     absent = [t.name for t in request.chosen() if not any(r.target == t.name for r in good)]
     models = ", ".join(f"{t.name} {t.mca[1]}" for t in TARGETS if t.mca and any(r.target == t.name for r in good))
     return {
@@ -164,9 +167,14 @@ def describe(request: Request, sources: Sources, rows: list[Row], why_not: str) 
         "commit": commit(sources),
         "compilers": sorted({r.compiler for r in good}),
         "targets": list(dict.fromkeys(r.target for r in good)),
-        "optimisations": list(dict.fromkeys(r.optimisation for r in rows)),
+        "optimisations": list(dict.fromkeys(r.optimisation for r in rows if r.was_run)),
         "builds": len({(r.target, r.compiler, r.optimisation, r.access) for r in good}),
         "flags": " ".join(COMMON_FLAGS),
+        "commands": commands(request, good),
+        "kernel_builds": len(of_linux),
+        "kernel_flags": " ".join(FLAGS),
+        "kernel_lto": " ".join(LTO),
+        "marked": [dataclasses.asdict(read) for read in marked_reads(sources)] if request.kernel else [],
         "notes": {t.name: t.note for t in TARGETS if t.note},
         "races": why_not,
         "command": request.command,
@@ -178,6 +186,16 @@ def describe(request: Request, sources: Sources, rows: list[Row], why_not: str) 
         },
         "missing": f"No compiler here for {', '.join(absent)}." if absent else "",
         "mca": f"Models of {Path(llvm('llvm-mca')).name}: {models}; the other targets have none.",
+    }
+
+
+def commands(request: Request, rows: list[Row]) -> dict[str, list[str]]:
+    """Of each target how its compilers are called, which is where its own flags are."""
+    used = {(row.target, row.compiler) for row in rows}
+    return {
+        t.name: [shlex.join(c.command) for c in request.asked_of(t) if (t.name, c.name) in used]
+        for t in request.chosen()
+        if any(target == t.name for target, _ in used)
     }
 
 

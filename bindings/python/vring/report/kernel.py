@@ -110,25 +110,59 @@ def find_tree(request: Request, sources: Sources) -> Path:
     return tree
 
 
+@dataclass(frozen=True)
+class Read:
+    """An expression of virtio_ring.c that reads what the device writes, and where it stands."""
+
+    line: int
+    function: str
+    expression: str
+
+
 def mark(text: str) -> str:
     """
-    The text with READ_ONCE round every field that the device writes, where it is read: as the argument of a conversion
-    from the wire's byte order, or tested for a flag. Raises ReportError if there is none: another version, to be looked
-    at.
+    The text with READ_ONCE round every field that the device writes, where it is read. Raises ReportError where one of
+    the ways to read is missing: another version, to be looked at.
     """
-    out, end, marked = [], 0, 0
+    out, end = [], 0
+    for start, stop in reads(text):
+        out += [text[end:start], f"READ_ONCE({text[start:stop]})"]
+        end = stop
+    return "".join(out) + text[end:]
+
+
+def reads(text: str) -> list[tuple[int, int]]:
+    """
+    Where those expressions begin and end: the argument of a conversion from the wire's byte order, what is tested for a
+    flag, and both words of the device's event suppression, which are read as one.
+    """
+    flags = [m.span(1) for m in re.finditer(r"(\w+->split\.vring\.used->flags)\s*&", text)]
+    words = [m.span(1) for m in re.finditer(r"=\s*(\*\(u32 \*\)\s*\w+->packed\.vring\.device)\s*;", text)]
+    converted = []
     for start, stop in arguments(text):
         argument = text[start:stop]
         if re.search(r"\bused\b|avail_event|\.vring\.desc\[", argument) and "READ_ONCE" not in argument:
-            out += [text[end:start], f"READ_ONCE({argument.strip()})"]
-            end, marked = stop, marked + 1
-    changed = "".join(out) + text[end:]
-    changed, flags = re.subn(r"(\w+->split\.vring\.used->flags)(?=\s*&)", r"READ_ONCE(\1)", changed)
-    if marked < 6 or flags < 1:
+            converted.append((start + len(argument) - len(argument.lstrip()), start + len(argument.rstrip())))
+    if len(converted) < 6 or not flags or not words:
         raise ReportError(
-            f"this virtio_ring.c reads the device's fields in {marked + flags} places that are known, and not 7 or more"
+            f"this virtio_ring.c reads the device's fields in {len(converted + flags + words)} places that are known: "
+            f"{len(converted)} are converted, {len(flags)} tested for a flag and {len(words)} both words of the device's "
+            "event suppression, and not at least 6, 1 and 1"
         )
-    return changed
+    return sorted(converted + flags + words)
+
+
+def marked_reads(sources: Sources) -> list[Read]:
+    """What was marked in the copy that the last kernel_rows compiled, for its readers."""
+    text = copy_of(sources.output / "kernel", "PLAIN").read_text()
+    return [
+        Read(
+            text.count("\n", 0, start) + 1,
+            ["", *re.findall(r"^\w[^\n;={]*?\b(\w+)\(", text[:start], re.M)][-1],
+            re.sub(r"\s+", " ", text[start:stop]),
+        )
+        for start, stop in reads(text)
+    ]
 
 
 def arguments(text: str) -> Iterator[tuple[int, int]]:

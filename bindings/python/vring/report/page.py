@@ -21,7 +21,7 @@ import pygments.formatters
 import pygments.lexers
 
 from . import budget
-from .answer import PATCHED, claims, differences, kernel_sentence, plural, sentences
+from .answer import PATCHED, claims, differences, plural, sentences
 from .asm import ADDRESS, BRANCH, FENCE, LOAD, STORE
 from .build import VARIANTS, Sources, gist, in_words
 from .measure import Row
@@ -50,7 +50,7 @@ METRICS = {
 def against_plain(rows: list[Row]) -> list[dict[str, int | None]]:
     """
     Of each row: how much more it is than with plain accesses, and its repeated loads; None where one of the two did not
-    build.
+    build or was not run.
     """
     plain = {row.key: row for row in rows if row.access == "PLAIN" and not row.error}
     found: list[dict[str, int | None]] = []
@@ -59,8 +59,8 @@ def against_plain(rows: list[Row]) -> list[dict[str, int | None]]:
         found.append(
             {
                 "bytes_more": row.bytes - base.bytes if base else None,
-                "executed_more": row.executed - base.executed if base else None,
-                "repeated_loads": None if row.error else row.repeated_loads,
+                "executed_more": row.executed - base.executed if base and row.was_run else None,
+                "repeated_loads": None if row.error else row.told("repeated_loads"),
             }
         )
     return found
@@ -73,7 +73,7 @@ def write_csv(rows: list[Row], path: Path) -> None:
         writer.writerow([*COLUMNS, "bytes_more", "executed_more", "repeated_loads", "findings", "error"])
         for row, more in zip(rows, against_plain(rows), strict=True):
             found = " ".join(f"{kind.replace(' ', '-')}={count}" for kind, count in sorted(row.findings.items()))
-            writer.writerow([*(getattr(row, name) for name in COLUMNS), *more.values(), found, gist(row.error)])
+            writer.writerow([*(row.told(name) for name in COLUMNS), *more.values(), found, gist(row.error)])
 
 
 def write_json(
@@ -82,7 +82,7 @@ def write_json(
     """{"about", "rows", "races", "races_by_function"}: a row with its assembly, as lines."""
 
     def plain(row: Row) -> dict[str, Any]:
-        return {name: getattr(row, name) for name in (*COLUMNS, "findings", "error")} | {
+        return {name: row.told(name) for name in (*COLUMNS, "findings", "error")} | {
             "assembly": [t for _, t in row.assembly]
         }
 
@@ -236,8 +236,8 @@ def packed(rows: list[Row], absent: dict[str, str]) -> str:
         text = "\n".join(f"{kind}|{line}" for kind, line in row.assembly)
         return texts.setdefault(text, len(texts))
 
-    def found(row: Row) -> str:
-        return ", ".join(f"{kind}" for kind in sorted(row.findings))
+    def found(row: Row) -> str | None:
+        return ", ".join(sorted(row.findings)) if row.was_run else None
 
     data = {
         "columns": columns_of(rows),
@@ -250,7 +250,7 @@ def packed(rows: list[Row], absent: dict[str, str]) -> str:
                 r.column,
                 r.optimisation,
                 r.access,
-                [found(r) if m == "findings" else getattr(r, m) for m in METRICS],
+                [found(r) if m == "findings" else r.told(m) for m in METRICS],
                 number(r),
                 gist(r.error),
             ]
@@ -363,7 +363,6 @@ def write_page(
         functions=list(dict.fromkeys((r.suite, r.function) for r in shown)),
         code={name: c_of(sources, suite, name) for suite, name in dict.fromkeys((r.suite, r.function) for r in shown)},
         findings={suite: findings_table(shown, suite) for suite in suites if suite in ("places", "gallery")},
-        kernel=kernel_sentence(shown),
         sizes=sizes_table(sources),
         kinds={"load": LOAD, "store": STORE, "fence": FENCE, "branch": BRANCH, "address": ADDRESS},
         styles=pygments.formatters.HtmlFormatter(style="default").get_style_defs(".c"),
