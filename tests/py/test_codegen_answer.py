@@ -149,6 +149,46 @@ def test_what_was_not_run_has_no_count_of_a_run(tmp_path: Path) -> None:
     assert [line["bytes_more"] for line in lines[-2:]] == ["0", "9"]
 
 
+def test_a_terminal_says_where_the_order_of_a_load_is_counted() -> None:
+    assert "(ldar, ldapr, stlr) is among the loads or stores" in page.terminal_table(FIVE)
+
+
+# ------------------------------------------------------------------------------------------------ what is not there ---
+
+
+@pytest.mark.parametrize("more", [{}, {"columns": ("gcc",)}, {"targets": ("x86-64", "aarch64")}, {"races": False}])
+def test_what_full_would_add_says_so(more: dict[str, Any], tmp_path: Path) -> None:
+    """And nothing else does: of each suite, target, compiler and level, as they are planned."""
+
+    def planned(full: bool) -> list[Row]:
+        jobs = codegen.plan(Request(output=tmp_path, full=full, **more))
+        return [
+            Row(suite, "", job.target, job.compiler.name, job.compiler.column, job.optimisation, job.access.name)
+            for job in jobs
+            for suite in job.suites
+        ]
+
+    rows, all_of_them = planned(full=False), planned(full=True)
+    absent = codegen.absences(Request(output=tmp_path, **more), rows)
+    full = {f"{r.suite} {r.target} {r.column} {r.optimisation}" for r in all_of_them}
+    there = {f"{r.suite} {r.target} {r.column} {r.optimisation}" for r in rows}
+    reasons = {key: why for key, why in absent.items() if len(key.split()) > 1}
+    assert not there & reasons.keys()
+    assert {key for key, why in reasons.items() if why == "with --full"} == (full - there) & reasons.keys()
+
+
+def test_linux_is_where_it_can_be() -> None:
+    request = Request(output=Path())
+    linux = [
+        row(WHOLE, target=target, optimisation=level)
+        for target, level in (("x86-64", "-O2"), ("aarch64", "-O2"), ("aarch64", "-O2 CONFIG_LTO"))
+    ]
+    absent = codegen.absences(request, [*linux, row("gallery_switch", column="clang 14")])
+    assert absent["kernel i686 clang 14 -O2"] == absent["kernel s390x gcc 12 -O2"] == "x86-64 and AArch64 only"
+    assert absent["kernel x86-64 gcc 12 -O2 CONFIG_LTO"] == "AArch64 only"
+    assert "gallery x86-64 gcc 12 -O2 CONFIG_LTO" not in absent, "no such level is offered there"
+    assert absent["kernel"] == "READ_ONCE only"
+
 
 # -------------------------------------------------------------------------------------------------------- the page ---
 
@@ -224,6 +264,10 @@ def test_the_page_says_how_each_was_compiled(text: str) -> None:
     assert re.search(r"\b5 builds for 2 targets, and 4 of Linux’ virtio_ring.c\.", text)
     [command] = re.findall(r'<tr><td>x86-64</td><td class="left mono">(.*?)</td>', text)
     assert command == "x86_64-linux-gnu-gcc"
+
+
+def test_the_page_says_what_is_in_no_count_of_fences(text: str) -> None:
+    assert "A load or a store that has its order by itself (ldar,\nldapr, stlr) is counted as what it is" in text
 
 
 def test_the_answer_of_a_page_is_that_of_a_terminal(text: str) -> None:

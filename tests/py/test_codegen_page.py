@@ -108,12 +108,19 @@ LOOK = """
 <script>
 setTimeout(() => {
     const all = (what) => [...document.querySelectorAll(what)].map(e => e.textContent);
-    document.getElementById("report").textContent = JSON.stringify({
+    const choose = (name) => { const f = document.getElementById("function"); f.value = name; f.onchange(); };
+    const seen = {
         wide: document.documentElement.scrollWidth - innerWidth, rows: document.querySelectorAll("#grid tr").length,
         chosen: all("#grid .chosen"), grey: all("#grid .missing"),
         sides: all("#sides h4"), differ: document.querySelectorAll("#sides .diff").length,
-        counts: all("#metric option"),
-    });
+        counts: all("#metric option"), levels: all("#optimisation option"),
+    };
+    choose("gallery_switch");
+    document.querySelector("#grid .cell").click();
+    seen.twice = all("#sides h4");
+    choose("vring_split_driver_publish");
+    Object.assign(seen, {verb: all("#grid .missing"), once: all("#optimisation option")});
+    document.getElementById("report").textContent = JSON.stringify(seen);
 }, 3000);
 </script>
 """
@@ -131,7 +138,7 @@ def test_a_cell_says_why_it_is_grey() -> None:
         ("aarch64", new_clang, narrow, "not asked for"),
         ("x86-64", "clang", narrow, "not asked for"),
     ):
-        assert codegen.why_absent(request, targets.target(name), column) == why
+        assert codegen.why_absent(request, "places", targets.target(name), column, "-O2") == why
     planned = {(job.target, job.compiler.column) for job in codegen.plan(default)}
     assert {("x86-64", old_clang), ("x86-64", new_clang), ("aarch64", new_clang)} <= planned and (
         "aarch64",
@@ -164,6 +171,10 @@ def test_a_browser_shows_what_differs_and_why_a_cell_is_grey(page: Path, tmp_pat
     assert seen["wide"] <= 0, "wider than the window"
     assert seen["rows"] == 3 and len(seen["chosen"]) == 1 and seen["grey"] == ["not asked for"]
     assert [side.split(": ")[1].split()[0] for side in seen["sides"]] == ["plain", "volatile"] and seen["differ"] > 0
+    assert re.search(r": plain \d+ bytes, \d+ executed, (paired, )?repeated$", seen["twice"][0]), seen["twice"]
+    assert re.search(r": volatile \d+ bytes, \d+ executed$", seen["twice"][1]), seen["twice"]
+    assert seen["levels"] == ["-O2", "-Os"] and seen["once"] == ["-O2"], "those that a function was built at"
+    assert seen["verb"] == ["with --full", "with --full", "not asked for"], "volatile and relaxed, and clang"
     assert len(seen["counts"]) == 12 and any("repeated loads" in count for count in seen["counts"])
 
 

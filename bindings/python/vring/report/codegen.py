@@ -21,7 +21,6 @@ from .build import (
     Compiler,
     ReportError,
     Sources,
-    compilers,
     find_sources,
     gist,
     llvm,
@@ -116,14 +115,34 @@ def newest(request: Request, found: list[Compiler]) -> list[Compiler]:
     return found if request.full or request.columns else list(by_family.values())
 
 
-def why_absent(request: Request, where: Target, column: str) -> str:
-    """In a word or two, of a column that has nothing for a target."""
+def why_absent(request: Request, suite: str, where: Target, column: str, level: str) -> str:
+    """In a word or two, of a column that has nothing of a suite for a target at a level."""
     family, _, version = column.partition(" ")
+    if suite == "kernel" and where.name not in KERNEL_TARGETS:
+        return "x86-64 and AArch64 only"
+    if suite == "kernel" and level.endswith("LTO") and where.name != "aarch64":
+        return "AArch64 only"
     if family == "clang" and version and int(version) < where.clang_since:
         return "too old for it"
-    if column in (compiler.column for compiler in compilers(where)):
-        return "with --full" if not (request.cc or request.columns) else "not asked for"
+    if column in (compiler.column for compiler in request.asked_of(where)):
+        return "with --full"
     return "not asked for" if request.cc or request.columns else f"no {family}"
+
+
+def absences(request: Request, rows: list[Row]) -> dict[str, str]:
+    """
+    Why a suite has nothing for a target by a column at a level, and why nothing of an accessor where it has others: each
+    by its names, one after another.
+    """
+    there = {(r.suite, r.target, r.column, r.optimisation) for r in rows}
+    levels = dict.fromkeys((r.suite, r.optimisation) for r in rows)
+    return {
+        f"{suite} {t.name} {column} {level}": why_absent(request, suite, t, column, level)
+        for suite, level in levels
+        for t in request.chosen()
+        for column in columns_of(rows)
+        if (suite, t.name, column, level) not in there
+    } | {"verbs": "with --full", "kernel": "READ_ONCE only"}
 
 
 def progress_of(request: Request) -> Any:
@@ -178,12 +197,7 @@ def describe(request: Request, sources: Sources, rows: list[Row], why_not: str) 
         "notes": {t.name: t.note for t in TARGETS if t.note},
         "races": why_not,
         "command": request.command,
-        "absent": {
-            f"{t.name} {column}": why_absent(request, t, column)
-            for t in request.chosen()
-            for column in columns_of(rows)
-            if not any((r.target, r.column) == (t.name, column) for r in rows)
-        },
+        "absent": absences(request, rows),
         "missing": f"No compiler here for {', '.join(absent)}." if absent else "",
         "mca": f"Models of {Path(llvm('llvm-mca')).name}: {models}; the other targets have none.",
     }

@@ -140,9 +140,10 @@ def totals(rows: list[Row], accesses: list[str]) -> list[str]:
             built.setdefault(row.key, {})[row.access] = row
     whole = [some for some in built.values() if len(some) == len(accesses) + 1]
     out = [
-        "The same, all targets and levels added up; address: instructions that compute one; repeated: loads of a word",
-        "more often than asked for; cycles: llvm-mca's, where it has a model, and nothing of what fences wait for;",
-        "executed: by one call of each.",
+        "The same, all targets and levels added up; fences: instructions that are nothing else, so that an acquire load or",
+        "a release store (ldar, ldapr, stlr) is among the loads or stores; address: instructions that compute one;",
+        "repeated: loads of a word more often than asked for; cycles: llvm-mca's, where it has a model, and nothing of what",
+        "fences wait for; executed: by one call of each.",
         "",
     ]
     out.append(f"{'compiler':<10} {'accesses':<16} {'':>6}" + "".join(f"{heading:>10}" for heading in TOTALS.values()))
