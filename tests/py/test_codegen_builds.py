@@ -138,7 +138,7 @@ def test_of_a_complaint_the_line_is_told_that_says_what_is_wrong(tmp_path: Path)
 
 def test_a_sentence_says_where_a_header_did_not_build() -> None:
     ours = [row(access, level=level) for access in ("PLAIN", "VOLATILE") for level in ("-O2", "-Os")]
-    assert len(answer.sentences([*ours, row("fine")])) == 3
+    assert not any("did not build" in said for said in answer.sentences([*ours, row("fine")]))
     for rows in (ours, [row("PLAIN")]):  # with an answer, and without one
         said = answer.sentences([*rows, row("mine"), row("mine", COMPLAINT, level="-Os")])[-1]
         assert said == (
