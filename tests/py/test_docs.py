@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +44,8 @@ COMMANDS = {
     "./run codegen --kernel /usr/src/linux": "the same, with a tree of that shape",
     "./run demo": "test_demo.py runs what it runs",
     "./run test": "this is part of it",
+    "cmake --preset release && cmake --build --preset release": "test_the_libraries_are_installed_as_the_readme_says",
+    "cmake --install build/release --prefix build/installed": "the same",
     "pytest test_mine.py": "test_tutorial.py runs it, before and after the mistake is mended",
     "pip install '.[testing]'": "test_package.py builds and installs it; ./run setup with more extras",
     "python -m vring.report budget --update": "test_codegen_budget.py holds what it records",
@@ -103,6 +107,28 @@ def test_python_example_runs(code: str, tmp_path: Path) -> None:
         [sys.executable, "-c", code], check=True, timeout=PROGRAM, capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout == "my request b'hello, driver'\n"
+
+
+def test_the_libraries_are_installed_as_the_readme_says(tmp_path: Path) -> None:
+    (code,) = (param.values[0] for param in blocks("sh") if "--install" in str(param.values[0]))
+    for name in "CMakeLists.txt CMakePresets.json README.md LICENSE".split():
+        shutil.copy(ROOT / name, tmp_path)
+    for name in "cmake include lib examples".split():
+        shutil.copytree(ROOT / name, tmp_path / name)
+    subprocess.run(["sh", "-ec", code], cwd=tmp_path, check=True, timeout=10 * PROGRAM, capture_output=True)
+    made = tmp_path / "build" / "installed"
+    configured = {**os.environ, "PKG_CONFIG_PATH": str(made / "lib" / "pkgconfig")}
+    flags = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", "vring", "bounce"],
+        env=configured,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    program = tmp_path / "main"
+    consumer = str(ROOT / "tests" / "c" / "consumer" / "main.c")
+    subprocess.run(["gcc", consumer, "-o", program, *flags], check=True, timeout=PROGRAM)
+    assert subprocess.run([program], check=True, capture_output=True, text=True).stdout == "hello, driver\n"
 
 
 @pytest.mark.parametrize("code", blocks("sh"))
