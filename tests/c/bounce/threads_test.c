@@ -176,7 +176,8 @@ struct guest {
     uint32_t owner;
     atomic_uint rounds; /* it is within no call of before a change of this */
     uint32_t elsewhere; /* mappings outside the first pool */
-    _Atomic(bounce_handle) parting; /* the transient mapping that it is to unmap; 0: none */
+    bounce_handle transient; /* it is to unmap this mapping ... */
+    atomic_bool parts;       /* ... while this says so */
     _Atomic(const char *) wrong;
 };
 
@@ -221,12 +222,12 @@ static void *visit(void *argument)
     uint64_t seed = guest->owner + 20;
 
     while (!atomic_load(&finished) && !guest->wrong) {
-        bounce_handle parting = atomic_load(&guest->parting);
+        bool parts = atomic_load(&guest->parts);
         guest->wrong = set_round(guest, &seed);
-        if (parting && bounce_set_unmap(&set, parting, BOUNCE_FROM_DEVICE, 0) != 0)
+        if (parts && bounce_set_unmap(&set, guest->transient, BOUNCE_FROM_DEVICE, 0) != 0)
             guest->wrong = "a transient mapping was not unmapped";
-        if (parting)
-            atomic_store(&guest->parting, 0);
+        if (parts)
+            atomic_store(&guest->parts, false);
         atomic_fetch_add(&guest->rounds, 1);
     }
     return NULL;
@@ -340,8 +341,9 @@ TEST(S36_S37_a_transient_pool_leaves_in_any_thread_while_others_come_where_entri
             set_overwrite(3 - which);
             CHECK_OK(bounce_set_reuse(&set, before == &entries[1].pool ? 1 : 2));
         }
-        atomic_store(&guests[lap % 2].parting, mapping.handle);
-        while (atomic_load(&guests[lap % 2].parting) && !guests[lap % 2].wrong)
+        guests[lap % 2].transient = mapping.handle;
+        atomic_store(&guests[lap % 2].parts, true);
+        while (atomic_load(&guests[lap % 2].parts) && !guests[lap % 2].wrong)
             sched_yield();
         before = now;
     }
