@@ -10,7 +10,7 @@ enum { POOLS = 4, SLOTS = 32, POOL_BYTES = SLOTS * 2048, META = 2048 };
 
 static struct bounce_set_entry entries[POOLS];
 static struct bounce_set set;
-static unsigned char windows[POOLS + 2][POOL_BYTES];
+static _Alignas(8) unsigned char windows[POOLS + 2][POOL_BYTES]; /* some are to be metadata */
 static uint64_t metas[POOLS + 2][META / 8];
 
 /* What the hooks saw, and what they are to answer. */
