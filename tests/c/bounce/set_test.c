@@ -151,6 +151,26 @@ TEST(requests_fall_through_the_pools_in_order_and_handles_find_theirs)
     CHECK_OK(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0));
 }
 
+TEST(usage_of_a_set_is_the_sum_over_its_pools_and_the_longest_run_of_any)
+{
+    static const uint32_t sizes[3] = {8, 32, 16}; /* neither the first nor the last pool has the longest run */
+    struct bounce_mapping mapping[2];
+    struct bounce_counts counts;
+
+    start(VTEST_PASS);
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_EQ(add(i, sizes[i], 0), i);
+    CHECK_OK(bounce_set_usage(&set, &counts));
+    CHECK(counts.slots == 56 && counts.used == 0 && counts.longest_run == 32);
+    mapping[0] = map(0, 6 * 2048);
+    mapping[1] = map(0, 12 * 2048);
+    CHECK(pool_at(mapping[0].addr) == 0 && pool_at(mapping[1].addr) == 1);
+    CHECK_OK(bounce_set_unmap(&set, mapping[0].handle, BOUNCE_BIDIRECTIONAL, 0));
+    CHECK_OK(bounce_set_usage(&set, &counts));
+    CHECK(counts.slots == 56 && counts.used == 12 && counts.high_water == 18 && counts.mappings == 1);
+    CHECK_EQ(counts.longest_run, 20);
+}
+
 TEST(the_answer_that_says_most_is_the_one_that_is_given)
 {
     struct bounce_config few = pool_of(1, 16);
@@ -256,6 +276,29 @@ TEST(C265_pools_that_overlap_are_refused)
     other.window_addr = 0x10000000 + 16 * 2048;
     other.window = more;
     CHECK_OK(bounce_set_add(&set, &other, 0, &(uint32_t){0}));
+}
+
+TEST(C265_no_pool_lies_over_its_own_set)
+{
+    static _Alignas(8) union {
+        struct bounce_set set;
+        unsigned char bytes[POOL_BYTES];
+    } both;
+    struct bounce_set_config config = {.entries = entries, .entry_count = POOLS, .share = share};
+    struct bounce_config over = pool_of(0, 16);
+    uint32_t index = 9;
+
+    memset(&hooks, 0, sizeof(hooks));
+    hooks.refuse_share = 1; /* a pool that got as far would not be written to */
+    CHECK_OK(bounce_set_init(&both.set, &config));
+    over.window = both.bytes;
+    CHECK_ERR(bounce_set_add(&both.set, &over, 0, &index), BOUNCE_E_OVERLAP);
+    over = pool_of(0, 16);
+    over.meta = both.bytes;
+    over.meta_size = sizeof(both.bytes);
+    CHECK_ERR(bounce_set_add(&both.set, &over, 0, &index), BOUNCE_E_OVERLAP);
+    CHECK_EQ(index, 9);
+    CHECK_OK(bounce_set_fini(&both.set)); /* it is whole, and has no pool */
 }
 
 TEST(S37_C299_whoever_looked_up_a_pool_just_before_it_left_gets_no_slots_of_it)
@@ -450,6 +493,26 @@ TEST(S36_a_transient_pool_serves_one_mapping_and_goes_with_it)
     CHECK_ERR(bounce_set_add(&set, &config, 0, &index), BOUNCE_E_FULL);
 }
 
+/* It is all that keeps them apart: the key is the set's, the entry the same, and so is the record. */
+TEST(S36_C273_no_transient_mapping_has_the_number_of_one_that_was_in_its_entry_before)
+{
+    struct bounce_config config = pool_of(0, 16);
+    struct bounce_request request = rig_request(0, 100);
+    struct bounce_mapping old, fresh, late;
+    struct bounce_pool *pool;
+
+    start(VTEST_PASS);
+    CHECK_OK(bounce_set_map_transient(&set, &config, &request, &old));
+    pool = bounce_set_pool(&set, old.handle);
+    CHECK(pool == &entries[0].pool);
+    CHECK_OK(bounce_set_unmap(&set, old.handle, BOUNCE_BIDIRECTIONAL, 0));
+    CHECK_ERR(bounce_map(pool, &request, &late), BOUNCE_E_FULL); /* whoever still has the pool gets no slots of it */
+    CHECK_OK(bounce_set_map_transient(&set, &config, &request, &fresh));
+    CHECK(fresh.addr == old.addr && fresh.handle != old.handle);
+    CHECK_ERR(bounce_set_unmap(&set, old.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_HANDLE);
+    CHECK_OK(bounce_set_unmap(&set, fresh.handle, BOUNCE_BIDIRECTIONAL, 0));
+}
+
 TEST(S36_of_a_transient_mapping_that_is_not_copied_the_pool_goes_and_a_lost_window_is_told_first)
 {
     struct bounce_config config = pool_of(0, 16);
@@ -576,6 +639,37 @@ TEST(C274_C275_a_forged_handle_or_one_of_another_set_leads_nowhere)
     for (int bit = 0; bit < 64; bit++)
         CHECK_ERR(bounce_set_unmap(&set, mapping.handle ^ UINT64_C(1) << bit, BOUNCE_BIDIRECTIONAL, 0),
                   BOUNCE_E_HANDLE);
+    CHECK_OK(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0));
+}
+
+TEST(C274_sets_whose_entries_follow_one_another_know_only_their_own)
+{
+    static struct bounce_set behind;
+    struct bounce_set_config first_half = {.entries = entries, .entry_count = POOLS / 2};
+    struct bounce_set_config second_half = {.entries = entries + POOLS / 2, .entry_count = POOLS / 2};
+    struct bounce_config config = pool_of(1, 16);
+    struct bounce_mapping mapping;
+    struct bounce_counts counts;
+    uint32_t index;
+
+    memset(&hooks, 0, sizeof(hooks));
+    CHECK_OK(bounce_set_init(&behind, &second_half));
+    CHECK_OK(bounce_set_add(&behind, &config, 0, &index));
+    CHECK_OK(bounce_set_init(&set, &first_half));
+    CHECK(bounce_set_find(&behind, config.window_addr) == &entries[POOLS / 2].pool); /* its entries are as they were */
+    CHECK_EQ(add(0, 16, 0), 0);
+    mapping = map(0, 100);
+    CHECK(bounce_set_pool(&set, mapping.handle) == &entries[0].pool);
+    CHECK(!bounce_set_find(&set, config.window_addr));
+    CHECK_OK(bounce_set_usage(&set, &counts));
+    CHECK(counts.slots == 16 && counts.used == 1);
+
+    /* Whatever entry a forged handle names: none has that pool, those behind the last one least of all. */
+    for (uint64_t i = 1; i < BOUNCE_SET_POOLS; i++) {
+        CHECK(!bounce_set_pool(&set, mapping.handle ^ i << 56));
+        CHECK_ERR(bounce_set_unmap(&set, mapping.handle ^ i << 56, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_HANDLE);
+        CHECK_ERR(bounce_set_free(&set, mapping.handle ^ i << 56), BOUNCE_E_HANDLE);
+    }
     CHECK_OK(bounce_set_unmap(&set, mapping.handle, BOUNCE_BIDIRECTIONAL, 0));
 }
 
