@@ -196,6 +196,21 @@ TEST(S14_max_mapping_size_fits_at_every_offset)
     }
 }
 
+TEST(S14_without_a_mask_the_largest_mapping_lacks_what_lies_before_the_first_page)
+{
+    for (uint32_t page = 4096; page <= 65536; page *= 4)
+        for (uint32_t addr = 0; addr < 2 * page; addr += 2048) {
+            struct bounce_config config = rig_config(addr, 128);
+            struct bounce_pool pool;
+            size_t size = 128 * 2048 - (page - addr % page) % page;
+
+            config.page_size = page;
+            pool = rig_start(&config);
+            CHECK_EQ(bounce_max_mapping_size(&pool, 0), size);
+            CHECK_EQ(rig_slot(&pool, 0, size, RIG_NO_MASKS), 128 - (long)size / 2048);
+        }
+}
+
 TEST(C252_the_largest_mapping_and_one_byte_more)
 {
     struct bounce_pool pool = rig_pool(0x90000000, 512);
@@ -249,6 +264,31 @@ TEST(S24_a_pool_smaller_than_a_segment_ends_where_it_ends)
     CHECK_EQ(rig_slot(&pool, 0, 98 * 2048, RIG_NO_MASKS), 0);
     CHECK_OK(occupy(&pool, 98, 100, NULL));
     CHECK_EQ(rig_slot(&pool, 0, 1, RIG_NO_MASKS), BOUNCE_E_FULL);
+}
+
+TEST(S24_C263_the_last_area_ends_where_the_window_does)
+{
+    struct bounce_config config = rig_config(0x90000000, 128 + 128 + 5); /* of three segments, the last area has two */
+    struct bounce_request request = rig_request(0, 1);
+    struct bounce_pool pool;
+    struct bounce_mapping mapping;
+    struct bounce_counts counts;
+    uint32_t seen = 0;
+
+    config.areas = 2;
+    pool = rig_start(&config);
+    CHECK_OK(bounce_area_usage(&pool, 0, &counts));
+    CHECK_EQ(counts.slots, 128);
+    CHECK_OK(bounce_area_usage(&pool, 1, &counts));
+    CHECK_EQ(counts.slots, 133);
+    request.area = 1; /* only the area asked for is searched the short way, near its cursor */
+    while (bounce_map(&pool, &request, &mapping) == 0) {
+        CHECK(mapping.slot < config.slots);
+        CHECK_EQ(mapping.area, seen < 133 ? 1 : 0);
+        seen++;
+    }
+    CHECK_EQ(seen, config.slots);
+    CHECK(!rig_flaw(&pool));
 }
 
 TEST(S25_C263_the_end_of_a_pool_that_is_no_whole_segment)

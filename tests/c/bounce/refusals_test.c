@@ -254,6 +254,8 @@ TEST(S33_C253_C254_sizes_and_sums_that_overflow)
     MAP(BOUNCE_E_ADDR, (request.size = SIZE_MAX - 0xfff, request.orig_addr = 0xfff, request.min_align_mask = 0xfff));
     MAP(BOUNCE_E_ADDR, (request.orig_addr = UINT64_MAX - 98));
     MAP(BOUNCE_E_ADDR, (request.orig = (void *)(UINTPTR_MAX - 98)));
+    /* One that ends with the address space does not wrap: it is only too long. */
+    MAP(BOUNCE_E_TOO_LARGE, (request.size = 262145, request.orig = (void *)(UINTPTR_MAX - 262144)));
 #if SIZE_MAX > 0xffffffffu
     MAP(BOUNCE_E_TOO_LARGE, (request.size = (size_t)0x80000000800, request.orig = (void *)0x100000000000));
     MAP(BOUNCE_E_TOO_LARGE, (request.size = (size_t)1 << 32, request.orig = (void *)0x100000000000));
