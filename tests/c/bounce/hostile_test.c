@@ -112,3 +112,29 @@ TEST(C290_C291_overwritten_metadata_do_not_lead_out_of_the_window)
     }
     CHECK(corrupt > 0);
 }
+
+/* A count that is too small would go below 0, and every request after that would be judged by it. */
+TEST(C291_what_the_counts_say_is_not_there_is_not_given_back)
+{
+    for (int which = 0; which < 2; which++) {
+        struct bounce_config config = rig_config(0x90000000, 64);
+        struct bounce_pool pool;
+        struct bounce_mapping mapping;
+        struct area area;
+        uint32_t *count, kept;
+
+        config.flags = BOUNCE_KEEP_CONTENTS; /* nothing to clear: the slots go back in the same step */
+        pool = rig_start(&config);
+        area = area_of(&pool, 0);
+        count = which == 0 ? &area_head(&area)->used : &area_head(&area)->mappings;
+        CHECK_OK(rig_map(&pool, 0, 5000, RIG_NO_MASKS, &mapping));
+        kept = *count;
+        *count = kept - 1;
+        CHECK_ERR(bounce_unmap(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, 0), BOUNCE_E_CORRUPT);
+        CHECK_EQ(*count, kept - 1);
+        *count = kept;
+        CHECK(!rig_flaw(&pool)); /* nothing else has changed */
+        CHECK_OK(bounce_unmap(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, 0));
+        CHECK_EQ(*count, 0);
+    }
+}

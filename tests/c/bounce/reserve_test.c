@@ -199,3 +199,41 @@ TEST(C298_a_copy_function_may_use_the_pool)
     CHECK_OK(bounce_unmap(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, BOUNCE_WHOLE));
     CHECK(!rig_flaw(&pool));
 }
+
+/* A mapping whose copy function reads and ends it once more while it is being ended, and what that was answered. */
+static struct {
+    struct bounce_pool *pool;
+    bounce_handle handle;
+    int unmapped, synced;
+} again;
+
+static int end_again(void *context, void *orig, size_t offset, void *window, size_t len, bool to_window)
+{
+    (void)context, (void)orig, (void)offset, (void)window, (void)len;
+    if (!to_window && again.unmapped == 0) {
+        again.unmapped = 1; /* once */
+        again.synced = bounce_sync_for_cpu(again.pool, again.handle, BOUNCE_BIDIRECTIONAL, 0, 1);
+        again.unmapped = bounce_unmap(again.pool, again.handle, BOUNCE_BIDIRECTIONAL, 0);
+    }
+    return 0;
+}
+
+/* As of two threads one does: the handle dies before the copy, and the slots are free only after it. */
+TEST(C270_C298_a_mapping_that_is_being_ended_is_not_ended_by_its_copy_function)
+{
+    struct bounce_config config = rig_config(0x90000000, 64);
+    struct bounce_request request = rig_request(0, 100);
+    struct bounce_pool pool;
+    struct bounce_mapping mapping;
+
+    config.copy = end_again;
+    pool = rig_start(&config);
+    CHECK_OK(bounce_map(&pool, &request, &mapping));
+    again.pool = &pool;
+    again.handle = mapping.handle;
+    CHECK_OK(bounce_unmap(&pool, mapping.handle, BOUNCE_BIDIRECTIONAL, BOUNCE_WHOLE));
+    CHECK_ERR(again.synced, BOUNCE_E_HANDLE);
+    CHECK_ERR(again.unmapped, BOUNCE_E_HANDLE);
+    CHECK_EQ(rig_usage(&pool).used, 0);
+    CHECK(!rig_flaw(&pool));
+}

@@ -60,3 +60,25 @@ TEST(C294_a_try_view_never_waits_for_a_held_lock)
     CHECK_ERR(bounce_fini(&view), BOUNCE_E_STATE);
     CHECK_OK(bounce_fini(&pool));
 }
+
+/* Who got the lock by trying holds it like anybody else: against those who wait, and those who try. */
+TEST(C294_a_lock_that_was_got_by_trying_is_held)
+{
+    struct bounce_pool pool = rig_pool(0x90000000, 64), view;
+    struct area area = area_of(&pool, 0);
+    bounce_lock *lock = &area_head(&area)->lock;
+    struct bounce_request request = rig_request(0, 100);
+    struct bounce_mapping mapping;
+    struct bounce_counts counts;
+    bounce_lock_state state, other;
+
+    CHECK_OK(bounce_try_view(&pool, &view));
+    CHECK(bounce_lock_try(lock, &state));
+    CHECK(!bounce_lock_try(lock, &other));
+    CHECK_ERR(bounce_usage(&view, &counts), BOUNCE_E_BUSY);
+    CHECK_ERR(bounce_map(&view, &request, &mapping), BOUNCE_E_BUSY);
+    bounce_lock_give(lock, state);
+    CHECK_OK(bounce_map(&view, &request, &mapping)); /* and has given it back when it returns */
+    CHECK_OK(bounce_unmap(&view, mapping.handle, BOUNCE_BIDIRECTIONAL, 0));
+    CHECK_OK(bounce_usage(&view, &counts));
+}
