@@ -209,6 +209,65 @@ TEST(a_buffer_may_go_past_its_table)
     }
 }
 
+static bool tables_are(unsigned char value)
+{
+    for (size_t i = 0; i < sizeof tables; i++)
+        if (tables[i] != value)
+            return false;
+    return true;
+}
+
+TEST(a_table_is_for_two_pieces_or_more_as_far_as_it_reaches)
+{
+    struct bounced_segment request[ENTRIES + 1];
+
+    for (uint32_t i = 0; i <= ENTRIES; i++)
+        request[i] = (struct bounced_segment){data[i], 10};
+    for (int f = 0; f < 2; f++) {
+        start(VTEST_PASS, formats[f] | VRING_F_INDIRECT_DESC);
+        memset(tables, 0x5a, sizeof tables);
+        CHECK_OK(bounced_driver_add(&driver, request, 0, 1, 1));
+        CHECK_EQ(vring_driver_free(&driver.queue), SIZE - 1);
+        CHECK(tables_are(0x5a)); /* a list of one would be no shorter by it */
+        CHECK_OK(bounced_driver_add(&driver, request, 1, ENTRIES, 2));
+        CHECK_EQ(vring_driver_free(&driver.queue), SIZE - 1 - (ENTRIES + 1));
+        CHECK(tables_are(0x5a));
+        CHECK_OK(bounced_driver_add(&driver, request, 1, ENTRIES - 1, 3));
+        CHECK_EQ(vring_driver_free(&driver.queue), SIZE - 1 - (ENTRIES + 1) - 1);
+        CHECK(!tables_are(0x5a));
+    }
+}
+
+TEST(what_the_configuration_asks_of_pieces_is_asked_of_the_pool_for_every_one)
+{
+    static unsigned char large[10000];
+    struct bounce_config pool_config = {.window = window, .window_addr = WINDOW_AT, .slots = SLOTS, .segment_slots = 32,
+                                        .areas = 2, .meta = meta, .meta_size = sizeof meta};
+    struct bounced_segment request[2] = {{data[1], 10}, {large, sizeof large}};
+    struct bounce_mapping mapping;
+    uint32_t slot = 0;
+
+    start(VTEST_PASS, formats[0]);
+    CHECK_OK(bounce_init(&pool, &pool_config));
+    config.alloc_align_mask = 0x1fff;
+    config.min_align_mask = 0;
+    config.boundary_mask = 0x3fff;
+    config.area = 1;
+    config.owner = 77;
+    CHECK_OK(bounced_driver_init(&driver, &config));
+    CHECK_OK(bounced_driver_add(&driver, request, 1, 1, 1));
+    for (uint32_t i = 0; i < 2; i++) {
+        CHECK_OK(bounce_next_mapping(&pool, &slot, &mapping));
+        CHECK_EQ(mapping.size, request[i].len);
+        CHECK_EQ(mapping.addr & 0x1fff, 0);
+        CHECK_EQ(mapping.slots, i == 0 ? 4 : 8); /* whole granules */
+        CHECK_EQ(mapping.addr >> 14, (mapping.addr + mapping.slots * 2048 - 1) >> 14);
+        CHECK_EQ(mapping.area, 1);
+        CHECK_EQ(mapping.owner, 77);
+    }
+    CHECK_ERR(bounce_next_mapping(&pool, &slot, &mapping), BOUNCE_E_RANGE);
+}
+
 TEST(V37_C178_C277_a_failure_at_any_piece_rolls_back_everything)
 {
     static unsigned char large[300000];
