@@ -137,8 +137,8 @@ int bounce_set_map_transient(struct bounce_set *set, const struct bounce_config 
                              const struct bounce_request *request, struct bounce_mapping *mapping);
 
 /*
- * The pool of a live handle, for bounce_sync_for_cpu(), bounce_sync_for_device() and bounce_commit(); null if no pool
- * of the set has given it. Those refuse a null pool, and any handle that is not live.
+ * The pool of a live handle, for bounce_sync_for_cpu(), bounce_sync_for_device() and bounce_commit(). Of one that is not
+ * live it may be null or any pool of the set: those calls refuse a null pool, and such a handle.
  */
 struct bounce_pool *bounce_set_pool(struct bounce_set *set, bounce_handle handle);
 
