@@ -179,61 +179,6 @@ TEST(C027_C028_device_init_refuses_bad_regions)
     CHECK_ERR(vring_split_device_init(&r.device.as.split, &r.device_config), VRING_E_NULL);
 }
 
-TEST(C025_every_verb_refuses_null)
-{
-    struct vring_segment segment = {GUEST, 1};
-    struct vring_table table = {0};
-    struct vring_used_buffer used;
-    struct vring_chain chain;
-    struct vring_snapshot snapshot;
-    struct vring_snapshot_entry entry;
-    static struct ring r;
-    uint64_t token;
-
-    CHECK_OK(ring_start(&r, 8, features_all, 0));
-    CHECK_ERR(vring_split_driver_init(NULL, &r.driver_config), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_init(&r.driver.as.split, NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_add_avail(NULL, &segment, 1, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_add_avail(&r.driver.as.split, NULL, 1, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_add_indirect(NULL, &table, &segment, 1, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, NULL, &segment, 1, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, &table, NULL, 1, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_add_indirect(&r.driver.as.split, &table, &segment, 1, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_abort(NULL, NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_publish(NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_get_used(NULL, &used), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_get_used(&r.driver.as.split, NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_enable_notify(NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_enable_notify_delayed(NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_disable_notify(NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_take_unused(NULL, &token), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_take_unused(&r.driver.as.split, NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_snapshot(NULL, &snapshot), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_snapshot(&r.driver.as.split, NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_driver_snapshot_entry(&r.driver.as.split, 0, NULL), VRING_E_NULL);
-    CHECK_EQ(vring_split_driver_free(NULL), 0);
-    CHECK_EQ(vring_split_driver_in_flight(NULL), 0);
-    CHECK_EQ(vring_split_driver_notification(NULL), 0);
-    CHECK_EQ(vring_split_driver_fault(NULL).error, 0);
-    vring_split_driver_reset(NULL);
-
-    CHECK_ERR(vring_split_device_init(NULL, &r.device_config), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_init(&r.device.as.split, NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_get_avail(NULL, r.iov, 1, &chain), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_get_avail(&r.device.as.split, NULL, 1, &chain), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_get_avail(&r.device.as.split, r.iov, 1, NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_rewind(NULL, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_add_used(NULL, 0, 0), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_publish(NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_enable_notify(NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_disable_notify(NULL), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_snapshot(NULL, &snapshot), VRING_E_NULL);
-    CHECK_ERR(vring_split_device_snapshot_entry(NULL, 0, &entry), VRING_E_NULL);
-    CHECK_EQ(vring_split_device_in_flight(NULL), 0);
-    CHECK_EQ(vring_split_device_fault(NULL).error, 0);
-    vring_split_device_reset(NULL);
-}
-
 /* Zeroed structs have no ring to touch: a verb that looked would crash. */
 TEST(C021_every_verb_refuses_a_queue_that_is_not_live)
 {
