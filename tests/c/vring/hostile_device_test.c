@@ -187,3 +187,30 @@ TEST(C169_spurious_looks_find_nothing)
     for (int i = 0; i < 100000; i++)
         CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
 }
+
+/* With IN_ORDER an element names the last buffer of a batch, and has to name one at all. */
+TEST(V88_C155_C187_an_id_past_the_end_is_told_as_it_is_with_in_order_too)
+{
+    static const uint32_t ids[] = {4, 9, 0x10000, UINT32_MAX};
+
+    for (unsigned i = 0; i < sizeof ids / sizeof *ids; i++) {
+        CHECK_OK(ring_start(&r, 4, features_plain | VRING_F_IN_ORDER, 0));
+        CHECK_OK(ring_add(&r, 0, 16, true, 10));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        raw_used(&r, ids[i], 1);
+        driver_breaks(VTEST_PASS, &r, VRING_E_PEER_ID, 1);
+        CHECK_EQ(vring_driver_fault(&r.driver).value, ids[i]);
+    }
+}
+
+/* Whoever asks for notifications looks once more, and judges what is seen then. */
+TEST(V26_C153_C154_an_index_that_cannot_be_is_found_before_one_sleeps)
+{
+    for (int delayed = 0; delayed < 2; delayed++) {
+        start(VTEST_PASS);
+        put16(used_at(&r, 2), 3);
+        CHECK_ERR(delayed ? vring_driver_enable_notify_delayed(&r.driver) : vring_driver_enable_notify(&r.driver),
+                  VRING_E_PEER_INDEX);
+        CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_PEER_INDEX);
+    }
+}

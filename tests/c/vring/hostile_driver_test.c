@@ -74,6 +74,19 @@ TEST(V41_C037_next_outside_the_table)
     }
 }
 
+/* Evidence is of use where it says which descriptor it was. */
+TEST(V41_C037_the_descriptor_with_the_bad_next_is_told)
+{
+    start(VTEST_PASS, features_all);
+    raw_desc(&r, 5, GUEST, 1, N, 3);
+    raw_desc(&r, 3, GUEST, 1, N, 6);
+    raw_desc(&r, 6, GUEST, 1, N, 8);
+    raw_avail(&r, 5);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_NEXT);
+    CHECK_EQ(vring_device_fault(&r.device).position, 6);
+    CHECK_EQ(vring_device_fault(&r.device).value, 8);
+}
+
 TEST(V41_C038_head_outside_the_table)
 {
     static const uint32_t head[] = {8, 9, 65535};

@@ -96,6 +96,20 @@ TEST(C158_a_staged_buffer_cannot_be_used)
     driver_breaks(VTEST_PASS, &r, VRING_E_PEER_ID, 4);
 }
 
+/* Where lists are staged behind it, the one that counts as the oldest of them begins after all that is published. */
+TEST(C158_the_first_of_several_staged_lists_cannot_be_used)
+{
+    struct vring_segment segments[2] = {{GUEST, 16}, {GUEST + 64, 32}};
+
+    CHECK_OK(ring_start(&r, 8, formats[1].plain, 0));
+    CHECK_OK(ring_add(&r, 0, 8, true, 10));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    for (uint64_t i = 0; i < 2; i++)
+        CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, 1, 11 + i));
+    raw_packed_used(0, 1, 1, A | U | W);
+    driver_breaks(VTEST_PASS, &r, VRING_E_PEER_ID, 3);
+}
+
 /* The one before and the one behind a buffer that was taken back; with IN_ORDER, too. */
 TEST(C158_a_buffer_staged_beside_an_aborted_one_cannot_be_used)
 {
@@ -155,6 +169,29 @@ TEST(C160_C205_used_len_policies)
     raw_packed_used(0, 0, 33, A | U | W);
     CHECK_OK(vring_driver_get_used(&r.driver, &used));
     CHECK_EQ(used.len, 33);
+}
+
+TEST(C161_C205_a_list_that_the_device_only_reads_has_no_used_bytes)
+{
+    struct vring_segment segments[2] = {{GUEST, 16}, {GUEST + 64, 32}};
+    struct vring_table table = {NULL, GUEST, 2};
+
+    for (int way = 0; way < 3; way++) {
+        struct vring_avail_buffer buffers[2] = {{segments, 14, 1, 1, NULL}, {segments, 13, 2, 0, NULL}};
+        uint32_t n;
+
+        CHECK_OK(ring_start(&r, 7, formats[1].all, 0));
+        table.memory = fixture_alloc(32);
+        if (way == 0)
+            CHECK_OK(vring_driver_add_avail(&r.driver, segments, 2, 0, 13));
+        else if (way == 1)
+            CHECK_OK(vring_driver_add_indirect(&r.driver, &table, segments, 2, 0, 13));
+        else
+            CHECK_OK(vring_driver_add_avail_batch(&r.driver, buffers, 2, &n));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        raw_packed_used(0, way == 2, 1, A | U | W);
+        driver_breaks(VTEST_PASS, &r, VRING_E_PEER_LEN, way == 2 ? 2 : 1);
+    }
 }
 
 /* What was taken before the breach, and where, is as with single calls. */
