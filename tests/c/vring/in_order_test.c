@@ -242,6 +242,24 @@ MODERN_RING_TEST(C064_C065_C131_through_a_handle_that_is_none_nothing_is_used)
     CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 16));
 }
 
+/* Whatever number it bears, before it, of those that were taken, or behind them. */
+MODERN_RING_TEST(C064_C131_through_a_head_past_the_end_nothing_is_used)
+{
+    for (uint32_t head = 4; head < 6; head++) {
+        uint32_t n;
+
+        CHECK_OK(ring_start(&r, 4, format->plain | VRING_F_IN_ORDER, 0));
+        for (uint32_t i = 0; i < 4; i++)
+            CHECK_OK(ring_add(&r, 64 * i, 16, false, i));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        for (uint32_t taken = 0; taken < 4; taken += n) /* a build for size takes them one by one */
+            CHECK_OK(vring_device_get_avail_run(&r.device, r.iov, 4, chains, &n));
+        for (uint32_t number = 0; number < 12; number++)
+            CHECK_ERR(vring_device_add_used_through(&r.device, (number - 4) << 16 | head, 0), VRING_E_HANDLE);
+        CHECK_OK(vring_device_add_used_through(&r.device, chains[0].handle, 0));
+    }
+}
+
 MODERN_RING_TEST(V91_an_event_within_a_batch_is_passed_with_it)
 {
     start_with(VTEST_PASS, format, 8, 4, 2);
@@ -284,6 +302,22 @@ MODERN_RING_TEST(an_aborted_buffer_leaves_no_gap_in_the_order)
         comes_back(VTEST_PASS, token, 16);
     CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
     CHECK_EQ(vring_driver_in_flight(&r.driver), 0);
+}
+
+MODERN_RING_TEST(V84_C181_unused_buffers_come_back_in_order_behind_those_that_were_used)
+{
+    uint64_t token;
+
+    start_with(VTEST_PASS, format, 4, 3, 2);
+    CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 16));
+    CHECK(vring_device_publish(&r.device) >= 0);
+    comes_back(VTEST_PASS, 100, 16);
+    vring_driver_reset(&r.driver);
+    for (uint64_t i = 1; i < 3; i++) {
+        CHECK_OK(vring_driver_take_unused(&r.driver, &token));
+        CHECK_EQ(token, 100 + i);
+    }
+    CHECK_ERR(vring_driver_take_unused(&r.driver, &token), VRING_E_EMPTY);
 }
 
 TEST(V89_split_descriptors_follow_each_other_round_the_table)

@@ -3,7 +3,7 @@
  * Rings without VERSION_1: in the driver's byte order, whichever CPU this is, and with a gap before the used ring.
  * Everything else holds for them as for others: RING_TEST runs in a big-endian one, too.
  */
-#include "fixture.h"
+#include "restart.h"
 
 /* Wire integers of either order, byte by byte. */
 
@@ -70,6 +70,23 @@ TEST(V14_V16_the_bytes_of_one_request_in_either_order)
         put(used_at(&r, 2), 2, big, 2);
         CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_PEER_ID);
         CHECK_EQ(vring_driver_fault(&r.driver).value, 1u << 24);
+    }
+}
+
+TEST(V14_C217_a_state_of_one_order_is_none_of_a_ring_in_the_other)
+{
+    static struct ring r;
+    int bytes;
+
+    for (int big = 0; big < 2; big++) {
+        CHECK_OK(start_in(&r, 4, 0, orders[big]));
+        r.driver_config.legacy_order = r.device_config.legacy_order = orders[!big];
+        bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+        CHECK(bytes > 0);
+        CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_UNFIT);
+        bytes = vring_device_save(&r.device, state, STATE_MAX);
+        CHECK(bytes > 0);
+        CHECK_ERR(vring_device_restore(&r.device, &r.device_config, state, (size_t)bytes), VRING_E_UNFIT);
     }
 }
 

@@ -232,6 +232,29 @@ RING_TEST(C170_an_interrupt_before_there_is_anything_or_after_a_reset_is_nothing
     CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_STATE);
 }
 
+/* Whatever was staged, or is in flight, at the time. */
+RING_TEST(C021_C082_a_queue_that_was_reset_has_nothing_and_publishes_nothing)
+{
+    struct vring_chain chains[2];
+    static struct ring r;
+
+    CHECK_OK(ring_start(&r, 4, format->all, 0));
+    for (uint64_t i = 0; i < 2; i++)
+        CHECK_OK(ring_add(&r, 0, 16, true, i));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(ring_add(&r, 0, 16, true, 2));
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(ring_get_avail(&r, &chains[i]));
+    CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 1));
+    vring_driver_reset(&r.driver);
+    vring_device_reset(&r.device);
+    CHECK_ERR(vring_driver_publish(&r.driver), VRING_E_STATE);
+    CHECK_ERR(vring_device_publish(&r.device), VRING_E_STATE);
+    CHECK_EQ(vring_driver_in_flight(&r.driver), 0);
+    CHECK_EQ(vring_driver_free(&r.driver), 0);
+    CHECK_EQ(vring_device_in_flight(&r.device), 0);
+}
+
 /* The device's wish stands still for ever: nothing is lost, and who wants to may ring all the same. */
 RING_TEST(C167_a_frozen_wish_costs_notifications_and_nothing_else)
 {

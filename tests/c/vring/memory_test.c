@@ -231,6 +231,9 @@ RING_TEST(C029_an_address_that_is_missing_is_asked_for_and_the_buffer_taken_late
     more[1].host = r.guest;
     CHECK_ERR(vring_device_set_regions(&r.device, more, 5), VRING_E_STATE);
     more[1] = table[1];
+    more[1].flags = VRING_REGION_READ_ONLY;
+    CHECK_ERR(vring_device_set_regions(&r.device, more, 5), VRING_E_STATE);
+    more[1] = table[1];
     CHECK_OK(vring_device_set_regions(&r.device, more, 5));
     CHECK_OK(vring_device_add_used(&r.device, chain.handle, 32));
     CHECK_OK(vring_device_set_regions(&r.device, table, 1));

@@ -111,6 +111,18 @@ INITS_REFUSE(PACKED, C012_inits_refuse_an_event_area_in_the_ring, VRING_E_OVERLA
 INITS_REFUSE(PACKED, C019_inits_refuse_split, VRING_E_FEATURE, a->features = b->features &= ~VRING_F_RING_PACKED)
 INITS_REFUSE(PACKED, C149_inits_refuse_a_start_past_the_end, VRING_E_SIZE, a->index = b->index = 8)
 
+/* An area may end where the address space does. The chains alone are refused, or init would write to it. */
+RING_TEST(C010_an_area_that_ends_with_the_address_space_does_not_wrap)
+{
+    static struct ring r;
+
+    ring_configure(&r, 8, format->all, 0);
+    r.driver_config.desc = r.device_config.desc = (void *)(UINTPTR_MAX - 127);
+    r.driver_config.max_chain = r.device_config.max_chain = 65536;
+    CHECK_ERR(vring_driver_init(&r.driver, &r.driver_config), VRING_E_CHAIN);
+    CHECK_ERR(vring_device_init(&r.device, &r.device_config), VRING_E_CHAIN);
+}
+
 RING_TEST(inits_refuse_a_policy_for_used_lengths_that_is_none)
 {
     static struct ring r;
@@ -316,6 +328,24 @@ TEST(V30_max_chain_is_a_limit_of_its_own)
     table.memory = fixture_alloc(16 * 16);
     add_refuses(VTEST_PASS, &r, segments, 9, 0, VRING_E_CHAIN);
     CHECK_OK(vring_split_driver_add_indirect(&r.driver.as.split, &table, segments, 8, 8, 1));
+}
+
+/* A table that has more entries than a buffer may have pieces makes no room for them. */
+RING_TEST(V30_max_chain_is_a_limit_behind_the_first_of_a_batch_too)
+{
+    struct vring_segment segments[3] = {{GUEST, 1}, {GUEST, 1}, {GUEST, 1}};
+    struct vring_table tables[2] = {{NULL, GUEST, 4}, {NULL, GUEST + 64, 4}};
+    struct vring_avail_buffer buffers[2] = {{segments, 1, 1, 1, &tables[0]}, {segments, 2, 1, 2, &tables[1]}};
+    static struct ring r;
+    uint32_t n;
+
+    ring_configure(&r, 8, format->all, 0);
+    r.driver_config.max_chain = 2;
+    CHECK_OK(vring_driver_init(&r.driver, &r.driver_config));
+    tables[0].memory = fixture_alloc(64);
+    tables[1].memory = fixture_alloc(64);
+    CHECK_ERR(vring_driver_add_avail_batch(&r.driver, buffers, 2, &n), VRING_E_CHAIN);
+    CHECK_EQ(n, 1);
 }
 
 TEST(indirect_refuses_what_its_table_cannot_be)

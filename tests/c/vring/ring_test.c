@@ -167,6 +167,45 @@ RING_TEST(C062_too_little_room_takes_nothing_and_counts_exactly)
     }
 }
 
+/* The pieces of a list are counted against what those before it have left, and nothing behind the room is touched. */
+RING_TEST(C062_a_batch_of_lists_takes_those_that_fit)
+{
+    struct vring_segment segments[2] = {{GUEST, 16}, {READ_ONLY, 16}};
+    struct vring_chain chains[3];
+    static struct ring r;
+    uint32_t n;
+
+    CHECK_OK(ring_start(&r, 8, format->all, 0));
+    for (uint64_t i = 0; i < 3; i++)
+        CHECK_OK(vring_driver_add_avail(&r.driver, segments, 2, 0, i));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    r.iov[4].base = NULL;
+    CHECK_OK(vring_device_get_avail_batch(&r.device, r.iov, 4, chains, 3, &n));
+    CHECK_EQ(n, 2);
+    CHECK(r.iov[4].base == NULL);
+}
+
+/* A buffer that was refused is one as any other: its number is not the next one's, too. */
+RING_TEST(C065_C131_the_handle_of_a_refused_buffer_is_its_own)
+{
+    struct vring_segment elsewhere = {0x90000, 16};
+    struct vring_used_buffer used;
+    struct vring_chain chains[2];
+    static struct ring r;
+
+    CHECK_OK(ring_start(&r, 4, format->all, 0));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(vring_driver_add_avail(&r.driver, &elsewhere, 1, 0, 1));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        CHECK_ERR(ring_get_avail(&r, &chains[i]), VRING_E_CHAIN_ADDR);
+        if (i == 1)
+            CHECK_ERR(vring_device_add_used(&r.device, chains[0].handle, 0), VRING_E_HANDLE);
+        CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, 0));
+        CHECK(vring_device_publish(&r.device) >= 0);
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    }
+}
+
 RING_TEST(C176_any_token_comes_back)
 {
     static const uint64_t tokens[] = {0, 1, UINT32_MAX, UINT64_MAX};
@@ -328,6 +367,28 @@ TEST(disable_then_enable_without_event_idx)
     CHECK_EQ(vring_device_enable_notify(&r.device), 0);
     CHECK_EQ(get16(avail_at(&r, 0)), 0);
     CHECK_EQ(get16(used_at(&r, 0)), 0);
+}
+
+/* What was wished for last is known, so that the next wish is written wherever it is another. */
+TEST(V23_V24_each_wish_of_the_driver_is_in_the_ring)
+{
+    struct vring_used_buffer used;
+    struct vring_chain chain;
+    static struct ring r;
+
+    CHECK_OK(ring_start(&r, 4, features_all, 0));
+    for (uint16_t i = 0; i < 3; i++) {
+        CHECK_EQ(vring_driver_enable_notify(&r.driver), 0);
+        CHECK_EQ(get16(used_event_at(&r)), i);
+        CHECK_OK(vring_driver_disable_notify(&r.driver));
+        CHECK_EQ(get16(used_event_at(&r)), (uint16_t)(i - 1));
+        CHECK_OK(ring_add(&r, 0, 16, true, 1));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        CHECK_OK(ring_get_avail(&r, &chain));
+        CHECK_OK(vring_device_add_used(&r.device, chain.handle, 0));
+        CHECK(vring_device_publish(&r.device) >= 0);
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    }
 }
 
 RING_TEST(V24_a_disabled_peer_is_not_notified_for_a_long_time)
