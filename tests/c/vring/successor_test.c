@@ -2,8 +2,10 @@
 /* What a successor may do with what it was left, and what an attempt that failed leaves to the next one. */
 #include "restart.h"
 
-/* Of a driver's state: its header, and a record of two descriptors. */
-enum { SAVED_BATCH = 34, SAVED_BATCH_LEN = 36, SAVED_HEAD = 40, SAVED_RECORD = 20 };
+/* Where in a state: its header; a driver's record of two descriptors, and a device's; and in either what is judged. */
+enum { SAVED_NEXT_AVAIL = 28, SAVED_BATCH = 34, SAVED_BATCH_LEN = 36, SAVED_HEAD = 40, SAVED_RECORD = 20 };
+enum { DRIVER_COUNT = SAVED_HEAD + 14, DRIVER_AGE = SAVED_HEAD + 16 };
+enum { DEVICE_HEAD = SAVED_HEAD + 4, DEVICE_TAKEN = SAVED_HEAD + 6, DEVICE_USED = SAVED_HEAD + 8, DEVICE_RECORD = 12 };
 
 /* Everything that a device can write to but its heads. */
 struct shared {
@@ -367,4 +369,247 @@ TEST(C214_buffers_in_another_order_than_their_descriptors_are_refused)
     }
     seal(state, (size_t)bytes);
     CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 0);
+}
+
+MODERN_RING_TEST(C214_a_buffer_of_no_descriptors_is_refused)
+{
+    struct vring_chain chains[2];
+    static struct ring r;
+    int bytes;
+
+    CHECK_OK(busy(&r, format, 0, false, chains));
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK_EQ(get16(state + DRIVER_COUNT), 1);
+    put16(state + DRIVER_COUNT, 0);
+    seal(state, (size_t)bytes);
+    CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_SAVED);
+}
+
+/* One buffer is in flight, and says of itself that another was added behind it. */
+TEST(C214_a_packed_buffer_older_than_there_are_buffers_is_refused)
+{
+    static struct ring r;
+    int bytes;
+
+    CHECK_OK(ring_start(&r, 4, formats[1].plain | VRING_F_IN_ORDER, 0));
+    CHECK_OK(ring_add(&r, 0, 16, true, 1));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK_EQ(get16(state + DRIVER_AGE), 1);
+    put16(state + DRIVER_AGE, 2);
+    seal(state, (size_t)bytes);
+    CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_SAVED);
+}
+
+/* No entry at all, more than the ring has, the same head twice, and a use that is none. */
+MODERN_RING_TEST(C214_heads_that_no_device_holds_are_refused)
+{
+    for (int lie = 0; lie < 4; lie++) {
+        struct vring_chain chains[2];
+        static struct ring r;
+        int bytes;
+
+        CHECK_OK(busy(&r, format, VRING_F_IN_ORDER, false, chains));
+        bytes = vring_device_save(&r.device, state, STATE_MAX);
+        CHECK_EQ(get16(state + DEVICE_TAKEN), 1);
+        if (lie == 0)
+            put16(state + DEVICE_TAKEN, 0);
+        else if (lie == 1)
+            put16(state + DEVICE_TAKEN, 5);
+        else if (lie == 2)
+            put16(state + DEVICE_HEAD, get16(state + DEVICE_HEAD + DEVICE_RECORD));
+        else
+            put16(state + DEVICE_USED, 0xff);
+        seal(state, (size_t)bytes);
+        CHECK_ERR(vring_device_restore(&r.device, &r.device_config, state, (size_t)bytes), VRING_E_SAVED);
+    }
+}
+
+/* What lies between the two places is as much as is in flight. */
+MODERN_RING_TEST(C212_C215_a_device_that_took_more_or_less_than_it_holds_is_refused)
+{
+    struct vring_chain chains[2];
+    static struct ring r;
+    int bytes;
+
+    CHECK_OK(busy(&r, format, VRING_F_IN_ORDER, false, chains));
+    bytes = vring_device_save(&r.device, state, STATE_MAX);
+    CHECK(bytes > 0);
+    put16(state + SAVED_NEXT_AVAIL, get16(state + SAVED_NEXT_AVAIL) ^ 1);
+    seal(state, (size_t)bytes);
+    CHECK_ERR(vring_device_restore(&r.device, &r.device_config, state, (size_t)bytes), VRING_E_SAVED);
+}
+
+/* What is in flight is available or used, wherever the device is with it; an empty ring has none of it. */
+TEST(C213_a_packed_ring_that_was_begun_anew_is_refused)
+{
+    struct vring_chain chains[2];
+    struct vring_driver other;
+    static struct ring r;
+    int bytes;
+
+    CHECK_OK(busy(&r, &formats[1], 0, false, chains));
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK(bytes > 0);
+    CHECK_OK(vring_driver_init(&other, &r.driver_config));
+    CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_UNFIT);
+}
+
+RING_TEST(C026_a_device_state_is_not_written_where_it_does_not_fit)
+{
+    uint64_t more = format->all & VRING_F_RING_PACKED ? VRING_F_IN_ORDER : 0;
+    struct vring_chain chains[2];
+    static struct ring r;
+    int bytes;
+
+    CHECK_OK(busy(&r, format, more, false, chains));
+    bytes = vring_device_save(&r.device, NULL, 0);
+    CHECK(bytes > 0);
+    CHECK_ERR(vring_device_save(&r.device, state, (size_t)bytes - 1), VRING_E_ROOM);
+    CHECK_EQ(vring_device_save(&r.device, state, (size_t)bytes), bytes);
+}
+
+/* ---------------------------------------------------------------------------------------- a driver that goes on --- */
+
+RING_TEST(C004_V97_a_ring_of_one_entry_that_is_in_flight_goes_on)
+{
+    static struct ring r;
+    int bytes;
+
+    CHECK_OK(ring_start(&r, 1, format->plain, 0));
+    CHECK_OK(ring_add(&r, 0, 16, true, 7));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK(bytes > 0);
+    CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 0);
+    CHECK_EQ(vring_driver_in_flight(&r.driver), 1);
+}
+
+/* The second of three is with the device still: the two beside it are free, and what is added does not touch it. */
+RING_TEST(V97_a_restored_driver_adds_around_what_is_in_flight)
+{
+    struct vring_used_buffer used;
+    struct vring_chain chains[3];
+    static struct ring r;
+    int bytes;
+
+    CHECK_OK(ring_start(&r, 4, format->all, 0));
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_OK(ring_add(&r, 64 * i, 16, true, 100 + i));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(ring_get_avail(&r, &chains[i]));
+    for (int i = 0; i < 3; i += 2)
+        CHECK_OK(vring_device_add_used(&r.device, chains[i].handle, 1));
+    CHECK(vring_device_publish(&r.device) >= 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK(bytes > 0);
+    CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 0);
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_OK(ring_add(&r, 64 * i, 16, true, 200 + i));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(vring_device_add_used(&r.device, chains[1].handle, 1));
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK_OK(ring_get_avail(&r, &chains[0]));
+        CHECK_OK(vring_device_add_used(&r.device, chains[0].handle, 1));
+    }
+    CHECK(vring_device_publish(&r.device) >= 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+        CHECK_EQ(used.token, i == 0 ? 101 : 199 + i);
+    }
+}
+
+/* All descriptors of each come back with it, however often: none is lost, and none is twice in the free list. */
+RING_TEST(V97_lists_in_flight_give_their_descriptors_back_after_a_restart)
+{
+    for (uint16_t writable = 1; writable < 3; writable++) {
+        struct vring_segment segments[3] = {{GUEST, 16}, {GUEST + 64, 16}, {GUEST + 128, 16}};
+        struct vring_used_buffer used;
+        struct vring_chain chain;
+        static struct ring r;
+        int bytes;
+
+        CHECK_OK(ring_start(&r, 8, format->plain, 0));
+        for (uint64_t i = 0; i < 2; i++)
+            CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, writable, i));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+        CHECK(bytes > 0);
+        CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 0);
+        for (uint64_t i = 0; i < 20; i++) {
+            CHECK_OK(ring_get_avail(&r, &chain));
+            CHECK_EQ(chain.n_readable, 1);
+            CHECK_EQ(chain.n_writable, writable);
+            CHECK_OK(vring_device_add_used(&r.device, chain.handle, 1));
+            CHECK(vring_device_publish(&r.device) >= 0);
+            CHECK_OK(vring_driver_get_used(&r.driver, &used));
+            CHECK_EQ(used.token, i);
+            CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, writable, i + 2));
+            CHECK(vring_driver_publish(&r.driver) >= 0);
+        }
+    }
+}
+
+/* The last of the batch is not used in full, and it is the last of all: the batch is all that is in flight. */
+MODERN_RING_TEST(V87_V97_the_rest_of_a_batch_keeps_its_length_over_a_restart)
+{
+    struct vring_used_buffer used;
+    struct vring_chain chains[3];
+    static struct ring r;
+    int bytes;
+
+    CHECK_OK(ring_start(&r, 4, format->plain | VRING_F_IN_ORDER, 0));
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_OK(ring_add(&r, 0, 16, true, i));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(ring_get_avail(&r, &chains[i]));
+    CHECK_OK(vring_device_add_used_through(&r.device, chains[2].handle, 9));
+    CHECK(vring_device_publish(&r.device) >= 0);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.token, 0);
+
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK(bytes > 0);
+    CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 1);
+    for (uint32_t i = 1; i < 3; i++) {
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+        CHECK_EQ(used.token, i);
+        CHECK_EQ(used.len, i == 2 ? 9 : 16);
+    }
+}
+
+/* The youngest has the place of the first, which came back: what tells the order is when each was added. */
+RING_TEST(V97_C181_a_restored_driver_gives_unused_tokens_back_oldest_first)
+{
+    struct vring_used_buffer used;
+    struct vring_chain chain;
+    static struct ring r;
+    uint64_t token;
+    int bytes;
+
+    CHECK_OK(ring_start(&r, 4, format->plain, 0));
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_OK(ring_add(&r, 0, 16, true, i));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    CHECK_OK(ring_get_avail(&r, &chain));
+    CHECK_OK(vring_device_add_used(&r.device, chain.handle, 1));
+    CHECK(vring_device_publish(&r.device) >= 0);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_OK(ring_add(&r, 0, 16, true, 3));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+
+    bytes = vring_driver_save(&r.driver, state, STATE_MAX);
+    CHECK(bytes > 0);
+    CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 0);
+    vring_driver_reset(&r.driver);
+    for (uint64_t i = 1; i < 4; i++) {
+        CHECK_OK(vring_driver_take_unused(&r.driver, &token));
+        CHECK_EQ(token, i);
+    }
+    CHECK_ERR(vring_driver_take_unused(&r.driver, &token), VRING_E_EMPTY);
 }
