@@ -24,7 +24,7 @@ PROGRAMS = {
     "ACQREL": ("ring_test.c", "hostile_driver_test.c", "hostile_device_test.c", "hostile_packed_driver_test.c",
                "hostile_packed_device_test.c", "refusals_test.c", "layout_test.c", "in_order_test.c", "resume_test.c",
                "successor_test.c", "legacy_test.c", "life_test.c", "regions_test.c", "batch_test.c", "run_test.c", "round_test.c",
-               "laps_test.c", "null_test.c", "inflight_test.c"),
+               "null_test.c", "inflight_test.c", "laps_test.c"),
     "HOOK": ("trace_test.c",),
 }
 
