@@ -427,16 +427,19 @@ BUGS = (
         "S36: a pool enters where another is entering",
         "set_test.c",
         (Edit("set.c", "    lock_publish(&entry->state, ENTRY_ENTERING);\n", ""),),
+        fuzzed=False,
     ),
     Bug(
         "S37: an entry is taken while somebody may look at who left it",
         "set_test.c",
         (Edit("set.c", "set->config.entries_wait ? ENTRY_LEFT : ENTRY_FREE", "ENTRY_FREE"),),
+        fuzzed=False,
     ),
     Bug(
         "S36: a window is shared for what could never be mapped",
         "set_test.c",
         (Edit("set.c", "error = request ? bounce_judge(&draft, request) : 0;", ""),),
+        fuzzed=False,
     ),
     Bug(
         "C300: a lost window is not told",
