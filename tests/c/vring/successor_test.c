@@ -7,6 +7,20 @@ enum { SAVED_NEXT_AVAIL = 28, SAVED_BATCH = 34, SAVED_BATCH_LEN = 36, SAVED_HEAD
 enum { DRIVER_COUNT = SAVED_HEAD + 14, DRIVER_AGE = SAVED_HEAD + 16 };
 enum { DEVICE_HEAD = SAVED_HEAD + 4, DEVICE_TAKEN = SAVED_HEAD + 6, DEVICE_USED = SAVED_HEAD + 8, DEVICE_RECORD = 12 };
 
+/* What restore answers to so many bytes of state, whatever was written into them: their checksum is right again. */
+
+static int driver_restores(struct ring *r, int bytes)
+{
+    seal(state, (size_t)bytes);
+    return vring_driver_restore(&r->driver, &r->driver_config, state, (size_t)bytes);
+}
+
+static int device_restores(struct ring *r, int bytes)
+{
+    seal(state, (size_t)bytes);
+    return vring_device_restore(&r->device, &r->device_config, state, (size_t)bytes);
+}
+
 /* Everything that a device can write to but its heads. */
 struct shared {
     unsigned char desc[64], driver_area[16], device_area[64];
@@ -301,12 +315,9 @@ TEST(C215_the_used_length_of_a_batch_is_judged_at_restore)
         bytes = vring_driver_save(&r.driver, state, STATE_MAX);
         CHECK(bytes > last);
         put32(state + SAVED_BATCH_LEN, 16);
-        seal(state, (size_t)bytes);
-        CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 1);
+        CHECK_EQ(driver_restores(&r, bytes), 1);
         put32(state + SAVED_BATCH_LEN, 17);
-        seal(state, (size_t)bytes);
-        CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes),
-                 policy == VRING_USED_LEN_TRUST ? 1 : VRING_E_SAVED);
+        CHECK_EQ(driver_restores(&r, bytes), policy == VRING_USED_LEN_TRUST ? 1 : VRING_E_SAVED);
     }
 }
 
@@ -332,11 +343,9 @@ MODERN_RING_TEST(C215_a_batch_is_of_buffers_in_flight_and_of_a_ring_in_order)
         if (in_order && (format->all & VRING_F_RING_PACKED)) { /* the buffer that the batch ends with has 17 to write */
             put16(state + SAVED_BATCH, 2);
             put32(state + SAVED_BATCH_LEN, 17);
-            seal(state, (size_t)bytes);
-            CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 1);
+            CHECK_EQ(driver_restores(&r, bytes), 1);
             put32(state + SAVED_BATCH_LEN, 18);
-            seal(state, (size_t)bytes);
-            CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_SAVED);
+            CHECK_ERR(driver_restores(&r, bytes), VRING_E_SAVED);
         }
     }
 }
@@ -362,13 +371,11 @@ TEST(C214_buffers_in_another_order_than_their_descriptors_are_refused)
         CHECK_EQ(kept, (uint32_t)first);
         put16(one, get16(other));
         put16(other, kept);
-        seal(state, (size_t)bytes);
-        CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_SAVED);
+        CHECK_ERR(driver_restores(&r, bytes), VRING_E_SAVED);
         put16(other, get16(one));
         put16(one, kept);
     }
-    seal(state, (size_t)bytes);
-    CHECK_EQ(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), 0);
+    CHECK_EQ(driver_restores(&r, bytes), 0);
 }
 
 MODERN_RING_TEST(C214_a_buffer_of_no_descriptors_is_refused)
@@ -381,8 +388,7 @@ MODERN_RING_TEST(C214_a_buffer_of_no_descriptors_is_refused)
     bytes = vring_driver_save(&r.driver, state, STATE_MAX);
     CHECK_EQ(get16(state + DRIVER_COUNT), 1);
     put16(state + DRIVER_COUNT, 0);
-    seal(state, (size_t)bytes);
-    CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_SAVED);
+    CHECK_ERR(driver_restores(&r, bytes), VRING_E_SAVED);
 }
 
 /* One buffer is in flight, and says of itself that another was added behind it. */
@@ -397,8 +403,7 @@ TEST(C214_a_packed_buffer_older_than_there_are_buffers_is_refused)
     bytes = vring_driver_save(&r.driver, state, STATE_MAX);
     CHECK_EQ(get16(state + DRIVER_AGE), 1);
     put16(state + DRIVER_AGE, 2);
-    seal(state, (size_t)bytes);
-    CHECK_ERR(vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes), VRING_E_SAVED);
+    CHECK_ERR(driver_restores(&r, bytes), VRING_E_SAVED);
 }
 
 /* No entry at all, more than the ring has, the same head twice, and a use that is none. */
@@ -420,8 +425,7 @@ MODERN_RING_TEST(C214_heads_that_no_device_holds_are_refused)
             put16(state + DEVICE_HEAD, get16(state + DEVICE_HEAD + DEVICE_RECORD));
         else
             put16(state + DEVICE_USED, 0xff);
-        seal(state, (size_t)bytes);
-        CHECK_ERR(vring_device_restore(&r.device, &r.device_config, state, (size_t)bytes), VRING_E_SAVED);
+        CHECK_ERR(device_restores(&r, bytes), VRING_E_SAVED);
     }
 }
 
@@ -436,8 +440,7 @@ MODERN_RING_TEST(C212_C215_a_device_that_took_more_or_less_than_it_holds_is_refu
     bytes = vring_device_save(&r.device, state, STATE_MAX);
     CHECK(bytes > 0);
     put16(state + SAVED_NEXT_AVAIL, get16(state + SAVED_NEXT_AVAIL) ^ 1);
-    seal(state, (size_t)bytes);
-    CHECK_ERR(vring_device_restore(&r.device, &r.device_config, state, (size_t)bytes), VRING_E_SAVED);
+    CHECK_ERR(device_restores(&r, bytes), VRING_E_SAVED);
 }
 
 /* What is in flight is available or used, wherever the device is with it; an empty ring has none of it. */
