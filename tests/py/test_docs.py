@@ -115,7 +115,7 @@ def test_the_libraries_are_installed_as_the_readme_says(tmp_path: Path) -> None:
         shutil.copy(ROOT / name, tmp_path)
     for name in "cmake include lib examples".split():
         shutil.copytree(ROOT / name, tmp_path / name)
-    subprocess.run(["sh", "-ec", code], cwd=tmp_path, check=True, timeout=10 * PROGRAM, capture_output=True)
+    subprocess.run(["sh", "-ec", str(code)], cwd=tmp_path, check=True, timeout=10 * PROGRAM, capture_output=True)
     made = tmp_path / "build" / "installed"
     configured = {**os.environ, "PKG_CONFIG_PATH": str(made / "lib" / "pkgconfig")}
     flags = subprocess.run(
