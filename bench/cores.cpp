@@ -185,8 +185,9 @@ bool add_case(bench::Suite &suite, bench::TwoCores &cores, const bench::Implemen
 {
     const ring_driver *driver_calls = driver.driver(measured.config.packed);
     const ring_device *device_calls = device.device(measured.config.packed);
-    /* A slice is one piece of work for the threads: long enough that waking them is nothing beside it. */
-    uint64_t buffers = measured.wait == Wait::futex ? 512 : measured.window == 1 ? 1024 : 8192;
+    /* A slice is one piece of work for the threads: long enough that its first laps, with cold caches, are little beside it. */
+    uint64_t laps = measured.wait == Wait::futex ? 2 : measured.window == 1 ? 16 : measured.config.batch == 1 ? 64 : 256;
+    uint64_t buffers = 256 * laps;
 
     if (!bench::can(driver_calls, device_calls, measured.config, memory))
         return false;

@@ -4,15 +4,10 @@
  * checked, everything is published once per batch where the format allows it, one fence per notification decision. It
  * is no library: no address is translated, nothing is remembered of a buffer but where it was, there is no event index,
  * no indirect table, no byte order but this machine's. It is what peers are measured against, one side at a time, and a
- * bound for how fast a library could be.
+ * bound for how fast a library could be. With IN_ORDER it is another one: floor_in_order.c.
  */
-#include "side.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { NEXT = 1, WRITE = 2, AVAIL = 1 << 7, USED = 1 << 15, NO_NOTIFY = 1 };
+#include "floor.h"
+#include "floor_in_order.h"
 
 struct piece {
     uint64_t addr;
@@ -41,24 +36,6 @@ static uint32_t written(const struct ring_config *config)
     return config->chain == 1 ? 0 : 65;
 }
 
-static void must(bool true_here, const char *what)
-{
-    if (__builtin_expect(!true_here, 0)) {
-        fprintf(stderr, "the floor of the benchmarks: %s\n", what);
-        abort();
-    }
-}
-
-/* Zero and cache-line aligned, so that the sides are apart. */
-static void *new_side(size_t size)
-{
-    size_t rounded = (size + 127) / 128 * 128;
-    void *side = aligned_alloc(128, rounded);
-
-    must(side != NULL, "no memory");
-    return memset(side, 0, rounded);
-}
-
 static bool plain(const struct ring_config *config)
 {
     return !config->event_idx && !config->in_order && !config->indirect;
@@ -66,31 +43,8 @@ static bool plain(const struct ring_config *config)
 
 /* -------------------------------------------------------------------------------------------------------- split --- */
 
-struct split_desc {
-    uint64_t addr;
-    uint32_t len;
-    uint16_t flags, next;
-};
-
-struct split_avail {
-    uint16_t flags, idx, ring[RING_MOST_ENTRIES + 1];
-};
-
-struct split_used {
-    uint16_t flags, idx;
-    struct {
-        uint32_t id, len;
-    } ring[RING_MOST_ENTRIES];
-    uint16_t event;
-};
-
-struct split_memory {
-    struct split_desc desc[RING_MOST_ENTRIES];
-    _Alignas(128) struct split_avail avail;
-    _Alignas(128) struct split_used used;
-};
-
 struct split_driver {
+    struct floor_side side;
     struct split_memory *shared;
     uint16_t size, free_head, free, avail, used, seen, n_pieces;
     uint32_t writable;
@@ -104,6 +58,8 @@ static void *split_driver_start(const struct ring_config *config, struct ring_sh
 {
     struct split_driver *driver;
 
+    if (floor_goes_round(config))
+        return floor_row_driver_start(config, shared);
     if (!plain(config))
         return NULL;
     driver = new_side(sizeof *driver);
@@ -124,6 +80,9 @@ static bool split_give(void *side, uint32_t n)
 {
     struct split_driver *driver = side;
     struct split_memory *shared = driver->shared;
+
+    if (driver->side.goes_round)
+        return floor_row_give_split(side, n);
 
     for (uint32_t i = 0; i < n; i++) {
         uint16_t head = driver->free_head, at = head;
@@ -155,6 +114,9 @@ static uint32_t split_take(void *side, uint32_t n)
     struct split_driver *driver = side;
     struct split_memory *shared = driver->shared;
 
+    if (driver->side.goes_round)
+        return floor_row_take_split(side, n);
+
     for (uint32_t i = 0; i < n; i++) {
         uint32_t id, len;
 
@@ -180,6 +142,7 @@ static uint32_t split_take(void *side, uint32_t n)
 }
 
 struct split_device {
+    struct floor_side side;
     struct split_desc *desc;
     struct split_avail *avail_area;
     struct split_used *used_area;
@@ -192,6 +155,8 @@ static void *split_device_start(const struct ring_config *config, const struct r
 {
     struct split_device *device;
 
+    if (floor_goes_round(config))
+        return floor_row_device_start(config, shared);
     if (!plain(config))
         return NULL;
     device = new_side(sizeof *device);
@@ -210,6 +175,9 @@ static uint32_t split_turn(void *side, uint32_t n, bool *notify)
     struct split_device *device = side;
     uint16_t mask = (uint16_t)(device->size - 1);
     uint32_t done = 0;
+
+    if (device->side.goes_round)
+        return floor_row_turn_split(side, n, notify);
 
     for (; done < n; done++) {
         uint16_t head, at, links = 0, flags;
@@ -245,25 +213,8 @@ static uint32_t split_turn(void *side, uint32_t n, bool *notify)
 
 /* ------------------------------------------------------------------------------------------------------- packed --- */
 
-struct packed_desc {
-    uint64_t addr;
-    uint64_t rest; /* len, id, flags: one store */
-};
-
-struct packed_memory {
-    struct packed_desc desc[RING_MOST_ENTRIES];
-    _Alignas(128) uint32_t driver_event;
-    _Alignas(128) uint32_t device_event;
-};
-
-enum { EVENT_FLAGS_DISABLE = 1 };
-
-static uint64_t rest_of(uint32_t len, uint16_t id, uint16_t flags)
-{
-    return len | (uint64_t)id << 32 | (uint64_t)flags << 48;
-}
-
 struct packed_driver {
+    struct floor_side side;
     struct packed_memory *shared;
     uint16_t size, free, avail, used, n_pieces, free_ids;
     bool avail_wrap, used_wrap;
@@ -278,6 +229,8 @@ static void *packed_driver_start(const struct ring_config *config, struct ring_s
 {
     struct packed_driver *driver;
 
+    if (floor_goes_round(config))
+        return floor_row_driver_start(config, shared);
     if (!plain(config))
         return NULL;
     driver = new_side(sizeof *driver);
@@ -298,6 +251,9 @@ static void *packed_driver_start(const struct ring_config *config, struct ring_s
 static bool packed_give(void *side, uint32_t n)
 {
     struct packed_driver *driver = side;
+
+    if (driver->side.goes_round)
+        return floor_row_give_packed(side, n);
 
     for (uint32_t i = 0; i < n; i++) {
         struct packed_desc *head = &driver->shared->desc[driver->avail];
@@ -330,14 +286,12 @@ static bool packed_give(void *side, uint32_t n)
     return __atomic_load_n(&driver->shared->device_event, __ATOMIC_RELAXED) >> 16 != EVENT_FLAGS_DISABLE;
 }
 
-static bool packed_is(uint64_t rest, bool avail, bool used)
-{
-    return ((rest >> 48 & AVAIL) != 0) == avail && ((rest >> 48 & USED) != 0) == used;
-}
-
 static uint32_t packed_take(void *side, uint32_t n)
 {
     struct packed_driver *driver = side;
+
+    if (driver->side.goes_round)
+        return floor_row_take_packed(side, n);
 
     for (uint32_t i = 0; i < n; i++) {
         uint64_t rest = __atomic_load_n(&driver->shared->desc[driver->used].rest, __ATOMIC_ACQUIRE);
@@ -363,6 +317,7 @@ static uint32_t packed_take(void *side, uint32_t n)
 }
 
 struct packed_device {
+    struct floor_side side;
     struct packed_desc *desc;
     uint32_t *driver_event;
     uint16_t size, avail, used;
@@ -375,6 +330,8 @@ static void *packed_device_start(const struct ring_config *config, const struct 
 {
     struct packed_device *device;
 
+    if (floor_goes_round(config))
+        return floor_row_device_start(config, shared);
     if (!plain(config))
         return NULL;
     device = new_side(sizeof *device);
@@ -392,6 +349,9 @@ static uint32_t packed_turn(void *side, uint32_t n, bool *notify)
 {
     struct packed_device *device = side;
     uint32_t done = 0;
+
+    if (device->side.goes_round)
+        return floor_row_turn_packed(side, n, notify);
 
     for (; done < n; done++) {
         uint64_t rest = __atomic_load_n(&device->desc[device->avail].rest, __ATOMIC_ACQUIRE);

@@ -6,6 +6,7 @@
 #include "harness.h"
 #include "side.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -48,7 +49,11 @@ private:
     unsigned char *base_;
 };
 
-/* A ring with a driver and a device at its ends. */
+/*
+ * A ring with a driver and a device at its ends. Each lies somewhere else in memory than the one before it: two lines that
+ * are in each other's way in a cache, or look to the CPU as if they were the same, can double what a buffer takes, and
+ * that is luck, not the ring's doing.
+ */
 class Pair {
 public:
     Pair(const ring_driver &driver, const ring_device &device, const ring_config &config, SharedMemory &memory);
@@ -69,6 +74,9 @@ public:
     const ring_device &device;
     const ring_config config;
     void *driver_side, *device_side;
+
+private:
+    std::unique_ptr<unsigned char[]> before_, between_; /* them: taken in this order */
 };
 
 /* Whether the two can have such a ring together. */

@@ -119,8 +119,8 @@ template <class Ring> struct alignas(128) Driver {
     typename Ring::Driver queue;
     Tables *tables;
     uint64_t given, taken; /* tokens count up; the device uses buffers in order */
-    uint16_t mask, chain;
-    bool indirect, runs; /* IN_ORDER, and one piece each */
+    uint16_t mask, n_writable; /* of each buffer, behind one piece to read */
+    bool indirect, runs;       /* IN_ORDER, and one piece each */
     vring_segment segments[RING_MOST_PIECES];
     vring_segment run[RING_MOST_BATCH];
     vring_avail_buffer offers[RING_MOST_BATCH]; /* the tokens change */
@@ -140,7 +140,7 @@ template <class Ring> struct alignas(128) Driver {
         shared->device_area = memory->device_area;
         driver->tables = reinterpret_cast<Tables *>(shared->base + (sizeof *memory + 127) / 128 * 128);
         driver->mask = static_cast<uint16_t>(config->size - 1);
-        driver->chain = config->chain;
+        driver->n_writable = static_cast<uint16_t>(config->chain - 1);
         driver->indirect = config->indirect;
         driver->segments[0] = {addr_of(shared->data), config->chain == 1 ? 64u : 16u};
         driver->segments[1] = {addr_of(shared->data + 16), 64};
@@ -149,7 +149,7 @@ template <class Ring> struct alignas(128) Driver {
         for (vring_segment &segment : driver->run)
             segment = driver->segments[0];
         for (vring_avail_buffer &offer : driver->offers)
-            offer = {driver->segments, 0, 1, static_cast<uint16_t>(config->chain - 1), nullptr};
+            offer = {driver->segments, 0, 1, driver->n_writable, nullptr};
         for (size_t i = 0; i < RING_MOST_ENTRIES; i++)
             driver->table_of[i] = {driver->tables->of[i], addr_of(driver->tables->of[i]), RING_MOST_PIECES};
         wanted.features = features_of(*config);
@@ -167,8 +167,6 @@ template <class Ring> struct alignas(128) Driver {
     /* One buffer. */
     void give_one()
     {
-        uint16_t n_writable = static_cast<uint16_t>(chain - 1);
-
         if (indirect)
             must(Ring::driver_add_indirect(&queue, &table_of[given & mask], segments, 1, n_writable, given) == 0, "add_indirect");
         else
@@ -205,10 +203,10 @@ template <class Ring> struct alignas(128) Driver {
     {
         auto &driver = *static_cast<Driver *>(side);
 
-        if (driver.runs && n > 1)
-            driver.give_run(n);
-        else if (n == 1)
+        if (n == 1)
             driver.give_one();
+        else if (driver.runs)
+            driver.give_run(n);
         else
             driver.give_batch(n);
         int notify = Ring::driver_publish(&driver.queue);
