@@ -26,7 +26,8 @@ struct chain_desc {
 enum chain_step {
     CHAIN_DONE,
     CHAIN_MORE,
-    CHAIN_STRAYS /* of a straight walk alone: not as most are, and nothing has been said of it yet */
+    CHAIN_TURNS, /* of a straight walk alone: of another kind than those before it, ... */
+    CHAIN_STRAYS /* ... or not as most are; and nothing has been said of it yet */
 };
 
 /* A walk over a chain, descriptor by descriptor. Its steps are CHAIN_DONE, CHAIN_MORE, or, without its sign, why the chain is none. */
@@ -262,19 +263,40 @@ static PORT_INLINE bool chain_put_piece(const struct chain_desc *desc, const str
 /*
  * A straight walk: each descriptor one piece in the region that the last one was in, first those that the device reads,
  * then those that it writes. It judges nothing: with a descriptor that it does not take, of which nothing has been said
- * yet, a walk goes on.
+ * yet, a walk goes on. A loop of its own goes over the pieces of each kind, so that their flags are asked by constants.
  */
 struct chain_run {
-    struct vring_iov *iov; /* where the next piece goes */
-    struct vring_iov *end; /* ... if it is not here: there is no more room, or a chain has no more */
-    uint64_t bytes;        /* of the pieces so far: what there may be of them is asked at the end */
+    struct vring_iov *iov;        /* where the next piece goes */
+    struct vring_iov *end;        /* ... if it is not here: there is no more room, or a chain has no more */
+    const struct vring_iov *from; /* where those of the kind at hand begin */
+    uint64_t bytes;               /* of the pieces so far: what there may be of them is asked at the end */
 };
 
-static PORT_INLINE struct chain_run chain_run_start(struct vring_iov *iov, uint32_t room)
+static PORT_INLINE struct chain_run chain_run_start(struct vring_iov *iov, struct vring_iov *end)
 {
-    struct chain_run run = {iov, room > 0 ? iov + room : iov, 0};
+    struct chain_run run = {iov, end, iov, 0};
 
     return run;
+}
+
+/* Where a straight walk ends that has room for so many pieces; without any there may be no array. */
+static PORT_INLINE struct vring_iov *chain_run_limit(struct vring_iov *iov, uint32_t room)
+{
+    return room > 0 ? iov + room : iov;
+}
+
+/* The flags of a descriptor, of which those that the pieces of this kind, 0 or VRING_DESC_WRITE, have are taken for none. */
+static PORT_INLINE uint32_t chain_run_flags(uint32_t flags, uint32_t kind)
+{
+    flags ^= kind;
+    PORT_OPAQUE(flags); /* gcc takes them out of what was read for each question otherwise */
+    return flags;
+}
+
+/* Do these say that it is of another kind, or names a table? */
+static PORT_INLINE bool chain_run_turns(uint32_t flags)
+{
+    return (flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) != 0;
 }
 
 /* Put desc, a direct descriptor, where the next piece goes, if it is such a piece. There is room for it. */
@@ -297,75 +319,44 @@ static PORT_INLINE void chain_run_keep(struct chain_run *run, const struct chain
     run->bytes += desc->len;
 }
 
-/* Let go of what was kept last. */
-static PORT_INLINE void chain_run_drop(struct chain_run *run, const struct chain_desc *desc)
+/* The pieces to read ended with this step: tell them. True if those to write may follow. */
+static PORT_INLINE bool chain_run_go_on(struct chain_run *run, enum chain_step step, const struct vring_region *last,
+                                        struct vring_chain *chain)
+{
+    chain->n_readable = (uint32_t)(run->iov - run->from);
+    chain->readable = run->bytes;
+    run->from = run->iov;
+    return step == CHAIN_TURNS && !(last->flags & VRING_REGION_READ_ONLY);
+}
+
+/* What was told last, desc, is not taken. */
+static inline void chain_run_drop(struct chain_run *run, const struct chain_desc *desc, struct vring_chain *chain)
 {
     run->iov--;
     run->bytes -= desc->len;
-}
-
-/* All that has been taken so far, from iov on, is for the device to read. */
-static PORT_INLINE void chain_run_tell_readable(const struct chain_run *run, const struct vring_iov *iov,
-                                                struct vring_chain *chain)
-{
-    chain->n_readable = (uint32_t)(run->iov - iov);
-    chain->readable = run->bytes;
-}
-
-/* Do these flags, of a descriptor that was not taken, tell the first that the device writes? */
-static PORT_INLINE bool chain_run_turns(uint32_t flags, const struct vring_region *last)
-{
-    return (flags & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) == VRING_DESC_WRITE &&
-           !(last->flags & VRING_REGION_READ_ONLY);
-}
-
-/* What has been taken since is for it to write. */
-static PORT_INLINE void chain_run_tell_writable(const struct chain_run *run, const struct vring_iov *iov,
-                                                struct vring_chain *chain)
-{
-    chain->n_writable = (uint32_t)(run->iov - iov) - chain->n_readable;
-    chain->writable = run->bytes - chain->readable;
-}
-
-/* All of it, which ends with pieces of this kind. */
-static PORT_INLINE void chain_run_tell(const struct chain_run *run, const struct vring_iov *iov, uint32_t kind,
-                                       struct vring_chain *chain)
-{
-    if (kind == 0)
-        chain_run_tell_readable(run, iov, chain);
-    chain_run_tell_writable(run, iov, chain);
+    if (chain->n_writable > 0) {
+        chain->n_writable--;
+        chain->writable -= desc->len;
+    } else {
+        chain->n_readable--;
+        chain->readable -= desc->len;
+    }
 }
 
 /*
- * Put desc, if it is of the kind at hand: 0, or VRING_DESC_WRITE; or the first of these, which *kind is then. What comes before
- * it is told.
+ * The pieces to write ended with this step, at desc: tell them. CHAIN_DONE if all of the chain has been taken, CHAIN_MORE if all so
+ * far, CHAIN_STRAYS if desc has not: of what is too much as a whole the walk is to say so, and the last is not taken.
  */
-static PORT_INLINE bool chain_run_take(const struct chain_run *run, const struct chain_desc *desc,
-                                       const struct vring_region *last, uint32_t *kind, const struct vring_iov *iov,
-                                       struct vring_chain *chain)
+static PORT_INLINE enum chain_step chain_run_end(struct chain_run *run, enum chain_step step, const struct chain_desc *desc,
+                                                 struct vring_chain *chain)
 {
-    const uint32_t differs = desc->flags ^ *kind;
-
-    if (differs & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) {
-        if (*kind || !chain_run_turns(differs, last))
-            return false;
-        *kind = VRING_DESC_WRITE;
-        chain_run_tell_readable(run, iov, chain);
+    chain->n_writable = (uint32_t)(run->iov - run->from);
+    chain->writable = run->bytes - chain->readable;
+    if (step == CHAIN_DONE && PORT_UNLIKELY(run->bytes > UINT32_MAX)) {
+        chain_run_drop(run, desc, chain);
+        return CHAIN_STRAYS;
     }
-    return chain_run_put(run, desc, last);
-}
-
-/* desc, put, is the last. What is too much as a whole is not kept: the walk is to say so. */
-static PORT_INLINE enum chain_step chain_run_end(struct chain_run *run, const struct chain_desc *desc, uint32_t kind,
-                                                 const struct vring_iov *iov, struct vring_chain *chain)
-{
-    chain_run_keep(run, desc);
-    chain_run_tell(run, iov, kind, chain);
-    if (!PORT_UNLIKELY(run->bytes > UINT32_MAX))
-        return CHAIN_DONE;
-    chain_run_drop(run, desc);
-    chain_run_tell(run, iov, kind, chain);
-    return CHAIN_STRAYS;
+    return step == CHAIN_TURNS ? CHAIN_STRAYS : step;
 }
 
 /*

@@ -59,7 +59,7 @@ static PORT_INLINE int packed_driver_judge_len(struct vring_packed_driver *vq, c
 {
     if (*len <= slot->writable) /* as the judge would say: here gcc keeps the length in a register */
         return 0;
-    return used_len_judge(&vq->fault, &vq->live, vq->used_len, packed_offset(&vq->ring, here), slot->writable, len);
+    return used_len_judge(&vq->fault, &vq->live, &vq->used_len, packed_offset(&vq->ring, here), slot->writable, len);
 }
 
 /* get_used of any buffer, in any order. staged: some may not be the device's yet. */

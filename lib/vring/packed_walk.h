@@ -134,58 +134,79 @@ static int packed_device_walk(struct vring_packed_device *vq, struct chain_walk 
 
 /* ----------------------------------------------------------------------------------------------------- straight --- */
 
+/* Walk straight over pieces of one kind of a list, from *desc on, which was read at here. Both are then where that ended. */
+static PORT_INLINE enum chain_step packed_device_run_kind(const struct vring_packed_device *vq, struct vring_packed_ring *here,
+                                                          struct chain_desc *desc, struct chain_run *run, uint32_t kind)
+{
+    const struct vring_packed_ring end = packed_from(&vq->ring, vq->ring.size);
+
+    for (;;) {
+        const uint32_t flags = chain_run_flags(desc->flags, kind);
+
+        if (chain_run_turns(flags))
+            return CHAIN_TURNS;
+        if (!chain_run_put(run, desc, &vq->regions.last))
+            return CHAIN_STRAYS;
+        chain_run_keep(run, desc);
+        if (!(flags & VRING_DESC_NEXT))
+            return CHAIN_DONE;
+        if (PORT_UNLIKELY(run->iov == run->end))
+            return CHAIN_MORE;
+        *here = packed_from(here, 1);
+        if (PORT_UNLIKELY(here->desc == end.desc))
+            *here = packed_from(&vq->ring, 0);
+        *desc = packed_fetch_desc(here, 0, packed_load_flags(here, 0));
+    }
+}
+
 /* Walk straight over a list: from *desc, entry i of the ring, on. *desc is then where that ended. */
 static PORT_INLINE enum chain_step packed_device_run_list(const struct vring_packed_device *vq, uint32_t i,
                                                           struct chain_desc *desc, struct vring_iov *iov, uint32_t room,
                                                           struct vring_chain *chain)
 {
     struct vring_packed_ring here = packed_from(&vq->ring, i);
-    const struct vring_packed_ring end = packed_from(&vq->ring, vq->ring.size);
-    struct chain_run run = chain_run_start(iov, room);
-    uint32_t kind = 0;
-    enum chain_step step = CHAIN_STRAYS;
+    struct chain_run run = chain_run_start(iov, chain_run_limit(iov, room));
+    enum chain_step step = room > 0 ? packed_device_run_kind(vq, &here, desc, &run, 0) : CHAIN_STRAYS;
 
-    while (room > 0 && chain_run_take(&run, desc, &vq->regions.last, &kind, iov, chain)) {
-        if (!(desc->flags & VRING_DESC_NEXT))
-            return chain_run_end(&run, desc, kind, iov, chain);
-        chain_run_keep(&run, desc);
-        if (PORT_UNLIKELY(run.iov == run.end)) {
-            step = CHAIN_MORE;
-            break;
-        }
-        here = packed_from(&here, 1);
-        if (PORT_UNLIKELY(here.desc == end.desc))
-            here = packed_from(&vq->ring, 0);
-        *desc = packed_fetch_desc(&here, 0, packed_load_flags(&here, 0));
-    }
-    chain_run_tell(&run, iov, kind, chain);
-    return step;
+    if (chain_run_go_on(&run, step, &vq->regions.last, chain))
+        step = packed_device_run_kind(vq, &here, desc, &run, VRING_DESC_WRITE);
+    return chain_run_end(&run, step, desc, chain);
 }
 
-/* The same over a table all of which we see in memory; it ended at entry *at then, which is *end. */
+/* As packed_device_run_kind(), of a table all of which we see in memory. */
+static PORT_INLINE enum chain_step packed_device_run_entries(const struct vring_packed_device *vq, const void *memory,
+                                                             uint32_t entries, uint32_t *at, struct chain_desc *desc,
+                                                             struct chain_run *run, uint32_t kind)
+{
+    while (run->iov != run->end) {
+        if (chain_run_turns(chain_run_flags(desc->flags, kind)))
+            return CHAIN_TURNS;
+        if (!chain_run_put(run, desc, &vq->regions.last))
+            break;
+        chain_run_keep(run, desc);
+        if (*at + 1 == entries)
+            return CHAIN_DONE;
+        ++*at;
+        *desc = packed_fetch_entry(memory, *at, *at + 1 == entries);
+    }
+    return CHAIN_STRAYS;
+}
+
+/* Walk straight over such a table; it ended at entry *at then, which is *end. */
 static PORT_INLINE enum chain_step packed_device_run_table(const struct vring_packed_device *vq, const void *memory,
                                                            uint32_t entries, uint32_t *at, struct chain_desc *end,
                                                            struct vring_iov *iov, uint32_t room, struct vring_chain *chain)
 {
-    struct chain_run run = chain_run_start(iov, room);
-    uint32_t kind = 0, i = 0;
-    struct chain_desc desc = packed_fetch_entry(memory, i, entries == 1);
-    enum chain_step step = CHAIN_STRAYS;
+    struct chain_run run = chain_run_start(iov, chain_run_limit(iov, room));
+    struct chain_desc desc = packed_fetch_entry(memory, 0, entries == 1);
+    uint32_t i = 0;
+    enum chain_step step = packed_device_run_entries(vq, memory, entries, &i, &desc, &run, 0);
 
-    while (run.iov != run.end && chain_run_take(&run, &desc, &vq->regions.last, &kind, iov, chain)) {
-        if (i + 1 == entries) {
-            step = chain_run_end(&run, &desc, kind, iov, chain);
-            break;
-        }
-        chain_run_keep(&run, &desc);
-        i++;
-        desc = packed_fetch_entry(memory, i, i + 1 == entries);
-    }
-    if (PORT_UNLIKELY(step != CHAIN_DONE))
-        chain_run_tell(&run, iov, kind, chain);
+    if (chain_run_go_on(&run, step, &vq->regions.last, chain))
+        step = packed_device_run_entries(vq, memory, entries, &i, &desc, &run, VRING_DESC_WRITE);
     *at = i;
     *end = desc;
-    return step;
+    return chain_run_end(&run, step, &desc, chain);
 }
 
 /*

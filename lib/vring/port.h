@@ -12,6 +12,7 @@
 #error "libvring needs the __atomic builtins of gcc or clang; port them here"
 #endif
 
+#define PORT_LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define PORT_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define PORT_COLD __attribute__((cold, noinline))
 #define PORT_NEVER(condition) do { if (condition) __builtin_unreachable(); } while (0)

@@ -22,8 +22,8 @@ static inline void slots_clear(struct vring_slot *slots, uint32_t size)
 }
 
 /*
- * A row: buffers of one descriptor each, of which every one stands one position further than the one before. What their slots
- * say beside the token lies together: as one number it is one store, and from one to the next one addition.
+ * What the slot of a buffer says beside the token lies together: as one number it is one store. In a row, of buffers of one
+ * descriptor each, of which every one stands one position further than the one before, it is one addition from one to the next.
  */
 typedef uint64_t slot_row;
 
@@ -32,20 +32,35 @@ typedef uint64_t slot_row;
      offsetof(struct vring_slot, count) == offsetof(struct vring_slot, writable) + 4 && \
      offsetof(struct vring_slot, position) == offsetof(struct vring_slot, writable) + 6)
 
+static PORT_INLINE slot_row slot_row_of(uint32_t count, uint16_t position)
+{
+    return port_pair(0, port_pair(count, position, 16), 32);
+}
+
 static PORT_INLINE slot_row slot_row_at(uint16_t position)
 {
-    return port_pair(0, port_pair(1, position, 16), 32);
+    return slot_row_of(1, position);
+}
+
+static PORT_INLINE uint16_t slot_row_position(slot_row row)
+{
+    return (uint16_t)(PORT_BIG_ENDIAN ? row : row >> 48);
+}
+
+static PORT_INLINE slot_row slot_row_next(slot_row row)
+{
+    return PORT_BIG_ENDIAN ? (row & ~(uint64_t)UINT16_MAX) | (uint16_t)(row + 1) : row + slot_row_of(0, 1);
 }
 
 static PORT_INLINE slot_row slot_row_after(slot_row row)
 {
-    row = PORT_BIG_ENDIAN ? slot_row_at((uint16_t)(row + 1)) : row + slot_row_at(1) - slot_row_at(0);
+    row = slot_row_next(row);
     PORT_OPAQUE(row); /* gcc makes it of a pointer that is counted anyway, each time anew, by three instructions */
     return row;
 }
 
 /* Such a buffer, of which so many bytes are writable, has this slot. */
-static PORT_INLINE void slot_fill(struct vring_slot *slot, slot_row row, uint64_t token, uint32_t writable)
+static PORT_INLINE void slot_fill(struct vring_slot *slot, slot_row row, uint64_t token, uint64_t writable)
 {
     typedef slot_row members PORT_MEMBERS_OF(struct vring_slot);
 

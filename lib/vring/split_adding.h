@@ -21,23 +21,23 @@ struct split_driver_adding {
     const struct vring_split_ring *ring;
     struct vring_slot *slots;
     struct vring_slot *entry; /* says what avail.ring holds at next_avail: valid while the ring does not begin again */
-    size_t at; /* next_avail: goes on past 2^16 here, and what is kept of it is modulo 2^16 */
+    slot_row row;              /* what the slot of the next buffer says: its count, and next_avail */
     size_t free_head;
     uint32_t free_count;
 };
 
 static PORT_INLINE struct split_driver_adding split_driver_adding(const struct vring_split_driver *vq,
-                                                                  const struct vring_split_ring *ring)
+                                                                  const struct vring_split_ring *ring, uint32_t count)
 {
-    struct split_driver_adding adding = {ring, vq->slots, &vq->slots[vq->next_avail & ring->mask], vq->next_avail,
-                                         vq->free_head, vq->free_count};
+    struct split_driver_adding adding = {ring, vq->slots, &vq->slots[(size_t)vq->next_avail & ring->mask],
+                                         slot_row_of(count, vq->next_avail), vq->free_head, vq->free_count};
 
     return adding;
 }
 
 static PORT_INLINE void split_driver_added(struct vring_split_driver *vq, const struct split_driver_adding *adding)
 {
-    vq->next_avail = (uint16_t)adding->at;
+    vq->next_avail = slot_row_position(adding->row);
     vq->free_head = (uint16_t)adding->free_head;
     vq->free_count = (uint16_t)adding->free_count;
 }
@@ -46,8 +46,8 @@ static PORT_INLINE void split_driver_added(struct vring_split_driver *vq, const 
  * Stage the buffer whose count descriptors run from free_head to last. They are not yet taken off the free list, which goes
  * on behind last, nor from its count.
  */
-static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, size_t last, uint32_t count,
-                                           uint32_t writable, uint64_t token)
+static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, size_t last, uint64_t writable,
+                                           uint64_t token)
 {
     uint16_t head = (uint16_t)adding->free_head;
     struct vring_slot *slot = &adding->slots[adding->free_head];
@@ -55,15 +55,12 @@ static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, s
     /* The device polls this line: a store that changes nothing would take it away for nothing. */
     if (!PORT_FAST || adding->entry->order != head) {
         adding->entry->order = head;
-        split_store_avail_entry(adding->ring, adding->at, head);
+        split_store_avail_entry(adding->ring, slot_row_position(adding->row), head);
     }
     adding->entry++;
-    slot->token = token;
-    slot->writable = writable;
+    slot_fill(slot, adding->row, token, writable);
     slot->last = (uint16_t)last;
-    slot->count = (uint16_t)count;
-    slot->position = (uint16_t)adding->at;
-    adding->at++;
+    adding->row = slot_row_next(adding->row);
 }
 
 /* One piece, the most common buffer; there is room. As split_driver_stage(). */
@@ -71,7 +68,7 @@ static PORT_INLINE void split_driver_stage_piece(struct split_driver_adding *add
 {
     size_t head = adding->free_head;
 
-    split_driver_stage(adding, head, 1, writable, token);
+    split_driver_stage(adding, head, writable, token);
     adding->free_head = adding->slots[head].next;
 }
 
@@ -84,7 +81,7 @@ struct split_driver_list {
     size_t next;                    /* ... and the next one goes */
     uint64_t *words;                /* of the last piece, and the second of them */
     uint64_t rest;
-    uint32_t writable;
+    uint64_t writable;
 };
 
 /* Write pieces of this kind, 0 or VRING_DESC_WRITE, each as if another followed. False if one is not sound. */
@@ -124,29 +121,27 @@ static PORT_INLINE bool split_driver_write(struct split_driver_list *list, const
         return false;
     PORT_NEVER(!list->words); /* there was one */
     split_store_rest(list->words, list->rest & split_rest(UINT32_MAX, VRING_DESC_WRITE, 0));
-    list->writable = (uint32_t)writable;
-    return readable + writable <= UINT32_MAX;
+    list->writable = writable;
+    return (readable + writable) >> 32 == 0;
 }
 
 /* Stage a list, if split_driver_write() writes it; there is room. */
 static PORT_INLINE bool split_driver_stage_list(struct split_driver_adding *adding, const struct vring_segment *segments,
-                                                uint32_t n_readable, uint32_t n_writable, uint64_t token)
+                                                uint32_t n_readable, uint32_t n_writable, const uint64_t *token)
 {
     struct split_driver_list list = {adding->ring->desc, adding->slots, false, 0, adding->free_head, NULL, 0, 0};
-    uint32_t count = n_readable + n_writable;
 
     if (!split_driver_write(&list, segments, n_readable, n_writable))
         return false;
-    split_driver_stage(adding, list.last, count, list.writable, token);
+    split_driver_stage(adding, list.last, list.writable, *token);
     adding->free_head = list.next;
-    adding->free_count -= count;
     return true;
 }
 
 /* The same of a list that is written into a table. */
 static PORT_INLINE bool split_driver_stage_table(struct split_driver_adding *adding, const struct vring_table *table,
                                                  const struct vring_segment *segments, uint32_t n_readable,
-                                                 uint32_t n_writable, uint64_t token)
+                                                 uint32_t n_writable, const uint64_t *token)
 {
     struct split_driver_list list = {table->memory, NULL, true, 0, 0, NULL, 0, 0};
     uint32_t count = n_readable + n_writable;
@@ -155,9 +150,8 @@ static PORT_INLINE bool split_driver_stage_table(struct split_driver_adding *add
     if (segments_check_table(table, count) || !split_driver_write(&list, segments, n_readable, n_writable))
         return false;
     split_store_desc(adding->ring->desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
-    split_driver_stage(adding, head, 1, list.writable, token);
+    split_driver_stage(adding, head, list.writable, *token);
     adding->free_head = adding->slots[head].next;
-    adding->free_count--;
     return true;
 }
 

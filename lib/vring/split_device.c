@@ -306,10 +306,12 @@ static bool split_device_is_idle(const struct vring_split_device *vq)
 static PORT_INLINE int split_device_is_due(const struct vring_split_device *vq, uint16_t before)
 {
     split_fence(&vq->ring); /* D */
-    if (feature_on(vq->features, VRING_F_NOTIFY_ON_EMPTY) && split_device_is_idle(vq))
-        return 1;
-    if (feature_on(vq->features, VRING_F_EVENT_IDX))
-        return event_is_due(split_load_used_event(&vq->ring), vq->published, before);
+    if (feature_on(vq->features, VRING_F_NOTIFY_ON_EMPTY | VRING_F_EVENT_IDX)) {
+        if (feature_on(vq->features, VRING_F_NOTIFY_ON_EMPTY) && split_device_is_idle(vq))
+            return 1;
+        if (feature_on(vq->features, VRING_F_EVENT_IDX))
+            return event_is_due(split_load_used_event(&vq->ring), vq->published, before);
+    }
     return !(split_load_avail_flags(&vq->ring) & VRING_NO_NOTIFY);
 }
 

@@ -118,13 +118,13 @@ uint32_t vring_split_driver_notification(const struct vring_split_driver *vq)
 
 /* --------------------------------------------------------------------------------------------------------- take --- */
 
-/* Look at used.idx again: it may have moved forward, as far as what the device was given. */
-static PORT_PART int split_driver_observe(struct vring_split_driver *vq)
+/* Look at used.idx, which was seen here, again: it may have moved forward, as far as what the device was given. */
+static PORT_PART int split_driver_observe(struct vring_split_driver *vq, uint16_t seen)
 {
     uint16_t peer_idx = split_observe_used(&vq->ring); /* B */
 
-    if (PEER_BAD((uint16_t)(peer_idx - vq->seen_used) > (uint16_t)(vq->published - vq->seen_used)))
-        return vring_poison(&vq->live, VRING_E_PEER_INDEX, vq->seen_used, peer_idx);
+    if (PEER_BAD((uint16_t)(peer_idx - seen) > (uint16_t)(vq->published - seen)))
+        return vring_poison(&vq->live, VRING_E_PEER_INDEX, seen, peer_idx);
     vq->seen_used = peer_idx;
     return 0;
 }
@@ -170,6 +170,27 @@ static PORT_NOINLINE int split_driver_get_one_in_order(struct vring_split_driver
     return 0;
 }
 
+/* The next of what was announced, alone: what it moves is moved in the queue. */
+static PORT_INLINE int split_driver_get_alone(struct vring_split_driver *vq, const struct split_driver_taking *taking,
+                                              struct vring_used_buffer *used)
+{
+    size_t head = 0;
+    uint32_t len = 0;
+    int error = split_driver_take(vq, taking, split_used_elem(taking->ring, taking->next_used), &head, &len);
+
+    if (error)
+        return error;
+    used->token = taking->slots[head].token;
+    used->len = len;
+
+    uint32_t count = slots_put_back(taking->slots, head, vq->free_head);
+
+    vq->free_count = (uint16_t)(vq->free_count + count);
+    vq->free_head = (uint16_t)head;
+    vq->next_used++;
+    return 0;
+}
+
 /* Up to most of what was announced, in any order; *n says how many. */
 static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struct split_driver_taking taking,
                                             struct vring_used_buffer *used, uint32_t most, uint32_t *n)
@@ -209,7 +230,7 @@ static PORT_INLINE int split_driver_announced(struct vring_split_driver *vq, uin
     uint32_t ready = (uint16_t)(vq->seen_used - vq->next_used);
 
     if (ready < wanted) {
-        int error = split_driver_observe(vq);
+        int error = split_driver_observe(vq, vq->seen_used);
 
         PORT_NEVER(error > 0);
         if (error)
@@ -221,17 +242,8 @@ static PORT_INLINE int split_driver_announced(struct vring_split_driver *vq, uin
     return (int)(ready < wanted ? ready : wanted);
 }
 
-/* get_used where something is staged, or with IN_ORDER. */
-static PORT_NOINLINE int split_driver_get_one(struct vring_split_driver *vq, struct vring_used_buffer *used)
-{
-    uint32_t n;
-
-    if (feature_on(vq->features, VRING_F_IN_ORDER))
-        return split_driver_get_one_in_order(vq, used);
-    return split_driver_get_beside_staged(vq, used, 1, &n);
-}
-
-int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)
+/* get_used in whatever order, also where something is staged, or why there is nothing to get. */
+static PORT_REST int split_driver_get_one(struct vring_split_driver *vq, struct vring_used_buffer *used)
 {
     int refusal = peer_refusal(live_unless(!used, vq ? &vq->live : NULL), SUSPENDED);
 
@@ -239,29 +251,43 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
         return refusal;
 
     int ready = split_driver_announced(vq, 1);
+    uint32_t n;
 
     if (ready < 0)
         return ready;
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        return split_driver_get_one_in_order(vq, used);
+    if (PORT_FAST)
+        return split_driver_get_beside_staged(vq, used, 1, &n);
 
     struct split_driver_taking taking = split_driver_taking(vq, &vq->ring);
 
-    if (feature_on(vq->features, VRING_F_IN_ORDER) || (PORT_FAST && taking.staged > 0))
+    return split_driver_get_alone(vq, &taking, used);
+}
+
+int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)
+{
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !used || vq->live <= 0 || vq->next_avail != vq->published ||
+                                    feature_on(vq->features, VRING_F_IN_ORDER)))
         return split_driver_get_one(vq, used);
-    if (PORT_FAST)
-        taking.staged = 0; /* a constant now */
 
-    size_t head = 0;
-    uint32_t len = 0;
-    int error = split_driver_take(vq, &taking, split_used_elem(taking.ring, taking.next_used), &head, &len);
+    const size_t at = vq->next_used;
 
-    if (error)
-        return error;
-    used->token = taking.slots[head].token;
-    used->len = len;
-    vq->free_count = (uint16_t)(vq->free_count + slots_put_back(taking.slots, head, vq->free_head));
-    vq->free_head = (uint16_t)head;
-    vq->next_used++;
-    return 0;
+    if (PORT_LIKELY(vq->seen_used == at)) {
+        int error = split_driver_observe(vq, (uint16_t)at);
+
+        PORT_NEVER(error > 0);
+        if (PORT_UNLIKELY(error))
+            return error;
+        if (PORT_UNLIKELY(vq->seen_used == at))
+            return VRING_E_EMPTY;
+    }
+
+    struct split_driver_taking taking = split_driver_taking(vq, &vq->ring);
+
+    taking.next_used = at;
+    taking.staged = 0; /* a constant now */
+    return split_driver_get_alone(vq, &taking, used);
 }
 
 /* Up to capacity buffers, by so many calls. */
@@ -363,7 +389,7 @@ static int split_driver_enable_at(struct vring_split_driver *vq, uint16_t distan
     }
     split_fence(&vq->ring); /* D */
 
-    int error = split_driver_observe(vq);
+    int error = split_driver_observe(vq, vq->seen_used);
 
     return error ? error : (uint16_t)(vq->seen_used - vq->next_used) > distance;
 }

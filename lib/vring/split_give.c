@@ -46,36 +46,26 @@ static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const 
         split_store_rest(words, split_rest(segments->len, flags, next));
     }
 
-    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
-
     if (in_table) {
         split_store_desc(vq->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
         last = head;
         count = 1;
     }
-    split_driver_stage(&adding, last, count, writable, token);
+
+    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring, count);
+
+    split_driver_stage(&adding, last, writable, token);
     adding.free_head = adding.slots[last].next;
     adding.free_count -= count;
     split_driver_added(vq, &adding);
     return 0;
 }
 
-/* add_avail for any list of pieces that could be a buffer. */
-static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
-                                               uint32_t n_readable, uint32_t count, uint64_t token)
+/* add_avail for any list of pieces, or why it is none. */
+static PORT_REST int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
+                                           uint32_t n_readable, uint32_t n_writable, uint64_t token)
 {
-    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
-
-    if (count > adding.free_count || !split_driver_stage_list(&adding, segments, n_readable, count - n_readable, token))
-        return split_driver_add_any(vq, NULL, segments, n_readable, count, token);
-    split_driver_added(vq, &adding);
-    return 0;
-}
-
-int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments,
-                                 uint16_t n_readable, uint16_t n_writable, uint64_t token)
-{
-    uint32_t count = (uint32_t)n_readable + n_writable;
+    uint32_t count = n_readable + n_writable;
     int refusal = peer_refusal(vq ? &vq->live : NULL, LIVE);
 
     if (refusal)
@@ -84,21 +74,32 @@ int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vri
         return VRING_E_CHAIN;
     if (!segments)
         return VRING_E_NULL;
-    if (!PORT_FAST)
+
+    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring, count);
+
+    if (!PORT_FAST || count > adding.free_count ||
+        !split_driver_stage_list(&adding, segments, n_readable, n_writable, &token))
         return split_driver_add_any(vq, NULL, segments, n_readable, count, token);
-    if (count > 1 || vq->free_count == 0)
-        return split_driver_add_list(vq, segments, n_readable, count, token);
+    adding.free_count -= count;
+    split_driver_added(vq, &adding);
+    return 0;
+}
 
-    uint64_t addr = segments->addr;
+int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments,
+                                 uint16_t n_readable, uint16_t n_writable, uint64_t token)
+{
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live != LIVE || n_readable + n_writable != 1 || !segments ||
+                                    vq->free_count == 0 || !segment_is_sound(segments->addr, segments->len)))
+        return split_driver_add_list(vq, segments, n_readable, n_writable, token);
+
+    size_t head = vq->free_head;
     uint32_t len = segments->len;
-    int error = segment_check(addr, len);
 
-    if (error)
-        return error;
-    split_store_desc(vq->ring.desc, vq->free_head, addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
+    split_store_desc(vq->ring.desc, head, segments->addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
 
-    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
+    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring, 1);
 
+    adding.free_head = head;
     split_driver_stage_piece(&adding, n_writable ? len : 0, token);
     vq->next_avail++;
     vq->free_head = (uint16_t)adding.free_head;
@@ -123,11 +124,12 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
     if (!segments)
         return VRING_E_NULL;
 
-    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring);
+    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring, 1);
 
     if (!PORT_FAST || adding.free_count == 0 ||
-        !split_driver_stage_table(&adding, table, segments, n_readable, n_writable, token))
+        !split_driver_stage_table(&adding, table, segments, n_readable, n_writable, &token))
         return split_driver_add_any(vq, table, segments, n_readable, count, token);
+    adding.free_count--;
     split_driver_added(vq, &adding);
     return 0;
 }
@@ -154,7 +156,7 @@ static PORT_INLINE uint32_t split_driver_add_kind(struct vring_split_driver *vq,
                                                   struct batch_offer offer, uint32_t count)
 {
     const struct vring_split_ring ring = vq->ring;
-    struct split_driver_adding adding = split_driver_adding(vq, &ring);
+    struct split_driver_adding adding = split_driver_adding(vq, &ring, 1);
     uint32_t most = batch_least(split_ahead(&ring, vq->next_avail, count), adding.free_count), left = most;
 
     for (; left > 0; left--) {
@@ -210,16 +212,26 @@ static PORT_INLINE const struct vring_avail_buffer *split_driver_add_alike(struc
 
     if (count - 1 >= most) /* 0 wraps: none are too many, too */
         return buffer;
-    do {
+
+    const uint32_t entries = tables ? 1 : count;
+    const struct vring_avail_buffer *begin = buffer;
+
+    adding->row = slot_row_of(entries, slot_row_position(adding->row));
+    end = buffer + batch_least((uint32_t)(end - buffer), adding->free_count / entries);
+    for (; buffer != end && batch_shape(buffer->n_readable, buffer->n_writable) == shape; buffer++) {
         const struct vring_segment *segments = buffer->segments;
         const struct vring_table *table = buffer->table;
 
-        if ((tables ? 1 : count) > adding->free_count || tables != (table != NULL) || !segments)
+        if (tables != (table != NULL))
             break;
-        if (tables ? !split_driver_stage_table(adding, table, segments, n_readable, n_writable, buffer->token)
-                   : !split_driver_stage_list(adding, segments, n_readable, n_writable, buffer->token))
+        PORT_OPAQUE(segments); /* gcc makes one condition of both otherwise, which takes longer to work out */
+        if (!segments)
             break;
-    } while (++buffer != end && batch_shape(buffer->n_readable, buffer->n_writable) == shape);
+        if (tables ? !split_driver_stage_table(adding, table, segments, n_readable, n_writable, &buffer->token)
+                   : !split_driver_stage_list(adding, segments, n_readable, n_writable, &buffer->token))
+            break;
+    }
+    adding->free_count -= (uint32_t)(buffer - begin) * entries;
     return buffer;
 }
 
@@ -229,7 +241,7 @@ static PORT_INLINE uint32_t split_driver_add_several(struct vring_split_driver *
                                                      uint32_t most)
 {
     const struct vring_split_ring ring = vq->ring;
-    struct split_driver_adding adding = split_driver_adding(vq, &ring);
+    struct split_driver_adding adding = split_driver_adding(vq, &ring, 1);
     const struct vring_avail_buffer *end = buffers + split_ahead(&ring, vq->next_avail, count), *from, *buffer = buffers;
 
     do {

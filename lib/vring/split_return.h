@@ -22,14 +22,13 @@ struct split_driver_taking {
     size_t free_head;
     uint32_t free_count;
     uint32_t staged;
-    uint8_t used_len;
 };
 
 static PORT_INLINE struct split_driver_taking split_driver_taking(const struct vring_split_driver *vq,
                                                                   const struct vring_split_ring *ring)
 {
     struct split_driver_taking taking = {ring, vq->slots, vq->next_avail, vq->next_used, vq->free_head, vq->free_count,
-                                         (uint16_t)(vq->next_avail - vq->published), vq->used_len};
+                                         (uint16_t)(vq->next_avail - vq->published)};
 
     return taking;
 }
@@ -72,7 +71,7 @@ static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const st
         return error;
     if (PEER_BAD(!slot_in_flight(taking->slots, *head) || split_driver_has_staged(taking, *head)))
         return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)*head);
-    return used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint32_t)at, taking->slots[*head].writable, len);
+    return used_len_judge(&vq->fault, &vq->live, &vq->used_len, (uint32_t)at, taking->slots[*head].writable, len);
 }
 
 /* Buffers come back in any order. */
@@ -107,7 +106,7 @@ static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, co
         return error;
     if (PEER_BAD(!slot_is_at(slots, taking->ring->mask, last, at, (uint16_t)(vq->seen_used - at))))
         return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)last);
-    error = used_len_judge(&vq->fault, &vq->live, taking->used_len, (uint16_t)at, slots[last].writable, &vq->batch_len);
+    error = used_len_judge(&vq->fault, &vq->live, &vq->used_len, (uint16_t)at, slots[last].writable, &vq->batch_len);
     if (!error)
         vq->batch = (uint16_t)(slots[last].position - at + 1);
     return error;

@@ -126,6 +126,12 @@ static inline uint64_t *split_desc(void *base, size_t i)
     return (uint64_t *)base + 2 * i;
 }
 
+/* Which entry lies there. */
+static inline uint32_t split_desc_index(const void *base, const uint64_t *words)
+{
+    return (uint32_t)((words - (const uint64_t *)base) / 2);
+}
+
 static inline void split_store_addr(uint64_t *words, uint64_t addr)
 {
     access_store64(&words[0], split_wire64(addr));
@@ -180,6 +186,12 @@ static PORT_INLINE bool split_is_piece(struct split_words words, uint32_t kind)
 static PORT_INLINE uint32_t split_flags(struct split_words words)
 {
     return (uint32_t)(split_wire64(words.rest) >> (SPLIT_WIRE_IS_LE ? 32 : 16));
+}
+
+/* Where the next is, of these flags and what is above them. */
+static PORT_INLINE uint32_t split_next(uint32_t flags, const struct chain_desc *desc)
+{
+    return SPLIT_WIRE_IS_LE ? flags >> 16 : desc->next;
 }
 
 /* base as for split_store_desc(), or a table of the driver's as we see it, all of which can be read, 8-byte aligned. */

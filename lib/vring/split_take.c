@@ -18,22 +18,22 @@
 #include "split_taking.h"
 #include "split_walk.h"
 
-/* Look at avail.idx again: it may have moved forward, as far as the ring can hold. */
-static PORT_PART int split_device_observe(struct vring_split_device *vq)
+/* Look at avail.idx, which was seen here, again: it may have moved forward, as far as the ring can hold. */
+static PORT_PART int split_device_observe(struct vring_split_device *vq, uint16_t seen)
 {
     uint16_t peer_idx = split_observe_avail(&vq->ring); /* A */
 
     uint16_t end = (uint16_t)(vq->published + vq->ring.size); /* the ring is full: nothing more can be offered */
 
-    if (PEER_BAD((uint16_t)(peer_idx - vq->seen_avail) > (uint16_t)(end - vq->seen_avail)))
-        return vring_poison(&vq->live, VRING_E_PEER_INDEX, vq->seen_avail, peer_idx);
+    if (PEER_BAD((uint16_t)(peer_idx - seen) > (uint16_t)(end - seen)))
+        return vring_poison(&vq->live, VRING_E_PEER_INDEX, seen, peer_idx);
     vq->seen_avail = peer_idx;
     return 0;
 }
 
 int vring_split_device_look(struct vring_split_device *vq)
 {
-    return split_device_observe(vq);
+    return split_device_observe(vq, vq->seen_avail);
 }
 
 /*
@@ -78,23 +78,26 @@ static PORT_INLINE int split_device_take_straight(struct vring_split_device *vq,
                                                   size_t head, struct split_words words, struct split_device_room *room,
                                                   struct vring_chain *chain)
 {
-    struct chain_run run = {room->iov, room->limit, 0};
-    uint32_t i = (uint32_t)head;
+    struct chain_run run = chain_run_start(room->iov, room->limit);
+    const uint64_t *from = NULL;
 
-    if (PORT_UNLIKELY(!split_device_run(taking->ring, taking->last, &words, &i, &run, chain))) {
+    if (PORT_UNLIKELY(!split_device_run(taking->ring, taking->last, &words, &from, &run, chain))) {
+        uint32_t i = from ? split_desc_index(taking->ring->desc, from) : (uint32_t)head;
         struct split_device_place at = {0, taking->ring->size, i, false};
 
-        if (run.iov != room->iov || !split_device_run_table(vq, &words, &at, &run, chain)) {
+        if (from || !split_device_run_table(vq, &words, &at, &run, chain)) {
             const struct split_words first = words; /* of which only this one has an address */
-            uint32_t n_iov = (uint32_t)(room->end - room->iov);
+            uint32_t told = chain->n_readable + chain->n_writable;
+            struct vring_iov *iov = told > 0 ? run.iov - told : run.iov;
+            uint32_t n_iov = (uint32_t)(room->end - iov);
 
             split_device_taken(vq, taking);
 
-            int error = split_device_take_rest(vq, (uint16_t)head, at, &first, room->iov, n_iov, chain);
+            int error = split_device_take_rest(vq, (uint16_t)head, at, &first, iov, n_iov, chain);
             uint32_t pieces = error || n_iov == 0 ? 0 : chain_pieces(chain); /* 0: there may be no array */
 
             *taking = split_device_taking(vq, taking->passes);
-            *room = split_device_room(vq, pieces > 0 ? room->iov + pieces : room->iov, n_iov - pieces);
+            *room = split_device_room(vq, pieces > 0 ? iov + pieces : iov, n_iov - pieces);
             return error;
         }
     }
@@ -144,7 +147,7 @@ static PORT_INLINE int split_device_announced(struct vring_split_device *vq, uin
         if (PORT_UNLIKELY(resume_waiting(vq->waiting) > 0) && vring_split_device_waits(vq))
             return 0;
 
-        int error = split_device_observe(vq);
+        int error = split_device_observe(vq, vq->seen_avail);
 
         PORT_NEVER(error > 0);
         if (error)
@@ -270,13 +273,15 @@ static PORT_INLINE int split_device_get_next(struct vring_split_device *vq, bool
     struct split_words words = {0, 0};
     size_t head = 0;
 
-    if (vq->seen_avail == (uint16_t)taking.next_avail) {
-        int error = split_device_observe(vq);
+    const size_t at = taking.next_avail;
+
+    if (PORT_LIKELY(vq->seen_avail == at)) {
+        int error = split_device_observe(vq, (uint16_t)at);
 
         PORT_NEVER(error > 0);
         if (PORT_UNLIKELY(error))
             return error;
-        if (vq->seen_avail == (uint16_t)taking.next_avail)
+        if (PORT_UNLIKELY(vq->seen_avail == at))
             return VRING_E_EMPTY;
     }
 

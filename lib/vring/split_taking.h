@@ -101,14 +101,14 @@ static PORT_INLINE int split_device_judge(struct vring_split_device *vq, const s
 static PORT_INLINE int split_device_offered(struct vring_split_device *vq, const struct split_device_taking *taking,
                                             size_t *head)
 {
-    size_t at = taking->next_avail;
-    uint16_t peer_head = split_load_avail_entry(taking->ring, at);
+    size_t at = taking->next_avail, place = at & taking->ring->mask;
+    uint32_t peer_head = split_load_avail_entry(taking->ring, place);
     int error = split_device_judge(vq, taking, at, peer_head);
 
     if (PORT_UNLIKELY(error))
         return error;
     *head = peer_head;
-    taking->heads[at & taking->ring->mask].order = peer_head; /* taken or not: nobody asks before it is */
+    taking->heads[place].order = (uint16_t)peer_head; /* taken or not: nobody asks before it is */
     return 0;
 }
 

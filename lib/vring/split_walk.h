@@ -98,47 +98,51 @@ static PORT_INLINE bool split_device_see_table(const struct vring_split_device *
 }
 
 /*
- * Walk straight over a chain from *words on, entry *i of a table that lies where one of a ring would. True if that was all
- * of it, of less than 2^32 bytes: a walk judges more. Otherwise *words and *i are the first that was not taken.
+ * Walk straight over pieces of one kind, from *words on, entry by entry of a table that lies where one of a ring would.
+ * CHAIN_DONE behind the last one of the chain; otherwise *words is the first that was not taken, and *from where it was read, if it
+ * was here.
  */
-static PORT_INLINE bool split_device_run(const struct vring_split_ring *table, const struct vring_region *last,
-                                         struct split_words *words, uint32_t *i, struct chain_run *run,
-                                         struct vring_chain *chain)
+static PORT_INLINE enum chain_step split_device_run_kind(const struct vring_split_ring *table,
+                                                         const struct vring_region *last, struct split_words *words,
+                                                         const uint64_t **from, struct chain_run *run, uint32_t kind)
 {
-    const struct vring_iov *iov = run->iov;
-    const uint64_t *from = NULL;
-    uint32_t kind = 0;
-
     while (run->iov != run->end) {
         const struct chain_desc desc = split_decode(*words);
-        const uint32_t differs = split_flags(*words) ^ kind;
+        const uint32_t flags = chain_run_flags(split_flags(*words), kind);
 
-        if (differs & (VRING_DESC_WRITE | VRING_DESC_INDIRECT)) {
-            if (kind || !chain_run_turns(differs, last))
-                break;
-            kind = VRING_DESC_WRITE;
-            chain_run_tell_readable(run, iov, chain);
-        }
+        if (chain_run_turns(flags))
+            return CHAIN_TURNS;
         if (!chain_run_put(run, &desc, last))
             break;
-        if (!(differs & VRING_DESC_NEXT)) {
+        if (!(flags & VRING_DESC_NEXT)) {
             chain_run_keep(run, &desc);
-            chain_run_tell(run, iov, kind, chain);
-            if (!PORT_UNLIKELY(run->bytes > UINT32_MAX))
-                return true;
-            chain_run_drop(run, &desc);
-            break;
+            return CHAIN_DONE;
         }
-        if (desc.next > table->mask)
+
+        const uint32_t next = split_next(flags, &desc);
+
+        if (next > table->mask)
             break;
         chain_run_keep(run, &desc);
-        from = split_desc(table->desc, desc.next);
-        *words = split_fetch(from, 0);
+        *from = split_desc(table->desc, next);
+        *words = split_fetch(*from, 0);
     }
-    chain_run_tell(run, iov, kind, chain);
-    if (from)
-        *i = (uint32_t)((from - (const uint64_t *)table->desc) / 2);
-    return false;
+    return CHAIN_STRAYS;
+}
+
+/* The same over both kinds. True if that was all of the chain, of less than 2^32 bytes: a walk judges more. */
+static PORT_INLINE bool split_device_run(const struct vring_split_ring *table, const struct vring_region *last,
+                                         struct split_words *words, const uint64_t **from, struct chain_run *run,
+                                         struct vring_chain *chain)
+{
+    enum chain_step step = split_device_run_kind(table, last, words, from, run, 0);
+
+    if (chain_run_go_on(run, step, last, chain))
+        step = split_device_run_kind(table, last, words, from, run, VRING_DESC_WRITE);
+
+    const struct chain_desc desc = split_decode(*words);
+
+    return chain_run_end(run, step, &desc, chain) == CHAIN_DONE;
 }
 
 /* The same of a chain whose first descriptor, *words, names a table that we see; *at is then where that ended. */
@@ -148,12 +152,17 @@ static PORT_INLINE bool split_device_run_table(const struct vring_split_device *
 {
     const struct chain_desc outer = split_decode(*words);
     struct vring_split_ring table;
+    const uint64_t *from;
 
     if (!split_device_see_table(vq, &outer, at, &table.desc))
         return false;
     table.mask = at->entries - 1;
-    *words = split_fetch(table.desc, 0);
-    return split_device_run(&table, &vq->regions.last, words, &at->i, run, chain);
+    from = split_desc(table.desc, 0);
+    *words = split_fetch(from, 0);
+    if (split_device_run(&table, &vq->regions.last, words, &from, run, chain))
+        return true;
+    at->i = split_desc_index(table.desc, from);
+    return false;
 }
 
 #endif

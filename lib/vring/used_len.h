@@ -29,19 +29,19 @@ static inline bool used_len_restore(uint8_t policy, uint32_t writable, uint32_t 
 
 /*
  * Judge a used length against what the device could have written (2.7.8.2, 2.8.4). Returns 0, with *len as the policy
- * has it, or what broke the queue. Of position 16 bits are kept as evidence.
+ * has it, or what broke the queue. Of position 16 bits are kept as evidence. The policy is looked up where it is needed.
  */
-static inline int used_len_judge(struct vring_fault *fault, int *live, uint8_t policy, uint32_t position,
+static inline int used_len_judge(struct vring_fault *fault, int *live, const uint8_t *policy, uint32_t position,
                                  uint32_t writable, uint32_t *len)
 {
     uint32_t peer_len = *len;
 
     if (PEER_BAD(peer_len > writable)) {
-        if (!VRING_BUILD_USED_LEN || policy == VRING_USED_LEN_BREAK)
+        if (!VRING_BUILD_USED_LEN || *policy == VRING_USED_LEN_BREAK)
             return vring_poison(live, VRING_E_PEER_LEN, (uint16_t)position, peer_len);
-        if (policy == VRING_USED_LEN_REPORT)
+        if (*policy == VRING_USED_LEN_REPORT)
             peer_note(fault, VRING_E_PEER_LEN, (uint16_t)position, peer_len); /* and the queue goes on */
-        *len = policy == VRING_USED_LEN_TRUST ? peer_len : writable;
+        *len = *policy == VRING_USED_LEN_TRUST ? peer_len : writable;
     }
     return 0;
 }

@@ -255,6 +255,12 @@ TEST(C052_total_length)
         raw_avail(&r, 2);
         CHECK_ERR(ring_get_avail(&r, &chain), extra ? VRING_E_CHAIN_LEN : 0);
         CHECK_EQ(chain.writable, 1 - extra);
+        /* All of it to be read. */
+        raw_desc(&r, 5, 0, UINT32_MAX, N, 6);
+        raw_desc(&r, 6, 0, 1 + extra, 0, 0);
+        raw_avail(&r, 5);
+        CHECK_ERR(ring_get_avail(&r, &chain), extra ? VRING_E_CHAIN_LEN : 0);
+        CHECK_EQ(chain.readable, extra ? 0 : UINT64_C(1) << 32);
     }
 }
 
@@ -463,6 +469,16 @@ TEST(C106_next_outside_the_indirect_table)
     table_start(VTEST_PASS, features_all, 32, I);
     table_entry(0, GUEST, 1, N, 2);
     device_breaks(VTEST_PASS, &r, VRING_E_PEER_NEXT);
+}
+
+TEST(C106_the_entry_with_the_bad_next_is_told)
+{
+    table_start(VTEST_PASS, features_all, 48, I);
+    table_entry(0, GUEST, 1, N, 2);
+    table_entry(2, GUEST, 1, N, 3);
+    device_breaks(VTEST_PASS, &r, VRING_E_PEER_NEXT);
+    CHECK_EQ(vring_device_fault(&r.device).position, 2);
+    CHECK_EQ(vring_device_fault(&r.device).value, 3);
 }
 
 TEST(C107_a_loop_inside_the_table)

@@ -190,6 +190,10 @@ TEST(C052_total_length)
         raw_packed(4, 0, 0, 2, A | W);
         CHECK_ERR(ring_get_avail(&r, &chain), extra ? VRING_E_CHAIN_LEN : 0);
         CHECK_EQ(chain.writable, 1 - extra);
+        /* All of it to be read. */
+        raw_packed(6, 0, 1 + extra, 3, A);
+        CHECK_ERR(ring_get_avail(&r, &chain), extra ? VRING_E_CHAIN_LEN : 0);
+        CHECK_EQ(chain.readable, extra ? 0 : UINT64_C(1) << 32);
     }
 }
 
