@@ -32,8 +32,9 @@ Made by `bench/report.py` from what these printed; no number was typed:
 
 **What to trust.** The machine was virtual, with two cores, and shared with other work while this ran. Times swing by
 half and more with the neighbours. So every measurement is a slice of a millisecond, all slices take turns in random
-order, a ratio is taken of two slices of the same round, and {processes} processes did it all again. *a [b–c]*: the
-median of the processes' medians, the least and the greatest of them. *a (b–c)*: that median, the least and the most of
+order, a ratio is taken of two slices of the same round, and {processes} processes did it all again. In each slice a
+ring's sides lie somewhere else in memory: where two lines are in each other's way a buffer takes up to twice as long,
+and that is luck. *a [b–c]*: the median of the processes' medians, the least and the greatest of them. *a (b–c)*: that median, the least and the most of
 all rounds. Rounds count in which independent additions took within 15 % of their usual time; {rejected} did not.
 A *twin* is the same build in another file: no ratio is said to differ from 1 by less than 3 %, or twice as much as the
 twin's does. Counted instructions do not swing at all.
@@ -44,8 +45,8 @@ GOALS = """\
 
 What a ring is meant to cost, and what it does. All checks are on. Ratios are ours over theirs: less is better. *Met*
 and *not met* are said where all of the interval agrees. *Hand-written*: what code comes to that does the least on the
-same ring and is no library (`bench/floor_sides.c`), reckoned from its time over ours. Where that misses a goal, too, it
-is the machine that is not the one of which the goal was set. Sizes of code stand beside their goals in
+same ring and is no library (`bench/floor_sides.c`, and `bench/floor_in_order.c`), reckoned from its time over ours. Where
+that misses a goal, too, it is the machine that is not the one of which the goal was set. Sizes of code stand beside their goals in
 [codegen.md](codegen.md#size-and-stack-of-the-library).
 
 """

@@ -63,33 +63,36 @@ struct vring_packed_position {
 
 /* -------------------------------------------------------------------------------------------------- driver side --- */
 
+/* Begins as struct vring_split_driver, with told, sequence and returned for published, next_avail and next_used. */
 struct vring_packed_driver {
     int live; /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     struct vring_fault fault; /* what broke the queue */
     /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
     bool owes;             /* after a restart: a notification that the predecessor may not have sent */
+    uint8_t used_len;      /* enum vring_used_len_policy; set by init, constant after */
     uint16_t free_head;    /* first free buffer id; meaningful while free_count > 0 */
     uint16_t staged_first; /* what will be the flags of the entry at published */
     uint16_t free_count;   /* ring entries */
-    uint16_t batch;        /* IN_ORDER: buffers from oldest on that one used descriptor stands for and get_used has not yet returned */
-    uint16_t sequence;     /* of the next buffer: its place in the order of adding */
     uint16_t told;         /* what sequence was when we published last: from there on buffers are staged */
+    uint16_t sequence;     /* of the next buffer: its place in the order of adding */
     uint16_t returned;     /* how many buffers have come back, as sequence counts them */
+    uint16_t batch;        /* IN_ORDER: buffers from oldest on that one used descriptor stands for and get_used has not yet returned */
     struct vring_packed_position next_avail; /* where to stage next */
+    /* set by init, constant after */
+    uint32_t max_pieces; /* of a buffer in the ring: max_chain, or size if that is less */
+    struct vring_slot *slots; /* one per buffer id */
+    uint64_t features;
+    struct vring_packed_ring ring;
+    /* ours alone */
     struct vring_packed_position published; /* where the device will look next, as far as it was told */
     struct vring_packed_position next_used; /* where to look for a used descriptor */
     uint32_t oldest;       /* IN_ORDER: the id that has to come back next */
     uint32_t batch_len;    /* IN_ORDER: used length of the last of the batch */
     uint32_t event;        /* what we last wrote into the driver area: flags << 16 | place */
     /* set by init, constant after */
-    uint8_t used_len; /* enum vring_used_len_policy */
     bool len_without_write;
     uint16_t notify_id;
-    struct vring_packed_ring ring;
-    struct vring_slot *slots; /* one per buffer id */
-    uint32_t max_pieces; /* of a buffer in the ring: max_chain, or size if that is less */
     uint32_t max_chain;
-    uint64_t features;
 };
 
 /*

@@ -75,11 +75,13 @@ struct vring_split_ring {
 
 /* -------------------------------------------------------------------------------------------------- driver side --- */
 
+/* Begins as struct vring_packed_driver: built for size, both formats share what they do with that. */
 struct vring_split_driver {
     int live; /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
     struct vring_fault fault; /* what broke the queue */
     /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
     bool owes;           /* after a restart: a notification that the predecessor may not have sent */
+    uint8_t used_len;    /* enum vring_used_len_policy; set by init, constant after */
     uint16_t free_head;  /* first free descriptor; meaningful while free_count > 0 */
     uint16_t seen_used;  /* used.idx as last observed and judged: between next_used and published */
     uint16_t free_count;
@@ -89,15 +91,15 @@ struct vring_split_driver {
     uint16_t batch;      /* IN_ORDER: buffers at next_used that one used element stands for and get_used has not yet returned */
     uint16_t used_event; /* what we last wrote into the areas */
     uint16_t avail_flags;
-    uint32_t batch_len;  /* used length of the last of them */
     /* set by init, constant after */
-    uint8_t used_len; /* enum vring_used_len_policy */
-    uint16_t notify_id;
-    struct vring_split_ring ring;
-    struct vring_slot *slots; /* one per entry */
     uint32_t max_pieces; /* of a buffer in the ring: max_chain, or size if that is less */
-    uint32_t max_chain;
+    struct vring_slot *slots; /* one per entry */
     uint64_t features;
+    struct vring_split_ring ring;
+    uint16_t notify_id;
+    uint32_t max_chain;
+    /* ours alone */
+    uint32_t batch_len;  /* IN_ORDER: used length of the last of the batch */
 };
 
 /*

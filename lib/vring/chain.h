@@ -88,14 +88,19 @@ static inline void chain_go_on(struct chain_walk *walk, struct vring_iov *iov, u
 }
 
 /*
- * One that begins, as the queue has been asked for whose live this is, null if there is none. 0, or why it cannot: as
- * peer_refusal(), VRING_E_NULL also without a place for what there is room for.
+ * One that begins, as the queue has been asked for whose live this is, null if there is none. Why it cannot, and otherwise not
+ * negative: as peer_state(), VRING_E_NULL also without a place for what there is room for.
  */
 static inline int chain_start(struct chain_walk *walk, const int *live, struct vring_iov *iov, uint32_t capacity,
                               struct vring_chain *chain)
 {
     live = live_unless(!chain, live);
     live = live_unless(!iov && capacity > 0, live);
+
+    if (!PORT_FAST) { /* a walk of a queue that refuses is none, but what it is made of needs not be kept for after the call */
+        chain_walk(walk, iov, capacity, chain);
+        return peer_state(live, LIVE);
+    }
 
     int refusal = peer_refusal(live, LIVE);
 
@@ -108,11 +113,14 @@ static inline int chain_start(struct chain_walk *walk, const int *live, struct v
 int vring_chain_start(const int *live, struct vring_iov *iov, uint32_t capacity, struct vring_chain *chain,
                       struct chain_walk *walk);
 
+/* 0, or why it cannot. */
 static inline int chain_begin(struct chain_walk *walk, const int *live, struct vring_iov *iov, uint32_t capacity,
                               struct vring_chain *chain)
 {
-    return FEATURES_SHARE ? vring_chain_start(live, iov, capacity, chain, walk)
-                          : chain_start(walk, live, iov, capacity, chain);
+    int answer = FEATURES_SHARE ? vring_chain_start(live, iov, capacity, chain, walk)
+                                : chain_start(walk, live, iov, capacity, chain);
+
+    return PORT_FAST || answer < 0 ? answer : 0;
 }
 
 /* A walk through these regions, over so many descriptors at most, those included that it goes on behind. */

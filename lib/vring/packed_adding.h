@@ -84,6 +84,8 @@ static PORT_INLINE void packed_driver_stage(struct vring_slot *slots, struct pac
     adding->sequence++;
     if (!in_order)
         slots[last].order = (uint16_t)adding->free_head;
+    if (!PORT_FAST)
+        slot->last = (uint16_t)last;
     adding->free_head = slot->next;
 }
 

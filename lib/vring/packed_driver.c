@@ -2,6 +2,7 @@
 /* The driver side of the packed virtqueue. Reads beside split_driver.c and packed_device.c, in the same order. */
 #include <vring/packed.h>
 
+#include "alike.h"
 #include "batch.h"
 #include "event.h"
 #include "features.h"
@@ -14,6 +15,7 @@
 #include "used_len.h"
 
 VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_packed_driver), "peer.h");
+VRING_STATIC_ASSERT(ALIKE(struct vring_packed_driver, told, sequence, returned), "alike.h");
 VRING_STATIC_ASSERT(SLOTS_LIE_SIDE_BY_SIDE, "slots.h");
 
 /* ----------------------------------------------------------------------------------------------- life and death --- */
@@ -322,6 +324,29 @@ static PORT_INLINE int packed_driver_get_most(struct vring_packed_driver *vq, st
     return error;
 }
 
+/* get_used in any order, where code has to be small. */
+static PORT_PART int packed_driver_get_small(struct vring_packed_driver *vq, struct vring_used_buffer *used)
+{
+    struct vring_packed_position at = vq->next_used;
+    const struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(at));
+    uint32_t flags = packed_observe_flags(&here, 0) ^ packed_used_flags(at); /* B */
+
+    if (flags & PACKED_LAP)
+        return VRING_E_EMPTY;
+
+    uint32_t peer_id = packed_load_id(&here, 0), peer_len = packed_load_len(&here, 0);
+
+    if (!(flags & VRING_DESC_WRITE) && !vq->len_without_write)
+        peer_len = 0; /* 2.8.4: the field is reserved then */
+
+    int count = alike_take(vq, peer_id, peer_len, packed_entry(at), used);
+
+    if (count < 0)
+        return count;
+    vq->next_used = packed_forward(&vq->ring, at, (uint32_t)count);
+    return 0;
+}
+
 /* get_used in whatever order, or why there is nothing to get. */
 static PORT_REST int packed_driver_get_any(struct vring_packed_driver *vq, struct vring_used_buffer *used)
 {
@@ -332,7 +357,7 @@ static PORT_REST int packed_driver_get_any(struct vring_packed_driver *vq, struc
         return refusal;
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         return packed_driver_get_one_in_order(vq, used);
-    return PORT_FAST ? packed_driver_get_each(vq, used, 1, &n) : packed_driver_get(vq, true, used);
+    return PORT_FAST ? packed_driver_get_each(vq, used, 1, &n) : packed_driver_get_small(vq, used);
 }
 
 int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)

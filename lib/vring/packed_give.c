@@ -5,6 +5,7 @@
  */
 #include <vring/packed.h>
 
+#include "alike.h"
 #include "batch.h"
 #include "features.h"
 #include "packed_adding.h"
@@ -14,41 +15,45 @@
 #include "segments.h"
 #include "slots.h"
 
-/*
- * Stage a buffer of a list that has been judged and has room. Where code has to be small there is no other way, and a descriptor's
- * fields are stored one by one.
- */
-static inline void packed_driver_stage_small(struct vring_packed_driver *vq, const struct vring_segment *segments,
-                                             uint32_t n_readable, uint32_t count, uint32_t writable, uint64_t token)
+/* add_avail where code has to be small: a descriptor's fields are stored one by one. */
+static PORT_PART int packed_driver_add_small(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                             uint16_t n_readable, uint16_t n_writable, uint64_t token)
 {
-    struct vring_packed_position at = vq->next_avail;
-    uint32_t last = 0;
+    int count = alike_stage(vq, segments, n_readable, n_writable, token);
 
-    for (uint32_t flags = VRING_DESC_NEXT, i = 0; i < count; segments++) {
-        if (i >= n_readable)
-            flags = VRING_DESC_NEXT | VRING_DESC_WRITE;
-        if (++i == count)
+    if (count < 0)
+        return count;
+
+    uint32_t id = vq->free_head, flags = VRING_DESC_NEXT;
+    struct vring_slot *slots = vq->slots, *slot = &slots[id];
+
+    do {
+        const struct vring_packed_position at = vq->next_avail;
+        const struct vring_packed_ring here = packed_from(&vq->ring, packed_entry(at));
+
+        if (count == n_writable)
+            flags += VRING_DESC_WRITE;
+        if (--count == 0)
             flags -= VRING_DESC_NEXT;
-        last = packed_entry(at);
-        packed_prepare_desc(&vq->ring, last, segments->addr, segments->len, vq->free_head);
+        packed_prepare_desc(&here, 0, segments->addr, segments->len, id);
         if (packed_same(at, vq->published))
             vq->staged_first = (uint16_t)(flags | packed_avail_flags(at));
         else
-            packed_store_flags(&vq->ring, last, flags | packed_avail_flags(at));
-        at = packed_forward(&vq->ring, at, 1);
-    }
-
-    struct packed_driver_adding adding = packed_driver_adding(vq);
-
-    packed_driver_stage(vq->slots, &adding, last, feature_on(vq->features, VRING_F_IN_ORDER), count, writable, token);
-    adding.at = at;
-    adding.free_count -= count;
-    packed_driver_added(vq, &adding);
+            packed_store_flags(&here, 0, flags | packed_avail_flags(at));
+        slot->last = packed_entry(at);
+        slots[packed_entry(at)].order = (uint16_t)id;
+        vq->next_avail = packed_forward(&vq->ring, at, 1);
+        segments++;
+    } while (count > 0);
+    if (feature_on(vq->features, VRING_F_IN_ORDER))
+        slot->position = slot->last;
+    vq->free_head = slot->next;
+    return 0;
 }
 
 /* add_avail of any buffer, or why it is none. */
-static PORT_REST int packed_driver_add_any(struct vring_packed_driver *vq, const struct vring_segment *segments,
-                                           uint32_t n_readable, uint32_t n_writable, uint64_t token)
+static PORT_NOINLINE int packed_driver_add_any(struct vring_packed_driver *vq, const struct vring_segment *segments,
+                                               uint32_t n_readable, uint32_t n_writable, uint64_t token)
 {
     int refusal = peer_refusal(vq ? &vq->live : NULL, LIVE);
 
@@ -58,16 +63,6 @@ static PORT_REST int packed_driver_add_any(struct vring_packed_driver *vq, const
         return VRING_E_CHAIN;
     if (!segments)
         return VRING_E_NULL;
-
-    if (!PORT_FAST) {
-        uint32_t count = n_readable + n_writable, writable;
-        int error = vring_segments_check(segments, n_readable, count, &writable);
-
-        if (error || count > vq->free_count)
-            return error ? error : VRING_E_FULL;
-        packed_driver_stage_small(vq, segments, n_readable, count, writable, token);
-        return 0;
-    }
 
     struct packed_driver_adding adding = packed_driver_adding(vq);
     const struct vring_packed_ring r = vq->ring;
@@ -84,8 +79,10 @@ static PORT_REST int packed_driver_add_any(struct vring_packed_driver *vq, const
 int vring_packed_driver_add_avail(struct vring_packed_driver *vq, const struct vring_segment *segments,
                                   uint16_t n_readable, uint16_t n_writable, uint64_t token)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || !segments || n_readable + n_writable != 1 || vq->live != LIVE ||
-                                    vq->free_count == 0 || segment_check(segments->addr, segments->len) != 0))
+    if (!PORT_FAST)
+        return packed_driver_add_small(vq, segments, n_readable, n_writable, token);
+    if (PORT_UNLIKELY(!vq || !segments || n_readable + n_writable != 1 || vq->live != LIVE ||
+                      vq->free_count == 0 || segment_check(segments->addr, segments->len) != 0))
         return packed_driver_add_any(vq, segments, n_readable, n_writable, token);
 
     uint32_t id = vq->free_head, len = segments->len;

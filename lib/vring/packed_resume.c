@@ -155,6 +155,8 @@ static int packed_driver_restore_state(struct vring_packed_driver *vq, struct sa
     uint32_t entries = 0;
 
     slots_clear(vq->slots, vq->ring.size);
+    for (uint32_t i = 0; !PORT_FAST && i < vq->ring.size; i++)
+        vq->slots[i].order = UINT16_MAX; /* no buffer is known to end there */
     vq->sequence = vq->told = header->count;
     for (uint16_t i = 0; i < header->count; i++)
         if (!packed_driver_restore_buffer(vq, from, header->count, &entries))

@@ -8,10 +8,3 @@ void vring_break(int *live, unsigned error, uint32_t position, uint32_t value)
     *live = -(int)error;
     peer_note(fault, *live, position, value);
 }
-
-int vring_state(const int *live)
-{
-    if (!live)
-        return VRING_E_NULL;
-    return *live > 0 ? *live : peer_verdict(*live);
-}

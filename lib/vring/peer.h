@@ -87,6 +87,14 @@ static inline const int *live_unless(bool missing, const int *live)
     return live;
 }
 
+/* As vring_state(), but VRING_E_STATE in a state above this one: above SUSPENDED there is none. */
+static inline int peer_state(const int *live, int most)
+{
+    int state = vring_state(live);
+
+    return FEATURE_BUILT(VRING_F_SUSPEND) && state > most ? VRING_E_STATE : state;
+}
+
 /*
  * Why a verb cannot go on with the queue whose live this is, null if there is none; 0 if it can, in this state at most: LIVE, or
  * SUSPENDED, too.
@@ -99,11 +107,9 @@ static inline int peer_refusal(const int *live, int most)
         return (most == LIVE ? *live == LIVE : *live > 0) ? 0 : peer_verdict(*live);
     }
 
-    int state = vring_state(live);
+    int state = peer_state(live, most);
 
-    if (state < 0)
-        return state;
-    return FEATURE_BUILT(VRING_F_SUSPEND) && state > most ? VRING_E_STATE : 0;
+    return state < 0 ? state : 0;
 }
 
 #endif

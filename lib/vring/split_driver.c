@@ -2,6 +2,7 @@
 /* The driver side of the split virtqueue, but for giving (split_give.c). Reads beside split_device.c, in the same order. */
 #include <vring/split.h>
 
+#include "alike.h"
 #include "batch.h"
 #include "event.h"
 #include "features.h"
@@ -14,6 +15,7 @@
 #include "used_len.h"
 
 VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_split_driver), "peer.h");
+VRING_STATIC_ASSERT(ALIKE(struct vring_split_driver, published, next_avail, next_used), "alike.h");
 VRING_STATIC_ASSERT(SLOTS_LIE_SIDE_BY_SIDE, "slots.h");
 
 /* ----------------------------------------------------------------------------------------------- life and death --- */
@@ -242,6 +244,16 @@ static PORT_INLINE int split_driver_announced(struct vring_split_driver *vq, uin
     return (int)(ready < wanted ? ready : wanted);
 }
 
+/* One of what was announced, in any order, where code has to be small. */
+static PORT_PART int split_driver_get_small(struct vring_split_driver *vq, struct vring_used_buffer *used)
+{
+    const uint32_t *elem = split_used_elem(&vq->ring, vq->next_used);
+    uint32_t peer_id = split_load_used_id(elem), peer_len = split_load_used_len(elem);
+    int count = alike_take(vq, peer_id, peer_len, vq->next_used, used);
+
+    return count < 0 ? count : 0;
+}
+
 /* get_used in whatever order, also where something is staged, or why there is nothing to get. */
 static PORT_REST int split_driver_get_one(struct vring_split_driver *vq, struct vring_used_buffer *used)
 {
@@ -257,12 +269,7 @@ static PORT_REST int split_driver_get_one(struct vring_split_driver *vq, struct 
         return ready;
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         return split_driver_get_one_in_order(vq, used);
-    if (PORT_FAST)
-        return split_driver_get_beside_staged(vq, used, 1, &n);
-
-    struct split_driver_taking taking = split_driver_taking(vq, &vq->ring);
-
-    return split_driver_get_alone(vq, &taking, used);
+    return PORT_FAST ? split_driver_get_beside_staged(vq, used, 1, &n) : split_driver_get_small(vq, used);
 }
 
 int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)

@@ -5,6 +5,7 @@
  */
 #include <vring/split.h>
 
+#include "alike.h"
 #include "batch.h"
 #include "features.h"
 #include "peer.h"
@@ -14,14 +15,42 @@
 #include "split_ring.h"
 
 /*
- * Stage any list of pieces, in descriptors of the ring or in a table: all there is where code has to be small, and elsewhere
- * for lists without room, of which what could be no buffer at any time is told first.
+ * Write a list of so many pieces, at least one, from entry *next on: into a table, whose entries follow each other, or into free
+ * descriptors, of which the slots say which follows. Which is the last; *next is the one behind it.
+ */
+static PORT_PART uint32_t split_driver_write_any(void *base, const struct vring_slot *slots, bool in_table,
+                                                 const struct vring_segment *segments, uint32_t count,
+                                                 uint32_t n_writable, uint32_t *next)
+{
+    uint32_t last, flags = VRING_DESC_NEXT;
+
+    do {
+        uint64_t *words = split_desc(base, last = *next);
+
+        if (count == n_writable)
+            flags += VRING_DESC_WRITE;
+        if (--count == 0)
+            flags -= VRING_DESC_NEXT;
+        *next = in_table ? last + 1 : slots[last].next;
+        split_store_addr(words, segments->addr);
+        if (PORT_FAST)
+            split_store_rest(words, split_rest(segments->len, flags, *next));
+        else
+            split_store_fields(words, segments->len, flags, *next);
+        segments++;
+    } while (count > 0);
+    return last;
+}
+
+/*
+ * Stage any list of pieces, in descriptors of the ring or in a table: where code has to be small any table, and elsewhere what
+ * has no room, or goes to the end of what a word can count; what could be no buffer at any time is told first.
  */
 static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const struct vring_table *table,
                                            const struct vring_segment *segments, uint32_t n_readable, uint32_t count,
                                            uint64_t token)
 {
-    const bool in_table = FEATURE_BUILT(VRING_F_INDIRECT_DESC) && table;
+    const bool in_table = FEATURE_BUILT(VRING_F_INDIRECT_DESC) && (!PORT_FAST || table);
     uint32_t writable;
     int error = in_table ? segments_check_table(table, count) : 0;
 
@@ -32,19 +61,9 @@ static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const 
     if (error)
         return error;
 
-    uint32_t head = vq->free_head, last = head, next = in_table ? 0 : head;
-
-    for (uint32_t flags = VRING_DESC_NEXT, i = 0; i < count; segments++) {
-        uint64_t *words = split_desc(in_table ? table->memory : vq->ring.desc, last = next);
-
-        split_store_addr(words, segments->addr);
-        if (i >= n_readable)
-            flags = VRING_DESC_NEXT | VRING_DESC_WRITE;
-        if (++i == count)
-            flags -= VRING_DESC_NEXT;
-        next = in_table ? last + 1 : vq->slots[last].next;
-        split_store_rest(words, split_rest(segments->len, flags, next));
-    }
+    uint32_t head = vq->free_head, next = in_table ? 0 : head;
+    uint32_t last = split_driver_write_any(in_table ? table->memory : vq->ring.desc, vq->slots, in_table, segments, count,
+                                           count - n_readable, &next);
 
     if (in_table) {
         split_store_desc(vq->ring.desc, head, table->addr, 16 * count, VRING_DESC_INDIRECT, 0);
@@ -58,6 +77,29 @@ static PORT_ASIDE int split_driver_add_any(struct vring_split_driver *vq, const 
     adding.free_head = adding.slots[last].next;
     adding.free_count -= count;
     split_driver_added(vq, &adding);
+    return 0;
+}
+
+/* add_avail where code has to be small. */
+static PORT_PART int split_driver_add_small(struct vring_split_driver *vq, const struct vring_segment *segments,
+                                            uint16_t n_readable, uint16_t n_writable, uint64_t token)
+{
+    int count = alike_stage(vq, segments, n_readable, n_writable, token);
+
+    if (count < 0)
+        return count;
+
+    uint32_t head = vq->free_head, next = head;
+    struct vring_slot *slots = vq->slots;
+
+    slots[head].last = (uint16_t)split_driver_write_any(vq->ring.desc, slots, false, segments, (uint32_t)count, n_writable,
+                                                        &next);
+    vq->free_head = (uint16_t)next;
+
+    uint32_t at = slots[head].position;
+
+    slots[at & vq->ring.mask].order = (uint16_t)head;
+    split_store_avail_entry(&vq->ring, at, (uint16_t)head);
     return 0;
 }
 
@@ -77,8 +119,7 @@ static PORT_REST int split_driver_add_list(struct vring_split_driver *vq, const 
 
     struct split_driver_adding adding = split_driver_adding(vq, &vq->ring, count);
 
-    if (!PORT_FAST || count > adding.free_count ||
-        !split_driver_stage_list(&adding, segments, n_readable, n_writable, &token))
+    if (count > adding.free_count || !split_driver_stage_list(&adding, segments, n_readable, n_writable, &token))
         return split_driver_add_any(vq, NULL, segments, n_readable, count, token);
     adding.free_count -= count;
     split_driver_added(vq, &adding);
@@ -88,8 +129,10 @@ static PORT_REST int split_driver_add_list(struct vring_split_driver *vq, const 
 int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments,
                                  uint16_t n_readable, uint16_t n_writable, uint64_t token)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live != LIVE || n_readable + n_writable != 1 || !segments ||
-                                    vq->free_count == 0 || !segment_is_sound(segments->addr, segments->len)))
+    if (!PORT_FAST)
+        return split_driver_add_small(vq, segments, n_readable, n_writable, token);
+    if (PORT_UNLIKELY(!vq || vq->live != LIVE || n_readable + n_writable != 1 || !segments || vq->free_count == 0 ||
+                      !segment_is_sound(segments->addr, segments->len)))
         return split_driver_add_list(vq, segments, n_readable, n_writable, token);
 
     size_t head = vq->free_head;

@@ -149,6 +149,16 @@ static inline void split_store_rest(uint64_t *words, uint64_t rest)
     access_store64(&words[1], split_wire64(rest));
 }
 
+/* The same, each field by itself: without shifting, which is less code. */
+static inline void split_store_fields(uint64_t *words, uint32_t len, uint32_t flags, uint32_t next)
+{
+    struct vring_wire_split_desc *desc = (struct vring_wire_split_desc *)(void *)words;
+
+    access_store32(&desc->len.raw, split_wire32(len));
+    access_store16(&desc->flags.raw, split_wire16((uint16_t)flags));
+    access_store16(&desc->next.raw, split_wire16((uint16_t)next));
+}
+
 /* Both. */
 static inline void split_store_desc(void *base, size_t i, uint64_t addr, uint32_t len, uint32_t flags, size_t next)
 {

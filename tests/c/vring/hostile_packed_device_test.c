@@ -96,6 +96,18 @@ TEST(C158_a_staged_buffer_cannot_be_used)
     driver_breaks(VTEST_PASS, &r, VRING_E_PEER_ID, 4);
 }
 
+TEST(C158_a_staged_table_cannot_be_used)
+{
+    struct vring_table table = {NULL, GUEST + 0x1000, 1};
+    struct vring_segment segment = {GUEST, 16};
+
+    start(VTEST_PASS);
+    table.memory = r.guest + 0x1000;
+    CHECK_OK(vring_driver_add_indirect(&r.driver, &table, &segment, 0, 1, 13));
+    raw_packed_used(0, 3, 0, A | U);
+    driver_breaks(VTEST_PASS, &r, VRING_E_PEER_ID, 4);
+}
+
 /* Where lists are staged behind it, the one that counts as the oldest of them begins after all that is published. */
 TEST(C158_the_first_of_several_staged_lists_cannot_be_used)
 {
@@ -142,6 +154,55 @@ TEST(C158_a_buffer_older_than_65535_others_is_not_taken_for_staged)
     CHECK_OK(vring_driver_get_used(&r.driver, &used));
     CHECK_EQ(used.token, 10);
     CHECK_EQ(used.len, 5);
+}
+
+/* Where it lies no list ends that is added later: all of them go on to the entry behind. */
+TEST(C158_a_buffer_older_than_65535_lists_is_not_taken_for_staged)
+{
+    struct vring_segment segments[2] = {{GUEST, 16}, {GUEST + 64, 32}};
+    enum { SIZE = 4, LISTS = 65534 };
+
+    CHECK_OK(ring_start(&r, SIZE, formats[1].plain, 0));
+    CHECK_OK(ring_add(&r, 0, 8, true, 10)); /* id 0, which stays away */
+    CHECK_OK(ring_add(&r, 0, 8, true, 1));
+    CHECK(vring_driver_publish(&r.driver) >= 0);
+    raw_packed_used(0, 1, 0, A | U);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    for (uint32_t i = 0, at = 1; i < LISTS; i++, at += 2) {
+        CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, 1, 1));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        raw_packed_used(at % SIZE, 1, 0, at / SIZE % 2 ? 0 : A | U);
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    }
+    CHECK_OK(vring_driver_add_avail(&r.driver, segments, 1, 1, 2)); /* staged, with the number that id 0 had */
+    raw_packed_used(1, 0, 5, VRING_DESC_WRITE);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.token, 10);
+}
+
+/* After a restart nobody knows at which entry a buffer lies that is in flight. */
+TEST(C158_a_restored_buffer_of_any_age_is_not_taken_for_staged)
+{
+    static unsigned char state[256];
+    enum { SIZE = 6, OTHERS = 65534 };
+
+    CHECK_OK(ring_start(&r, SIZE, formats[1].plain, 0));
+    CHECK_OK(ring_add(&r, 0, 8, true, 10)); /* id 0, which stays away */
+    for (uint32_t i = 0; i < OTHERS; i++) {
+        CHECK_OK(ring_add(&r, 0, 8, true, 1));
+        CHECK(vring_driver_publish(&r.driver) >= 0);
+        raw_packed_used(i % SIZE, 1, 0, i / SIZE % 2 ? 0 : A | U);
+        CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    }
+
+    int bytes = vring_driver_save(&r.driver, state, sizeof state);
+
+    CHECK(bytes > 0 && vring_driver_restore(&r.driver, &r.driver_config, state, (size_t)bytes) >= 0);
+    CHECK_OK(ring_add(&r, 0, 8, true, 2));
+    CHECK_OK(ring_add(&r, 0, 8, true, 3)); /* staged, with the number that id 0 has now */
+    raw_packed_used(OTHERS % SIZE, 0, 5, OTHERS / SIZE % 2 ? W : A | U | W);
+    CHECK_OK(vring_driver_get_used(&r.driver, &used));
+    CHECK_EQ(used.token, 10);
 }
 
 TEST(V70_C205_the_length_counts_with_write_alone)
