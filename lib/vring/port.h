@@ -83,17 +83,27 @@ static PORT_INLINE void port_prefetch_write(void *soon)
 #endif
 }
 
+enum { PORT_LINE = 64 }; /* bytes of a cache line, mostly */
+
 /*
  * So many bytes from here on will be written: all lines are asked for at once. Stores become visible one after the other, so
  * without that each would wait for its own line.
  */
 static PORT_INLINE void port_expect_stores(void *from, uint32_t bytes)
 {
-    enum { LINE = 64 };
     char *at = (char *)from, *end = at + bytes;
 
-    for (; PORT_FAST && at < end; at += LINE)
+    for (; PORT_FAST && at < end; at += PORT_LINE)
         port_prefetch_write(at);
+}
+
+/* So many bytes from here on will be read. */
+static PORT_INLINE void port_expect_loads(const void *from, uint32_t bytes)
+{
+    const char *at = (const char *)from, *end = at + bytes;
+
+    for (; PORT_FAST && at < end; at += PORT_LINE)
+        port_prefetch(at);
 }
 
 #define PORT_BIG_ENDIAN (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)

@@ -15,6 +15,9 @@
 #include "holds.h"
 #include "split_ring.h"
 
+/* So many descriptors of a row are asked for before the first is read. Of those behind them the CPU has seen where they lie. */
+enum { SPLIT_ROW_EXPECTED = 64 };
+
 /*
  * Where buffers are passed: from the next on, up to most of them as long as they are one piece of this kind, the driver goes
  * round, and neither the ring nor the table begins again. What is told of them is left in their heads. How many.
@@ -33,8 +36,10 @@ static PORT_INLINE uint32_t split_device_get_row(struct vring_split_device *vq, 
 
     if (!split_device_goes_round(vq))
         return 0;
+    most = batch_least(most, ring->size - (place > first ? place : first));
+    port_expect_loads(desc, 16 * batch_least(most, SPLIT_ROW_EXPECTED));
     PORT_TWO_ROUNDS
-    for (end = position + batch_least(most, ring->size - (place > first ? place : first)); position != end; position++) {
+    for (end = position + most; position != end; position++) {
         if (split_load_entry(entry) != (uint16_t)handle)
             break;
 
