@@ -26,8 +26,8 @@ bool add_pair(Suite &suite, const std::string &bench, const Implementation &driv
               [driver_calls, device_calls, config, &memory](benchmark::State &state) {
         Pair pair(*driver_calls, *device_calls, config, memory);
         pair.run(1 + config.size / config.batch); /* once round the ring */
-        for (auto _ : state)
-            pair.run(1);
+        while (state.KeepRunningBatch(state.max_iterations)) /* no call of ours in each */
+            pair.run(static_cast<size_t>(state.max_iterations));
     });
     return true;
 }

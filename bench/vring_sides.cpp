@@ -203,7 +203,7 @@ template <class Ring> struct alignas(128) Driver {
     {
         auto &driver = *static_cast<Driver *>(side);
 
-        if (n == 1)
+        if (__builtin_expect(n == 1, 1))
             driver.give_one();
         else if (driver.runs)
             driver.give_run(n);
@@ -218,10 +218,12 @@ template <class Ring> struct alignas(128) Driver {
     {
         int answer = Ring::driver_get_used(&queue, used);
 
-        if (answer == VRING_E_EMPTY)
-            return 0;
-        must(answer == 0 && used[0].token == taken++, "get_used, in order");
-        return 1;
+        if (__builtin_expect(answer == 0, 1)) {
+            must(used[0].token == taken++, "get_used, in order");
+            return 1;
+        }
+        must(answer == VRING_E_EMPTY, "get_used");
+        return 0;
     }
 
     [[gnu::noinline]] uint32_t take_batch(uint32_t n)
@@ -256,7 +258,7 @@ template <class Ring> struct alignas(128) Driver {
     {
         auto &driver = *static_cast<Driver *>(side);
 
-        return n == 1 ? driver.take_one() : driver.runs ? driver.take_run(n) : driver.take_batch(n);
+        return __builtin_expect(n == 1, 1) ? driver.take_one() : driver.runs ? driver.take_run(n) : driver.take_batch(n);
     }
 
     static bool sleep(void *side)
@@ -327,12 +329,13 @@ template <class Ring> struct alignas(128) Device {
     {
         int answer = Ring::device_get_avail(&queue, iov, RING_MOST_PIECES, chains);
 
-        if (answer == VRING_E_EMPTY)
-            return false;
-        must(answer == 0, "get_avail");
-        must_be_whole(chains[0]);
-        must(Ring::device_add_used(&queue, chains[0].handle, used_len) == 0, "add_used");
-        return true;
+        if (__builtin_expect(answer == 0, 1)) {
+            must_be_whole(chains[0]);
+            must(Ring::device_add_used(&queue, chains[0].handle, used_len) == 0, "add_used");
+            return true;
+        }
+        must(answer == VRING_E_EMPTY, "get_avail");
+        return false;
     }
 
     [[gnu::noinline]] uint32_t turn_batch(uint32_t n)
@@ -387,7 +390,7 @@ template <class Ring> struct alignas(128) Device {
     static uint32_t turn(void *side, uint32_t n, bool *notify)
     {
         auto &device = *static_cast<Device *>(side);
-        uint32_t done = n == 1 ? device.turn_one() : device.runs ? device.turn_run(n) : device.turn_batch(n);
+        uint32_t done = __builtin_expect(n == 1, 1) ? device.turn_one() : device.runs ? device.turn_run(n) : device.turn_batch(n);
 
         if (done > 0) {
             int owed = Ring::device_publish(&device.queue);

@@ -51,6 +51,7 @@ struct driver {
     struct virtio_device device;
     struct virtqueue *vq;
     struct scatterlist readable[1], writable[2];
+    struct scatterlist *lists[2];
     uintptr_t given, taken;
     bool three;
 };
@@ -91,6 +92,8 @@ static void *driver_start(const struct ring_config *config, struct ring_shared *
     sg_init_table(driver->writable, 2);
     sg_set_buf(&driver->writable[0], shared->data + 16, 64);
     sg_set_buf(&driver->writable[1], shared->data + 80, 1);
+    driver->lists[0] = driver->readable;
+    driver->lists[1] = driver->writable;
     return driver;
 }
 
@@ -102,34 +105,56 @@ static void driver_stop(void *side)
     free(driver);
 }
 
+static __always_inline void driver_give_one(struct driver *driver)
+{
+    void *token = (void *)++driver->given;
+    int error = driver->three ? virtqueue_add_sgs(driver->vq, driver->lists, 1, 1, token, GFP_ATOMIC) :
+                                virtqueue_add_outbuf(driver->vq, driver->readable, 1, token, GFP_ATOMIC);
+    if (unlikely(error))
+        abort();
+}
+
+static __attribute__((noinline)) void driver_give_batch(struct driver *driver, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        driver_give_one(driver);
+}
+
 static bool driver_give(void *side, uint32_t n)
 {
     struct driver *driver = side;
-    struct scatterlist *lists[] = {driver->readable, driver->writable};
 
-    for (uint32_t i = 0; i < n; i++) {
-        void *token = (void *)++driver->given;
-        int error = driver->three ? virtqueue_add_sgs(driver->vq, lists, 1, 1, token, GFP_ATOMIC) :
-                                    virtqueue_add_outbuf(driver->vq, driver->readable, 1, token, GFP_ATOMIC);
-        if (unlikely(error))
-            abort();
-    }
+    if (likely(n == 1))
+        driver_give_one(driver);
+    else
+        driver_give_batch(driver, n);
     return virtqueue_kick_prepare(driver->vq);
+}
+
+static __always_inline bool driver_take_one(struct driver *driver)
+{
+    unsigned int len;
+    void *token = virtqueue_get_buf(driver->vq, &len);
+
+    if (!token)
+        return false;
+    if (unlikely((uintptr_t)token != ++driver->taken))
+        abort();
+    return true;
+}
+
+static __attribute__((noinline)) uint32_t driver_take_batch(struct driver *driver, uint32_t n)
+{
+    uint32_t taken = 0;
+
+    while (taken < n && driver_take_one(driver))
+        taken++;
+    return taken;
 }
 
 static uint32_t driver_take(void *side, uint32_t n)
 {
-    struct driver *driver = side;
-    unsigned int len;
-
-    for (uint32_t i = 0; i < n; i++) {
-        void *token = virtqueue_get_buf(driver->vq, &len);
-        if (!token)
-            return i;
-        if (unlikely((uintptr_t)token != ++driver->taken))
-            abort();
-    }
-    return n;
+    return likely(n == 1) ? driver_take_one(side) : driver_take_batch(side, n);
 }
 
 static bool driver_sleep(void *side)
@@ -170,21 +195,34 @@ static void *device_start(const struct ring_config *config, const struct ring_sh
     return device;
 }
 
+static __always_inline bool device_turn_one(struct device_side *device)
+{
+    u16 head;
+    int got = vringh_getdesc_kern(&device->ring, &device->readable, &device->writable, &head, GFP_KERNEL);
+
+    if (got == 0)
+        return false;
+    if (unlikely(got < 0 || device->readable.used + device->writable.used != device->pieces))
+        abort();
+    if (unlikely(vringh_complete_kern(&device->ring, head, device->written)))
+        abort();
+    return true;
+}
+
+static __attribute__((noinline)) uint32_t device_turn_batch(struct device_side *device, uint32_t n)
+{
+    uint32_t done = 0;
+
+    while (done < n && device_turn_one(device))
+        done++;
+    return done;
+}
+
 static uint32_t device_turn(void *side, uint32_t n, bool *notify)
 {
     struct device_side *device = side;
-    uint32_t done = 0;
-    u16 head;
+    uint32_t done = likely(n == 1) ? device_turn_one(device) : device_turn_batch(device, n);
 
-    for (; done < n; done++) {
-        int got = vringh_getdesc_kern(&device->ring, &device->readable, &device->writable, &head, GFP_KERNEL);
-        if (got == 0)
-            break;
-        if (unlikely(got < 0 || device->readable.used + device->writable.used != device->pieces))
-            abort();
-        if (unlikely(vringh_complete_kern(&device->ring, head, device->written)))
-            abort();
-    }
     if (done > 0)
         *notify = vringh_need_notify_kern(&device->ring) > 0;
     return done;
