@@ -4,7 +4,7 @@
  * checked, everything is published once per batch where the format allows it, one fence per notification decision. It
  * is no library: no address is translated, nothing is remembered of a buffer but where it was, there is no event index,
  * no indirect table, no byte order but this machine's. It is what peers are measured against, one side at a time, and a
- * bound for how fast a library could be. With IN_ORDER it is another one: floor_in_order.c.
+ * bound for how fast a library could be. A ring with IN_ORDER has another: floor_in_order.c.
  */
 #include "floor.h"
 #include "floor_in_order.h"

@@ -32,11 +32,13 @@ typedef uint64_t slot_row;
      offsetof(struct vring_slot, count) == offsetof(struct vring_slot, writable) + 4 && \
      offsetof(struct vring_slot, position) == offsetof(struct vring_slot, writable) + 6)
 
+/* Of a buffer of so many descriptors, added at this position. */
 static PORT_INLINE slot_row slot_row_of(uint32_t count, uint16_t position)
 {
     return port_pair(0, port_pair(count, position, 16), 32);
 }
 
+/* Where a row begins. */
 static PORT_INLINE slot_row slot_row_at(uint16_t position)
 {
     return slot_row_of(1, position);
@@ -47,11 +49,13 @@ static PORT_INLINE uint16_t slot_row_position(slot_row row)
     return (uint16_t)(PORT_BIG_ENDIAN ? row : row >> 48);
 }
 
+/* The same one position further: modulo 2^16, and what lies beside the position stays what it is. */
 static PORT_INLINE slot_row slot_row_next(slot_row row)
 {
     return PORT_BIG_ENDIAN ? (row & ~(uint64_t)UINT16_MAX) | (uint16_t)(row + 1) : row + slot_row_of(0, 1);
 }
 
+/* The same, in a loop over a row. */
 static PORT_INLINE slot_row slot_row_after(slot_row row)
 {
     row = slot_row_next(row);

@@ -43,8 +43,8 @@ static PORT_INLINE void split_driver_added(struct vring_split_driver *vq, const 
 }
 
 /*
- * Stage the buffer whose count descriptors run from free_head to last. They are not yet taken off the free list, which goes
- * on behind last, nor from its count.
+ * Stage the buffer whose descriptors run from free_head to last, as many as row says. They are not yet taken off the free list,
+ * which goes on behind last, nor from its count.
  */
 static PORT_INLINE void split_driver_stage(struct split_driver_adding *adding, size_t last, uint64_t writable,
                                            uint64_t token)

@@ -104,8 +104,8 @@ static PORT_PART int split_driver_add_small(struct vring_split_driver *vq, const
 }
 
 /* add_avail for any list of pieces, or why it is none. */
-static PORT_REST int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
-                                           uint32_t n_readable, uint32_t n_writable, uint64_t token)
+static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, const struct vring_segment *segments,
+                                               uint32_t n_readable, uint32_t n_writable, uint64_t token)
 {
     uint32_t count = n_readable + n_writable;
     int refusal = peer_refusal(vq ? &vq->live : NULL, LIVE);

@@ -159,7 +159,7 @@ static inline void split_store_fields(uint64_t *words, uint32_t len, uint32_t fl
     access_store16(&desc->next.raw, split_wire16((uint16_t)next));
 }
 
-/* Both. */
+/* Both words of entry i. */
 static inline void split_store_desc(void *base, size_t i, uint64_t addr, uint32_t len, uint32_t flags, size_t next)
 {
     split_store_addr(split_desc(base, i), addr);

@@ -37,7 +37,6 @@ static PORT_INLINE uint32_t split_device_get_row(struct vring_split_device *vq, 
     if (!split_device_goes_round(vq))
         return 0;
     most = batch_least(most, ring->size - (place > first ? place : first));
-    port_expect_loads(desc, 16 * batch_least(most, SPLIT_ROW_EXPECTED));
     PORT_TWO_ROUNDS
     for (end = position + most; position != end; position++) {
         if (split_load_entry(entry) != (uint16_t)handle)
@@ -83,8 +82,10 @@ static PORT_NOINLINE uint32_t split_device_get_row_writable(struct vring_split_d
 static PORT_INLINE uint32_t split_device_get_pieces_in_order(struct vring_split_device *vq, struct vring_iov *iov,
                                                              uint32_t most)
 {
-    uint32_t n = split_device_get_row_readable(vq, iov, most);
+    uint32_t n;
 
+    port_expect_loads(split_desc(vq->ring.desc, vq->next_head), 16 * batch_least(most, SPLIT_ROW_EXPECTED));
+    n = split_device_get_row_readable(vq, iov, most);
     return n > 0 ? n : split_device_get_row_writable(vq, iov, most);
 }
 
