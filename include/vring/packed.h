@@ -66,6 +66,7 @@ struct vring_packed_position {
 /* Begins as struct vring_split_driver, with told, sequence and returned for published, next_avail and next_used. */
 struct vring_packed_driver {
     int live; /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
+    uint8_t straight; /* ours alone: which of its straight paths a verb may take; 0 if that is not known */
     struct vring_fault fault; /* what broke the queue */
     /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
     bool owes;             /* after a restart: a notification that the predecessor may not have sent */
@@ -185,6 +186,7 @@ int vring_packed_driver_snapshot_entry(const struct vring_packed_driver *vq, uin
 
 struct vring_packed_device {
     int live; /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
+    uint8_t straight; /* ours alone: which of its straight paths a verb may take; 0 if that is not known */
     struct vring_fault fault; /* what broke the queue */
     /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
     bool owes;             /* after a restart: a notification that the predecessor may not have sent */

@@ -78,6 +78,7 @@ struct vring_split_ring {
 /* Begins as struct vring_packed_driver: built for size, both formats share what they do with that. */
 struct vring_split_driver {
     int live; /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
+    uint8_t straight; /* ours alone: which of its straight paths a verb may take; 0 if that is not known */
     struct vring_fault fault; /* what broke the queue */
     /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
     bool owes;           /* after a restart: a notification that the predecessor may not have sent */
@@ -331,6 +332,7 @@ int vring_split_driver_snapshot_entry(const struct vring_split_driver *vq, uint3
 
 struct vring_split_device {
     int live; /* 1, or 2 while suspended; 0 before init and after reset; or the first VRING_E_PEER_* */
+    uint8_t straight; /* ours alone: which of its straight paths a verb may take; 0 if that is not known */
     struct vring_fault fault; /* what broke the queue */
     /* ours alone; small ones first: Thumb has short instructions for what lies in the first bytes */
     bool owes;            /* after a restart: a notification that the predecessor may not have sent */

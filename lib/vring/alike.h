@@ -20,6 +20,7 @@
 /* How a driver of either format begins. A packed one counts buffers where the indices of a split one do. */
 typedef struct {
     int live;
+    uint8_t straight;
     struct vring_fault fault;
     bool owes;
     uint8_t used_len;

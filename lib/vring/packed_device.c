@@ -14,6 +14,7 @@
 #include "peer.h"
 #include "regions.h"
 #include "resume.h"
+#include "straight.h"
 
 VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_packed_device), "peer.h");
 VRING_STATIC_ASSERT(HEADS_LIE_SIDE_BY_SIDE, "heads.h");
@@ -96,8 +97,10 @@ int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_
 
 void vring_packed_device_reset(struct vring_packed_device *vq)
 {
-    if (vq)
-        vq->live = 0;
+    if (!vq)
+        return;
+    vq->live = 0;
+    straight_forget(&vq->straight);
 }
 
 /* --------------------------------------------------------------------------------------------------------- take --- */
@@ -144,6 +147,7 @@ int vring_packed_device_rewind(struct vring_packed_device *vq, vring_handle hand
     if (VRING_BUILD_RESTART && (head->used & HEAD_AGAIN)) {
         heads_wait_again(vq->heads, handle_head(handle));
         vq->waiting = waiting;
+        straight_forget(&vq->straight);
         vq->waiting_at = packed_back(&vq->ring, vq->waiting_at, entries);
         return 0;
     }
@@ -231,11 +235,8 @@ static PORT_REST int packed_device_add_any(struct vring_packed_device *vq, vring
 
 int vring_packed_device_add_used(struct vring_packed_device *vq, vring_handle handle, uint32_t len)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || inflight_is_kept(&vq->inflight)))
-        return packed_device_add_any(vq, handle, len);
-    if (feature_on(vq->features, VRING_F_IN_ORDER))
-        return packed_device_add_in_order(vq, handle, len);
-    if (PORT_UNLIKELY(heads_check_use(vq->heads, vq->ring.size, handle, len) != 0))
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !straight_is(vq->straight, STRAIGHT_ANY_ORDER) ||
+                                    heads_check_use(vq->heads, vq->ring.size, handle, len) != 0))
         return packed_device_add_any(vq, handle, len);
     packed_device_stage(vq, handle_head(handle), len, vq->heads[handle_head(handle)].taken);
     heads_release(vq->heads, handle_head(handle));
@@ -383,6 +384,7 @@ static PORT_REST int packed_device_publish_any(struct vring_packed_device *vq)
 
     if (refusal)
         return refusal;
+    packed_device_find_straight(vq);
     if (vq->staged == 0)
         return resume_settle(&vq->owes);
 
@@ -399,15 +401,16 @@ static PORT_REST int packed_device_publish_any(struct vring_packed_device *vq)
 
 int vring_packed_device_publish(struct vring_packed_device *vq)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || vq->staged == 0 || inflight_is_kept(&vq->inflight) ||
-                                    resume_owes(vq->owes)))
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->staged == 0))
         return packed_device_publish_any(vq);
 
     uint16_t added = vq->staged;
 
-    if (feature_on(vq->features, VRING_F_IN_ORDER))
+    if (!straight_is(vq->straight, STRAIGHT_ANY_ORDER)) {
+        if (!straight_is(vq->straight, STRAIGHT_IN_ORDER))
+            return packed_device_publish_any(vq);
         packed_device_end_batch(vq);
-
+    }
     packed_device_tell(vq);
     return packed_device_is_due(vq, added);
 }
@@ -458,6 +461,7 @@ int vring_packed_device_suspend(struct vring_packed_device *vq)
     if (!feature_on(vq->features, VRING_F_SUSPEND))
         return VRING_E_FEATURE;
     vq->live = SUSPENDED;
+    straight_forget(&vq->straight);
     return vq->in_flight + (vq->staged > 0);
 }
 

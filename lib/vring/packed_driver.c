@@ -12,6 +12,7 @@
 #include "peer.h"
 #include "resume.h"
 #include "slots.h"
+#include "straight.h"
 #include "used_len.h"
 
 VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_packed_driver), "peer.h");
@@ -83,8 +84,10 @@ int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_
 
 void vring_packed_driver_reset(struct vring_packed_driver *vq)
 {
-    if (vq)
-        vq->live = 0;
+    if (!vq)
+        return;
+    vq->live = 0;
+    straight_forget(&vq->straight);
 }
 
 /* ------------------------------------------------------------------------------------------------------ publish --- */
@@ -117,6 +120,7 @@ static PORT_REST int packed_driver_publish_any(struct vring_packed_driver *vq)
 
     if (refusal)
         return refusal;
+    packed_driver_find_straight(vq);
     if (packed_driver_staged(vq) == 0)
         return resume_settle(&vq->owes);
 
@@ -131,7 +135,7 @@ static PORT_REST int packed_driver_publish_any(struct vring_packed_driver *vq)
 
 int vring_packed_driver_publish(struct vring_packed_driver *vq)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || packed_driver_staged(vq) == 0 || resume_owes(vq->owes)))
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || straight_is(vq->straight, STRAIGHT_UNKNOWN) || packed_driver_staged(vq) == 0))
         return packed_driver_publish_any(vq);
 
     struct vring_packed_position before = vq->published;
@@ -355,6 +359,7 @@ static PORT_REST int packed_driver_get_any(struct vring_packed_driver *vq, struc
 
     if (refusal)
         return refusal;
+    packed_driver_find_straight(vq);
     if (feature_on(vq->features, VRING_F_IN_ORDER))
         return packed_driver_get_one_in_order(vq, used);
     return PORT_FAST ? packed_driver_get_each(vq, used, 1, &n) : packed_driver_get_small(vq, used);
@@ -362,8 +367,8 @@ static PORT_REST int packed_driver_get_any(struct vring_packed_driver *vq, struc
 
 int vring_packed_driver_get_used(struct vring_packed_driver *vq, struct vring_used_buffer *used)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || !used || vq->live <= 0 || packed_driver_staged(vq) != 0 ||
-                                    feature_on(vq->features, VRING_F_IN_ORDER)))
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !used || !straight_is(vq->straight, STRAIGHT_ANY_ORDER) ||
+                                    packed_driver_staged(vq) != 0))
         return packed_driver_get_any(vq, used);
     return packed_driver_get(vq, false, used);
 }

@@ -18,6 +18,7 @@
 #include "peer.h"
 #include "regions.h"
 #include "resume.h"
+#include "straight.h"
 
 /*
  * Take the buffer at next_avail, whatever it is, by a walk that begins at this place, or goes on there, and then with first,
@@ -338,6 +339,7 @@ static PORT_REST int packed_device_get_any(struct vring_packed_device *vq, struc
 
     if (refusal)
         return refusal;
+    packed_device_find_straight(vq);
     return vring_packed_device_waits(vq) ? packed_device_get_again(vq, &walk) : packed_device_get_next(vq, &walk);
 }
 
@@ -402,12 +404,13 @@ static PORT_NOINLINE int packed_device_get_one_in_order(struct vring_packed_devi
 int vring_packed_device_get_avail(struct vring_packed_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                   struct vring_chain *chain)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || !chain || !iov || n_iov == 0 || vq->live != LIVE ||
-                                    resume_waiting(vq->waiting) > 0 || inflight_is_kept(&vq->inflight)))
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !chain || !iov || n_iov == 0))
         return packed_device_get_any(vq, iov, n_iov, chain);
-    if (packed_device_passes(vq))
+    if (straight_is(vq->straight, STRAIGHT_ANY_ORDER))
+        return packed_device_get_one(vq, false, iov, n_iov, chain);
+    if (straight_is(vq->straight, STRAIGHT_IN_ORDER))
         return packed_device_get_one_in_order(vq, iov, n_iov, chain);
-    return packed_device_get_one(vq, false, iov, n_iov, chain);
+    return packed_device_get_any(vq, iov, n_iov, chain);
 }
 
 /* Up to capacity buffers, by so many calls. */

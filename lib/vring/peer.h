@@ -31,14 +31,19 @@ static inline void peer_note(struct vring_fault *fault, int error, uint32_t posi
     fault->value = value;
 }
 
-/* How a queue begins: the word that every call asks, and the evidence. So the address of one says where the other is. */
+/*
+ * How a queue begins: the word that every call asks, what straight.h makes of it, and the evidence. So the address of the first
+ * says where the others are.
+ */
 struct peer_health {
     int live;
+    uint8_t straight;
     struct vring_fault fault;
 };
 
-#define PEER_HEALTH_COMES_FIRST(queue)                             \
-    (offsetof(queue, live) == offsetof(struct peer_health, live) && \
+#define PEER_HEALTH_COMES_FIRST(queue)                                     \
+    (offsetof(queue, live) == offsetof(struct peer_health, live) &&         \
+     offsetof(queue, straight) == offsetof(struct peer_health, straight) && \
      offsetof(queue, fault) == offsetof(struct peer_health, fault))
 
 /*

@@ -14,6 +14,7 @@
 #include "resume.h"
 #include "split_ring.h"
 #include "split_use.h"
+#include "straight.h"
 
 VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_split_device), "peer.h");
 VRING_STATIC_ASSERT(HEADS_LIE_SIDE_BY_SIDE, "heads.h");
@@ -91,8 +92,10 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
 
 void vring_split_device_reset(struct vring_split_device *vq)
 {
-    if (vq)
-        vq->live = 0;
+    if (!vq)
+        return;
+    vq->live = 0;
+    straight_forget(&vq->straight);
 }
 
 /* --------------------------------------------------------------------------------------------------------- take --- */
@@ -123,6 +126,7 @@ int vring_split_device_rewind(struct vring_split_device *vq, vring_handle handle
     if (VRING_BUILD_RESTART && (vq->heads[head].used & HEAD_AGAIN)) {
         heads_wait_again(vq->heads, head);
         vq->waiting = waiting;
+        straight_forget(&vq->straight);
         vq->seen_avail = vq->next_avail; /* nothing newer is handed out before it */
         return 0;
     }
@@ -193,11 +197,8 @@ static PORT_REST int split_device_add_any(struct vring_split_device *vq, vring_h
 
 int vring_split_device_add_used(struct vring_split_device *vq, vring_handle handle, uint32_t len)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || inflight_is_kept(&vq->inflight)))
-        return split_device_add_any(vq, handle, len);
-    if (feature_on(vq->features, VRING_F_IN_ORDER))
-        return split_device_add_in_order(vq, handle, len);
-    if (PORT_UNLIKELY(heads_check_use(vq->heads, vq->ring.size, handle, len) != 0))
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !straight_is(vq->straight, STRAIGHT_ANY_ORDER) ||
+                                    heads_check_use(vq->heads, vq->ring.size, handle, len) != 0))
         return split_device_add_any(vq, handle, len);
     heads_release(vq->heads, handle_head(handle));
     split_store_used(&vq->ring, vq->next_used++, handle_head(handle), len);
@@ -322,6 +323,7 @@ static PORT_REST int split_device_publish_any(struct vring_split_device *vq)
 
     if (refusal)
         return refusal;
+    split_device_find_straight(vq);
     if (vq->next_used == vq->published)
         return resume_settle(&vq->owes);
 
@@ -341,14 +343,16 @@ static PORT_REST int split_device_publish_any(struct vring_split_device *vq)
 
 int vring_split_device_publish(struct vring_split_device *vq)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->live <= 0 || vq->next_used == vq->published ||
-                                    inflight_is_kept(&vq->inflight) || resume_owes(vq->owes)))
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || vq->next_used == vq->published))
         return split_device_publish_any(vq);
 
     uint16_t before = vq->published;
 
-    if (feature_on(vq->features, VRING_F_IN_ORDER))
+    if (!straight_is(vq->straight, STRAIGHT_ANY_ORDER)) {
+        if (!straight_is(vq->straight, STRAIGHT_IN_ORDER))
+            return split_device_publish_any(vq);
         split_device_end_batch(vq);
+    }
     vq->published = vq->next_used;
     split_publish_used(&vq->ring, vq->published); /* B */
     return split_device_is_due(vq, before);
@@ -407,6 +411,7 @@ int vring_split_device_suspend(struct vring_split_device *vq)
     if (!feature_on(vq->features, VRING_F_SUSPEND))
         return VRING_E_FEATURE;
     vq->live = SUSPENDED;
+    straight_forget(&vq->straight);
     return (uint16_t)(vq->next_avail - vq->published);
 }
 

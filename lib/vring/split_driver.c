@@ -12,6 +12,7 @@
 #include "slots.h"
 #include "split_return.h"
 #include "split_ring.h"
+#include "straight.h"
 #include "used_len.h"
 
 VRING_STATIC_ASSERT(PEER_HEALTH_COMES_FIRST(struct vring_split_driver), "peer.h");
@@ -81,8 +82,10 @@ int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_dr
 
 void vring_split_driver_reset(struct vring_split_driver *vq)
 {
-    if (vq)
-        vq->live = 0;
+    if (!vq)
+        return;
+    vq->live = 0;
+    straight_forget(&vq->straight);
 }
 
 /* ------------------------------------------------------------------------------------------------------ publish --- */
@@ -261,6 +264,7 @@ static PORT_REST int split_driver_get_one(struct vring_split_driver *vq, struct 
 
     if (refusal)
         return refusal;
+    split_driver_find_straight(vq);
 
     int ready = split_driver_announced(vq, 1);
     uint32_t n;
@@ -274,8 +278,8 @@ static PORT_REST int split_driver_get_one(struct vring_split_driver *vq, struct 
 
 int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used_buffer *used)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || !used || vq->live <= 0 || vq->next_avail != vq->published ||
-                                    feature_on(vq->features, VRING_F_IN_ORDER)))
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !used || !straight_is(vq->straight, STRAIGHT_ANY_ORDER) ||
+                                    vq->next_avail != vq->published))
         return split_driver_get_one(vq, used);
 
     const size_t at = vq->next_used;

@@ -17,6 +17,7 @@
 #include "split_row.h"
 #include "split_taking.h"
 #include "split_walk.h"
+#include "straight.h"
 
 /* Look at avail.idx, which was seen here, again: it may have moved forward, as far as the ring can hold. */
 static PORT_PART int split_device_observe(struct vring_split_device *vq, uint16_t seen)
@@ -233,6 +234,7 @@ static PORT_REST int split_device_get_any(struct vring_split_device *vq, struct 
 
     if (refusal)
         return refusal;
+    split_device_find_straight(vq);
 
     int ready = split_device_announced(vq, 1);
 
@@ -270,10 +272,9 @@ static PORT_INLINE int split_device_get_next(struct vring_split_device *vq, bool
                                              uint32_t n_iov, struct vring_chain *chain)
 {
     struct split_device_taking taking = split_device_taking(vq, passes);
+    const size_t at = taking.next_avail;
     struct split_words words = {0, 0};
     size_t head = 0;
-
-    const size_t at = taking.next_avail;
 
     if (PORT_LIKELY(vq->seen_avail == at)) {
         int error = split_device_observe(vq, (uint16_t)at);
@@ -307,12 +308,13 @@ static PORT_NOINLINE int split_device_get_in_order(struct vring_split_device *vq
 int vring_split_device_get_avail(struct vring_split_device *vq, struct vring_iov *iov, uint32_t n_iov,
                                  struct vring_chain *chain)
 {
-    if (!PORT_FAST || PORT_UNLIKELY(!vq || !chain || !iov || n_iov == 0 || vq->live != LIVE ||
-                                    resume_waiting(vq->waiting) > 0 || inflight_is_kept(&vq->inflight)))
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || !chain || !iov || n_iov == 0))
         return split_device_get_any(vq, iov, n_iov, chain);
-    if (split_device_passes(vq))
+    if (straight_is(vq->straight, STRAIGHT_ANY_ORDER))
+        return split_device_get_next(vq, false, iov, n_iov, chain);
+    if (straight_is(vq->straight, STRAIGHT_IN_ORDER))
         return split_device_get_in_order(vq, iov, n_iov, chain);
-    return split_device_get_next(vq, false, iov, n_iov, chain);
+    return split_device_get_any(vq, iov, n_iov, chain);
 }
 
 /* Up to most buffers, by so many calls. */

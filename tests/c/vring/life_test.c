@@ -100,6 +100,7 @@ MODERN_RING_TEST(V102_a_suspended_queue_finishes_and_then_stands_still)
     CHECK_OK(vring_device_add_used(&r.device, chain.handle, 16));
     CHECK_EQ(vring_device_suspend(&r.device), 1);
     CHECK_EQ(vring_device_publish(&r.device), 1);
+    CHECK_ERR(ring_get_avail(&r, &chain), VRING_E_STATE); /* whatever other verbs may do meanwhile */
     CHECK_EQ(vring_device_suspend(&r.device), 0);
     memcpy(before, r.driver_config.desc, r.layout.desc_size);
     CHECK_OK(vring_device_publish(&r.device));
@@ -227,6 +228,8 @@ RING_TEST(C170_an_interrupt_before_there_is_anything_or_after_a_reset_is_nothing
     CHECK_OK(ring_add(&r, 0, 16, true, 1));
     CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
     CHECK_OK(vring_driver_disable_notify(&r.driver));
+    CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
+    CHECK(vring_driver_publish(&r.driver) >= 0); /* nothing is out of the ordinary now */
     CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_EMPTY);
     vring_driver_reset(&r.driver);
     CHECK_ERR(vring_driver_get_used(&r.driver, &used), VRING_E_STATE);

@@ -189,6 +189,32 @@ MODERN_RING_TEST(V102_a_suspended_device_hands_out_again_what_waits_and_nothing_
     }
 }
 
+/* Also when nothing else is left of the restart, and the device has gone on as any. A packed one has to have IN_ORDER for that. */
+MODERN_RING_TEST(C226_what_was_handed_out_again_comes_before_anything_newer_when_it_is_rewound)
+{
+    for (int in_order = (format->plain & VRING_F_RING_PACKED) != 0; in_order < 2; in_order++) {
+        struct vring_chain chains[2], again;
+        static struct ring r;
+        int bytes;
+
+        CHECK_OK(busy(&r, format, in_order ? VRING_F_IN_ORDER : 0, false, chains));
+        bytes = vring_device_save(&r.device, state, sizeof state);
+        CHECK(bytes > 0);
+        CHECK_EQ(vring_device_restore(&r.device, &r.device_config, state, (size_t)bytes), 1);
+        for (uint32_t i = 0; i < 2; i++) {
+            CHECK_OK(ring_get_avail(&r, &again));
+            CHECK_EQ(again.writable, 16 + i);
+        }
+        CHECK_EQ(vring_device_publish(&r.device), 1); /* which the predecessor may have owed */
+        CHECK_OK(vring_device_publish(&r.device));
+        CHECK_OK(vring_device_rewind(&r.device, again.handle));
+        for (uint32_t i = 1; i < 3; i++) {
+            CHECK_OK(ring_get_avail(&r, &again));
+            CHECK_EQ(again.writable, 16 + i);
+        }
+    }
+}
+
 /*
  * Four buffers with IN_ORDER, in lists of so many pieces; all are taken, and the second and the fourth used before their
  * turn. Then the device is saved and restored, twice.
