@@ -145,13 +145,17 @@ Pair::~Pair()
 
 void Pair::run(size_t batches)
 {
-    uint32_t batch = config.batch;
+    const auto give = driver.give;
+    const auto turn = device.turn;
+    const auto take = driver.take;
+    void *const giver = driver_side, *const turner = device_side;
+    const uint32_t batch = config.batch;
+    bool notify = false;
 
     for (size_t i = 0; i < batches; i++) {
-        bool notify = false;
-        driver.give(driver_side, batch);
-        uint32_t turned = device.turn(device_side, batch, &notify);
-        uint32_t taken = driver.take(driver_side, batch);
+        give(giver, batch);
+        uint32_t turned = turn(turner, batch, &notify);
+        uint32_t taken = take(giver, batch);
         if (__builtin_expect(turned != batch || taken != batch, 0)) {
             std::fprintf(stderr, "%s with %s: of %u buffers the device found %u and the driver got back %u\n",
                          driver.name, device.name, batch, turned, taken);
