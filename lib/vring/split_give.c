@@ -126,28 +126,41 @@ static PORT_NOINLINE int split_driver_add_list(struct vring_split_driver *vq, co
     return 0;
 }
 
+/* One piece of this kind, for which there is room; false if it is not sound. */
+static PORT_INLINE bool split_driver_add_piece(struct vring_split_driver *vq, const struct vring_segment *segment,
+                                               uint32_t kind, uint64_t token)
+{
+    size_t head = vq->free_head;
+    uint32_t len = segment->len;
+
+    if (!segment_is_sound(segment->addr, len))
+        return false;
+    split_store_desc(vq->ring.desc, head, segment->addr, len, kind, 0);
+
+    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring, 1);
+
+    adding.free_head = head;
+    split_driver_stage_piece(&adding, kind ? len : 0, token);
+    vq->next_avail++;
+    vq->free_head = (uint16_t)adding.free_head;
+    vq->free_count--;
+    return true;
+}
+
 int vring_split_driver_add_avail(struct vring_split_driver *vq, const struct vring_segment *segments,
                                  uint16_t n_readable, uint16_t n_writable, uint64_t token)
 {
     if (!PORT_FAST)
         return split_driver_add_small(vq, segments, n_readable, n_writable, token);
-    if (PORT_UNLIKELY(!vq || vq->live != LIVE || n_readable + n_writable != 1 || !segments || vq->free_count == 0 ||
-                      !segment_is_sound(segments->addr, segments->len)))
-        return split_driver_add_list(vq, segments, n_readable, n_writable, token);
-
-    size_t head = vq->free_head;
-    uint32_t len = segments->len;
-
-    split_store_desc(vq->ring.desc, head, segments->addr, len, n_writable ? VRING_DESC_WRITE : 0, 0);
-
-    struct split_driver_adding adding = split_driver_adding(vq, &vq->ring, 1);
-
-    adding.free_head = head;
-    split_driver_stage_piece(&adding, n_writable ? len : 0, token);
-    vq->next_avail++;
-    vq->free_head = (uint16_t)adding.free_head;
-    vq->free_count--;
-    return 0;
+    if (PORT_LIKELY(vq && vq->live == LIVE && segments && vq->free_count > 0)) {
+        if (n_writable == 0 && n_readable == 1 && split_driver_add_piece(vq, segments, 0, token)) {
+            PORT_STORED(vq->free_count); /* gcc makes one of both kinds otherwise, of numbers instead of constants */
+            return 0;
+        }
+        if (n_readable == 0 && n_writable == 1 && split_driver_add_piece(vq, segments, VRING_DESC_WRITE, token))
+            return 0;
+    }
+    return split_driver_add_list(vq, segments, n_readable, n_writable, token);
 }
 
 int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct vring_table *table,
