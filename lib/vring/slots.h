@@ -91,16 +91,30 @@ static inline bool slot_is_at(const struct vring_slot *slots, uint32_t mask, siz
 }
 
 /*
+ * The descriptors of the buffer at head come free, behind those that *link is the end of: a number that is to say where the list
+ * goes on, and says so then. Returns how many, and *link is their end.
+ */
+static inline uint32_t slots_append(struct vring_slot *slots, size_t head, uint16_t **link)
+{
+    uint32_t count = slots[head].count;
+
+    **link = (uint16_t)head;
+    *link = &slots[slots[head].last].next;
+    slots[head].count = 0;
+    slots[head].position = 0; /* one store, with its neighbour */
+    return count;
+}
+
+/*
  * Put the descriptors of the buffer at head back in front of the free list that starts at free_head: it starts at head
  * then. Returns how many.
  */
 static inline uint32_t slots_put_back(struct vring_slot *slots, size_t head, size_t free_head)
 {
-    uint32_t count = slots[head].count;
+    uint16_t first, *link = &first;
+    uint32_t count = slots_append(slots, head, &link);
 
-    slots[slots[head].last].next = (uint16_t)free_head;
-    slots[head].count = 0;
-    slots[head].position = 0; /* one store, with its neighbour */
+    *link = (uint16_t)free_head;
     return count;
 }
 

@@ -196,12 +196,16 @@ static PORT_INLINE int split_driver_get_alone(struct vring_split_driver *vq, con
     return 0;
 }
 
-/* Up to most of what was announced, in any order; *n says how many. */
+/*
+ * Up to most of what was announced, in any order; *n says how many. What came back together goes in front of the free list as it
+ * came, so that it is taken in this order again: mostly that in which it lies in the table.
+ */
 static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struct split_driver_taking taking,
                                             struct vring_used_buffer *used, uint32_t most, uint32_t *n)
 {
     const struct vring_split_ring *ring = taking.ring;
     struct vring_used_buffer *next = used, *end = used + most;
+    uint16_t first, *link = &first;
     int error = 0;
 
     while (!error && next != end) {
@@ -210,11 +214,13 @@ static PORT_INLINE int split_driver_get_any(struct vring_split_driver *vq, struc
 
         for (; next != row; next++, elem += 2) {
             split_expect_used(elem);
-            error = split_driver_get(vq, &taking, elem, next);
+            error = split_driver_get(vq, &taking, elem, next, &link);
             if (PORT_UNLIKELY(error))
                 break;
         }
     }
+    *link = (uint16_t)taking.free_head;
+    taking.free_head = first;
     split_driver_taken(vq, &taking);
     *n = (uint32_t)(next - used);
     return error;

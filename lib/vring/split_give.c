@@ -192,7 +192,7 @@ int vring_split_driver_add_indirect(struct vring_split_driver *vq, const struct 
 
 /*
  * The first n free descriptors, or as many as there are, will be written. Only two are looked at, and tell where the others lie,
- * mostly: what came back in the order in which it was given is taken again from the last one down.
+ * mostly: up from there, or down if they came back one by one.
  */
 static PORT_INLINE void split_driver_expect(const struct vring_split_driver *vq, uint32_t n)
 {
@@ -345,8 +345,8 @@ int vring_split_driver_add_avail_batch(struct vring_split_driver *vq, const stru
 
     int error = vq->live != LIVE ? peer_verdict(vq->live) : 0;
 
-    if (PORT_FAST && !error && count > 0 && (buffers->table || buffers->n_readable + buffers->n_writable == 1))
-        split_driver_expect(vq, count);
+    if (PORT_FAST && !error && count > 0)
+        split_driver_expect(vq, buffers->table ? count : count * ((uint32_t)buffers->n_readable + buffers->n_writable));
     while (!error && added < count) {
         const struct vring_avail_buffer *buffer = &buffers[added];
         uint32_t run = split_driver_add_run(vq, buffer, count - added);

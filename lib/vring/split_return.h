@@ -74,9 +74,9 @@ static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const st
     return used_len_judge(&vq->fault, &vq->live, &vq->used_len, (uint32_t)at, taking->slots[*head].writable, len);
 }
 
-/* Buffers come back in any order. */
+/* Buffers come back in any order; their descriptors come free behind those that *link is the end of. */
 static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct split_driver_taking *taking,
-                                        const uint32_t *elem, struct vring_used_buffer *used)
+                                        const uint32_t *elem, struct vring_used_buffer *used, uint16_t **link)
 {
     size_t head = 0;
     uint32_t len = 0;
@@ -86,8 +86,7 @@ static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct sp
         return error;
     used->token = taking->slots[head].token;
     used->len = len;
-    taking->free_count += slots_put_back(taking->slots, head, taking->free_head);
-    taking->free_head = head;
+    taking->free_count += slots_append(taking->slots, head, link);
     taking->next_used++;
     return 0;
 }

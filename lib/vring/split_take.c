@@ -352,6 +352,8 @@ static PORT_INLINE int split_device_get_kind(struct vring_split_device *vq, uint
     size_t head = batch->head;
     int error = 0;
 
+    if (split_is_piece(words, kind)) /* and so are those further up, mostly */
+        port_expect_loads(split_desc(ring->desc, head), 16 * batch_least((uint32_t)(end - chains), SPLIT_ROW_EXPECTED));
     while (split_device_take_piece(vq, &taking, head, words, kind, iov, chain)) {
         iov++;
         if (++chain == end)
@@ -362,7 +364,6 @@ static PORT_INLINE int split_device_get_kind(struct vring_split_device *vq, uint
             break;
         (++order)->order = (uint16_t)head;
         words = split_fetch(ring->desc, head);
-        split_expect_desc(ring, head, 8);
     }
     split_device_taken(vq, &taking);
     batch->taken += (uint32_t)(chain - chains);

@@ -237,6 +237,11 @@ BREAKS = [
     Mutant("packed_take.c", "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE)", "VRING_DESC_INDIRECT | VRING_DESC_WRITE)"),
     Mutant("packed_take.c", "VRING_DESC_NEXT | VRING_DESC_INDIRECT | VRING_DESC_WRITE)", "VRING_DESC_NEXT | VRING_DESC_WRITE)"),
     Mutant("packed_take.c", "} else if (unlike == VRING_DESC_WRITE) {", "} else if (1) {"),
+    # what comes free
+    Mutant("split_driver.c", "    *link = (uint16_t)taking.free_head;\n", ""),
+    Mutant("split_driver.c", "    taking.free_head = first;\n", ""),
+    Mutant("slots.h", "    *link = &slots[slots[head].last].next;\n", "    *link = &slots[head].next;\n"),
+    Mutant("slots.h", "    *link = (uint16_t)free_head;\n", ""),
     # which queues go straight
     *(Mutant(f"{cell}.c", "    straight_forget(&vq->straight);\n", "", which=which)
       for cell, count in (("split_driver", 1), ("packed_driver", 1), ("split_device", 3), ("packed_device", 3)) for which in range(count)),
