@@ -92,6 +92,7 @@ int vring_packed_device_init(struct vring_packed_device *vq, const struct vring_
     if (inflight_is_kept(&vq->inflight))
         vring_inflight_start_packed(&vq->inflight, vq->heads, vq->ring.size, packed_entry(start), packed_wrap(start));
     vring_packed_device_start(vq, start, start);
+    packed_device_find_straight(vq);
     return 0;
 }
 

@@ -79,6 +79,7 @@ int vring_packed_driver_init(struct vring_packed_driver *vq, const struct vring_
     slots_clear(vq->slots, vq->ring.size);
     packed_clear(&vq->ring, vq->next_avail);
     vq->live = LIVE;
+    packed_driver_find_straight(vq);
     return 0;
 }
 

@@ -87,6 +87,7 @@ int vring_split_device_init(struct vring_split_device *vq, const struct vring_de
     if (inflight_is_kept(&vq->inflight))
         vring_inflight_start_split(&vq->inflight, vq->ring.size, config->index);
     vring_split_device_start(vq, config->index, config->index);
+    split_device_find_straight(vq);
     return 0;
 }
 

@@ -77,6 +77,7 @@ int vring_split_driver_init(struct vring_split_driver *vq, const struct vring_dr
     slots_clear(vq->slots, vq->ring.size);
     split_clear(&vq->ring, config->index);
     vq->live = LIVE;
+    split_driver_find_straight(vq);
     return 0;
 }
 

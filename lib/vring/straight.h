@@ -2,7 +2,7 @@
 /*
  * One look for many. Most queues are live, keep no note of what is in flight, and have nothing left over from a restart: all of which
  * a verb has to ask before it goes straight for a buffer, in any order or in order. Which of the two a queue may do is found out
- * where a verb takes its general path, known from then on, and forgotten where something of it changes.
+ * when it is set up, forgotten where something of it changes, and found out again where a verb takes its general path.
  */
 #ifndef VRING_STRAIGHT_H
 #define VRING_STRAIGHT_H
