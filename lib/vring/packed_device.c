@@ -286,7 +286,7 @@ int vring_packed_device_add_used_batch(struct vring_packed_device *vq, const str
     if (!vq || !n || (!used && count > 0))
         return VRING_E_NULL;
 
-    bool straight = PORT_FAST && !inflight_is_kept(&vq->inflight) && !feature_on(vq->features, VRING_F_IN_ORDER);
+    bool straight = straight_is(vq->straight, STRAIGHT_ANY_ORDER);
     int error = vq->live <= 0 ? peer_verdict(vq->live) : 0;
 
     if (!error && packed_device_passes(vq))

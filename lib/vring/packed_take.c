@@ -510,7 +510,7 @@ int vring_packed_device_get_avail_batch(struct vring_packed_device *vq, struct v
         return peer_verdict(vq->live);
     if (capacity == 0)
         return VRING_E_ROOM;
-    if (PORT_FAST && n_iov > 0 && vq->live == LIVE && resume_waiting(vq->waiting) == 0 && !inflight_is_kept(&vq->inflight))
+    if (PORT_FAST && n_iov > 0 && !straight_is(vq->straight, STRAIGHT_UNKNOWN))
         error = packed_device_get_straight(vq, iov, n_iov, chains, capacity, n);
     else
         error = packed_device_get_each(vq, iov, n_iov, chains, capacity, n);

@@ -253,7 +253,7 @@ int vring_split_device_add_used_batch(struct vring_split_device *vq, const struc
         return peer_verdict(vq->live);
     if (count == 0)
         return 0;
-    if (PORT_FAST && !inflight_is_kept(&vq->inflight) && !feature_on(vq->features, VRING_F_IN_ORDER))
+    if (straight_is(vq->straight, STRAIGHT_ANY_ORDER))
         return split_device_add_all(vq, used, count, n);
     while (!error && added < count) {
         uint32_t run = split_device_passes(vq) ? split_device_add_several(vq, used + added, count - added) : 0;
