@@ -97,6 +97,19 @@ class Scribbler(Backend):
             self.memory[at : at + 2] = struct.pack("<H", 5)
 
 
+class Starter(Backend):
+    """As DPDK: it starts its queue, which takes a while, when it has said already that the queue is enabled."""
+
+    started = False
+
+    def answer(self, peer: socket.socket) -> bool:
+        more = super().answer(peer)
+        if self.told and self.told[-1][0] == Message.SET_VRING_ENABLE:
+            time.sleep(0.1)
+            self.started = True
+        return more
+
+
 @pytest.fixture()
 def path(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "backend.sock"
@@ -143,6 +156,7 @@ def test_the_backend_is_told_everything_in_order(path: Path) -> None:
         ("SET_VRING_CALL", 1),
         ("SET_VRING_KICK", 1),
         ("SET_VRING_ENABLE", 0),
+        ("GET_FEATURES", 0),
         ("GET_VRING_BASE", 0),
     ]
     told = {request: payload for request, payload, _ in backend.told}
@@ -165,6 +179,15 @@ def test_a_packed_queue_starts_where_its_driver_does(path: Path, start: int, bas
         device.start_queue(0, PackedDriver(memory, PackedAreas.allocate(memory, 8), features, index=start), start=start)
     backend.join(ANSWER)
     assert (Message.SET_VRING_BASE, struct.pack("=II", 0, base), 0) in backend.told
+
+
+def test_a_queue_that_was_started_runs(path: Path) -> None:
+    """A packet that DPDK takes from one queue before it has started the other is lost."""
+    backend = Starter(path, GOOD)
+    with Frontend(path, timeout=ANSWER) as device:
+        running(device)
+        assert backend.started
+    backend.join(ANSWER)
 
 
 def test_a_backend_without_acknowledgements_is_not_waited_for(path: Path) -> None:

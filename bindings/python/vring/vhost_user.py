@@ -259,8 +259,9 @@ class Frontend:
     def start_queue(self, index: int, driver: Driver, *, start: int = 0) -> Queue:
         """
         Hand queue number ``index`` to the back-end. ``driver`` is a fresh queue over memory that was shared, with the
-        features that were negotiated, and ``start`` is the ``index`` it was made with. Raises VhostUserError, and
-        ValueError for a queue that the back-end does not have or for memory that it was not given.
+        features that were negotiated, and ``start`` is the ``index`` it was made with. The back-end has started it, and
+        not merely agreed to, when this returns: DPDK loses what a network device is sent in between. Raises
+        VhostUserError, and ValueError for a queue that the back-end does not have or for memory that it was not given.
         """
         if not 0 <= index < self.queues:
             raise ValueError(f"start_queue: there is no queue {index}, the back-end has {self.queues}")
@@ -279,6 +280,7 @@ class Frontend:
         self._set(Message.SET_VRING_KICK, struct.pack("=Q", index), [queue.kick_fd])
         if self.offered & F_PROTOCOL_FEATURES:
             self._set(Message.SET_VRING_ENABLE, struct.pack("=II", index, 1))
+        self._get_u64(Message.GET_FEATURES)  # only to hear that the back-end has done with what it acknowledged
         self._running[index] = queue
         return queue
 
