@@ -389,14 +389,36 @@ static uint32_t packed_turn(void *side, uint32_t n, bool *notify)
     return done;
 }
 
+/* -------------------------------------------------------------------------------------------------------- pairs --- */
+
+static void split_one_by_one(void *driver, void *device, size_t times)
+{
+    for (bool notify = false; times > 0; times--) {
+        split_give(driver, 1);
+        must(split_turn(device, 1, &notify) == 1 && split_take(driver, 1) == 1, "one by one");
+    }
+}
+
+static void packed_one_by_one(void *driver, void *device, size_t times)
+{
+    for (bool notify = false; times > 0; times--) {
+        packed_give(driver, 1);
+        must(packed_turn(device, 1, &notify) == 1 && packed_take(driver, 1) == 1, "one by one");
+    }
+}
+
 static const struct ring_driver split_driver = {
     "floor", split_driver_start, free, split_give, split_take, NULL, NULL,
 };
-static const struct ring_device split_device = {"floor", split_device_start, free, split_turn, NULL, NULL};
+static const struct ring_device split_device = {
+    "floor", split_device_start, free, split_turn, NULL, NULL, &split_driver, split_one_by_one,
+};
 static const struct ring_driver packed_driver = {
     "floor", packed_driver_start, free, packed_give, packed_take, NULL, NULL,
 };
-static const struct ring_device packed_device = {"floor", packed_device_start, free, packed_turn, NULL, NULL};
+static const struct ring_device packed_device = {
+    "floor", packed_device_start, free, packed_turn, NULL, NULL, &packed_driver, packed_one_by_one,
+};
 
 __attribute__((visibility("default"))) extern const struct ring_sides ring_sides_split, ring_sides_packed;
 const struct ring_sides ring_sides_split = {&split_driver, &split_device};

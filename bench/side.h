@@ -56,6 +56,11 @@ struct ring_driver {
     void (*wake)(void *driver);
 };
 
+/*
+ * mate        the driver of the same file, if
+ * one_by_one  has both in one thread: so many times one buffer given, turned and taken, with no call through a pointer in
+ *             between. That is what one who embeds them does, and between single buffers such calls cost what counts.
+ */
 struct ring_device {
     const char *name;
     void *(*start)(const struct ring_config *config, const struct ring_shared *shared);
@@ -64,6 +69,8 @@ struct ring_device {
     uint32_t (*turn)(void *device, uint32_t n, bool *notify);
     bool (*sleep)(void *device);
     void (*wake)(void *device);
+    const struct ring_driver *mate; /* null: any driver is a stranger */
+    void (*one_by_one)(void *driver, void *device, size_t times);
 };
 
 /* What a file has for a format, found by the name ring_sides_split or ring_sides_packed. Null: it has no such side. */

@@ -152,6 +152,8 @@ void Pair::run(size_t batches)
     const uint32_t batch = config.batch;
     bool notify = false;
 
+    if (batch == 1 && device.mate == &driver)
+        return device.one_by_one(giver, turner, batches);
     for (size_t i = 0; i < batches; i++) {
         give(giver, batch);
         uint32_t turned = turn(turner, batch, &notify);

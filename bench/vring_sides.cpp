@@ -417,7 +417,15 @@ template <class Ring> struct alignas(128) Device {
         delete static_cast<Device *>(side);
     }
 
-    static constexpr ring_device calls = {"libvring", start, stop, turn, sleep, wake};
+    static void one_by_one(void *driver_side, void *side, size_t times)
+    {
+        for (bool notify = false; times > 0; times--) {
+            Driver<Ring>::give(driver_side, 1);
+            must(turn(side, 1, &notify) == 1 && Driver<Ring>::take(driver_side, 1) == 1, "one by one");
+        }
+    }
+
+    static constexpr ring_device calls = {"libvring", start, stop, turn, sleep, wake, &Driver<Ring>::calls, one_by_one};
 };
 
 } // namespace

@@ -177,7 +177,9 @@ static uint32_t device_turn(void *side, uint32_t n, bool *notify)
     return done;
 }
 
-static const struct ring_device device_calls = {"DPDK vhost", device_start, device_stop, device_turn, NULL, NULL};
+static const struct ring_device device_calls = {
+    "DPDK vhost", device_start, device_stop, device_turn, NULL, NULL, NULL, NULL,
+};
 
 __attribute__((visibility("default"))) extern const struct ring_sides ring_sides_split, ring_sides_packed;
 const struct ring_sides ring_sides_split = {NULL, &device_calls};

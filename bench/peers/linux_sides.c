@@ -238,11 +238,22 @@ static void device_wake(void *side)
     vringh_notify_disable_kern(&((struct device_side *)side)->ring);
 }
 
+/* --------------------------------------------------------------------------------------------------------- pair --- */
+
+static void one_by_one(void *driver, void *device, size_t times)
+{
+    for (bool notify = false; times > 0; times--) {
+        driver_give(driver, 1);
+        if (unlikely(device_turn(device, 1, &notify) != 1 || driver_take(driver, 1) != 1))
+            abort();
+    }
+}
+
 static const struct ring_driver driver_calls = {
     "Linux", driver_start, driver_stop, driver_give, driver_take, driver_sleep, driver_wake,
 };
 static const struct ring_device device_calls = {
-    "Linux vringh", device_start, free, device_turn, device_sleep, device_wake,
+    "Linux vringh", device_start, free, device_turn, device_sleep, device_wake, &driver_calls, one_by_one,
 };
 
 __attribute__((visibility("default"))) extern const struct ring_sides ring_sides_split, ring_sides_packed;

@@ -91,26 +91,40 @@ void vring_split_driver_reset(struct vring_split_driver *vq)
 
 /* ------------------------------------------------------------------------------------------------------ publish --- */
 
-int vring_split_driver_publish(struct vring_split_driver *vq)
+/* All that is staged is the device's. Does it wish to be notified? */
+static PORT_INLINE int split_driver_tell(struct vring_split_driver *vq)
 {
-    uint16_t before;
+    uint16_t before = vq->published;
 
+    vq->published = vq->next_avail;
+    split_publish_avail(&vq->ring, vq->published); /* A */
+    split_fence(&vq->ring); /* C */
+    if (feature_on(vq->features, VRING_F_EVENT_IDX))
+        return event_is_due(split_load_avail_event(&vq->ring), vq->published, before);
+    return !(split_load_used_flags(&vq->ring) & VRING_NO_NOTIFY);
+}
+
+/* publish of anything, or where there is nothing to publish. */
+static PORT_REST int split_driver_publish_any(struct vring_split_driver *vq)
+{
     int refusal = peer_refusal(vq ? &vq->live : NULL, SUSPENDED);
 
     if (refusal)
         return refusal;
+    split_driver_find_straight(vq);
     if (vq->next_avail == vq->published)
         return resume_settle(&vq->owes);
 
-    before = vq->published;
-    vq->published = vq->next_avail;
-    split_publish_avail(&vq->ring, vq->published); /* A */
-    split_fence(&vq->ring); /* C */
-    if (resume_owes(vq->owes))
-        return resume_settle(&vq->owes);
-    if (feature_on(vq->features, VRING_F_EVENT_IDX))
-        return event_is_due(split_load_avail_event(&vq->ring), vq->published, before);
-    return !(split_load_used_flags(&vq->ring) & VRING_NO_NOTIFY);
+    int due = split_driver_tell(vq);
+
+    return resume_settle(&vq->owes) | due;
+}
+
+int vring_split_driver_publish(struct vring_split_driver *vq)
+{
+    if (!PORT_FAST || PORT_UNLIKELY(!vq || straight_is(vq->straight, STRAIGHT_UNKNOWN) || vq->next_avail == vq->published))
+        return split_driver_publish_any(vq);
+    return split_driver_tell(vq);
 }
 
 uint32_t vring_split_driver_notification(const struct vring_split_driver *vq)
@@ -176,25 +190,30 @@ static PORT_NOINLINE int split_driver_get_one_in_order(struct vring_split_driver
     return 0;
 }
 
-/* The next of what was announced, alone: what it moves is moved in the queue. */
-static PORT_INLINE int split_driver_get_alone(struct vring_split_driver *vq, const struct split_driver_taking *taking,
-                                              struct vring_used_buffer *used)
+/* The buffer at head comes back alone: what it moves is moved in the queue. */
+static PORT_INLINE void split_driver_get_alone(struct vring_split_driver *vq, size_t head, uint32_t len,
+                                               struct vring_used_buffer *used)
 {
-    size_t head = 0;
-    uint32_t len = 0;
-    int error = split_driver_take(vq, taking, split_used_elem(taking->ring, taking->next_used), &head, &len);
-
-    if (error)
-        return error;
-    used->token = taking->slots[head].token;
+    used->token = vq->slots[head].token;
     used->len = len;
 
-    uint32_t count = slots_put_back(taking->slots, head, vq->free_head);
+    uint32_t count = slots_put_back(vq->slots, head, vq->free_head);
 
     vq->free_count = (uint16_t)(vq->free_count + count);
     vq->free_head = (uint16_t)head;
     vq->next_used++;
-    return 0;
+}
+
+/* The same of a used element that is not as most are. */
+static PORT_NOINLINE int split_driver_get_judged(struct vring_split_driver *vq, size_t peer_head, uint32_t len,
+                                                 struct vring_used_buffer *used)
+{
+    struct split_driver_taking taking = split_driver_taking(vq, &vq->ring);
+    int error = split_driver_judge(vq, &taking, peer_head, &len);
+
+    if (!error)
+        split_driver_get_alone(vq, peer_head, len, used);
+    return error;
 }
 
 /*
@@ -290,6 +309,7 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
         return split_driver_get_one(vq, used);
 
     const size_t at = vq->next_used;
+    const uint32_t *elem = split_used_elem(&vq->ring, at);
 
     if (PORT_LIKELY(vq->seen_used == at)) {
         int error = split_driver_observe(vq, (uint16_t)at);
@@ -301,11 +321,18 @@ int vring_split_driver_get_used(struct vring_split_driver *vq, struct vring_used
             return VRING_E_EMPTY;
     }
 
-    struct split_driver_taking taking = split_driver_taking(vq, &vq->ring);
+    const size_t peer_head = split_load_used_id(elem);
+    const uint32_t peer_len = split_load_used_len(elem);
 
-    taking.next_used = at;
-    taking.staged = 0; /* a constant now */
-    return split_driver_get_alone(vq, &taking, used);
+    if (PEER_BAD(peer_head > vq->ring.mask))
+        return split_driver_get_judged(vq, peer_head, peer_len, used);
+
+    const size_t head = peer_head;
+
+    if (PEER_BAD(!slot_in_flight(vq->slots, head) || peer_len > vq->slots[head].writable))
+        return split_driver_get_judged(vq, peer_head, peer_len, used);
+    split_driver_get_alone(vq, head, peer_len, used);
+    return 0;
 }
 
 /* Up to capacity buffers, by so many calls. */

@@ -40,17 +40,12 @@ static PORT_INLINE void split_driver_taken(struct vring_split_driver *vq, const 
     vq->free_count = (uint16_t)taking->free_count;
 }
 
-/* The used element at next_used, which is elem: a descriptor of the ring, and a length that has not been judged. */
-static PORT_INLINE int split_driver_look(struct vring_split_driver *vq, const struct split_driver_taking *taking,
-                                         const uint32_t *elem, size_t *head, uint32_t *len)
+/* The used element at next_used names a descriptor of the ring. */
+static PORT_INLINE int split_driver_judge_id(struct vring_split_driver *vq, const struct split_driver_taking *taking,
+                                             size_t peer_id)
 {
-    size_t at = taking->next_used;
-    uint32_t peer_id = split_load_used_id(elem);
-
-    *len = split_load_used_len(elem);
     if (PEER_BAD(peer_id > taking->ring->mask))
-        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, peer_id);
-    *head = peer_id;
+        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)taking->next_used, (uint32_t)peer_id);
     return 0;
 }
 
@@ -60,30 +55,39 @@ static PORT_INLINE bool split_driver_has_staged(const struct split_driver_taking
     return slot_is_at(taking->slots, taking->ring->mask, head, taking->next_avail - taking->staged, taking->staged);
 }
 
-/* The same: one buffer, any that is in flight. */
-static PORT_INLINE int split_driver_take(struct vring_split_driver *vq, const struct split_driver_taking *taking,
-                                         const uint32_t *elem, size_t *head, uint32_t *len)
+/*
+ * What the used element at next_used says: any buffer that is in flight, and no more bytes than may be written, unless the caller
+ * lives with that. 0, with *len as it is to be told, or what broke the queue.
+ */
+static PORT_INLINE int split_driver_judge(struct vring_split_driver *vq, const struct split_driver_taking *taking,
+                                          size_t peer_head, uint32_t *len)
 {
-    size_t at = taking->next_used;
-    int error = split_driver_look(vq, taking, elem, head, len);
+    const size_t at = taking->next_used;
+    int error = split_driver_judge_id(vq, taking, peer_head);
 
     if (error)
         return error;
-    if (PEER_BAD(!slot_in_flight(taking->slots, *head) || split_driver_has_staged(taking, *head)))
-        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)*head);
-    return used_len_judge(&vq->fault, &vq->live, &vq->used_len, (uint32_t)at, taking->slots[*head].writable, len);
+
+    const size_t head = peer_head;
+
+    if (PEER_BAD(!slot_in_flight(taking->slots, head) || split_driver_has_staged(taking, head)))
+        return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)head);
+    return used_len_judge(&vq->fault, &vq->live, &vq->used_len, (uint32_t)at, taking->slots[head].writable, len);
 }
 
 /* Buffers come back in any order; their descriptors come free behind those that *link is the end of. */
 static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct split_driver_taking *taking,
                                         const uint32_t *elem, struct vring_used_buffer *used, uint16_t **link)
 {
-    size_t head = 0;
-    uint32_t len = 0;
-    int error = split_driver_take(vq, taking, elem, &head, &len);
+    const size_t peer_head = split_load_used_id(elem);
+    uint32_t len = split_load_used_len(elem);
+    int error = split_driver_judge(vq, taking, peer_head, &len);
 
     if (error)
         return error;
+
+    const size_t head = peer_head;
+
     used->token = taking->slots[head].token;
     used->len = len;
     taking->free_count += slots_append(taking->slots, head, link);
@@ -98,11 +102,17 @@ static PORT_INLINE int split_driver_get(struct vring_split_driver *vq, struct sp
 static PORT_INLINE int split_driver_open_batch(struct vring_split_driver *vq, const struct split_driver_taking *taking)
 {
     const struct vring_slot *slots = taking->slots;
-    size_t at = taking->next_used, last = 0;
-    int error = split_driver_look(vq, taking, split_used_elem(taking->ring, at), &last, &vq->batch_len);
+    const size_t at = taking->next_used;
+    const uint32_t *elem = split_used_elem(taking->ring, at);
+    const size_t peer_last = split_load_used_id(elem);
+    int error = split_driver_judge_id(vq, taking, peer_last);
 
+    vq->batch_len = split_load_used_len(elem);
     if (error)
         return error;
+
+    const size_t last = peer_last;
+
     if (PEER_BAD(!slot_is_at(slots, taking->ring->mask, last, at, (uint16_t)(vq->seen_used - at))))
         return vring_poison(&vq->live, VRING_E_PEER_ID, (uint16_t)at, (uint32_t)last);
     error = used_len_judge(&vq->fault, &vq->live, &vq->used_len, (uint16_t)at, slots[last].writable, &vq->batch_len);

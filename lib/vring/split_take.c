@@ -272,9 +272,8 @@ static PORT_INLINE int split_device_get_next(struct vring_split_device *vq, bool
                                              uint32_t n_iov, struct vring_chain *chain)
 {
     struct split_device_taking taking = split_device_taking(vq, passes);
-    const size_t at = taking.next_avail;
-    struct split_words words = {0, 0};
-    size_t head = 0;
+    const size_t at = taking.next_avail, place = at & vq->ring.mask;
+    const uint16_t *entry = split_avail_entry(&vq->ring, place);
 
     if (PORT_LIKELY(vq->seen_avail == at)) {
         int error = split_device_observe(vq, (uint16_t)at);
@@ -286,10 +285,18 @@ static PORT_INLINE int split_device_get_next(struct vring_split_device *vq, bool
             return VRING_E_EMPTY;
     }
 
-    int error = split_device_next(vq, &taking, &head, &words);
+    const uint32_t peer_head = split_load_entry(entry);
+    int error = split_device_judge(vq, &taking, at, peer_head);
 
     if (PORT_UNLIKELY(error))
         return error;
+
+    const size_t head = peer_head;
+
+    taking.heads[place].order = (uint16_t)head;
+
+    const struct split_words words = split_fetch(vq->ring.desc, head);
+
     if (split_device_take_piece(vq, &taking, head, words, 0, iov, chain))
         PORT_STORED(chain->handle); /* gcc makes one of both kinds otherwise, of numbers instead of constants */
     else if (!split_device_take_piece(vq, &taking, head, words, VRING_DESC_WRITE, iov, chain))

@@ -93,8 +93,9 @@ BREAKS = [
     # a word loaded twice, a store that tells nothing new
     Mutant("split_ring.h", "words.rest = access_load64(&at[1]);",
            "words.rest = (access_load64(&at[1]), access_load64(&at[1]));"),
-    Mutant("split_return.h", "*len = split_load_used_len(elem);",
-           "*len = (split_load_used_len(elem), split_load_used_len(elem));"),
+    *(Mutant(file, f"{len_of} = split_load_used_len(elem);", f"{len_of} = (split_load_used_len(elem), split_load_used_len(elem));")
+      for file, len_of in (("split_driver.c", "const uint32_t peer_len"), ("split_return.h", "uint32_t len"),
+                           ("split_return.h", "vq->batch_len"))),
     Mutant("split_adding.h", "if (!PORT_FAST || adding->entry->order != head) {", "{"),
     # going on after a restart
     Mutant("packed_resume.c", "packed_store_flags(r, packed_entry(at), packed_avail_flags(at));", ""),
@@ -256,7 +257,10 @@ BREAKS = [
     Mutant("packed_driver.c", " ||\n                                    packed_driver_staged(vq) != 0))", "))"),
     *(Mutant(f"{cell}.c", "!used || !straight_is(vq->straight, STRAIGHT_ANY_ORDER)", "!used || straight_is(vq->straight, STRAIGHT_UNKNOWN)")
       for cell in ("split_driver", "packed_driver")),
-    Mutant("packed_driver.c", "!vq || straight_is(vq->straight, STRAIGHT_UNKNOWN)", "!vq"),
+    *(Mutant(f"{cell}.c", "!vq || straight_is(vq->straight, STRAIGHT_UNKNOWN)", "!vq") for cell in ("split_driver", "packed_driver")),
+    Mutant("split_driver.c", "STRAIGHT_UNKNOWN) || vq->next_avail == vq->published))", "STRAIGHT_UNKNOWN)))"),
+    Mutant("split_driver.c", "PEER_BAD(!slot_in_flight(vq->slots, head) || ", "PEER_BAD("),
+    Mutant("split_driver.c", " || peer_len > vq->slots[head].writable))", "))"),
     *(Mutant(f"{cell}.c", text, becomes)
       for cell in ("split_device", "packed_device") for text, becomes in (
           ("!vq || !straight_is(vq->straight, STRAIGHT_ANY_ORDER)", "!vq || straight_is(vq->straight, STRAIGHT_UNKNOWN)"),

@@ -123,8 +123,16 @@ extern "C" fn turn_slices(device: *mut c_void, n: u32, notify: &mut bool) -> u32
     turn(device, n, notify, Way::Slices)
 }
 
-const POP: DeviceCalls =
-    DeviceCalls { name: c"virtio-queue pop".as_ptr(), start, stop, turn: turn_pop, sleep: None, wake: None };
+const POP: DeviceCalls = DeviceCalls {
+    name: c"virtio-queue pop".as_ptr(),
+    start,
+    stop,
+    turn: turn_pop,
+    sleep: None,
+    wake: None,
+    mate: core::ptr::null(),
+    one_by_one: None,
+};
 
 #[no_mangle]
 pub static virtio_queue_pop_device: DeviceCalls = POP;

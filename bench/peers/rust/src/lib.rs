@@ -54,9 +54,11 @@ pub struct DeviceCalls {
     pub turn: extern "C" fn(*mut c_void, u32, &mut bool) -> u32,
     pub sleep: Option<extern "C" fn(*mut c_void) -> bool>,
     pub wake: Option<extern "C" fn(*mut c_void)>,
+    pub mate: *const DriverCalls,
+    pub one_by_one: Option<extern "C" fn(*mut c_void, *mut c_void, usize)>,
 }
 
-// SAFETY: they hold function pointers and a text that never changes.
+// SAFETY: they hold function pointers and what never changes.
 unsafe impl Sync for DriverCalls {}
 // SAFETY: as above.
 unsafe impl Sync for DeviceCalls {}
