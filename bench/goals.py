@@ -14,7 +14,10 @@ Measure = Callable[[Results], "Result | None"]
 
 @dataclass(frozen=True)
 class Goal:
-    """At most `limit`, or at least it, of what `measure` finds. `floor`, if given, is what the least code comes to."""
+    """
+    At most `limit`, or at least it, of what `measure` finds. `floor`, if given, is what the least code comes to, and
+    `floor_there` what it came to on the machine of which the goal was set.
+    """
 
     what: str
     limit: float
@@ -22,12 +25,22 @@ class Goal:
     floor: Measure | None = None
     at_least: bool = False
     stretch: float | None = None
+    floor_there: float | None = None
 
-    def verdict(self, result: Result) -> str:
-        """ "met" and "not met" are said of all the interval; else it is undecided."""
+    def verdict(self, result: Result, floor: Result | None = None) -> str:
+        """
+        "met" and "not met" are said of all the interval; else it is undecided. Where the least code misses the goal,
+        too, what is not met is also told over that code, here and as the goal was set.
+        """
         good, bad = (result.low, result.high) if self.at_least else (-result.high, -result.low)
         limit = self.limit if self.at_least else -self.limit
-        return "**met**" if good >= limit else "not met" if bad < limit else "undecided"
+        if good >= limit:
+            return "**met**"
+        verdict = "not met" if bad < limit else "undecided"
+        if floor and self.floor_there and floor.median > self.limit:
+            here, there = result.median / floor.median, self.limit / self.floor_there
+            verdict += f"; {number(here)} of hand-written, and the goal is {number(there)} of it"
+        return verdict
 
 
 def ring(batch: int, chain: int = 1, **features: Any) -> dict[str, Any]:
@@ -165,10 +178,15 @@ GOALS = [
     Goal("instructions per buffer, packed", 200, *instructions(**ring(32, format="packed"))),
     Goal("instructions per buffer, split, IN_ORDER", 85, *instructions(**ring(32, in_order=True))),
     Goal("instructions per buffer, packed, IN_ORDER", 85, *instructions(**ring(32, format="packed", in_order=True))),
-    Goal("two cores, batches of 32, window 256, split, over Linux' pair", 0.20, *cores(32, 256)),
-    Goal("two cores, the same, split, IN_ORDER", 0.10, *cores(32, 256, in_order=True)),
+    Goal("two cores, batches of 32, window 256, split, over Linux' pair", 0.20, *cores(32, 256), floor_there=0.16),
+    Goal("two cores, the same, split, IN_ORDER", 0.10, *cores(32, 256, in_order=True), floor_there=0.07),
     Goal("two cores, the same, packed, IN_ORDER", 0.10, *cores(32, 256, format="packed", in_order=True)),
-    Goal("two cores, one by one, window 1: packed over Linux' split pair", 0.36, *cores(1, 1, format="packed")),
+    Goal(
+        "two cores, one by one, window 1: packed over Linux' split pair",
+        0.36,
+        *cores(1, 1, format="packed"),
+        floor_there=0.31,
+    ),
     Goal("price of all checks, split, batches of 32", 1.10, price_of_checks(**ring(32)), stretch=1.05),
     Goal(
         "price of all checks, packed, batches of 32", 1.10, price_of_checks(**ring(32, format="packed")), stretch=1.05
@@ -219,5 +237,5 @@ def rows(results: Results) -> list[list[str]]:
         measured = "" if result is None else number(result.median) if result.low == result.high else interval(result)
         floor = goal.floor(results) if goal.floor else None
         least = number(floor.median) if floor else ""
-        found.append([goal.what, limit, least, measured, goal.verdict(result) if result else "not measured"])
+        found.append([goal.what, limit, least, measured, goal.verdict(result, floor) if result else "not measured"])
     return found

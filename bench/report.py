@@ -46,7 +46,8 @@ GOALS = """\
 What a ring is meant to cost, and what it does. All checks are on. Ratios are ours over theirs: less is better. *Met*
 and *not met* are said where all of the interval agrees. *Hand-written*: what code comes to that does the least on the
 same ring and is no library (`bench/floor_sides.c`, and `bench/floor_in_order.c`), reckoned from its time over ours. Where
-that misses a goal, too, it is the machine that is not the one of which the goal was set. Sizes of code stand beside their goals in
+that misses a goal, too, it is the machine that is not the one of which the goal was set: such a goal is also told as a
+multiple of hand-written code, ours here and the one it was set at. Sizes of code stand beside their goals in
 [codegen.md](codegen.md#size-and-stack-of-the-library).
 
 """

@@ -244,6 +244,16 @@ def test_a_goal_is_met_or_not_or_undecided() -> None:
     assert [at_least.verdict(merged(lines_of(median))) for median in (1.8, 1.9)] == ["not met", "**met**"]
 
 
+def test_a_goal_that_hand_written_code_misses_is_told_over_that_code() -> None:
+    """Unless it is met, or the least code reaches it: then it is ours that does not."""
+    goal = bench_goals.Goal("", 0.2, lambda results: None, floor_there=0.16)
+    least = merged(lines_of(0.4))
+    assert goal.verdict(merged(lines_of(0.3)), least) == "not met; 0.75 of hand-written, and the goal is 1.25 of it"
+    assert goal.verdict(merged(lines_of(0.19)), least) == "**met**"
+    assert goal.verdict(merged(lines_of(0.3)), merged(lines_of(0.19))) == "not met"
+    assert goal.verdict(merged(lines_of(0.3))) == "not met"
+
+
 def test_every_goal_finds_what_it_measures() -> None:
     """In the results of which the committed page is made: a goal whose measurement has got another name is empty."""
     measured = bench_results.Results.read([ROOT / "docs" / "performance" / "results.jsonl"])
