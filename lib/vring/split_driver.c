@@ -91,13 +91,16 @@ void vring_split_driver_reset(struct vring_split_driver *vq)
 
 /* ------------------------------------------------------------------------------------------------------ publish --- */
 
-/* All that is staged is the device's. Does it wish to be notified? */
-static PORT_INLINE int split_driver_tell(struct vring_split_driver *vq)
+/* All that is staged is the device's. */
+static PORT_INLINE void split_driver_tell(struct vring_split_driver *vq)
 {
-    uint16_t before = vq->published;
-
     vq->published = vq->next_avail;
     split_publish_avail(&vq->ring, vq->published); /* A */
+}
+
+/* Does the device wish to be notified, now that all since before has been told? */
+static PORT_INLINE int split_driver_is_due(const struct vring_split_driver *vq, uint16_t before)
+{
     split_fence(&vq->ring); /* C */
     if (feature_on(vq->features, VRING_F_EVENT_IDX))
         return event_is_due(split_load_avail_event(&vq->ring), vq->published, before);
@@ -115,7 +118,11 @@ static PORT_REST int split_driver_publish_any(struct vring_split_driver *vq)
     if (vq->next_avail == vq->published)
         return resume_settle(&vq->owes);
 
-    int due = split_driver_tell(vq);
+    uint16_t before = vq->published;
+
+    split_driver_tell(vq);
+
+    int due = split_driver_is_due(vq, before);
 
     return resume_settle(&vq->owes) | due;
 }
@@ -124,7 +131,11 @@ int vring_split_driver_publish(struct vring_split_driver *vq)
 {
     if (!PORT_FAST || PORT_UNLIKELY(!vq || straight_is(vq->straight, STRAIGHT_UNKNOWN) || vq->next_avail == vq->published))
         return split_driver_publish_any(vq);
-    return split_driver_tell(vq);
+
+    uint16_t before = vq->published;
+
+    split_driver_tell(vq);
+    return split_driver_is_due(vq, before);
 }
 
 uint32_t vring_split_driver_notification(const struct vring_split_driver *vq)
@@ -211,9 +222,13 @@ static PORT_NOINLINE int split_driver_get_judged(struct vring_split_driver *vq, 
     struct split_driver_taking taking = split_driver_taking(vq, &vq->ring);
     int error = split_driver_judge(vq, &taking, peer_head, &len);
 
-    if (!error)
-        split_driver_get_alone(vq, peer_head, len, used);
-    return error;
+    if (error)
+        return error;
+
+    const size_t head = peer_head;
+
+    split_driver_get_alone(vq, head, len, used);
+    return 0;
 }
 
 /*
