@@ -391,20 +391,14 @@ static uint32_t packed_turn(void *side, uint32_t n, bool *notify)
 
 /* -------------------------------------------------------------------------------------------------------- pairs --- */
 
-static void split_one_by_one(void *driver, void *device, size_t times)
+static size_t split_one_by_one(void *driver, void *device, size_t times)
 {
-    for (bool notify = false; times > 0; times--) {
-        split_give(driver, 1);
-        must(split_turn(device, 1, &notify) == 1 && split_take(driver, 1) == 1, "one by one");
-    }
+    return ring_take_turns(split_give, split_turn, split_take, driver, device, 1, times);
 }
 
-static void packed_one_by_one(void *driver, void *device, size_t times)
+static size_t packed_one_by_one(void *driver, void *device, size_t times)
 {
-    for (bool notify = false; times > 0; times--) {
-        packed_give(driver, 1);
-        must(packed_turn(device, 1, &notify) == 1 && packed_take(driver, 1) == 1, "one by one");
-    }
+    return ring_take_turns(packed_give, packed_turn, packed_take, driver, device, 1, times);
 }
 
 static const struct ring_driver split_driver = {

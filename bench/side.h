@@ -58,8 +58,9 @@ struct ring_driver {
 
 /*
  * mate        the driver of the same file, if
- * one_by_one  has both in one thread: so many times one buffer given, turned and taken, with no call through a pointer in
- *             between. That is what one who embeds them does, and between single buffers such calls cost what counts.
+ * one_by_one  has both in one thread: ring_take_turns() with their own calls and one buffer at a time, so that there is no call
+ *             through a pointer in between. That is what one who embeds them does, and between single buffers such calls
+ *             cost what counts.
  */
 struct ring_device {
     const char *name;
@@ -70,8 +71,25 @@ struct ring_device {
     bool (*sleep)(void *device);
     void (*wake)(void *device);
     const struct ring_driver *mate; /* null: any driver is a stranger */
-    void (*one_by_one)(void *driver, void *device, size_t times);
+    size_t (*one_by_one)(void *driver, void *device, size_t times);
 };
+
+/*
+ * In one thread, so many times: the driver gives n buffers, the device turns them, the driver takes them. Stops when some of
+ * them do not come back. Returns how many times were left then: 0, all came back.
+ */
+static inline __attribute__((always_inline)) size_t ring_take_turns(bool (*give)(void *, uint32_t),
+                                                                    uint32_t (*turn)(void *, uint32_t, bool *),
+                                                                    uint32_t (*take)(void *, uint32_t), void *driver,
+                                                                    void *device, uint32_t n, size_t times)
+{
+    for (bool notify = false; times > 0; times--) {
+        give(driver, n);
+        if (__builtin_expect(turn(device, n, &notify) != n || take(driver, n) != n, 0))
+            break;
+    }
+    return times;
+}
 
 /* What a file has for a format, found by the name ring_sides_split or ring_sides_packed. Null: it has no such side. */
 struct ring_sides {

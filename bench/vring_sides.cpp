@@ -417,12 +417,9 @@ template <class Ring> struct alignas(128) Device {
         delete static_cast<Device *>(side);
     }
 
-    static void one_by_one(void *driver_side, void *side, size_t times)
+    static size_t one_by_one(void *driver_side, void *side, size_t times)
     {
-        for (bool notify = false; times > 0; times--) {
-            Driver<Ring>::give(driver_side, 1);
-            must(turn(side, 1, &notify) == 1 && Driver<Ring>::take(driver_side, 1) == 1, "one by one");
-        }
+        return ring_take_turns(Driver<Ring>::give, turn, Driver<Ring>::take, driver_side, side, 1, times);
     }
 
     static constexpr ring_device calls = {"libvring", start, stop, turn, sleep, wake, &Driver<Ring>::calls, one_by_one};

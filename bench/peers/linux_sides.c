@@ -240,13 +240,9 @@ static void device_wake(void *side)
 
 /* --------------------------------------------------------------------------------------------------------- pair --- */
 
-static void one_by_one(void *driver, void *device, size_t times)
+static size_t one_by_one(void *driver, void *device, size_t times)
 {
-    for (bool notify = false; times > 0; times--) {
-        driver_give(driver, 1);
-        if (unlikely(device_turn(device, 1, &notify) != 1 || driver_take(driver, 1) != 1))
-            abort();
-    }
+    return ring_take_turns(driver_give, device_turn, driver_take, driver, device, 1, times);
 }
 
 static const struct ring_driver driver_calls = {

@@ -55,7 +55,7 @@ pub struct DeviceCalls {
     pub sleep: Option<extern "C" fn(*mut c_void) -> bool>,
     pub wake: Option<extern "C" fn(*mut c_void)>,
     pub mate: *const DriverCalls,
-    pub one_by_one: Option<extern "C" fn(*mut c_void, *mut c_void, usize)>,
+    pub one_by_one: Option<extern "C" fn(*mut c_void, *mut c_void, usize) -> usize>,
 }
 
 // SAFETY: they hold function pointers and what never changes.
