@@ -19,7 +19,8 @@ void add_core_calibrators(Suite &suite);
 
 /*
  * What no ring can beat between two cores: a counter that goes back and forth in one cache line, or each way in a line
- * of its own; records of 16 bytes in an array whose index is published once per batch, one way; and there and back.
+ * of its own, with a pause between two looks and without; records of 16 bytes in an array whose index is published once
+ * per batch, one way; and there and back.
  * Rounds in which a line took less than 0.7 or more than 1.4 times as long as usual do not count: then the cores were
  * others.
  */

@@ -9,11 +9,20 @@ namespace bench {
 
 constexpr uint64_t trips = 2000, records = 32768;
 
-/* A counter that goes back and forth: in one line, or each way in a line of its own. Nanoseconds one way. */
-static void add_ping_pong(Suite &suite, TwoCores &cores, int lines)
+/* Waits until there is what is expected, with or without a pause between two looks. */
+static void wait_for(const std::atomic<uint64_t> &word, uint64_t expected, bool paused)
 {
-    suite.add("ping-pong " + std::to_string(lines), "machine.cache_line_one_way",
-              {{"lines", std::to_string(lines)}, {"cpus", quoted(cores.describe())}}, 2.0 * trips, [&cores, lines](benchmark::State &state) {
+    while (word.load(std::memory_order_acquire) != expected)
+        if (paused)
+            relax();
+}
+
+/* A counter that goes back and forth: in one line, or each way in a line of its own. Nanoseconds one way. */
+static void add_ping_pong(Suite &suite, TwoCores &cores, int lines, bool paused)
+{
+    suite.add("ping-pong " + std::to_string(lines) + (paused ? "" : " unpaused"), "machine.cache_line_one_way",
+              {{"lines", std::to_string(lines)}, {"paused", paused ? "true" : "false"}, {"cpus", quoted(cores.describe())}},
+              2.0 * trips, [&cores, lines, paused](benchmark::State &state) {
         struct {
             alignas(128) std::atomic<uint64_t> there{0};
             alignas(128) std::atomic<uint64_t> back{0};
@@ -26,14 +35,12 @@ static void add_ping_pong(Suite &suite, TwoCores &cores, int lines)
                 [&] {
                     for (uint64_t trip = 0; trip < trips; trip++) {
                         there.store(2 * trip + 1, std::memory_order_release);
-                        while (back.load(std::memory_order_acquire) != 2 * trip + 2)
-                            relax();
+                        wait_for(back, 2 * trip + 2, paused);
                     }
                 },
                 [&] {
                     for (uint64_t trip = 0; trip < trips; trip++) {
-                        while (there.load(std::memory_order_acquire) != 2 * trip + 1)
-                            relax();
+                        wait_for(there, 2 * trip + 1, paused);
                         back.store(2 * trip + 2, std::memory_order_release);
                     }
                 }));
@@ -138,8 +145,9 @@ static void add_round_trip(Suite &suite, TwoCores &cores, uint32_t batch, uint64
 
 void add_core_pair_calibrators(Suite &suite, TwoCores &cores)
 {
-    for (int lines : {1, 2})
-        add_ping_pong(suite, cores, lines);
+    for (bool paused : {true, false})
+        for (int lines : {1, 2})
+            add_ping_pong(suite, cores, lines, paused);
     suite.gate("ping-pong 1", 0.7, 1.4);
     suite.gate("ping-pong 2", 0.7, 1.4);
     for (uint32_t batch : {1u, 32u, 256u})

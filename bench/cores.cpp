@@ -4,12 +4,13 @@
  * one shared memory. The driver keeps up to a window of buffers in flight. A window of 1 is the time from add to get,
  * the latency; a window of 256 is the throughput.
  *
- * A side that finds nothing to do waits in one of three ways:
+ * A side that finds nothing to do waits in one of four ways:
  *
- *   poll    it looks into the ring again; notifications are off.
- *   spin    it asks for a notification (used_event, avail_event), then watches a doorbell: a counter in a cache line of
- *           its own, which the other side increments where publish says that it must notify.
- *   futex   the same, but it sleeps at the doorbell, in the kernel.
+ *   poll      it looks into the ring again, after the pause that the CPU has for that; notifications are off.
+ *   unpaused  it looks again at once.
+ *   spin      it asks for a notification (used_event, avail_event), then watches a doorbell: a counter in a cache line
+ *             of its own, which the other side increments where publish says that it must notify.
+ *   futex     the same, but it sleeps at the doorbell, in the kernel.
  *
  * Beside it, in every round, what no ring can beat: a cache line that goes from core to core, one line and two; and
  * records of 16 bytes in an array with an index that is published once per batch, one way and there and back.
@@ -23,15 +24,31 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 
 namespace {
 
-enum class Wait { poll, spin, futex };
+enum class Wait { poll, unpaused, spin, futex };
 
 const char *name_of(Wait wait)
 {
-    return wait == Wait::poll ? "poll" : wait == Wait::spin ? "spin" : "futex";
+    switch (wait) {
+    case Wait::poll:
+        return "poll";
+    case Wait::unpaused:
+        return "unpaused";
+    case Wait::spin:
+        return "spin";
+    case Wait::futex:
+        return "futex";
+    }
+    std::abort();
+}
+
+bool looks_again(Wait wait)
+{
+    return wait == Wait::poll || wait == Wait::unpaused;
 }
 
 /* How one side wakes the other. */
@@ -78,8 +95,9 @@ struct Doorbells {
  */
 template <class Calls> void wait_for_work(const Calls &calls, void *side, Doorbell &doorbell, Wait wait)
 {
-    if (wait == Wait::poll) {
-        bench::relax();
+    if (looks_again(wait)) {
+        if (wait == Wait::poll)
+            bench::relax();
         return;
     }
     uint32_t was = doorbell.count();
@@ -162,6 +180,8 @@ std::vector<Case> cases()
             for (uint16_t batch : {uint16_t(1), uint16_t(32), uint16_t(256)})
                 all.push_back({ring(chain, batch), Wait::poll, batch == 256 ? 1024u : 256u});
         }
+        all.push_back({ring(1, 1), Wait::unpaused, 1});
+        all.push_back({ring(1, 32), Wait::unpaused, 256});
         all.push_back({with(ring(3, 32), &ring_config::indirect), Wait::poll, 256});
         all.push_back({with(ring(1, 1), &ring_config::in_order), Wait::poll, 1});
         all.push_back({with(ring(1, 32), &ring_config::in_order), Wait::poll, 256});
@@ -191,7 +211,7 @@ bool add_case(bench::Suite &suite, bench::TwoCores &cores, const bench::Implemen
 
     if (!bench::can(driver_calls, device_calls, measured.config, memory))
         return false;
-    if (measured.wait != Wait::poll && !(driver_calls->sleep && device_calls->sleep))
+    if (!looks_again(measured.wait) && !(driver_calls->sleep && device_calls->sleep))
         return false;
     suite.add(id_of(measured, driver.name, device.name), "cores.pair", measured.params(more),
               static_cast<double>(buffers),

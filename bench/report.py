@@ -89,8 +89,9 @@ CORES = """\
 
 A thread for the driver and one for the device, pinned to cores {cpus}. Commit: {commit}. Window 1: the time from add
 to get of one buffer. Window 256 or 1024: the time per buffer with as many in flight. *Poll*: both sides look into the
-ring, without notifications. *Spin*: EVENT_IDX, and a side without work watches a doorbell, a counter in a line of its
-own. *Futex*: it sleeps there, in the kernel; the time is mostly the kernel's.
+ring, without notifications, and pause between two looks. *Unpaused*: they do not. *Spin*: EVENT_IDX, and a side without
+work watches a doorbell, a counter in a line of its own. *Futex*: it sleeps there, in the kernel; the time is mostly the
+kernel's.
 
 What no ring can beat, measured in the same rounds:
 
@@ -279,9 +280,9 @@ LIMITS = ("machine.cache_line_one_way", "machine.stream", "machine.round_trip")
 def limit_name(result: Result) -> str:
     params = result.params
     if result.bench == "machine.cache_line_one_way":
-        return (
-            "a cache line to the other core, and " + ("back" if params["lines"] == 1 else "another back") + ": one way"
-        )
+        back = "back" if params["lines"] == 1 else "another back"
+        unpaused = "" if params["paused"] else ", unpaused"
+        return f"a cache line to the other core, and {back}: one way{unpaused}"
     way = "one way" if result.bench == "machine.stream" else f"there and back, {params['window']} under way"
     return f"16 bytes in an array, {way}, published per {params['batch']}"
 
@@ -308,7 +309,7 @@ def cores(results: Results) -> str:
     if not rows:
         return ""
     found = [r for bench in LIMITS for r in results.of(bench)]
-    line = results.one("machine.cache_line_one_way", lines=2)
+    line = results.one("machine.cache_line_one_way", lines=2, paused=True)
     cpus = sorted({r.params["cpus"] for r in results.of("machine.cache_line_one_way")})
     commits = dict.fromkeys(r.commit for r in results.of("cores.pair"))
     text = CORES.format(commit=", ".join(commits), cpus=", ".join(cpus) or "of their own")

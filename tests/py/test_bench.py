@@ -127,12 +127,14 @@ def test_two_cores(programs: Path, tmp_path: Path) -> None:
     assert {(params["format"], params["wait"], params["window"]) for params in of_ours} >= {
         (form, wait, window)
         for form in ("split", "packed")
-        for wait in ("poll", "spin", "futex")
+        for wait in ("poll", "unpaused", "spin", "futex")
         for window in (1, 256)
     }
     assert {params["driver"] for params in pairs} == {"checked", "twin", "floor", "honest"}
     limits = {result["bench"] for result in results if result["bench"].startswith("machine.")}
     assert limits >= {"machine.cache_line_one_way", "machine.stream", "machine.round_trip"}
+    lines = [result["params"] for result in results if result["bench"] == "machine.cache_line_one_way"]
+    assert {(params["lines"], params["paused"]) for params in lines} == {(n, paused) for n in (1, 2) for paused in (True, False)}
     page = report(results, tmp_path)
     assert "| packed, 1 piece, batch 1, event_idx, window 1, futex |" in page
     assert (tmp_path / "page" / "performance" / "cores.svg").read_text().count("<svg") == 1
