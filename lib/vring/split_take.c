@@ -393,6 +393,15 @@ static PORT_NOINLINE int split_device_get_writable(struct vring_split_device *vq
     return split_device_get_kind(vq, VRING_DESC_WRITE, iov, chains, most, batch);
 }
 
+/*
+ * The used elements of n buffers, or of as many as there are before the ring begins again, will be written soon. That is asked
+ * for here and not where they are: until then their lines are on the way.
+ */
+static PORT_INLINE void split_device_expect(const struct vring_split_device *vq, uint32_t n)
+{
+    port_expect_stores(split_used_elem(&vq->ring, vq->next_used), 8 * split_ahead(&vq->ring, vq->next_used, n));
+}
+
 /* As many as there is room for, as long as they are of one piece. */
 static PORT_INLINE int split_device_get_pieces(struct vring_split_device *vq, struct vring_iov *iov,
                                                struct vring_chain *chains, uint32_t most,
@@ -401,6 +410,7 @@ static PORT_INLINE int split_device_get_pieces(struct vring_split_device *vq, st
     int error = 0;
     uint32_t before;
 
+    split_device_expect(vq, most);
     do {
         before = batch->taken;
         if (before == most)
